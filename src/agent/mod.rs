@@ -1,0 +1,1 @@
+//! The bounded loop in which a model may investigate and conclude.

@@ -1,0 +1,67 @@
+//! A host: this machine, or one behind SSH.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Fut;
+use crate::gate::permit::Permit;
+use crate::model::fact::{Fact, Facts};
+use crate::model::ids::HostName;
+use crate::model::taint::Tainted;
+use crate::model::time::Span;
+use crate::policy::argv::{Argv, ReadOnly};
+
+/// A way to one host.
+pub trait HostLink: Send + Sync + fmt::Debug {
+    fn name(&self) -> &HostName;
+    /// One collection: all facts that are due on this host, in one round trip. Each wanted fact is in
+    /// the answer, as a value or as why it is missing.
+    fn facts<'a>(&'a self, wanted: &'a BTreeSet<Fact>) -> Fut<'a, Facts>;
+    /// Runs a command that the classifier proved to be read-only.
+    fn read<'a>(&'a self, argv: &'a ReadOnly, timeout: Span) -> Fut<'a, Result<Output, LinkError>>;
+    /// Runs a command that may change something. The process is ended on the host at the timeout.
+    fn exec<'a>(
+        &'a self,
+        permit: &'a Permit,
+        argv: &'a Argv,
+        timeout: Span,
+    ) -> Fut<'a, Result<Output, LinkError>>;
+}
+
+/// What a command left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// Redacted, bounded.
+    pub stdout: Tainted,
+    pub stderr: Tainted,
+    pub took: Span,
+}
+
+/// Why a command gave no output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkError {
+    /// Provably not started: no such program, no connection.
+    NotStarted(String),
+    /// It ran past its time and was ended.
+    TimedOut(Span),
+    /// It was sent, and then the link broke: it may have happened.
+    Lost(String),
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted(why) => f.write_str(why),
+            Self::TimedOut(after) => write!(f, "did not end within {after} and was killed"),
+            Self::Lost(why) => write!(f, "the link broke while it ran: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for LinkError {}
+
+/// The hosts that reef knows, by name.
+pub type Hosts = BTreeMap<HostName, Arc<dyn HostLink>>;

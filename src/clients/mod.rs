@@ -1,0 +1,3 @@
+//! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
+
+pub mod host;

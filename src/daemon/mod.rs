@@ -1,0 +1,1 @@
+//! The composition root: builds the world, runs it, shuts it down.

@@ -1,0 +1,42 @@
+//! What a tool is to the gate.
+
+use crate::Fut;
+use crate::gate::permit::Permit;
+use crate::model::target::Target;
+use crate::model::tool::{
+    ActionResult, Call, Effect, Found, Repeat, Tier, ToolError, ToolSpec, Undo,
+};
+
+/// A tool: parses calls into queries or actions. How to write one: one file in `tool/` for its
+/// family, one row in the table there; every method of [`Action`] is required, because a default
+/// that is safe for one tool is not for the next.
+pub trait Tool: Send + Sync {
+    fn spec(&self) -> &ToolSpec;
+    /// Checks the arguments' names and kinds, the target and the roots. Looks at nothing.
+    fn parse(&self, call: &Call) -> Result<Parsed, ToolError>;
+}
+
+/// A call that was understood.
+#[allow(missing_debug_implementations, reason = "holds trait objects")]
+pub enum Parsed {
+    Query(Box<dyn Query>),
+    Action(Box<dyn Action>),
+}
+
+/// A call of tier low: it has no permit in reach, so it cannot change anything.
+pub trait Query: Send {
+    fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>>;
+}
+
+/// A call above low.
+pub trait Action: Send + Sync {
+    /// From the parsed arguments alone.
+    fn tier(&self) -> Tier;
+    fn repeat(&self) -> Repeat;
+    /// What no other action may hold meanwhile.
+    fn lease(&self) -> Vec<Target>;
+    /// Counts what would happen and how it would be undone. Reads only: no permit in reach.
+    fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>>;
+    /// Does it, within the effect that the permit's step carries.
+    fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult>;
+}

@@ -1,0 +1,3 @@
+//! The binary: arguments, one match, an exit code.
+
+fn main() {}

@@ -1,0 +1,145 @@
+//! The state machine of an incident.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::ids::{IncidentId, RunId};
+use crate::model::reading::Reading;
+use crate::model::run::IllegalTransition;
+use crate::model::severity::Severity;
+use crate::model::target::Signal;
+use crate::model::time::Millis;
+
+/// Where an incident stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum IncidentState {
+    Open,
+    /// Another red explains it: no message, no model call, no action; probed and resolved as ever.
+    Explained {
+        by: Signal,
+    },
+    /// Several independent reds, or a pause: nothing above low.
+    Held {
+        why: String,
+    },
+    Running {
+        run: RunId,
+    },
+    /// The human has it.
+    Escalated {
+        why: String,
+    },
+    Resolved {
+        at: Millis,
+    },
+}
+
+/// What can happen to an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IncidentEvent {
+    Explain {
+        by: Signal,
+    },
+    Hold {
+        why: String,
+    },
+    /// The hold, or what explained it, is gone.
+    Release,
+    Start {
+        run: RunId,
+    },
+    Escalate {
+        why: String,
+    },
+    /// The signal is green again.
+    Resolve,
+}
+
+/// An incident: one signal that left green for good, from opening to resolve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    pub id: IncidentId,
+    pub signal: Signal,
+    pub severity: Severity,
+    pub opened_at: Millis,
+    /// When it turned red, if it did.
+    pub red_at: Option<Millis>,
+    pub state: IncidentState,
+    /// The reading that opened or last worsened it.
+    pub reading: Reading,
+    /// Set when a human said: I know.
+    pub acknowledged_at: Option<Millis>,
+    /// Whether a message announced it: only then a resolved one follows.
+    pub announced: Announced,
+    /// Whether it belongs to a drill: then it neither counts for the hold nor is held.
+    pub drill: bool,
+    /// Runs of runbooks so far.
+    pub attempts: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Announced {
+    No,
+    Message,
+    Page,
+}
+
+impl IncidentState {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Explained { .. } => "explained",
+            Self::Held { .. } => "held",
+            Self::Running { .. } => "running",
+            Self::Escalated { .. } => "escalated",
+            Self::Resolved { .. } => "resolved",
+        }
+    }
+
+    /// The only way from one state to the next. A resolve is taken from any state but a resolved one:
+    /// suppression never stops it.
+    pub fn next(self, event: IncidentEvent, now: Millis) -> Result<Self, IllegalTransition> {
+        let illegal = IllegalTransition { from: self.word(), event: event.word() };
+        match (self, event) {
+            (Self::Resolved { .. }, _) => Err(illegal),
+            (_, IncidentEvent::Resolve) => Ok(Self::Resolved { at: now }),
+            (_, IncidentEvent::Escalate { why }) => Ok(Self::Escalated { why }),
+            (
+                Self::Open | Self::Held { .. } | Self::Explained { .. },
+                IncidentEvent::Explain { by },
+            ) => Ok(Self::Explained { by }),
+            (Self::Open | Self::Held { .. }, IncidentEvent::Hold { why }) => Ok(Self::Held { why }),
+            (Self::Held { .. } | Self::Explained { .. } | Self::Open, IncidentEvent::Release) => {
+                Ok(Self::Open)
+            }
+            (
+                Self::Open | Self::Escalated { .. } | Self::Running { .. },
+                IncidentEvent::Start { run },
+            ) => Ok(Self::Running { run }),
+            (
+                Self::Explained { .. }
+                | Self::Held { .. }
+                | Self::Running { .. }
+                | Self::Escalated { .. },
+                IncidentEvent::Explain { .. }
+                | IncidentEvent::Hold { .. }
+                | IncidentEvent::Release
+                | IncidentEvent::Start { .. },
+            ) => Err(illegal),
+        }
+    }
+}
+
+impl IncidentEvent {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Explain { .. } => "explain",
+            Self::Hold { .. } => "hold",
+            Self::Release => "release",
+            Self::Start { .. } => "start",
+            Self::Escalate { .. } => "escalate",
+            Self::Resolve => "resolve",
+        }
+    }
+}

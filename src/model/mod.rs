@@ -1,0 +1,20 @@
+//! Values only: no I/O, no async, no clock.
+
+pub mod approval;
+pub mod audit;
+pub mod chat;
+pub mod conclusion;
+pub mod digest;
+pub mod fact;
+pub mod ids;
+pub mod incident;
+pub mod message;
+pub mod plan;
+pub mod reading;
+pub mod run;
+pub mod severity;
+pub mod taint;
+pub mod target;
+pub mod time;
+pub mod tool;
+pub mod value;

@@ -1,0 +1,70 @@
+//! What a look gives.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::ids::Word;
+use crate::model::severity::Severity;
+use crate::model::taint::Tainted;
+use crate::model::target::Signal;
+use crate::model::time::Millis;
+use crate::model::value::Values;
+
+/// The unit of a reading's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    Percent,
+    Bytes,
+    Millis,
+    Seconds,
+    Days,
+    /// Events a second.
+    Rate,
+    Count,
+    /// A share of 1: load per core.
+    Ratio,
+}
+
+/// One reading of one signal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    pub signal: Signal,
+    pub at: Millis,
+    /// Judged at the levels that fire.
+    pub severity: Severity,
+    /// Judged at the levels that clear, never milder than `severity`: a signal that fired stays until
+    /// this is mild again, so that a value on the edge does not flap (hysteresis).
+    pub clears: Severity,
+    /// Why, in one word that a runbook can match: `bytes`, `oom`, `refused`; `ok` where green.
+    pub reason: Word,
+    /// The number that was judged, for history and trends.
+    pub value: Option<f64>,
+    pub unit: Option<Unit>,
+    /// One line for people: `86 %, 9 GiB free`.
+    pub words: Tainted,
+    /// What a runbook may refer to as `reading.NAME`.
+    pub values: Values,
+}
+
+impl Reading {
+    /// A reading with neither number nor values, judged the same in both directions.
+    pub fn new(signal: Signal, at: Millis, severity: Severity, reason: Word, words: &str) -> Self {
+        let words = Tainted::bounded(words, 400);
+        Self {
+            signal,
+            at,
+            severity,
+            clears: severity,
+            reason,
+            value: None,
+            unit: None,
+            words,
+            values: Values::new(),
+        }
+    }
+
+    /// A probe that could not look. `words` says what to do about it where there is something.
+    pub fn unknown(signal: Signal, at: Millis, reason: Word, words: &str) -> Self {
+        Self::new(signal, at, Severity::Unknown, reason, words)
+    }
+}

@@ -1,0 +1,300 @@
+//! What a reading speaks of and what a tool acts on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::ids::{BadName, HostName, Word};
+
+/// The kinds of things on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Thing {
+    /// The host itself.
+    Host,
+    /// A volume's mount point, a folder or a file.
+    Path,
+    /// A systemd unit.
+    Unit,
+    /// A process: `PID@STARTTIME`, where the start time (clock ticks since boot, proc(5)) tells it
+    /// from a later process with the same number.
+    Process,
+    /// A network name by its name in the config: the URL, port or server is looked up there.
+    Endpoint,
+    /// A network interface.
+    Interface,
+    /// A log: the journal, or a file by its name in the config.
+    Log,
+    /// A backup by its name in the config.
+    Backup,
+    /// A check that the operator brought, by its name in the config.
+    Check,
+    /// A member of a Kubernetes cluster; the host is the cluster's name in the config.
+    Member,
+    /// A part of reef itself.
+    Reef,
+}
+
+impl Thing {
+    const TAGGED: [(Self, &'static str); 9] = [
+        (Self::Unit, "unit"),
+        (Self::Process, "pid"),
+        (Self::Endpoint, "endpoint"),
+        (Self::Interface, "net"),
+        (Self::Log, "log"),
+        (Self::Backup, "backup"),
+        (Self::Check, "check"),
+        (Self::Member, "member"),
+        (Self::Reef, "reef"),
+    ];
+
+    fn tag(self) -> Option<&'static str> {
+        Self::TAGGED.iter().find(|(thing, _)| *thing == self).map(|(_, tag)| *tag)
+    }
+}
+
+/// One thing on one host. Written `mini`, `mini:/var`, `mini:unit:nginx.service`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Target {
+    host: HostName,
+    thing: Thing,
+    name: String,
+}
+
+impl Target {
+    /// The host itself.
+    pub fn host(host: HostName) -> Self {
+        Self { host, thing: Thing::Host, name: String::new() }
+    }
+
+    /// A path on a host.
+    pub fn path(host: HostName, path: &AbsPath) -> Self {
+        Self { host, thing: Thing::Path, name: path.as_str().to_owned() }
+    }
+
+    /// Anything else by its name. Empty, starred and option-like names are errors, because a
+    /// selector that widens must not exist.
+    pub fn new(host: HostName, thing: Thing, name: &str) -> Result<Self, BadName> {
+        match thing {
+            Thing::Host if name.is_empty() => Ok(Self::host(host)),
+            Thing::Host => {
+                Err(BadName { given: name.into(), why: "is too much: a host has no part" })
+            }
+            Thing::Path => Ok(Self::path(host, &AbsPath::new(name)?)),
+            Thing::Unit
+            | Thing::Process
+            | Thing::Endpoint
+            | Thing::Interface
+            | Thing::Log
+            | Thing::Backup
+            | Thing::Check
+            | Thing::Member
+            | Thing::Reef => {
+                // A unit's name has the strictest rules of these that still take templates: `a@b.service`.
+                crate::model::ids::UnitName::new(name)?;
+                Ok(Self { host, thing, name: name.to_owned() })
+            }
+        }
+    }
+
+    pub fn on(&self) -> &HostName {
+        &self.host
+    }
+
+    pub fn thing(&self) -> Thing {
+        self.thing
+    }
+
+    /// The thing's name without its host; empty for a host.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The path, where this is one.
+    pub fn as_path(&self) -> Option<AbsPath> {
+        (self.thing == Thing::Path).then(|| AbsPath(self.name.clone()))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.thing, self.thing.tag()) {
+            (Thing::Host, _) => f.pad(self.host.as_str()),
+            (_, None) => f.pad(&format!("{}:{}", self.host, self.name)),
+            (_, Some(tag)) => f.pad(&format!("{}:{tag}:{}", self.host, self.name)),
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl FromStr for Target {
+    type Err = BadName;
+
+    fn from_str(given: &str) -> Result<Self, BadName> {
+        let Some((host, rest)) = given.split_once(':') else {
+            return Ok(Self::host(HostName::new(given)?));
+        };
+        let host = HostName::new(host)?;
+        if rest.starts_with('/') {
+            return Self::new(host, Thing::Path, rest);
+        }
+        let unknown = || BadName {
+            given: given.chars().take(60).collect(),
+            why: "is no target: write HOST, HOST:/path or HOST:unit:NAME",
+        };
+        let (tag, name) = rest.split_once(':').ok_or_else(unknown)?;
+        let (thing, _) = Thing::TAGGED.iter().find(|(_, t)| *t == tag).ok_or_else(unknown)?;
+        Self::new(host, *thing, name)
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = BadName;
+    fn try_from(given: String) -> Result<Self, BadName> {
+        given.parse()
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        target.to_string()
+    }
+}
+
+/// What one probe watches about one target: the unit of triage, history and verification.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Signal {
+    /// The probe's kind: `disk`, `http`.
+    pub probe: Word,
+    pub target: Target,
+    /// Which of the probe's aspects: `bytes`, `inodes`, `status`.
+    pub aspect: Word,
+}
+
+impl fmt::Display for Signal {
+    /// `disk mini:/var bytes`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.probe, self.target, self.aspect)
+    }
+}
+
+/// An absolute path in normal form: no `.` or `..`, no double or trailing slash, UTF-8.
+///
+/// Links are not resolved here; whoever opens it stays below its root while doing so.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AbsPath(String);
+
+impl AbsPath {
+    pub fn new(given: &str) -> Result<Self, BadName> {
+        let bad = |why| BadName { given: given.chars().take(60).collect(), why };
+        if !given.starts_with('/') {
+            return Err(bad("is not an absolute path"));
+        }
+        if 4_096 < given.len() {
+            return Err(bad("is longer than 4096 bytes"));
+        }
+        if given.chars().any(char::is_control) {
+            return Err(bad("has a control character"));
+        }
+        let mut parts = Vec::new();
+        for part in given.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => return Err(bad("has '..', which may leave its root")),
+                part => parts.push(part),
+            }
+        }
+        Ok(Self(format!("/{}", parts.join("/"))))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn as_path(&self) -> &std::path::Path {
+        std::path::Path::new(&self.0)
+    }
+
+    /// Whether this path is `root` or lies below it, by name alone.
+    pub fn is_below(&self, root: &Self) -> bool {
+        root.0 == "/"
+            || self.0 == root.0
+            || self.0.strip_prefix(&root.0).is_some_and(|r| r.starts_with('/'))
+    }
+}
+
+impl TryFrom<String> for AbsPath {
+    type Error = BadName;
+    fn try_from(given: String) -> Result<Self, BadName> {
+        Self::new(&given)
+    }
+}
+
+impl From<AbsPath> for String {
+    fn from(path: AbsPath) -> Self {
+        path.0
+    }
+}
+
+impl fmt::Display for AbsPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for AbsPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_print_as_they_parse() {
+        for text in [
+            "mini",
+            "mini:/",
+            "mini:/var/log",
+            "mini:unit:a@b.service",
+            "mini:pid:12@99",
+            "nas:endpoint:jellyfin",
+        ] {
+            assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn widening_selectors_are_errors() {
+        for text in [
+            "",
+            "*",
+            "mini:*",
+            "mini:unit:",
+            "mini:unit:*",
+            "mini:unit:-x",
+            "-x",
+            "mini:/a/../b",
+            "mini:what:x",
+            "mini:",
+        ] {
+            assert!(text.parse::<Target>().is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_path_is_below_its_root_by_whole_parts() {
+        let path = |p| AbsPath::new(p).unwrap();
+        assert!(path("/var/log/x").is_below(&path("/var/log/")));
+        assert!(!path("/var/logs").is_below(&path("/var/log")));
+    }
+}

@@ -1,0 +1,224 @@
+//! Tools as values: what each takes, gives and may do.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::{Canonical, Digest};
+use crate::model::ids::ToolName;
+use crate::model::taint::Tainted;
+use crate::model::target::{AbsPath, Target};
+use crate::model::time::Span;
+use crate::model::value::{Kind, Values};
+
+/// The risk of an action. The order is the order of risk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// Query and monitoring: changes nothing.
+    Low,
+    /// A safe state change: a backup, debug logging for a time.
+    Medium,
+    /// A risky state change: restart, rotate or delete logs, kill.
+    High,
+    /// Infrastructure, data deletion, and whatever is not classified.
+    Critical,
+}
+
+impl Tier {
+    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    pub fn parse(given: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|t| t.as_str() == given)
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One argument that a tool takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub need: Need,
+    pub doc: &'static str,
+}
+
+/// Whether an argument may be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    Required,
+    Optional,
+}
+
+/// One value that a low tool gives; a runbook refers to it as `STEP.NAME`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gives {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub doc: &'static str,
+}
+
+/// All that is known of a tool without calling it.
+#[derive(Debug, Clone)]
+pub struct ToolSpec {
+    pub name: ToolName,
+    /// One line, at most 100 characters, no full stop.
+    pub summary: &'static str,
+    pub inputs: Vec<Input>,
+    pub gives: Vec<Gives>,
+    /// The highest tier that any call of it can have.
+    pub max_tier: Tier,
+    pub timeout: Span,
+    /// A call as it would stand in a runbook's step.
+    pub example: &'static str,
+}
+
+/// What bounds a call beyond its arguments: declared by the runbook or the operator, part of the digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Paths outside these are refused.
+    pub roots: Vec<AbsPath>,
+    /// More matches than this are refused.
+    pub max_targets: u32,
+}
+
+impl Default for Bounds {
+    /// No roots, so no path; up to 10,000 items.
+    fn default() -> Self {
+        Self { roots: Vec::new(), max_targets: 10_000 }
+    }
+}
+
+/// A call of a tool, resolved: no reference, no template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    pub tool: ToolName,
+    pub target: Target,
+    pub args: Values,
+    #[serde(default)]
+    pub bounds: Bounds,
+}
+
+impl Call {
+    pub fn canonical(&self, to: Canonical) -> Canonical {
+        to.text(self.tool.as_str())
+            .text(&self.target.to_string())
+            .list(self.args.iter(), |to, (name, value)| value.canonical(to.text(name)))
+            .list(self.bounds.roots.iter(), |to, root| to.text(root.as_str()))
+            .int(i64::from(self.bounds.max_targets))
+    }
+}
+
+impl fmt::Display for Call {
+    /// `files.compress mini:/var/log older=30 d`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.tool, self.target)?;
+        self.args.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
+    }
+}
+
+/// What an action will do, counted beforehand by its preview. The tool stops at these bounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    /// For people: "compress 38 files, 61 MiB, to about 4 MiB".
+    pub words: String,
+    pub max_items: u64,
+    pub max_bytes: u64,
+    /// How long it should take, where that can be said.
+    pub takes: Option<Span>,
+    /// The digest of what exactly was previewed: a file list, a plan file.
+    pub artifact: Option<Digest>,
+}
+
+/// How an action is undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undo {
+    /// This call puts it back.
+    By(Call),
+    /// It cannot be; says why in words for people.
+    Impossible(String),
+}
+
+/// Whether doing it twice is as doing it once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeat {
+    Never,
+    /// A test proves that twice is as once.
+    Safe,
+}
+
+/// How a dispatched action ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "result", content = "words")]
+pub enum ActionResult {
+    /// It ran to its end; says what it did, in numbers.
+    Done(String),
+    /// Provably nothing happened.
+    NotStarted(String),
+    /// It ran and failed.
+    Failed(String),
+    /// It may or may not have happened. Never run again by itself.
+    Unknown(String),
+}
+
+impl ActionResult {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Done(_) => "done",
+            Self::NotStarted(_) => "not started",
+            Self::Failed(_) => "failed",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Done(w) | Self::NotStarted(w) | Self::Failed(w) | Self::Unknown(w) => w,
+        }
+    }
+}
+
+/// What a low tool found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Typed, by the names that the spec's `gives` lists.
+    pub values: Values,
+    /// For people and, fenced, for a model.
+    pub words: Tainted,
+}
+
+/// Why a tool did not take a call or could not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "error", content = "words")]
+pub enum ToolError {
+    /// The call is wrong: an unknown argument, a wrong kind, a path outside the roots.
+    Refused(String),
+    /// The call is right, but the machine did not answer it.
+    Failed(String),
+}
+
+impl fmt::Display for ToolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) | Self::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for ToolError {}

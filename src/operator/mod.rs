@@ -1,0 +1,1 @@
+//! What a human may do; every surface calls it.

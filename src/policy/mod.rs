@@ -1,0 +1,3 @@
+//! Pure verdicts: values in, values out, no I/O and no await.
+
+pub mod argv;

@@ -1,0 +1,77 @@
+//! Probes: one file each, one table. A probe never repairs.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::Fut;
+use crate::model::fact::{Fact, Facts};
+use crate::model::ids::{HostName, Word};
+use crate::model::reading::Reading;
+use crate::model::target::Signal;
+use crate::model::time::{Millis, Span};
+
+/// A probe as it was configured.
+#[derive(Debug)]
+pub struct Probe {
+    /// Its kind: `disk`, `http`.
+    pub kind: Word,
+    /// What it is called in config and output: `disk`, `http.jellyfin`.
+    pub name: String,
+    pub host: HostName,
+    pub every: Span,
+    /// Hard: after it the look is over, its process group killed, and the signal unknown.
+    pub timeout: Span,
+    /// Consecutive looks to fire and to clear.
+    pub fire_after: u32,
+    pub clear_after: u32,
+    /// Whether it may page at night.
+    pub wakes: bool,
+    /// Whose red explains this one's.
+    pub parent: Option<Signal>,
+    /// What stands behind it, for runbooks: `unit:nginx.service` on its host.
+    pub served_by: Option<crate::model::target::Target>,
+    pub how: How,
+}
+
+/// How a probe looks.
+pub enum How {
+    /// Wants facts of its host and judges them; never fetches.
+    Host(Box<dyn HostProbe>),
+    /// Reaches over the network, or runs a program that the operator wrote in the config.
+    Net(Box<dyn NetProbe>),
+}
+
+impl fmt::Debug for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host(_) => "host probe",
+            Self::Net(_) => "net probe",
+        })
+    }
+}
+
+/// A probe over facts.
+pub trait HostProbe: Send {
+    fn wants(&self) -> BTreeSet<Fact>;
+    /// Judges what the collection brought. Every signal that it spoke of before is spoken of again, as
+    /// unknown where its fact is missing.
+    fn judge(&mut self, facts: &Facts, past: &dyn Past, now: Millis) -> Vec<Reading>;
+}
+
+/// A probe over the network. It may keep its client and its past; one look at a time.
+pub trait NetProbe: Send {
+    fn look<'a>(&'a mut self, past: &'a dyn Past, now: Millis) -> Fut<'a, Vec<Reading>>;
+    /// What it says when its hard timeout struck: the signals, unknown or red.
+    fn timed_out(&self, after: Span, now: Millis) -> Vec<Reading>;
+}
+
+/// A signal's own past, in memory; filled from readings.db at the start.
+pub trait Past {
+    /// The median of the same hour of the day over the last seven days; `None` with fewer than three
+    /// such days.
+    fn same_hour(&self, signal: &Signal, now: Millis) -> Option<f64>;
+    /// The median over the last seven days, or as far as there is; `None` with less than an hour.
+    fn median(&self, signal: &Signal, now: Millis) -> Option<f64>;
+    /// Change per day (least squares over hourly medians); `None` with less than a day.
+    fn growth_per_day(&self, signal: &Signal, now: Millis) -> Option<f64>;
+}

@@ -1,0 +1,1 @@
+//! Carries one plan from inquiry to ending; the only executor of plans.

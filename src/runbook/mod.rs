@@ -1,0 +1,1 @@
+//! Markdown runbooks: parse, check, select.

@@ -1,0 +1,1 @@
+//! SQLite. No SQL stands anywhere else.

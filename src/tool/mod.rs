@@ -1,0 +1,1 @@
+//! Tools: one family a file, one table.

@@ -1,0 +1,1 @@
+//! The tick loop, looks, triage and incidents.
