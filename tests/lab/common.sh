@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by the scripts in this folder. Each of them takes `up NAME ...`, `down NAME` and
-# `down --all`, keeps what it made in /tmp/reef-lab/KIND-NAME, prints KEY=VALUE lines on standard
-# output, and ends only processes and mounts recorded there. `up` replaces an older one of the same
+# `down --all`, keeps what it made in /tmp/reef-lab/KIND-NAME (/tmp/reef-lab-UID when it does not run
+# as root), prints KEY=VALUE lines on standard output, and ends only processes and mounts recorded there. `up` replaces an older one of the same
 # name, so a test that was interrupted leaves nothing that could change the result of the next run.
 # Exit codes: 0 done, 77 this machine lacks something that is needed (standard error says what),
 # 1 anything else.
@@ -9,6 +9,7 @@ set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin" LC_ALL=C.UTF-8
 umask 022
 LAB=/tmp/reef-lab
+((EUID == 0)) || LAB+=-$EUID
 KIND=${0##*/}
 
 die() { echo "$KIND: $*" >&2; exit 1; }
@@ -44,6 +45,12 @@ free_port() {
     echo "$port"
 }
 
+# A process that has ended stays visible until its parent notices, which can take PID 1 a second.
+alive() {
+    local stat
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null && [[ $stat != *') Z '* ]]
+}
+
 # ends PIDFILE: ends that process, waits until it is gone, then ends the children it left. Process
 # ids are reused, so it must still be the one whose command line names $dir.
 ends() {
@@ -54,7 +61,7 @@ ends() {
     kill "$pid" 2>/dev/null || true
     kill -CONT "$pid" 2>/dev/null || true
     for ((i = 0; i < 200; i++)); do
-        kill -0 "$pid" 2>/dev/null || break
+        alive "$pid" || break
         sleep 0.05
     done
     kill -KILL "$pid" ${children[@]+"${children[@]}"} 2>/dev/null || true
