@@ -66,7 +66,7 @@ pub trait NetProbe: Send {
 }
 
 /// A signal's own past, in memory; filled from readings.db at the start.
-pub trait Past {
+pub trait Past: Send + Sync {
     /// The median of the same hour of the day over the last seven days; `None` with fewer than three
     /// such days.
     fn same_hour(&self, signal: &Signal, now: Millis) -> Option<f64>;

@@ -1,1 +1,4 @@
 //! The tick loop, looks, triage and incidents.
+
+pub mod grid;
+pub mod looks;

@@ -1,0 +1,173 @@
+//! Runs the looks that are due: one collection a host, one task a network probe, each under its
+//! own hard timeout, so that a stuck one delays no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, timeout};
+
+use crate::clients::host::{HostLink, Hosts};
+use crate::model::fact::{Fact, Facts, NoFact};
+use crate::model::ids::HostName;
+use crate::model::reading::Reading;
+use crate::model::time::{Millis, Span};
+use crate::probe::{How, NetProbe, Past};
+
+/// What a finished look brings back.
+pub struct Finished {
+    pub done: Done,
+    pub began: Instant,
+}
+
+/// The two kinds of looks.
+pub enum Done {
+    /// One host's collection, for these probes.
+    Facts { probes: Vec<usize>, facts: Facts },
+    /// One network probe, which comes back with its client and its past.
+    Net { probe: usize, how: Box<dyn NetProbe>, readings: Vec<Reading> },
+    /// A look that panicked: a defect of ours, told as unknown. A network probe is lost with it.
+    Broken { probes: Vec<usize>, why: String },
+}
+
+impl std::fmt::Debug for Finished {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.done {
+            Done::Facts { probes, .. } => write!(f, "facts for {probes:?}"),
+            Done::Net { probe, .. } => write!(f, "look of {probe}"),
+            Done::Broken { probes, why } => write!(f, "broken look of {probes:?}: {why}"),
+        }
+    }
+}
+
+/// Looks under way.
+#[derive(Debug, Default)]
+pub struct Looks {
+    tasks: JoinSet<Finished>,
+    /// When each look under way must be over, by probe; the watchdog asks.
+    until: BTreeMap<usize, Instant>,
+    /// Which probes a task looks for.
+    whose: BTreeMap<Id, (Vec<usize>, Instant)>,
+}
+
+/// What a look of one probe needs.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    pub probe: usize,
+    pub host: &'a HostName,
+    pub timeout: Span,
+    pub how: &'a mut Option<How>,
+}
+
+impl Looks {
+    /// Begins the looks of a tick. A probe whose last look is still under way is passed over, and
+    /// returned: it missed this one.
+    pub fn begin(
+        &mut self,
+        wanted: Vec<Wanted<'_>>,
+        hosts: &Hosts,
+        past: &Arc<dyn Past>,
+        now: Millis,
+    ) -> Vec<usize> {
+        let mut missed = Vec::new();
+        let mut by_host: BTreeMap<&HostName, (Vec<usize>, BTreeSet<Fact>, Span)> = BTreeMap::new();
+        for one in wanted {
+            if self.until.contains_key(&one.probe) {
+                missed.push(one.probe);
+                continue;
+            }
+            match one.how {
+                Some(How::Host(probe)) => {
+                    let (probes, facts, within) = by_host.entry(one.host).or_default();
+                    probes.push(one.probe);
+                    facts.append(&mut probe.wants());
+                    *within = (*within).max(one.timeout);
+                }
+                Some(How::Net(_)) => {
+                    if let Some(How::Net(probe)) = one.how.take() {
+                        self.begin_net(one.probe, probe, one.timeout, past, now);
+                    }
+                }
+                None => missed.push(one.probe),
+            }
+        }
+        for (host, (probes, facts, within)) in by_host {
+            self.begin_host(hosts.get(host).cloned(), probes, facts, within);
+        }
+        missed
+    }
+
+    fn begin_net(
+        &mut self,
+        probe: usize,
+        mut how: Box<dyn NetProbe>,
+        within: Span,
+        past: &Arc<dyn Past>,
+        now: Millis,
+    ) {
+        let began = Instant::now();
+        self.until.insert(probe, began + within.duration());
+        let past = Arc::clone(past);
+        let task = self.tasks.spawn(async move {
+            let looked = timeout(within.duration(), how.look(&*past, now)).await;
+            let readings = looked.unwrap_or_else(|_| how.timed_out(within, now));
+            Finished { done: Done::Net { probe, how, readings }, began }
+        });
+        self.whose.insert(task.id(), (vec![probe], began));
+    }
+
+    fn begin_host(
+        &mut self,
+        link: Option<Arc<dyn HostLink>>,
+        probes: Vec<usize>,
+        wanted: BTreeSet<Fact>,
+        within: Span,
+    ) {
+        let began = Instant::now();
+        for probe in &probes {
+            self.until.insert(*probe, began + within.duration());
+        }
+        let whose = probes.clone();
+        let task = self.tasks.spawn(async move {
+            let facts = match link {
+                Some(link) => match timeout(within.duration(), link.facts(&wanted)).await {
+                    Ok(facts) => facts,
+                    Err(_) => missing(&wanted, &format!("no answer within {within}")),
+                },
+                None => missing(&wanted, "there is no way to this host in the config"),
+            };
+            Finished { done: Done::Facts { probes, facts }, began }
+        });
+        self.whose.insert(task.id(), (whose, began));
+    }
+
+    /// The next look to finish; pends where none is under way.
+    pub async fn finished(&mut self) -> Finished {
+        let Some(ended) = self.tasks.join_next_with_id().await else {
+            return std::future::pending().await;
+        };
+        let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
+        let (probes, began) = self.whose.remove(&id).unwrap_or_else(|| (vec![], Instant::now()));
+        for probe in &probes {
+            self.until.remove(probe);
+        }
+        match ended {
+            Ok((_, finished)) => finished,
+            Err(error) => Finished { done: Done::Broken { probes, why: error.to_string() }, began },
+        }
+    }
+
+    /// Whether a look is under way that should have ended `grace` ago: then the loop is not healthy.
+    pub fn overdue(&self, grace: Span) -> bool {
+        let now = Instant::now();
+        self.until.values().any(|until| *until + grace.duration() < now)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+}
+
+fn missing(wanted: &BTreeSet<Fact>, why: &str) -> Facts {
+    wanted.iter().map(|fact| (fact.clone(), Err(NoFact::Failed(why.to_owned())))).collect()
+}
