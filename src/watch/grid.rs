@@ -81,6 +81,24 @@ impl Grid {
         taken
     }
 
+    /// One more probe, first due an interval from `now`: whoever adds it looks at it at once.
+    pub fn add(&mut self, every: Span, now: u64) {
+        let every = u64::try_from(every.0).unwrap_or(0).max(self.slot).div_ceil(self.slot) * self.slot;
+        let next = (now / self.slot + 1) * self.slot + every - self.slot;
+        self.every.push(every);
+        self.phase.push(next % every);
+        self.next.push(next);
+        self.due.entry(next).or_default().push(self.every.len() - 1);
+    }
+
+    /// A probe that is never due again; the indices of the others stay.
+    pub fn remove(&mut self, probe: usize) {
+        self.due.retain(|_, probes| {
+            probes.retain(|p| *p != probe);
+            !probes.is_empty()
+        });
+    }
+
     /// How late a look that begins at `now` would be, counted from the deadline that made it due.
     pub fn slot(&self) -> u64 {
         self.slot

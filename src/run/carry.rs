@@ -1,0 +1,207 @@
+//! One run from where it stands to its ending.
+
+use std::sync::Arc;
+
+use crate::gate::Acted;
+use crate::model::approval::{Approval, ApprovalState};
+use crate::model::ids::RunId;
+use crate::model::plan::{Ending, Plan};
+use crate::model::run::{Green, RunEvent, RunState};
+use crate::model::time::Millis;
+use crate::model::tool::{ActionResult, Tier};
+use crate::run::inquire::Inquired;
+use crate::run::runner::{Runner, Start};
+
+impl Runner {
+    /// Carries a run until it ends or reef stops; what it reached is stored either way.
+    pub(crate) async fn carry(self: &Arc<Self>, run: RunId, start: &Start) -> anyhow::Result<()> {
+        loop {
+            let Some(row) = self.store.call(move |db| db.run(run)).await? else {
+                anyhow::bail!("the store has no run {run}");
+            };
+            let event = match &row.state {
+                RunState::Ended(_) => return Ok(()),
+                RunState::Inquiring { round } => self.inquiring(run, *round, start).await?,
+                RunState::Waiting { plan, until } => match self.waiting(run, plan, *until).await? {
+                    Some(event) => event,
+                    None => return Ok(()),
+                },
+                RunState::Acting { plan, step } => self.acting(plan, *step).await?,
+                RunState::Verifying { plan, .. } => match self.verify(plan, &row.state).await {
+                    Some(green) => RunEvent::Looked { green },
+                    None => return Ok(()),
+                },
+            };
+            self.step(run, row.state, event).await?;
+        }
+    }
+
+    /// Takes one step of the state machine and stores it, with what an ending brings along.
+    async fn step(&self, run: RunId, state: RunState, event: RunEvent) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        let plan = state.plan().cloned();
+        let failed_look = matches!(event, RunEvent::Looked { green: Green::No });
+        let next = state.next(event, now)?;
+        match next {
+            RunState::Ended(ending) => {
+                let proof = if failed_look { crate::run::ending::Proof::Failed } else { crate::run::ending::Proof::AsSaid };
+                self.end(run, plan, ending, proof).await
+            }
+            next @ (RunState::Inquiring { .. }
+            | RunState::Waiting { .. }
+            | RunState::Acting { .. }
+            | RunState::Verifying { .. }) => self.store.call(move |db| db.save_run(run, &next, now)).await,
+        }
+    }
+
+    async fn inquiring(self: &Arc<Self>, run: RunId, round: u32, start: &Start) -> anyhow::Result<RunEvent> {
+        let inquired = self.inquire(run, round, start).await?;
+        Ok(match inquired {
+            Inquired::Plan(plan) => self.submit(plan).await?,
+            Inquired::Question { question, choices } => {
+                let plan = choices.iter().find_map(|c| c.plan.clone());
+                let standing = plan.unwrap_or_else(|| self.empty_plan(run, round, start));
+                let asked = self.gate.ask(&standing, question, choices).await?;
+                match asked {
+                    Ok(approval) => RunEvent::Asked { plan: standing, until: approval.expires_at },
+                    Err(why) => RunEvent::End(Ending::Observed(why)),
+                }
+            }
+            Inquired::Ended(ending) => RunEvent::End(ending),
+        })
+    }
+
+    async fn submit(&self, plan: Plan) -> anyhow::Result<RunEvent> {
+        use crate::gate::Submitted;
+        Ok(match self.gate.submit(&plan).await? {
+            Submitted::Allowed => RunEvent::Allowed { plan },
+            Submitted::Asked(approval) => RunEvent::Asked { plan, until: approval.expires_at },
+            Submitted::Observed(words) => RunEvent::End(Ending::Observed(words)),
+            Submitted::Forbidden(why) => RunEvent::End(Ending::Escalated(format!("not allowed: {why}"))),
+        })
+    }
+
+    /// Waits for the human; `None` when reef stops meanwhile.
+    async fn waiting(&self, run: RunId, plan: &Plan, until: Millis) -> anyhow::Result<Option<RunEvent>> {
+        let mut answers = self.answers.subscribe();
+        loop {
+            let now = self.clock.now();
+            self.gate.expire().await?;
+            let Some(approval) = self.store.call(move |db| db.approval_of(run)).await? else {
+                return Ok(Some(RunEvent::End(Ending::Escalated("its question is gone from the store".into()))));
+            };
+            if let Some(event) = self.answered(&approval, plan).await? {
+                return Ok(Some(event));
+            }
+            if let Some(over) = self.moot(plan).await? {
+                self.gate.void(approval.id, over.words()).await?;
+                return Ok(Some(RunEvent::End(over)));
+            }
+            let left = until.since(now).duration();
+            tokio::select! {
+                _ = answers.changed() => {}
+                _ = tokio::time::sleep(left.min(std::time::Duration::from_secs(60))) => {}
+                () = self.stop.cancelled() => return Ok(None),
+            }
+        }
+    }
+
+    async fn answered(&self, approval: &Approval, waiting: &Plan) -> anyhow::Result<Option<RunEvent>> {
+        Ok(Some(match &approval.state {
+            ApprovalState::Pending => return Ok(None),
+            ApprovalState::Approved { choice, by, .. } => {
+                let picked = approval.choices.get(*choice);
+                match picked.and_then(|c| c.plan.clone()) {
+                    Some(plan) => self.judged_again(approval, plan).await?,
+                    None => {
+                        let said = picked.map_or("", |c| c.say.as_str());
+                        RunEvent::End(Ending::Escalated(format!("{by} answered: {said}")))
+                    }
+                }
+            }
+            ApprovalState::Denied { by, .. } => RunEvent::End(Ending::Escalated(format!("denied by {by}"))),
+            ApprovalState::Expired { .. } => {
+                RunEvent::End(Ending::Escalated(format!("{} expired unanswered, which means no", approval.id)))
+            }
+            ApprovalState::Void { why, .. } => RunEvent::End(Ending::Escalated(format!("the question became void: {why}"))),
+            // A life before this one used it: what it dispatched is in the audit log.
+            ApprovalState::Used { .. } => RunEvent::Allowed { plan: waiting.clone() },
+        }))
+    }
+
+    /// On a yes the world is looked at again: the plan must still fit within what was approved.
+    async fn judged_again(&self, approval: &Approval, plan: Plan) -> anyhow::Result<RunEvent> {
+        if let Some(why) = self.stale(&plan).await? {
+            self.gate.void(approval.id, &why).await?;
+            return Ok(RunEvent::End(Ending::Escalated(format!("approved, but void by now: {why}"))));
+        }
+        if let Some(over) = self.moot(&plan).await? {
+            self.gate.void(approval.id, over.words()).await?;
+            return Ok(RunEvent::End(over));
+        }
+        Ok(RunEvent::Allowed { plan })
+    }
+
+    /// Why a plan that was approved may no longer run: another runbook, a larger effect.
+    async fn stale(&self, plan: &Plan) -> anyhow::Result<Option<String>> {
+        if let Some(reference) = &plan.runbook
+            && plan.origin != crate::model::plan::Origin::Drill
+        {
+            match self.book(&reference.name) {
+                Ok(book) if book.digest == reference.digest => {}
+                Ok(_) => return Ok(Some(format!("the runbook {} was changed meanwhile", reference.name))),
+                Err(_) => return Ok(Some(format!("the runbook {} was removed meanwhile", reference.name))),
+            }
+        }
+        for step in &plan.steps {
+            match self.gate.preview(&step.name, &step.call).await {
+                Ok(now) if step.effect.max_items < now.effect.max_items || step.effect.max_bytes < now.effect.max_bytes => {
+                    return Ok(Some(format!("{} would now {}, which is more than was approved", step.name, now.effect.words)));
+                }
+                Ok(now) if now.tier != step.tier => return Ok(Some(format!("{} has another tier now", step.name))),
+                Ok(_) => {}
+                Err(error) => return Ok(Some(format!("{} cannot be previewed any more: {error}", step.name))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether there is still something to do: the incident is open and its probe not green.
+    async fn moot(&self, plan: &Plan) -> anyhow::Result<Option<Ending>> {
+        let crate::model::plan::Origin::Incident(id) = plan.origin else { return Ok(None) };
+        let incident = self.store.call(move |db| db.incident(id)).await?;
+        let over = incident.is_none_or(|i| matches!(i.state, crate::model::incident::IncidentState::Resolved { .. }));
+        Ok(over.then(|| Ending::NothingToDo("the incident resolved meanwhile".into())))
+    }
+
+    async fn acting(self: &Arc<Self>, plan: &Plan, step: usize) -> anyhow::Result<RunEvent> {
+        if step == 0
+            && let Some(ending) = self.green_already(plan).await
+        {
+            return Ok(RunEvent::End(ending));
+        }
+        Ok(match self.gate.act(plan, step).await? {
+            Acted::Ended(result) => {
+                if let (ActionResult::Unknown(why), true) = (&result, true) {
+                    tracing::warn!(run = %plan.run, "nobody knows whether step {step} happened: {why}");
+                }
+                RunEvent::StepEnded(result)
+            }
+            Acted::Open => RunEvent::FoundOpenDispatch,
+            Acted::Refused(why) if step == 0 => RunEvent::End(Ending::Escalated(format!("held back by the gate: {why}"))),
+            Acted::Refused(why) => {
+                RunEvent::End(Ending::NotFixed(format!("stopped before step {}: {why}", step + 1)))
+            }
+        })
+    }
+
+    /// Before the first action the probe is looked at once more: what healed itself is left alone.
+    async fn green_already(&self, plan: &Plan) -> Option<Ending> {
+        use crate::model::plan::{Origin, Verify};
+        let (Origin::Incident(_), Verify::Probe { signal, .. }) = (&plan.origin, &plan.verify) else { return None };
+        let reading = self.looker.look(signal).await.ok()?;
+        let green = reading.clears == crate::model::severity::Severity::Green;
+        (green && plan.tier() != Tier::Low)
+            .then(|| Ending::NothingToDo("it was green again before anything was done".into()))
+    }
+}

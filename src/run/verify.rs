@@ -1,0 +1,57 @@
+//! Proof: a fix counts when the probe that fired is green again.
+
+use crate::model::plan::{Origin, Plan, Verify};
+use crate::model::run::{Green, RunState};
+use crate::model::severity::Severity;
+use crate::model::time::Span;
+use crate::run::runner::Runner;
+
+/// How long to wait between two looks: soon at first, calmer when it takes longer.
+fn pause(looked: u32) -> Span {
+    match looked {
+        0 => Span(0),
+        1..=3 => Span(300),
+        4..=10 => Span::secs(2),
+        _ => Span::secs(10),
+    }
+}
+
+impl Runner {
+    /// Looks until the answer moves the run: green long enough is for the state machine to say.
+    /// `None` when reef stops meanwhile.
+    pub(crate) async fn verify(&self, plan: &Plan, state: &RunState) -> Option<Green> {
+        let RunState::Verifying { green_since, until, .. } = state else { return Some(Green::No) };
+        let mut looked = u32::from(green_since.is_some());
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(pause(looked).duration()) => {}
+                () = self.stop.cancelled() => return None,
+            }
+            let green = self.proven(plan).await;
+            looked += 1;
+            // A red that is still within its time is looked at again without a record each time.
+            if green == Green::Yes || *until <= self.clock.now() || green_since.is_some() {
+                return Some(green);
+            }
+        }
+    }
+
+    async fn proven(&self, plan: &Plan) -> Green {
+        match &plan.verify {
+            Verify::Probe { signal, .. } => match self.looker.look(signal).await {
+                // Judged at the levels that clear: a value on the edge proves nothing.
+                Ok(reading) if reading.clears == Severity::Green => Green::Yes,
+                Ok(_) => Green::No,
+                Err(why) => {
+                    tracing::debug!("could not look at {signal}: {why}");
+                    Green::No
+                }
+            },
+            Verify::Query { call, value, is } => match self.gate.query(&Origin::Timer, call).await {
+                Ok(found) if found.values.get(value).is_some_and(|v| v.to_string() == *is) => Green::Yes,
+                Ok(_) | Err(_) => Green::No,
+            },
+            Verify::Not(_) => Green::No,
+        }
+    }
+}

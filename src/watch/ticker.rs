@@ -1,0 +1,476 @@
+//! The tick loop: one thread that wakes on the grid, looks, and tells what changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clients::host::Hosts;
+use crate::clock::Clock;
+use crate::model::ids::Word;
+use crate::model::reading::Reading;
+use crate::model::severity::Severity;
+use crate::model::target::{Signal, Target, Thing};
+use crate::model::time::{Millis, Span};
+use crate::policy::triage::{Change, SignalState, Tuning};
+use crate::probe::past::Pasts;
+use crate::probe::{How, Past, Probe};
+use crate::watch::grid::{Grid, Rhythm};
+use crate::watch::looks::{Done, Finished, Looks, Wanted};
+use crate::watch::pulse::Pulse;
+
+/// Readings go to the store in batches of this age: history is flushed lazily.
+const FLUSH_EVERY: Span = Span::secs(30);
+/// A look may be this much over its timeout before the loop counts as stuck.
+const OVERDUE_GRACE: Span = Span::secs(10);
+
+/// What the loop tells the rest of reef.
+#[derive(Debug)]
+pub enum News {
+    /// A signal changed for good: after its looks in a row, with hysteresis.
+    Changed(Box<Changed>),
+    /// History, in batches.
+    Readings(Vec<Reading>),
+    /// The counters of triage, to be stored so that a restart starts nothing over.
+    Triage(BTreeMap<Signal, SignalState>),
+}
+
+/// A change of a signal, with what the config says about its probe.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    pub change: Change,
+    pub reading: Reading,
+    pub about: About,
+}
+
+/// What the config says of the probe behind a signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// As in config and output: `http.jellyfin`.
+    pub name: String,
+    pub every: Span,
+    pub parent: Option<Signal>,
+    pub wakes: bool,
+}
+
+/// What the rest of reef asks of the loop.
+#[derive(Debug)]
+pub enum Command {
+    /// Look at this signal now; the answer is fresh: the look began after the command.
+    Look { signal: Signal, reply: oneshot::Sender<Vec<Reading>> },
+    /// Look at everything of a host, or at everything, now.
+    LookAll { reply: oneshot::Sender<()> },
+    /// The last reading of every signal, with its standing.
+    Snapshot { reply: oneshot::Sender<Vec<Standing>> },
+    /// Something announced itself: make the probes of this target's kind due now.
+    Wake { probe: Word, target: Option<Target> },
+    /// What a former life of this daemon knew.
+    Seed { triage: BTreeMap<Signal, SignalState>, pasts: Vec<(Signal, Millis, f64)> },
+    /// New probes after a reload; counters and pasts stay.
+    Replace { probes: Vec<Probe>, hosts: Hosts },
+    /// Watch one more for a while: a drill's scratch folder. Its signals are forgotten on `Remove`.
+    Add { probe: Box<Probe> },
+    Remove { name: String },
+}
+
+/// How a signal stands.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    pub reading: Reading,
+    pub state: SignalState,
+    pub about: About,
+    /// Since when its severity is what it is.
+    pub since: Millis,
+}
+
+struct Slot {
+    about: About,
+    kind: Word,
+    host: crate::model::ids::HostName,
+    timeout: Span,
+    tuning: Tuning,
+    /// `None` while a network look is under way.
+    how: Option<How>,
+    /// Removed while it was away.
+    gone: bool,
+}
+
+/// The world of the loop.
+pub struct Ticker {
+    slots: Vec<Slot>,
+    hosts: Hosts,
+    grid: Grid,
+    /// The grid's zero.
+    origin: Instant,
+    looks: Looks,
+    pasts: Arc<Pasts>,
+    clock: Arc<dyn Clock>,
+    pulse: Arc<Pulse>,
+    news: mpsc::UnboundedSender<News>,
+    states: BTreeMap<Signal, SignalState>,
+    last: BTreeMap<Signal, (Reading, usize, Millis)>,
+    batch: Vec<Reading>,
+    flushed_at: Instant,
+    /// Who waits for a fresh look at a probe, and whether that look has begun.
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    probe: usize,
+    signal: Option<Signal>,
+    begun: bool,
+    reply: oneshot::Sender<Vec<Reading>>,
+}
+
+impl std::fmt::Debug for Ticker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ticker of {} probes", self.slots.len())
+    }
+}
+
+impl Ticker {
+    /// Takes the probes as configured. Nothing is looked at before [`Ticker::run`].
+    pub fn new(
+        probes: Vec<Probe>,
+        hosts: Hosts,
+        clock: Arc<dyn Clock>,
+        pulse: Arc<Pulse>,
+        news: mpsc::UnboundedSender<News>,
+    ) -> Self {
+        let grid = Grid::new(&rhythms(&probes));
+        let now = Instant::now();
+        let started_at = clock.now();
+        Self {
+            slots: probes.into_iter().map(|probe| Slot::new(probe, started_at)).collect(),
+            hosts,
+            grid,
+            origin: now,
+            looks: Looks::default(),
+            pasts: Arc::new(Pasts::default()),
+            clock,
+            pulse,
+            news,
+            states: BTreeMap::new(),
+            last: BTreeMap::new(),
+            batch: Vec::new(),
+            flushed_at: now,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Runs until told to stop, then hands over what was not yet stored.
+    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>, stop: CancellationToken) {
+        loop {
+            let next = self.grid.next_deadline().map(|at| self.origin + std::time::Duration::from_millis(at));
+            self.beat(next);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                finished = self.looks.finished() => self.finish(finished),
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command),
+                    None => break,
+                },
+                () = wait_until(next) => self.tick(),
+            }
+        }
+        self.flush();
+    }
+
+    fn beat(&self, next: Option<Instant>) {
+        if self.looks.overdue(OVERDUE_GRACE) {
+            return;
+        }
+        let now = self.clock.now();
+        let wait = next.map_or(Span::mins(1), |at| Span::from(at.saturating_duration_since(Instant::now())));
+        self.pulse.beat(now, now + wait);
+    }
+
+    fn since_origin(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn tick(&mut self) {
+        let at = self.since_origin();
+        let planned = self.grid.next_deadline().unwrap_or(at);
+        let due = self.grid.take_due(at);
+        if planned + self.grid.slot() < at {
+            self.pulse.add(&self.pulse.late, due.len());
+        }
+        self.begin(&due);
+        if FLUSH_EVERY.duration() <= self.flushed_at.elapsed() {
+            self.flush();
+        }
+    }
+
+    fn begin(&mut self, due: &[usize]) {
+        let now = self.clock.now();
+        let due: BTreeSet<usize> = due.iter().copied().collect();
+        let mut wanted = Vec::with_capacity(due.len());
+        for (probe, slot) in self.slots.iter_mut().enumerate() {
+            if due.contains(&probe) && !slot.gone {
+                wanted.push(Wanted { probe, host: &slot.host, timeout: slot.timeout, how: &mut slot.how });
+            }
+        }
+        self.pulse.add(&self.pulse.looks, wanted.len());
+        let past: Arc<dyn Past> = Arc::clone(&self.pasts) as Arc<dyn Past>;
+        let missed = self.looks.begin(wanted, &self.hosts, &past, now);
+        self.pulse.add(&self.pulse.missed, missed.len());
+    }
+
+    fn finish(&mut self, finished: Finished) {
+        let now = self.clock.now();
+        match finished.done {
+            Done::Facts { probes, facts } => {
+                for probe in probes {
+                    let pasts = Arc::clone(&self.pasts);
+                    let readings = match self.slots.get_mut(probe).and_then(|slot| slot.how.as_mut()) {
+                        Some(How::Host(host)) => host.judge(&facts, &*pasts, now),
+                        Some(How::Net(_)) | None => Vec::new(),
+                    };
+                    self.looked(probe, readings);
+                }
+            }
+            Done::Net { probe, how, readings } => {
+                if let Some(slot) = self.slots.get_mut(probe) {
+                    slot.how = Some(How::Net(how));
+                }
+                self.looked(probe, readings);
+            }
+            Done::Broken { probes, why } => {
+                self.pulse.add(&self.pulse.broken, probes.len());
+                for probe in probes {
+                    let readings = self.broken(probe, &why, now);
+                    self.looked(probe, readings);
+                }
+            }
+        }
+    }
+
+    /// Everything that this probe ever spoke of is unknown now.
+    fn broken(&self, probe: usize, why: &str, now: Millis) -> Vec<Reading> {
+        let words = format!("the probe broke, which is a defect in reef: {why}");
+        let of_probe = self.last.values().filter(|(_, by, _)| *by == probe);
+        of_probe.map(|(r, ..)| Reading::unknown(r.signal.clone(), now, Word::of("broken"), &words)).collect()
+    }
+
+    fn looked(&mut self, probe: usize, readings: Vec<Reading>) {
+        self.pulse.add(&self.pulse.readings, readings.len());
+        let gone = self.slots.get(probe).is_none_or(|slot| slot.gone);
+        if !gone {
+            for reading in &readings {
+                self.triage(probe, reading);
+            }
+        }
+        self.answer(probe, &readings);
+        if !gone {
+            self.batch.extend(readings);
+        }
+    }
+
+    fn triage(&mut self, probe: usize, reading: &Reading) {
+        let Some(slot) = self.slots.get(probe) else { return };
+        if reading.severity == Severity::Unknown {
+            self.pulse.add(&self.pulse.unknown, 1);
+        }
+        self.pasts.note(reading);
+        let state = self.states.remove(&reading.signal).unwrap_or_default();
+        let (state, change) = state.look(reading, &slot.tuning, reading.at);
+        self.states.insert(reading.signal.clone(), state);
+        let since = match self.last.get(&reading.signal) {
+            Some((last, _, since)) if last.severity == reading.severity => *since,
+            Some(_) | None => reading.at,
+        };
+        self.last.insert(reading.signal.clone(), (reading.clone(), probe, since));
+        if let Some(change) = change {
+            let changed = Changed { change, reading: reading.clone(), about: slot.about.clone() };
+            self.tell(News::Changed(Box::new(changed)));
+        }
+    }
+
+    /// Hands fresh readings to those who asked, and begins the looks that had to wait for this one.
+    fn answer(&mut self, probe: usize, readings: &[Reading]) {
+        let mut again = false;
+        for waiting in std::mem::take(&mut self.waiting) {
+            if waiting.probe != probe {
+                self.waiting.push(waiting);
+            } else if waiting.begun {
+                let wanted = |r: &&Reading| waiting.signal.as_ref().is_none_or(|s| *s == r.signal);
+                // Nobody listens any more: the run that asked has ended.
+                drop(waiting.reply.send(readings.iter().filter(wanted).cloned().collect()));
+            } else {
+                again = true;
+                self.waiting.push(Waiting { begun: true, ..waiting });
+            }
+        }
+        if again {
+            self.begin(&[probe]);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Look { signal, reply } => match self.probe_of(&signal) {
+                Some(probe) => self.look_now(probe, Some(signal), reply),
+                None => drop(reply),
+            },
+            Command::LookAll { reply } => {
+                let all: Vec<usize> = (0..self.slots.len()).collect();
+                self.begin(&all);
+                drop(reply.send(()));
+            }
+            Command::Snapshot { reply } => drop(reply.send(self.snapshot())),
+            Command::Wake { probe, target } => self.wake(&probe, target.as_ref()),
+            Command::Seed { triage, pasts } => {
+                self.states.extend(triage);
+                self.pasts.seed(&pasts);
+            }
+            Command::Replace { probes, hosts } => self.replace(probes, hosts),
+            Command::Add { probe } => self.add(*probe),
+            Command::Remove { name } => self.remove(&name),
+        }
+    }
+
+    fn look_now(&mut self, probe: usize, signal: Option<Signal>, reply: oneshot::Sender<Vec<Reading>>) {
+        let begun = !self.looks.under_way().contains(&probe);
+        self.waiting.push(Waiting { probe, signal, begun, reply });
+        if begun {
+            self.begin(&[probe]);
+        }
+    }
+
+    fn probe_of(&self, signal: &Signal) -> Option<usize> {
+        if let Some((_, probe, _)) = self.last.get(signal) {
+            return Some(*probe);
+        }
+        // Never seen yet, as after a restart: the probe of that kind whose name or host fits.
+        let of_kind = |slot: &&Slot| slot.kind == signal.probe && !slot.gone;
+        let named = format!("{}.{}", signal.probe, signal.target.name());
+        self.slots.iter().position(|s| of_kind(&s) && s.about.name == named).or_else(|| {
+            self.slots.iter().position(|s| of_kind(&s) && s.host == *signal.target.on())
+        })
+    }
+
+    fn wake(&mut self, probe: &Word, target: Option<&Target>) {
+        self.pulse.add(&self.pulse.events, 1);
+        let fits = |slot: &Slot| {
+            slot.kind == *probe
+                && !slot.gone
+                && target.is_none_or(|t| slot.host == *t.on() && (t.thing() == Thing::Host || names(slot, t)))
+        };
+        let due: Vec<usize> = (0..self.slots.len()).filter(|i| fits(&self.slots[*i])).collect();
+        self.begin(&due);
+    }
+
+    fn snapshot(&self) -> Vec<Standing> {
+        let standing = |(reading, probe, since): &(Reading, usize, Millis)| {
+            let slot = self.slots.get(*probe)?;
+            let state = self.states.get(&reading.signal).cloned().unwrap_or_default();
+            Some(Standing { reading: reading.clone(), state, about: slot.about.clone(), since: *since })
+        };
+        self.last.values().filter_map(standing).collect()
+    }
+
+    fn replace(&mut self, probes: Vec<Probe>, hosts: Hosts) {
+        let names: Vec<String> = self.slots.iter().map(|s| s.about.name.clone()).collect();
+        let started_at = self.clock.now();
+        // Looks under way end into the void: their indices mean nothing any more.
+        self.looks = Looks::default();
+        self.waiting.clear();
+        self.grid = Grid::new(&rhythms(&probes));
+        self.origin = Instant::now();
+        self.slots = probes.into_iter().map(|probe| Slot::new(probe, started_at)).collect();
+        self.hosts = hosts;
+        let of: BTreeMap<&str, usize> = self.slots.iter().enumerate().map(|(i, s)| (s.about.name.as_str(), i)).collect();
+        self.last.retain(|_, (_, probe, _)| match names.get(*probe).and_then(|n| of.get(n.as_str())) {
+            Some(now) => {
+                *probe = *now;
+                true
+            }
+            None => false,
+        });
+        let last = &self.last;
+        self.states.retain(|signal, _| last.contains_key(signal));
+    }
+
+    fn add(&mut self, probe: Probe) {
+        let started_at = self.clock.now();
+        let every = probe.every;
+        self.slots.push(Slot::new(probe, started_at));
+        let added = self.slots.len() - 1;
+        let at = self.since_origin();
+        self.grid.add(every, at);
+        self.begin(&[added]);
+    }
+
+    fn remove(&mut self, name: &str) {
+        for (probe, slot) in self.slots.iter_mut().enumerate() {
+            if slot.about.name == name {
+                slot.gone = true;
+                let gone = |by: usize| by == probe;
+                let states = &mut self.states;
+                self.last.retain(|signal, (_, by, _)| {
+                    if gone(*by) {
+                        states.remove(signal);
+                    }
+                    !gone(*by)
+                });
+                self.grid.remove(probe);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        self.flushed_at = Instant::now();
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.is_empty() {
+            self.tell(News::Readings(batch));
+        }
+        self.tell(News::Triage(self.states.clone()));
+    }
+
+    fn tell(&self, news: News) {
+        if self.news.send(news).is_err() {
+            tracing::debug!("nobody listens to the tick loop any more: reef is shutting down");
+        }
+    }
+}
+
+impl Slot {
+    fn new(probe: Probe, started_at: Millis) -> Self {
+        Self {
+            about: About { name: probe.name, every: probe.every, parent: probe.parent, wakes: probe.wakes },
+            kind: probe.kind,
+            host: probe.host,
+            timeout: probe.timeout,
+            tuning: Tuning {
+                fire_after: probe.fire_after,
+                clear_after: probe.clear_after,
+                grace_until: started_at + probe.grace,
+            },
+            how: Some(probe.how),
+            gone: false,
+        }
+    }
+}
+
+fn names(slot: &Slot, target: &Target) -> bool {
+    slot.about.name == slot.kind.as_str() || slot.about.name.ends_with(target.name())
+}
+
+fn rhythms(probes: &[Probe]) -> Vec<Rhythm> {
+    let key = |probe: &Probe| match probe.how {
+        How::Host(_) => probe.host.to_string(),
+        How::Net(_) => probe.name.clone(),
+    };
+    probes.iter().map(|probe| Rhythm { every: probe.every, key: key(probe) }).collect()
+}
+
+async fn wait_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
