@@ -1,1 +1,269 @@
-//! Markdown runbooks: parse, check, select.
+//! Markdown runbooks: parse, check, select, bind.
+//!
+//! A runbook is plain Markdown with TOML front matter (`+++`) and fenced TOML blocks `step`, `ask`,
+//! `leave` and `verify`. [`parse`] reads one file alone, [`check`] holds it against the tools and the
+//! readings, [`select`] finds the one that answers a reading, and [`Bindings`], [`resolve`] and
+//! [`offers`] turn its steps into calls and its questions into words. Nothing here does I/O.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::model::digest::Digest;
+use crate::model::ids::{RunbookName, StepName, ToolName};
+use crate::model::message::Urgency;
+use crate::model::plan::{Leash, OnFailure};
+use crate::model::target::AbsPath;
+use crate::model::time::Span;
+use crate::model::tool::{Bounds, Tier};
+use crate::model::value::Value;
+
+mod ask;
+mod bind;
+mod block;
+mod check;
+mod condition;
+mod fields;
+mod front;
+mod literal;
+mod parse;
+mod reference;
+mod resolve;
+mod select;
+mod shipped;
+
+pub use ask::{Offer, asks, leaves, offers, question};
+pub use bind::{Bindings, Bound};
+pub use check::check;
+pub use condition::{Holds, conditions_hold};
+pub use literal::Literal;
+pub use parse::parse;
+pub use reference::{Ref, RefOf, Template};
+pub use resolve::{ResolveError, Resolved, resolve, resolve_verify};
+pub use select::{Match, Pattern, TargetMatch, select};
+pub use shipped::shipped;
+
+/// A runbook as its file says it, references and literals not yet held against any tool.
+#[derive(Debug, Clone)]
+pub struct Runbook {
+    pub name: RunbookName,
+    /// Over the file's bytes.
+    pub digest: Digest,
+    pub title: String,
+    pub matches: Match,
+    /// Where the runbook starts; ceilings and what was earned say how far it may rise.
+    pub leash: Leash,
+    /// No step may be able to do more.
+    pub max_tier: Tier,
+    /// What the steps use, and all that a model may use beside the low tools.
+    pub tools: Vec<ToolName>,
+    /// Steps above low touch no path outside these.
+    pub roots: Vec<AbsPath>,
+    /// Runs for one incident, at least 1.
+    pub attempts: u32,
+    /// The time between two of them.
+    pub cooldown: Span,
+    /// How the human is told when the runbook gives up or asks.
+    pub escalate: Urgency,
+    pub on_failure: OnFailure,
+    /// More matches than this are refused.
+    pub max_targets: u32,
+    /// `param.NAME`: the `params` and the `retention` of the front matter; `--set` changes one.
+    pub params: BTreeMap<String, Param>,
+    /// Steps and questions in the order of the file.
+    pub blocks: Vec<Block>,
+    /// What is no fault: where one holds, nothing is done and nobody is told.
+    pub leave: Vec<LeaveDef>,
+    pub verify: VerifyRule,
+    /// The Markdown without the front matter and the machine's blocks.
+    pub prose: String,
+    pub must_match: Vec<Example>,
+    pub must_not_match: Vec<Example>,
+    /// Where the keys of the front matter stand.
+    pub lines: Lines,
+}
+
+/// One block that can become part of a plan.
+#[derive(Debug, Clone)]
+pub enum Block {
+    Step(StepDef),
+    Ask(AskDef),
+}
+
+/// A call that is made when all its conditions hold.
+#[derive(Debug, Clone)]
+pub struct StepDef {
+    pub name: StepName,
+    pub tool: ToolName,
+    pub when: Vec<Condition>,
+    pub args: BTreeMap<String, Arg>,
+    /// What the call is about; the incident's target where it is not said.
+    pub target: Option<Arg>,
+    pub asked: Asked,
+    /// Of the block's opening fence.
+    pub line: usize,
+    pub lines: Lines,
+}
+
+/// Whether a step runs by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    No,
+    /// Only when a human picks an option that names it.
+    Yes,
+}
+
+/// A question to the human with its options.
+#[derive(Debug, Clone)]
+pub struct AskDef {
+    pub when: Vec<Condition>,
+    pub stands: Stands,
+    pub question: Template,
+    pub options: Vec<OptionDef>,
+    pub line: usize,
+}
+
+/// How a question relates to the steps above low.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// Asked whenever its conditions hold.
+    Always,
+    /// `otherwise = true`: asked only where no step above low applies.
+    Otherwise,
+}
+
+/// What a human may pick.
+#[derive(Debug, Clone)]
+pub struct OptionDef {
+    pub say: Template,
+    /// Steps with `asked = true`; none means that the human handles it.
+    pub steps: Vec<StepName>,
+    /// Offered only when these hold.
+    pub when: Vec<Condition>,
+    /// One option for each item of this list, which `say` calls `{{ each }}`.
+    pub each: Option<Ref>,
+    pub line: usize,
+}
+
+/// A state of affairs that wants no action and no message: a legitimate spike.
+#[derive(Debug, Clone)]
+pub struct LeaveDef {
+    pub when: Vec<Condition>,
+    /// For the report.
+    pub why: String,
+    pub line: usize,
+}
+
+/// `{ value = "largest.kind", is = "logs" }`. On a list it holds when it holds for one item.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    pub value: Ref,
+    pub test: Test,
+    pub line: usize,
+}
+
+/// What a condition compares with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Test {
+    Is(Literal),
+    In(Vec<Literal>),
+    Above(Literal),
+    Below(Literal),
+}
+
+/// Where an argument comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arg {
+    /// As written; read by the kind of the input that it fills.
+    Literal(Literal),
+    Ref(Ref),
+}
+
+/// A typed value of the front matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Param {
+    pub value: Value,
+    pub line: usize,
+}
+
+/// How a fix is proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VerifyRule {
+    /// The probe that fired is green within `within` and stays so for `stays`.
+    Probe { within: Span, stays: Span },
+    /// A low call whose value is as said, for what the probe cannot show in time.
+    Query {
+        tool: ToolName,
+        args: BTreeMap<String, Arg>,
+        /// The name of one value that the tool gives.
+        value: String,
+        is: Literal,
+        line: usize,
+    },
+}
+
+/// A reading in short, for `must_match` and `must_not_match`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    pub probe: crate::model::ids::Word,
+    pub severity: crate::model::severity::Severity,
+    pub target: Option<crate::model::target::Target>,
+    pub reason: Option<crate::model::ids::Word>,
+    /// What a `pattern` is held against.
+    pub text: Option<String>,
+    pub line: usize,
+}
+
+/// The line on which each key stands; 1 where a key is not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lines(pub BTreeMap<String, usize>);
+
+impl Lines {
+    pub fn at(&self, key: &str) -> usize {
+        self.0.get(key).copied().unwrap_or(1)
+    }
+}
+
+/// What is wrong with a runbook.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mistake {
+    /// From 1.
+    pub line: usize,
+    pub what: String,
+    /// What to write instead, where that can be said.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Mistake {
+    /// `line 14: no step is called "largset"; did you mean "largest"?`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.what)?;
+        self.hint.iter().try_for_each(|hint| write!(f, "; {hint}"))
+    }
+}
+
+impl Runbook {
+    /// The steps in the order of the file.
+    pub fn steps(&self) -> impl Iterator<Item = &StepDef> {
+        self.blocks.iter().filter_map(|block| match block {
+            Block::Step(step) => Some(step),
+            Block::Ask(_) => None,
+        })
+    }
+
+    /// The questions in the order of the file.
+    pub fn questions(&self) -> impl Iterator<Item = &AskDef> {
+        self.blocks.iter().filter_map(|block| match block {
+            Block::Step(_) => None,
+            Block::Ask(ask) => Some(ask),
+        })
+    }
+
+    pub fn step(&self, name: &StepName) -> Option<&StepDef> {
+        self.steps().find(|step| step.name == *name)
+    }
+
+    /// What bounds every call of this runbook.
+    pub fn bounds(&self) -> Bounds {
+        Bounds { roots: self.roots.clone(), max_targets: self.max_targets }
+    }
+}

@@ -1,0 +1,1 @@
+//! The fenced blocks: steps, questions, what to leave alone, and the proof.

@@ -1,0 +1,1 @@
+//! The front matter: what a runbook answers and how far it may go.
