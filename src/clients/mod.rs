@@ -1,3 +1,10 @@
 //! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
 
+pub mod dns;
 pub mod host;
+pub mod http;
+#[cfg(feature = "kube")]
+pub mod kube;
+pub mod socket;
+pub mod ssh;
+pub mod tls;
