@@ -1,0 +1,5 @@
+//! Soon.
+
+/// The real thing.
+#[derive(Debug)]
+pub struct LocalFiles;
