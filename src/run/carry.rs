@@ -32,12 +32,13 @@ impl Runner {
                     None => return Ok(()),
                 },
             };
-            self.step(run, row.state, event).await?;
+            // Boxed: an ending may begin an undo, which is carried the same way.
+            Box::pin(self.step(run, row.state, event)).await?;
         }
     }
 
     /// Takes one step of the state machine and stores it, with what an ending brings along.
-    async fn step(&self, run: RunId, state: RunState, event: RunEvent) -> anyhow::Result<()> {
+    pub(crate) async fn step(self: &Arc<Self>, run: RunId, state: RunState, event: RunEvent) -> anyhow::Result<()> {
         let now = self.clock.now();
         let plan = state.plan().cloned();
         let failed_look = matches!(event, RunEvent::Looked { green: Green::No });
@@ -45,7 +46,11 @@ impl Runner {
         match next {
             RunState::Ended(ending) => {
                 let proof = if failed_look { crate::run::ending::Proof::Failed } else { crate::run::ending::Proof::AsSaid };
-                self.end(run, plan, ending, proof).await
+                self.end(run, plan.clone(), ending.clone(), proof).await?;
+                match plan {
+                    Some(plan) => self.undo_after(run, &plan, &ending).await,
+                    None => Ok(()),
+                }
             }
             next @ (RunState::Inquiring { .. }
             | RunState::Waiting { .. }
@@ -71,7 +76,7 @@ impl Runner {
         })
     }
 
-    async fn submit(&self, plan: Plan) -> anyhow::Result<RunEvent> {
+    pub(crate) async fn submit(&self, plan: Plan) -> anyhow::Result<RunEvent> {
         use crate::gate::Submitted;
         Ok(match self.gate.submit(&plan).await? {
             Submitted::Allowed => RunEvent::Allowed { plan },
@@ -87,7 +92,7 @@ impl Runner {
         loop {
             let now = self.clock.now();
             self.gate.expire().await?;
-            let Some(approval) = self.store.call(move |db| db.approval_of(run)).await? else {
+            let Some(approval) = self.store.call(move |db| Ok(db.approvals_of(run)?.into_iter().max_by_key(|a| a.id))).await? else {
                 return Ok(Some(RunEvent::End(Ending::Escalated("its question is gone from the store".into()))));
             };
             if let Some(event) = self.answered(&approval, plan).await? {
@@ -182,7 +187,7 @@ impl Runner {
         }
         Ok(match self.gate.act(plan, step).await? {
             Acted::Ended(result) => {
-                if let (ActionResult::Unknown(why), true) = (&result, true) {
+                if let ActionResult::Unknown(why) = &result {
                     tracing::warn!(run = %plan.run, "nobody knows whether step {step} happened: {why}");
                 }
                 RunEvent::StepEnded(result)
