@@ -15,6 +15,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
+use tokio::net::UdpSocket;
 
 use crate::model::time::Span;
 
@@ -115,9 +116,35 @@ impl Dns {
                 answered => answered,
             }
         };
-        tokio::time::timeout(self.timeout.duration(), asking)
+        // The last part of the time is kept for finding out why there was no answer.
+        let patience = self.timeout.duration() * 3 / 4;
+        let answered = tokio::time::timeout(patience, asking)
             .await
-            .unwrap_or(Err(NoAddress::TimedOut(self.timeout)))
+            .unwrap_or(Err(NoAddress::TimedOut(self.timeout)));
+        match (answered, self.server) {
+            (Err(NoAddress::TimedOut(_)), Server::At(at)) => Err(self.knock(at).await),
+            (answered, _) => answered,
+        }
+    }
+
+    /// Tells silence from a closed port: only a connected socket hears that nobody listens.
+    async fn knock(&self, at: SocketAddr) -> NoAddress {
+        let local: SocketAddr = match at {
+            SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let knocking = async {
+            let socket = UdpSocket::bind(local).await?;
+            socket.connect(at).await?;
+            // A header without a question (RFC 1035, 4.1.1): a server that listens may ignore it.
+            socket.send(&[0; 12]).await?;
+            socket.recv(&mut [0; 12]).await
+        };
+        match tokio::time::timeout(self.timeout.duration() / 4, knocking).await {
+            Ok(Err(e)) if e.kind() == std::io::ErrorKind::ConnectionRefused => NoAddress::Closed,
+            Ok(Err(e)) => NoAddress::Unreachable(e.to_string()),
+            Ok(Ok(_)) | Err(_) => NoAddress::TimedOut(self.timeout),
+        }
     }
 
     async fn ask(&self, name: &str, kind: RecordType) -> Result<Vec<IpAddr>, NoAddress> {
@@ -167,7 +194,7 @@ impl Dns {
         options.use_hosts_file = ResolveHosts::Never;
         // One retry within the time: a lost datagram is no fault.
         options.attempts = 1;
-        options.timeout = self.timeout.duration() / 2;
+        options.timeout = self.timeout.duration() * 3 / 8;
     }
 
     fn sort(&self, error: &NetError) -> NoAddress {

@@ -188,7 +188,9 @@ impl Capture {
         let mut faults = Vec::new();
         if let Err(e) = self.verifier.verify_server_cert(leaf, chain, name, &[], now) {
             faults.push(match TlsFault::of(&e) {
-                TlsFault::UnknownIssuer if read.self_signed => TlsFault::SelfSigned,
+                TlsFault::UnknownIssuer | TlsFault::Other(_) if read.self_signed => {
+                    TlsFault::SelfSigned
+                }
                 fault => fault,
             });
             // The verifier stops at its first finding; the operator should hear of both.
