@@ -1,0 +1,1 @@
+//! The commands that only read: their whole options and operands.
