@@ -11,6 +11,7 @@ pub mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -263,7 +264,7 @@ pub trait Files: Send + Sync + fmt::Debug {
         &'a self,
         permit: &'a Permit,
         folder: &'a AbsPath,
-        manifest: &'a Manifest,
+        manifest: &'a Arc<Manifest>,
         index: usize,
     ) -> Fut<'a, Result<(), FilesError>>;
     /// Moves one file back to where it was, if that name is free.
@@ -271,7 +272,7 @@ pub trait Files: Send + Sync + fmt::Debug {
         &'a self,
         permit: &'a Permit,
         folder: &'a AbsPath,
-        manifest: &'a Manifest,
+        manifest: &'a Arc<Manifest>,
         index: usize,
     ) -> Fut<'a, Result<(), FilesError>>;
     /// Deletes a quarantine with what is in it; answers files and bytes. With
