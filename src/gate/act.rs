@@ -41,12 +41,19 @@ impl Gate {
         let now = self.clock.now();
         let told = self.told(plan.run);
         let dispatch = {
-            let (plan, step, rules, told) = (plan.clone(), step.clone(), self.rules(), told.clone());
-            let judged = move |db: &mut Db| db.atomically(|db| dispatch(db, &rules, &plan, &step, &told, now));
+            let (plan, step, rules, told) =
+                (plan.clone(), step.clone(), self.rules(), told.clone());
+            let judged = move |db: &mut Db| {
+                db.atomically(|db| dispatch(db, &rules, &plan, &step, &told, now))
+            };
             match self.store.call(judged).await {
                 Ok(dispatch) => dispatch,
                 // What cannot be recorded does not happen.
-                Err(error) => return Ok(Acted::Refused(format!("the audit log cannot be written: {error:#}"))),
+                Err(error) => {
+                    return Ok(Acted::Refused(format!(
+                        "the audit log cannot be written: {error:#}"
+                    )));
+                }
             }
         };
         let id = match dispatch {
@@ -63,21 +70,35 @@ impl Gate {
             drop(ended.send(action.run(permit).await));
         });
         // A task that panics drops its sender: nobody knows how far it came.
-        let result = result.await.unwrap_or_else(|_| ActionResult::Unknown("the tool broke while it ran".into()));
+        let result = result
+            .await
+            .unwrap_or_else(|_| ActionResult::Unknown("the tool broke while it ran".into()));
         self.close(plan, &step, id, &result, Span::from(began.elapsed())).await;
         Ok(Acted::Ended(result))
     }
 
     /// Writes how an action ended. Where that fails the dispatch stays open, which reads as unknown.
-    async fn close(&self, plan: &Plan, step: &Step, id: ActionId, result: &ActionResult, took: Span) {
-        let mut entry = record::of_step(plan, step, AuditKind::Closed, &self.told(plan.run), self.clock.now());
+    async fn close(
+        &self,
+        plan: &Plan,
+        step: &Step,
+        id: ActionId,
+        result: &ActionResult,
+        took: Span,
+    ) {
+        let mut entry =
+            record::of_step(plan, step, AuditKind::Closed, &self.told(plan.run), self.clock.now());
         entry.payload.action = Some(id);
         entry.payload.outcome = Some(result.word().to_owned());
         entry.payload.took = Some(took);
         entry.payload.output_digest = Some(Digest::of(result.words().as_bytes()));
         match result {
-            ActionResult::Done(words) => entry.payload.output_excerpt = Some(words.chars().take(500).collect()),
-            ActionResult::NotStarted(why) | ActionResult::Failed(why) | ActionResult::Unknown(why) => {
+            ActionResult::Done(words) => {
+                entry.payload.output_excerpt = Some(words.chars().take(500).collect())
+            }
+            ActionResult::NotStarted(why)
+            | ActionResult::Failed(why)
+            | ActionResult::Unknown(why) => {
                 entry.payload.errors = Some(why.chars().take(500).collect());
             }
         }
@@ -87,7 +108,14 @@ impl Gate {
     }
 }
 
-fn dispatch(db: &mut Db, rules: &Rules, plan: &Plan, step: &Step, told: &Told, now: Millis) -> anyhow::Result<Dispatch> {
+fn dispatch(
+    db: &mut Db,
+    rules: &Rules,
+    plan: &Plan,
+    step: &Step,
+    told: &Told,
+    now: Millis,
+) -> anyhow::Result<Dispatch> {
     if let Some(row) = facts::already(db, plan, step)? {
         return Ok(Dispatch::Already(Box::new(row)));
     }
@@ -99,7 +127,9 @@ fn dispatch(db: &mut Db, rules: &Rules, plan: &Plan, step: &Step, told: &Told, n
     };
     let verdict = match rules.mode {
         Mode::Live => verdict,
-        Mode::DryRun => verdict.and(Verdict::Forbid { why: "a dry run: nothing is dispatched".into() }),
+        Mode::DryRun => {
+            verdict.and(Verdict::Forbid { why: "a dry run: nothing is dispatched".into() })
+        }
     };
     let why = match verdict {
         Verdict::Allow => match db.take_leases(&step.lease, plan.run, now)? {

@@ -27,7 +27,13 @@ pub const RESUMED: &str = "resumed";
 const LOOKED_BACK: Span = Span::days(31);
 
 /// The facts for one step of a plan.
-pub(crate) fn read(db: &Db, rules: &Rules, plan: &Plan, step: &Step, now: Millis) -> anyhow::Result<GateFacts> {
+pub(crate) fn read(
+    db: &Db,
+    rules: &Rules,
+    plan: &Plan,
+    step: &Step,
+    now: Millis,
+) -> anyhow::Result<GateFacts> {
     let rows = db.actions_since(now - LOOKED_BACK)?;
     let unended: BTreeSet<RunId> = db.unended_runs()?.into_iter().map(|run| run.id).collect();
     let resets = db.flag(BREAKER_RESET)?.and_then(|at| at.parse().ok()).map(Millis);
@@ -63,25 +69,42 @@ fn hold_over(db: &Db, plan: &Plan, step: &Step) -> anyhow::Result<Option<String>
     Ok(over.then(|| format!("several independent reds: {}", by.join(", "))))
 }
 
-fn leash(db: &Db, rules: &Rules, plan: &Plan, step: &Step) -> anyhow::Result<crate::model::plan::Leash> {
+fn leash(
+    db: &Db,
+    rules: &Rules,
+    plan: &Plan,
+    step: &Step,
+) -> anyhow::Result<crate::model::plan::Leash> {
     let host = step.call.target.on();
     let runbook = plan.runbook.as_ref().map(|r| &r.name);
-    let demoted = db.demotions()?.into_iter().find(|d| Some(&d.runbook) == runbook && d.host == *host);
-    Ok(effective(&rules.ceilings(runbook, host), rules.start(runbook, host), demoted.map(|d| d.leash), None))
+    let demoted =
+        db.demotions()?.into_iter().find(|d| Some(&d.runbook) == runbook && d.host == *host);
+    Ok(effective(
+        &rules.ceilings(runbook, host),
+        rules.start(runbook, host),
+        demoted.map(|d| d.leash),
+        None,
+    ))
 }
 
 fn source(plan: &Plan) -> Source {
     match (&plan.origin, &plan.runbook) {
         (Origin::Incident(_), Some(_)) => Source::MatchedRunbook,
         (Origin::Timer, _) => Source::Promised,
-        (Origin::Incident(_) | Origin::Proposal(_) | Origin::Operator { .. } | Origin::Undo(_) | Origin::Drill, _) => {
-            Source::Neither
-        }
+        (
+            Origin::Incident(_)
+            | Origin::Proposal(_)
+            | Origin::Operator { .. }
+            | Origin::Undo(_)
+            | Origin::Drill,
+            _,
+        ) => Source::Neither,
     }
 }
 
 fn held_lease(db: &Db, run: RunId, step: &Step) -> anyhow::Result<Option<(Target, RunId)>> {
-    let held = db.leases()?.into_iter().find(|lease| lease.run != run && step.lease.contains(&lease.key));
+    let held =
+        db.leases()?.into_iter().find(|lease| lease.run != run && step.lease.contains(&lease.key));
     Ok(held.map(|lease| (lease.key, lease.run)))
 }
 
@@ -96,7 +119,6 @@ pub(crate) fn approved(db: &Db, run: RunId) -> anyhow::Result<Option<ApprovedDig
 pub(crate) fn latest(db: &Db, run: RunId) -> anyhow::Result<Option<Approval>> {
     Ok(db.approvals_of(run)?.into_iter().max_by_key(|a| a.id))
 }
-
 
 pub(crate) fn fact(row: &ActionRow, unended: &BTreeSet<RunId>) -> ActionFact {
     let settled = row.settled.as_ref().map(|(_, word)| match word.as_str() {
@@ -126,6 +148,8 @@ pub(crate) fn fact(row: &ActionRow, unended: &BTreeSet<RunId>) -> ActionFact {
 
 /// The action of an earlier life for this step of this run, if there was one.
 pub(crate) fn already(db: &Db, plan: &Plan, step: &Step) -> anyhow::Result<Option<ActionRow>> {
-    Ok(db.actions_of(plan.run)?.into_iter().find(|row| row.step.name == step.name && row.step.call == step.call))
+    Ok(db
+        .actions_of(plan.run)?
+        .into_iter()
+        .find(|row| row.step.name == step.name && row.step.call == step.call))
 }
-

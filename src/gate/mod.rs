@@ -25,7 +25,7 @@ use crate::store::Store;
 pub mod act;
 pub mod facts;
 pub mod permit;
-pub mod record;
+pub(crate) mod record;
 pub mod rules;
 pub mod settle;
 pub mod submit;
@@ -56,7 +56,8 @@ pub struct Told {
 
 impl Told {
     pub fn about(reading: &Reading, incident: Option<IncidentId>) -> Self {
-        let reason = format!("{} {}: {}", reading.severity, reading.signal, reading.words.first_line());
+        let reason =
+            format!("{} {}: {}", reading.severity, reading.signal, reading.words.first_line());
         Self { incident, reason, tools_called: Vec::new() }
     }
 }
@@ -116,7 +117,10 @@ impl Gate {
     pub async fn query(&self, _origin: &Origin, call: &Call) -> Result<Found, ToolError> {
         let (tool, parsed) = self.parse(call)?;
         let Parsed::Query(query) = parsed else {
-            return Err(ToolError::Refused(format!("{} changes things, so it cannot be asked as a question", call.tool)));
+            return Err(ToolError::Refused(format!(
+                "{} changes things, so it cannot be asked as a question",
+                call.tool
+            )));
         };
         let within = tool.spec().timeout;
         match tokio::time::timeout(within.duration(), query.run()).await {
@@ -129,19 +133,28 @@ impl Gate {
     pub async fn preview(&self, name: &StepName, call: &Call) -> Result<Step, ToolError> {
         let (tool, parsed) = self.parse(call)?;
         let Parsed::Action(action) = parsed else {
-            return Err(ToolError::Refused(format!("{} only looks, so it is no step of a plan", call.tool)));
+            return Err(ToolError::Refused(format!(
+                "{} only looks, so it is no step of a plan",
+                call.tool
+            )));
         };
         let within = tool.spec().timeout;
         let (effect, undo) = match tokio::time::timeout(within.duration(), action.preview()).await {
             Ok(previewed) => previewed?,
-            Err(_) => return Err(ToolError::Failed(format!("its preview did not end within {within}"))),
+            Err(_) => {
+                return Err(ToolError::Failed(format!("its preview did not end within {within}")));
+            }
         };
         Ok(Step {
             name: name.clone(),
             call: call.clone(),
             // A tool that calls itself milder than the table allows is taken at its word; one that calls
             // itself stricter, too. Beyond its table it is a defect, and unclassified is critical.
-            tier: if action.tier() <= tool.spec().max_tier { action.tier() } else { crate::model::tool::Tier::Critical },
+            tier: if action.tier() <= tool.spec().max_tier {
+                action.tier()
+            } else {
+                crate::model::tool::Tier::Critical
+            },
             effect,
             undo,
             repeat: action.repeat(),
@@ -175,7 +188,8 @@ impl Gate {
 
     fn parse(&self, call: &Call) -> Result<(&dyn Tool, Parsed), ToolError> {
         let tool = self.tools.get(&call.tool);
-        let tool = tool.ok_or_else(|| ToolError::Refused(format!("there is no tool {}", call.tool)))?;
+        let tool =
+            tool.ok_or_else(|| ToolError::Refused(format!("there is no tool {}", call.tool)))?;
         Ok((&**tool, tool.parse(call)?))
     }
 }

@@ -17,7 +17,13 @@ pub(crate) fn actor(plan: &Plan) -> String {
 }
 
 /// A record about a whole plan.
-pub(crate) fn of_plan(plan: &Plan, kind: AuditKind, told: &Told, outcome: &str, now: Millis) -> AuditEntry {
+pub(crate) fn of_plan(
+    plan: &Plan,
+    kind: AuditKind,
+    told: &Told,
+    outcome: &str,
+    now: Millis,
+) -> AuditEntry {
     let first = plan.steps.first();
     AuditEntry {
         at: now,
@@ -30,7 +36,9 @@ pub(crate) fn of_plan(plan: &Plan, kind: AuditKind, told: &Told, outcome: &str, 
             tool: first.map(|s| s.call.tool.to_string()),
             tier: Some(plan.tier()),
             target: first.map(|s| s.call.target.to_string()),
-            call: Some(plan.steps.iter().map(|s| s.call.to_string()).collect::<Vec<_>>().join("; ")),
+            call: Some(
+                plan.steps.iter().map(|s| s.call.to_string()).collect::<Vec<_>>().join("; "),
+            ),
             digest: Some(plan.digest()),
             reason: told.reason.clone(),
             tools_called: told.tools_called.clone(),
@@ -41,7 +49,13 @@ pub(crate) fn of_plan(plan: &Plan, kind: AuditKind, told: &Told, outcome: &str, 
 }
 
 /// A record about one step of a plan.
-pub(crate) fn of_step(plan: &Plan, step: &Step, kind: AuditKind, told: &Told, now: Millis) -> AuditEntry {
+pub(crate) fn of_step(
+    plan: &Plan,
+    step: &Step,
+    kind: AuditKind,
+    told: &Told,
+    now: Millis,
+) -> AuditEntry {
     let mut entry = of_plan(plan, kind, told, "", now);
     entry.payload.tool = Some(step.call.tool.to_string());
     entry.payload.tier = Some(step.tier);
@@ -52,7 +66,11 @@ pub(crate) fn of_step(plan: &Plan, step: &Step, kind: AuditKind, told: &Told, no
 }
 
 /// What became of a question without anybody answering it.
-pub(crate) fn decided(approval: &crate::model::approval::Approval, what: &str, now: Millis) -> AuditEntry {
+pub(crate) fn decided(
+    approval: &crate::model::approval::Approval,
+    what: &str,
+    now: Millis,
+) -> AuditEntry {
     AuditEntry {
         at: now,
         actor: "reef".into(),

@@ -70,7 +70,11 @@ impl Rules {
     pub fn ceilings(&self, runbook: Option<&RunbookName>, host: &HostName) -> Vec<Leash> {
         let of_book = runbook.and_then(|name| self.runbook_ceilings.get(name));
         let dry = (self.mode == Mode::DryRun).then_some(Leash::Observe);
-        [Some(&self.ceiling), self.host_ceilings.get(host), of_book, dry.as_ref()].into_iter().flatten().copied().collect()
+        [Some(&self.ceiling), self.host_ceilings.get(host), of_book, dry.as_ref()]
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
     }
 
     /// Where a runbook starts on a host: the config's word for that host, for all, or its front matter.
@@ -78,7 +82,10 @@ impl Rules {
     pub fn start(&self, runbook: Option<&RunbookName>, host: &HostName) -> Leash {
         let Some(name) = runbook else { return Leash::Ask };
         let of = |host: Option<HostName>| self.leashes.get(&(name.clone(), host)).copied();
-        of(Some(host.clone())).or_else(|| of(None)).or_else(|| self.starts.get(name).copied()).unwrap_or(Leash::Ask)
+        of(Some(host.clone()))
+            .or_else(|| of(None))
+            .or_else(|| self.starts.get(name).copied())
+            .unwrap_or(Leash::Ask)
     }
 
     /// How long a question about a plan of this tier stands.

@@ -31,16 +31,25 @@ pub struct NotSettled(pub String);
 
 impl Gate {
     /// A human says what became of an unknown action. Its lease is free then.
-    pub async fn settle(&self, id: ActionId, became: Became, note: &str, by: &str) -> anyhow::Result<Result<(), NotSettled>> {
+    pub async fn settle(
+        &self,
+        id: ActionId,
+        became: Became,
+        note: &str,
+        by: &str,
+    ) -> anyhow::Result<Result<(), NotSettled>> {
         let (note, by, now) = (note.to_owned(), by.to_owned(), self.clock.now());
         self.store
             .call(move |db| {
                 db.atomically(|db| {
                     let Some(row) = db.action(id)? else {
-                        return Ok(Err(NotSettled(format!("there is no action {id}; `reef audit list` shows them"))));
+                        return Ok(Err(NotSettled(format!(
+                            "there is no action {id}; `reef audit list` shows them"
+                        ))));
                     };
                     if !is_unknown(&row) {
-                        let how = row.closed.as_ref().map_or("in flight", |(_, word)| word.as_str());
+                        let how =
+                            row.closed.as_ref().map_or("in flight", |(_, word)| word.as_str());
                         return Ok(Err(NotSettled(format!("{id} is not unknown: it is {how}"))));
                     }
                     let mut entry = entry(&row, AuditKind::Settled, &by, now);
@@ -61,7 +70,13 @@ pub fn is_unknown(row: &ActionRow) -> bool {
 }
 
 /// Records, inside a transaction, what the verification of a run said about each of its actions.
-pub(crate) fn verified(db: &mut Db, plan: &Plan, passed: bool, words: &str, now: Millis) -> anyhow::Result<()> {
+pub(crate) fn verified(
+    db: &mut Db,
+    plan: &Plan,
+    passed: bool,
+    words: &str,
+    now: Millis,
+) -> anyhow::Result<()> {
     for row in db.actions_of(plan.run)? {
         let mut verified = entry(&row, AuditKind::Verified, "reef", now);
         verified.payload.outcome = Some(if passed { "passed" } else { "failed" }.into());
@@ -97,12 +112,28 @@ fn entry(row: &ActionRow, kind: AuditKind, by: &str, now: Millis) -> AuditEntry 
 }
 
 /// A record about reef itself, inside a transaction.
-pub fn note(db: &mut Db, actor: &str, what: &str, reason: &str, now: Millis) -> anyhow::Result<i64> {
-    let payload = AuditPayload { outcome: Some(what.to_owned()), reason: reason.to_owned(), ..AuditPayload::default() };
+pub fn note(
+    db: &mut Db,
+    actor: &str,
+    what: &str,
+    reason: &str,
+    now: Millis,
+) -> anyhow::Result<i64> {
+    let payload = AuditPayload {
+        outcome: Some(what.to_owned()),
+        reason: reason.to_owned(),
+        ..AuditPayload::default()
+    };
     db.append(&AuditEntry { at: now, actor: actor.to_owned(), kind: AuditKind::Noted, payload })
 }
 
 /// A decision about a plan that no action followed, inside a transaction.
-pub fn decided(db: &mut Db, plan: &Plan, told: &crate::gate::Told, what: &str, now: Millis) -> anyhow::Result<i64> {
+pub fn decided(
+    db: &mut Db,
+    plan: &Plan,
+    told: &crate::gate::Told,
+    what: &str,
+    now: Millis,
+) -> anyhow::Result<i64> {
     db.append(&record::of_plan(plan, AuditKind::Decided, told, what, now))
 }

@@ -35,8 +35,13 @@ impl Gate {
                     Verdict::Allow => Ok(Submitted::Allowed),
                     Verdict::Ask { why } => {
                         let question = format!("{}\n{}", told.reason, words::plan(&plan));
-                        let yes = Choice { say: "yes".into(), digest: Some(plan.digest()), plan: Some(plan.clone()) };
-                        let approval = ask(db, &rules, &plan, &told, question, vec![yes], &why, now)?;
+                        let yes = Choice {
+                            say: "yes".into(),
+                            digest: Some(plan.digest()),
+                            plan: Some(plan.clone()),
+                        };
+                        let approval =
+                            ask(db, &rules, &plan, &told, question, vec![yes], &why, now)?;
                         Ok(Submitted::Asked(approval))
                     }
                     Verdict::Forbid { why } if judged.observed => {
@@ -56,7 +61,12 @@ impl Gate {
 
     /// Asks a question with several choices, each a plan of its own or nothing. `Err` says why it may
     /// not even be asked: under observe it is recorded and told, not asked.
-    pub async fn ask(&self, standing: &Plan, question: String, choices: Vec<Choice>) -> anyhow::Result<Result<Approval, String>> {
+    pub async fn ask(
+        &self,
+        standing: &Plan,
+        question: String,
+        choices: Vec<Choice>,
+    ) -> anyhow::Result<Result<Approval, String>> {
         let (standing, rules, now) = (standing.clone(), self.rules(), self.clock.now());
         let told = self.told(standing.run);
         self.store
@@ -80,7 +90,10 @@ impl Gate {
                     }
                     let nothing_left = allowed.iter().all(|choice| choice.plan.is_none());
                     if nothing_left && !observed.is_empty() {
-                        return Ok(Err(format!("would have asked: {question} Options: {}", observed.join("; "))));
+                        return Ok(Err(format!(
+                            "would have asked: {question} Options: {}",
+                            observed.join("; ")
+                        )));
                     }
                     let why = "judgement is needed";
                     Ok(Ok(ask(db, &rules, &standing, &told, question, allowed, why, now)?))
@@ -92,7 +105,9 @@ impl Gate {
     /// What the gate would say to a plan now. Records nothing.
     pub async fn verdict(&self, plan: &Plan) -> anyhow::Result<Verdict> {
         let (plan, rules, now) = (plan.clone(), self.rules(), self.clock.now());
-        self.store.call(move |db| db.atomically(|db| Ok(judge_plan(db, &rules, &plan, now)?.verdict))).await
+        self.store
+            .call(move |db| db.atomically(|db| Ok(judge_plan(db, &rules, &plan, now)?.verdict)))
+            .await
     }
 
     /// Closes questions whose time is over: silence means no.
@@ -103,7 +118,11 @@ impl Gate {
                 db.atomically(|db| {
                     let expired = db.expire_approvals(now)?;
                     for approval in &expired {
-                        db.append(&record::decided(approval, "expired unanswered, which means no", now))?;
+                        db.append(&record::decided(
+                            approval,
+                            "expired unanswered, which means no",
+                            now,
+                        ))?;
                     }
                     Ok(expired.len())
                 })
@@ -153,13 +172,19 @@ fn judge_plan(db: &Db, rules: &Rules, plan: &Plan, now: Millis) -> anyhow::Resul
 
 /// Whether what forbids the step is the observe leash and nothing else.
 fn only_observed(asked: &Asked<'_>, facts: &GateFacts, rules: &Rules, now: Millis) -> bool {
-    let forbids = |(rule, verdict): &(Rule, Verdict)| matches!(verdict, Verdict::Forbid { .. }).then_some(*rule);
-    let rules_that_forbid: Vec<Rule> = reasons(asked, facts, now).iter().filter_map(forbids).collect();
+    let forbids = |(rule, verdict): &(Rule, Verdict)| {
+        matches!(verdict, Verdict::Forbid { .. }).then_some(*rule)
+    };
+    let rules_that_forbid: Vec<Rule> =
+        reasons(asked, facts, now).iter().filter_map(forbids).collect();
     let observe = facts.leash == Leash::Observe || rules.mode == Mode::DryRun;
     observe && rules_that_forbid.iter().all(|rule| *rule == Rule::Leash)
 }
 
-#[expect(clippy::too_many_arguments, reason = "one commit: the question, its record and its message")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one commit: the question, its record and its message"
+)]
 fn ask(
     db: &mut Db,
     rules: &Rules,
@@ -170,7 +195,8 @@ fn ask(
     why: &str,
     now: Millis,
 ) -> anyhow::Result<Approval> {
-    let tier = choices.iter().filter_map(|c| c.plan.as_ref()).map(Plan::tier).max().unwrap_or(plan.tier());
+    let tier =
+        choices.iter().filter_map(|c| c.plan.as_ref()).map(Plan::tier).max().unwrap_or(plan.tier());
     let approval = db.ask(ApprovalDraft {
         run: plan.run,
         incident: told.incident,

@@ -114,9 +114,7 @@ impl IncidentState {
             (
                 Self::Held { .. } | Self::Explained { .. } | Self::Open | Self::Running { .. },
                 IncidentEvent::Release,
-            ) => {
-                Ok(Self::Open)
-            }
+            ) => Ok(Self::Open),
             (
                 Self::Open | Self::Escalated { .. } | Self::Running { .. },
                 IncidentEvent::Start { run },

@@ -42,8 +42,14 @@ pub fn announce(
         incident.announced = announced;
     }
     if urgency == Urgency::Page {
-        let payload = json!({ "incident": incident.id, "title": message.title, "body": message.body });
-        db.add_timer(now + rules.page_repeat, &Word::of(PAGE_TIMER), &payload, &format!("page {}", incident.id), now)?;
+        let payload =
+            json!({ "incident": incident.id, "title": message.title, "body": message.body });
+        db.add_timer(
+            now + rules.page_repeat,
+            &Word::of(PAGE_TIMER),
+            &payload,
+            &format!("page {}", incident.id),
+        )?;
     }
     Ok(())
 }
@@ -63,7 +69,9 @@ pub struct Words {
 pub fn loudness(incident: &Incident, escalate: Urgency) -> Urgency {
     match (incident.severity, escalate) {
         (Severity::Red, Urgency::Page) => Urgency::Page,
-        (Severity::Green | Severity::Unknown | Severity::Yellow | Severity::Red, _) => Urgency::Message,
+        (Severity::Green | Severity::Unknown | Severity::Yellow | Severity::Red, _) => {
+            Urgency::Message
+        }
     }
 }
 

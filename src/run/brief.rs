@@ -12,12 +12,17 @@ const LOOKED_BACK: Span = Span::days(90);
 
 impl Runner {
     /// Recent history of the probe, what worked before, related signals, state of the host.
-    pub(crate) async fn brief(&self, subject: &Subject, gathered: &Gathered) -> anyhow::Result<Option<Brief>> {
+    pub(crate) async fn brief(
+        &self,
+        subject: &Subject,
+        gathered: &Gathered,
+    ) -> anyhow::Result<Option<Brief>> {
         let Some(incident) = subject.incident.clone() else { return Ok(None) };
         let id = incident.id;
         let history = self.store.call(move |db| db.incident_readings(id, 20)).await?;
         let around = self.looker.around(incident.signal.target.on()).await;
-        let host_state = around.iter().map(|r| format!("{} {}: {}", r.severity, r.signal, r.words.first_line()));
+        let host_state =
+            around.iter().map(|r| format!("{} {}: {}", r.severity, r.signal, r.words.first_line()));
         let not_green = |r: &&crate::model::reading::Reading| {
             r.signal != incident.signal && r.severity != crate::model::severity::Severity::Green
         };
@@ -42,10 +47,15 @@ impl Runner {
         self.store
             .call(move |db| {
                 let mut lines = Vec::new();
-                for earlier in db.incidents(since, 200)?.into_iter().filter(|i| i.signal == signal && i.id != own) {
+                for earlier in db
+                    .incidents(since, 200)?
+                    .into_iter()
+                    .filter(|i| i.signal == signal && i.id != own)
+                {
                     for run in db.runs_of(earlier.id)? {
                         if let crate::model::run::RunState::Ended(ending) = &run.state {
-                            let book = run.runbook.as_ref().map_or("no runbook", |r| r.name.as_str());
+                            let book =
+                                run.runbook.as_ref().map_or("no runbook", |r| r.name.as_str());
                             lines.push(format!("{book}: {} ({})", ending.word(), ending.words()));
                         }
                     }

@@ -47,7 +47,13 @@ struct Closing {
 impl Runner {
     /// Ends a run: all of its consequences in one commit. Then, where the approved plan says so, what
     /// was done is undone in a run of its own.
-    pub(crate) async fn end(&self, run: RunId, plan: Option<Plan>, ending: Ending, proof: Proof) -> anyhow::Result<()> {
+    pub(crate) async fn end(
+        &self,
+        run: RunId,
+        plan: Option<Plan>,
+        ending: Ending,
+        proof: Proof,
+    ) -> anyhow::Result<()> {
         let row = self.store.call(move |db| db.run(run)).await?;
         let row = row.ok_or_else(|| anyhow::anyhow!("the store has no run {run}"))?;
         let book = row.runbook.as_ref().and_then(|r| self.book(&r.name).ok());
@@ -75,17 +81,28 @@ impl Runner {
 
     /// A run whose operator's terminal is gone, and with it what was typed.
     pub(crate) async fn end_lost(&self, run: RunId) -> anyhow::Result<()> {
-        self.end(run, None, Ending::NothingToDo("reef was restarted before there was a plan".into()), Proof::AsSaid).await
+        self.end(
+            run,
+            None,
+            Ending::NothingToDo("reef was restarted before there was a plan".into()),
+            Proof::AsSaid,
+        )
+        .await
     }
 
     /// Undoes what a failed run did, if its plan says so: newest first, never an unknown step.
-    pub(crate) async fn undo_after(self: &Arc<Self>, run: RunId, plan: &Plan, ending: &Ending) -> anyhow::Result<()> {
+    pub(crate) async fn undo_after(
+        self: &Arc<Self>,
+        run: RunId,
+        plan: &Plan,
+        ending: &Ending,
+    ) -> anyhow::Result<()> {
         if plan.on_failure != OnFailure::Undo || !matches!(ending, Ending::NotFixed(_)) {
             return Ok(());
         }
         let rows = self.store.call(move |db| db.actions_of(run)).await?;
         for row in rows.into_iter().rev().filter(|row| !settle::is_unknown(row)) {
-            self.undo(row.id, Origin::Undo(row.id)).await?;
+            Box::pin(self.undo(row.id, Origin::Undo(row.id))).await?;
         }
         Ok(())
     }
@@ -95,7 +112,9 @@ fn close(db: &mut Db, rules: &Rules, closing: &Closing) -> anyhow::Result<()> {
     let Closing { run, plan, ending, now, .. } = closing;
     let acted = !db.actions_of(*run)?.is_empty();
     match (plan, ending) {
-        (Some(plan), Ending::Fixed(words)) if acted => settle::verified(db, plan, true, words, *now)?,
+        (Some(plan), Ending::Fixed(words)) if acted => {
+            settle::verified(db, plan, true, words, *now)?
+        }
         (Some(plan), Ending::NotFixed(words)) if acted && closing.proof == Proof::Failed => {
             settle::verified(db, plan, false, words, *now)?;
             demote(db, plan, words, *now)?;
@@ -143,11 +162,21 @@ fn decision(closing: &Closing) -> crate::model::audit::AuditEntry {
         payload.tier = Some(plan.tier());
         payload.target = plan.steps.first().map(|s| s.call.target.to_string());
     }
-    crate::model::audit::AuditEntry { at: closing.now, actor: "reef".into(), kind: AuditKind::Decided, payload }
+    crate::model::audit::AuditEntry {
+        at: closing.now,
+        actor: "reef".into(),
+        kind: AuditKind::Decided,
+        payload,
+    }
 }
 
 /// Moves the incident on and tells the human where the ending leaves something to them.
-fn tell(db: &mut Db, rules: &Rules, closing: &Closing, mut incident: Incident) -> anyhow::Result<()> {
+fn tell(
+    db: &mut Db,
+    rules: &Rules,
+    closing: &Closing,
+    mut incident: Incident,
+) -> anyhow::Result<()> {
     if matches!(incident.state, IncidentState::Resolved { .. }) {
         return Ok(());
     }
@@ -158,15 +187,21 @@ fn tell(db: &mut Db, rules: &Rules, closing: &Closing, mut incident: Incident) -
         // The probe's next looks resolve it.
         Ending::Fixed(_) => (None, None),
         Ending::NotFixed(_) if attempts_left => (Some(IncidentEvent::Release), None),
-        Ending::NotFixed(_) => {
-            (Some(IncidentEvent::Escalate { why: words }), Some(loudness(&incident, closing.patience.escalate)))
+        Ending::NotFixed(_) => (
+            Some(IncidentEvent::Escalate { why: words }),
+            Some(loudness(&incident, closing.patience.escalate)),
+        ),
+        Ending::NotVerified(_) => {
+            (Some(IncidentEvent::Escalate { why: words }), Some(Urgency::Message))
         }
-        Ending::NotVerified(_) => (Some(IncidentEvent::Escalate { why: words }), Some(Urgency::Message)),
         Ending::NothingToDo(_) => (Some(IncidentEvent::Escalate { why: words }), None),
-        Ending::Observed(_) => (Some(IncidentEvent::Escalate { why: words }), Some(loudness(&incident, Urgency::Page))),
-        Ending::Escalated(_) => {
-            (Some(IncidentEvent::Escalate { why: words }), Some(loudness(&incident, closing.patience.escalate)))
+        Ending::Observed(_) => {
+            (Some(IncidentEvent::Escalate { why: words }), Some(loudness(&incident, Urgency::Page)))
         }
+        Ending::Escalated(_) => (
+            Some(IncidentEvent::Escalate { why: words }),
+            Some(loudness(&incident, closing.patience.escalate)),
+        ),
     };
     if let Some(event) = event {
         incident.state = incident.state.clone().next(event, closing.now)?;
@@ -185,7 +220,11 @@ fn tell(db: &mut Db, rules: &Rules, closing: &Closing, mut incident: Incident) -
 
 fn body(closing: &Closing, incident: &Incident) -> String {
     let since = closing.now.since(incident.opened_at);
-    let mut lines = vec![format!("{} ({}, open for {since})", incident.reading.words.first_line(), incident.id)];
+    let mut lines = vec![format!(
+        "{} ({}, open for {since})",
+        incident.reading.words.first_line(),
+        incident.id
+    )];
     if let Ending::Observed(plan) = &closing.ending {
         lines.push("leash observe: nothing was changed. It would have:".into());
         lines.push(plan.clone());
@@ -201,4 +240,3 @@ fn body(closing: &Closing, incident: &Incident) -> String {
     });
     lines.join("\n")
 }
-

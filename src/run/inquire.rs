@@ -8,7 +8,7 @@ use crate::gate::Told;
 use crate::model::approval::Choice;
 use crate::model::ids::{RunId, StepName};
 use crate::model::incident::Incident;
-use crate::model::plan::{Ending, Origin, Plan, Step, Verify};
+use crate::model::plan::{Ending, Plan, Step, Verify};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::time::Span;
@@ -52,7 +52,12 @@ pub(crate) struct Gathered {
 impl Runner {
     /// Runs all low steps of the runbook and resolves the rest. Where judgement is needed (a question
     /// stands, nothing applies, no runbook fits) the agent is asked first, if there is one.
-    pub(crate) async fn inquire(self: &Arc<Self>, run: RunId, round: u32, start: &Start) -> anyhow::Result<Inquired> {
+    pub(crate) async fn inquire(
+        self: &Arc<Self>,
+        run: RunId,
+        round: u32,
+        start: &Start,
+    ) -> anyhow::Result<Inquired> {
         let subject = self.subject(start).await?;
         if let Some(ending) = still_wanted(&subject) {
             return Ok(Inquired::Ended(ending));
@@ -73,10 +78,13 @@ impl Runner {
         match routine {
             Some(Inquired::Plan(plan)) => Ok(Inquired::Plan(plan)),
             needs_judgement => {
-                if let Some(judged) = self.judge_by_agent(run, round, start, &subject, &gathered).await? {
+                if let Some(judged) =
+                    self.judge_by_agent(run, round, start, &subject, &gathered).await?
+                {
                     return Ok(judged);
                 }
-                Ok(needs_judgement.unwrap_or_else(|| Inquired::Ended(nothing_applies(&subject, &gathered))))
+                Ok(needs_judgement
+                    .unwrap_or_else(|| Inquired::Ended(nothing_applies(&subject, &gathered))))
             }
         }
     }
@@ -85,15 +93,22 @@ impl Runner {
     async fn subject(&self, start: &Start) -> anyhow::Result<Subject> {
         if let Some(id) = start.incident {
             let incident = self.store.call(move |db| db.incident(id)).await?;
-            let incident = incident.ok_or_else(|| anyhow::anyhow!("the store has no incident {id}"))?;
+            let incident =
+                incident.ok_or_else(|| anyhow::anyhow!("the store has no incident {id}"))?;
             let reading = incident.reading.clone();
             return Ok(Subject { incident: Some(incident), reading });
         }
-        let on = start.on.clone().ok_or_else(|| anyhow::anyhow!("a runbook without an incident needs --on TARGET"))?;
-        let name = start.runbook.as_ref().ok_or_else(|| anyhow::anyhow!("nothing was named to run"))?;
+        let on = start
+            .on
+            .clone()
+            .ok_or_else(|| anyhow::anyhow!("a runbook without an incident needs --on TARGET"))?;
+        let name =
+            start.runbook.as_ref().ok_or_else(|| anyhow::anyhow!("nothing was named to run"))?;
         let book = self.book(name)?;
         let around = self.looker.around(on.on()).await;
-        let known = around.into_iter().find(|r| r.signal.target == on && book.matches.probe.contains(&r.signal.probe));
+        let known = around
+            .into_iter()
+            .find(|r| r.signal.target == on && book.matches.probe.contains(&r.signal.probe));
         let reading = match known {
             Some(reading) => self.looker.look(&reading.signal).await.unwrap_or(reading),
             None => by_hand(&book, &on, self.clock.now()),
@@ -119,11 +134,14 @@ impl Runner {
         let Some(book) = book else { return Ok(gathered) };
         let mut bindings = Bindings::new(&book, &subject.reading);
         for (name, value) in &start.params {
-            bindings.set(name, &value.to_string()).map_err(|why| anyhow::anyhow!("--set {name}: {why}"))?;
+            bindings
+                .set(name, &value.to_string())
+                .map_err(|why| anyhow::anyhow!("--set {name}: {why}"))?;
         }
         for step in book.steps() {
             if self.tier_of(step) == Some(Tier::Low) {
-                self.inquire_step(run, start, subject, &book, step, &mut bindings, &mut gathered).await?;
+                self.inquire_step(run, start, subject, &book, step, &mut bindings, &mut gathered)
+                    .await?;
             }
         }
         for step in book.steps() {
@@ -168,7 +186,9 @@ impl Runner {
                 Ok(())
             }
             // What cannot be found out must not be guessed.
-            Err(error) => anyhow::bail!("step {} ({}) could not look: {error}", step.name, step.tool),
+            Err(error) => {
+                anyhow::bail!("step {} ({}) could not look: {error}", step.name, step.tool)
+            }
         }
     }
 
@@ -195,14 +215,23 @@ impl Runner {
                 gathered.skipped.push(format!("{}: {error}", step.name));
                 return Ok(());
             }
-            (Err(error), Asked::No) => anyhow::bail!("step {} cannot be previewed: {error}", step.name),
+            (Err(error), Asked::No) => {
+                anyhow::bail!("step {} cannot be previewed: {error}", step.name)
+            }
         };
         if book.max_tier < planned.tier {
-            anyhow::bail!("step {} is {}, above the runbook's max_tier {}", step.name, planned.tier, book.max_tier);
+            anyhow::bail!(
+                "step {} is {}, above the runbook's max_tier {}",
+                step.name,
+                planned.tier,
+                book.max_tier
+            );
         }
         let nothing = planned.effect.max_items == 0;
         match step.asked {
-            _ if nothing => gathered.skipped.push(format!("{}: {}", step.name, planned.effect.words)),
+            _ if nothing => {
+                gathered.skipped.push(format!("{}: {}", step.name, planned.effect.words))
+            }
             Asked::No => gathered.steps.push(planned),
             Asked::Yes => drop(gathered.asked.insert(step.name.clone(), planned)),
         }
@@ -216,7 +245,10 @@ impl Runner {
         bounds: &Bounds,
         subject: &Subject,
     ) -> anyhow::Result<Resolved> {
-        let spec = self.gate.spec(&step.tool).ok_or_else(|| anyhow::anyhow!("there is no tool {}", step.tool))?;
+        let spec = self
+            .gate
+            .spec(&step.tool)
+            .ok_or_else(|| anyhow::anyhow!("there is no tool {}", step.tool))?;
         Ok(crate::runbook::resolve(step, spec, bindings, bounds, &subject.reading.signal.target)?)
     }
 
@@ -229,25 +261,35 @@ impl Runner {
         subject: &Subject,
         gathered: &mut Gathered,
     ) -> anyhow::Result<Option<Inquired>> {
-        let (Some(book), Some(bindings)) = (&gathered.book, &gathered.bindings) else { return Ok(None) };
+        let (Some(book), Some(bindings)) = (&gathered.book, &gathered.bindings) else {
+            return Ok(None);
+        };
         let asks = crate::runbook::asks(book, bindings, gathered.steps.len())?;
         if let Some(ask) = asks.first() {
             let mut choices = Vec::new();
             for offer in crate::runbook::offers(ask, bindings)? {
                 let mut steps = gathered.steps.clone();
-                let picked: Option<Vec<Step>> = offer.steps.iter().map(|n| gathered.asked.get(n).cloned()).collect();
+                let picked: Option<Vec<Step>> =
+                    offer.steps.iter().map(|n| gathered.asked.get(n).cloned()).collect();
                 // Picking nothing means that nothing is done, whatever else would apply.
                 match picked {
                     Some(picked) if !picked.is_empty() => {
                         steps.extend(picked);
                         let plan = self.plan(run, round, start, subject, gathered, steps)?;
-                        choices.push(Choice { say: offer.say, digest: Some(plan.digest()), plan: Some(plan) });
+                        choices.push(Choice {
+                            say: offer.say,
+                            digest: Some(plan.digest()),
+                            plan: Some(plan),
+                        });
                     }
                     Some(_) => choices.push(Choice { say: offer.say, plan: None, digest: None }),
                     None => {}
                 }
             }
-            return Ok(Some(Inquired::Question { question: crate::runbook::question(ask, bindings), choices }));
+            return Ok(Some(Inquired::Question {
+                question: crate::runbook::question(ask, bindings),
+                choices,
+            }));
         }
         if gathered.steps.is_empty() {
             return Ok(None);
@@ -273,8 +315,15 @@ impl Runner {
                     crate::runbook::VerifyRule::Query { tool, .. } => self.gate.spec(tool),
                     crate::runbook::VerifyRule::Probe { .. } => None,
                 };
-                let verify = crate::runbook::resolve_verify(&book.verify, &signal, spec, bindings, &book.bounds())?;
-                let reference = crate::model::plan::RunbookRef { name: book.name.clone(), digest: book.digest };
+                let verify = crate::runbook::resolve_verify(
+                    &book.verify,
+                    &signal,
+                    spec,
+                    bindings,
+                    &book.bounds(),
+                )?;
+                let reference =
+                    crate::model::plan::RunbookRef { name: book.name.clone(), digest: book.digest };
                 (verify, book.on_failure, Some(reference))
             }
             (Some(_) | None, _) => {
@@ -302,7 +351,11 @@ impl Runner {
 impl Gathered {
     /// The steps that a model may choose among: all that code resolved for this incident.
     pub(crate) fn offers(&self) -> Vec<Offer> {
-        let offer = |step: &Step| Offer { step: step.name.clone(), tier: step.tier, words: step.effect.words.clone() };
+        let offer = |step: &Step| Offer {
+            step: step.name.clone(),
+            tier: step.tier,
+            words: step.effect.words.clone(),
+        };
         self.steps.iter().chain(self.asked.values()).map(offer).collect()
     }
 }
@@ -315,27 +368,42 @@ fn still_wanted(subject: &Subject) -> Option<Ending> {
 }
 
 fn left_alone(gathered: &Gathered) -> anyhow::Result<Option<Ending>> {
-    let (Some(book), Some(bindings)) = (&gathered.book, &gathered.bindings) else { return Ok(None) };
+    let (Some(book), Some(bindings)) = (&gathered.book, &gathered.bindings) else {
+        return Ok(None);
+    };
     Ok(crate::runbook::leaves(book, bindings)?.map(|leave| Ending::NothingToDo(leave.why.clone())))
 }
 
 fn nothing_applies(subject: &Subject, gathered: &Gathered) -> Ending {
-    let found: Vec<String> =
-        gathered.found.iter().map(|(step, found)| format!("{step}: {}", found.words.first_line())).collect();
+    let found: Vec<String> = gathered
+        .found
+        .iter()
+        .map(|(step, found)| format!("{step}: {}", found.words.first_line()))
+        .collect();
     let context = found.iter().chain(&gathered.skipped).cloned().collect::<Vec<_>>().join("; ");
     match &gathered.book {
         None => Ending::Escalated(format!("no runbook answers {}", subject.reading.signal)),
-        Some(book) if context.is_empty() => Ending::Escalated(format!("the runbook {} has no step for this", book.name)),
-        Some(book) => Ending::Escalated(format!("no step of the runbook {} applies: {context}", book.name)),
+        Some(book) if context.is_empty() => {
+            Ending::Escalated(format!("the runbook {} has no step for this", book.name))
+        }
+        Some(book) => {
+            Ending::Escalated(format!("no step of the runbook {} applies: {context}", book.name))
+        }
     }
 }
 
 /// The reading that stands for "the operator says so".
-fn by_hand(book: &Runbook, on: &crate::model::target::Target, now: crate::model::time::Millis) -> Reading {
+fn by_hand(
+    book: &Runbook,
+    on: &crate::model::target::Target,
+    now: crate::model::time::Millis,
+) -> Reading {
     use crate::model::ids::Word;
     let probe = book.matches.probe.first().cloned().unwrap_or_else(|| Word::of("operator"));
-    let signal = crate::model::target::Signal { probe, target: on.clone(), aspect: Word::of("by-hand") };
-    let mut reading = Reading::new(signal, now, Severity::Red, Word::of("by-hand"), "started by hand");
+    let signal =
+        crate::model::target::Signal { probe, target: on.clone(), aspect: Word::of("by-hand") };
+    let mut reading =
+        Reading::new(signal, now, Severity::Red, Word::of("by-hand"), "started by hand");
     if let Some(path) = on.as_path() {
         reading.values.insert("path".into(), crate::model::value::Value::Path(path));
     }

@@ -15,20 +15,34 @@ impl Runner {
     /// digest had the undo in it does not.
     pub async fn undo(self: &Arc<Self>, action: ActionId, origin: Origin) -> anyhow::Result<RunId> {
         let row = self.store.call(move |db| db.action(action)).await?;
-        let row = row.ok_or_else(|| anyhow::anyhow!("there is no action {action}; `reef audit list` shows them"))?;
+        let row = row.ok_or_else(|| {
+            anyhow::anyhow!("there is no action {action}; `reef audit list` shows them")
+        })?;
         if let Some(by) = row.undone_by {
             anyhow::bail!("{action} was undone by {by} already");
         }
         if settle::is_unknown(&row) {
-            anyhow::bail!("nobody knows whether {action} happened: `reef settle {action} ran|did-not-run` first");
+            anyhow::bail!(
+                "nobody knows whether {action} happened: `reef settle {action} ran|did-not-run` first"
+            );
         }
         let call = match row.step.undo {
             Undo::By(call) => call,
             Undo::Impossible(why) => anyhow::bail!("{action} cannot be undone: {why}"),
         };
         let name = StepName::new("undo").map_err(|e| anyhow::anyhow!("{e}"))?;
-        let step = self.gate.preview(&name, &call).await.map_err(|e| anyhow::anyhow!("the undo cannot be done: {e}"))?;
-        let start = Start { origin, incident: None, runbook: None, on: Some(call.target), params: BTreeMap::new() };
+        let step = self
+            .gate
+            .preview(&name, &call)
+            .await
+            .map_err(|e| anyhow::anyhow!("the undo cannot be done: {e}"))?;
+        let start = Start {
+            origin,
+            incident: None,
+            runbook: None,
+            on: Some(call.target),
+            params: BTreeMap::new(),
+        };
         let run = self.create(&start).await?;
         let plan = Plan {
             run,
@@ -39,7 +53,11 @@ impl Runner {
             verify: Verify::Not(format!("{action} was undone; no probe speaks of that")),
             on_failure: OnFailure::Stop,
         };
-        let told = crate::gate::Told { incident: row.incident, reason: format!("undo of {action}"), tools_called: vec![] };
+        let told = crate::gate::Told {
+            incident: row.incident,
+            reason: format!("undo of {action}"),
+            tools_called: vec![],
+        };
         self.gate.tell(run, told);
         let event = self.submit(plan).await?;
         self.enter(run, event).await?;
