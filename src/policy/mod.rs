@@ -1,3 +1,30 @@
-//! Pure verdicts: values in, values out, no I/O and no await.
+//! Pure verdicts: values in, values out. Nothing here does I/O, awaits or reads a clock; `now` is
+//! passed in, and what cannot be judged is forbidden, unknown or critical.
+//!
+//! - [`argv`]: commands as argument vectors, and which of them provably only read
+//! - [`threshold`]: a number against its levels, with hysteresis
+//! - [`triage`]: one signal from look to look; [`tree`]: all signals together, and the hold
+//! - [`leash`]: tier, leash and origin give a verdict
+//! - [`fact`]: past actions as the folds see them; [`limits`] and [`breaker`]: those folds
+//! - [`forbidden`]: what no leash and no approval allows
+//! - [`judge`]: the strictest of all of them, for one step
+//! - [`confirm`]: what a human typed, as a confirmation
+//! - [`budget`]: caps and prices of model calls
+//! - [`redact`]: secrets out of text; [`template`]: log lines to templates; [`fence`]: tainted text
+//!   into a prompt
 
 pub mod argv;
+pub mod breaker;
+pub mod budget;
+pub mod confirm;
+pub mod fact;
+pub mod fence;
+pub mod forbidden;
+pub mod judge;
+pub mod leash;
+pub mod limits;
+pub mod redact;
+pub mod template;
+pub mod threshold;
+pub mod tree;
+pub mod triage;
