@@ -148,7 +148,8 @@ fn message(field: Option<&Value>) -> String {
 fn refusal(raw: &Raw, entries: u64) -> Option<NoFact> {
     let words = String::from_utf8_lossy(&raw.stderr);
     if words.contains("not seeing messages from other users") {
-        let todo = "reef may not read the system journal: add its user to the group systemd-journal";
+        let todo =
+            "reef may not read the system journal: add its user to the group systemd-journal";
         return Some(NoFact::Failed(todo.into()));
     }
     if words.contains("No journal files were") {
@@ -211,7 +212,10 @@ mod tests {
     #[tokio::test]
     async fn a_journal_that_may_not_be_read_is_no_quiet_journal() {
         for (script, want) in [
-            ("echo 'Hint: You are currently not seeing messages from other users and the system.' >&2", "systemd-journal"),
+            (
+                "echo 'Hint: You are currently not seeing messages from other users and the system.' >&2",
+                "systemd-journal",
+            ),
             ("echo 'No journal files were found.' >&2", "keeps no journal"),
             ("echo 'Failed to open: broken' >&2; exit 1", "broken"),
         ] {

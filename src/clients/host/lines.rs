@@ -91,7 +91,8 @@ impl Counted {
         let mut templates: Vec<_> = self.templates.into_iter().collect();
         templates.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         templates.truncate(MOST_TOLD);
-        let templates = templates.into_iter().map(|(t, n)| (Tainted::bounded(&t, 400), n)).collect();
+        let templates =
+            templates.into_iter().map(|(t, n)| (Tainted::bounded(&t, 400), n)).collect();
         Lines { errors: self.errors, templates, over }
     }
 }

@@ -44,18 +44,45 @@ const DISKS: [&str; 17] = [
 
 /// Kinds that a server answers for.
 const SERVED: [&str; 14] = [
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "afs", "beegfs",
-    "virtiofs", "fuseblk", "davfs",
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "ceph",
+    "glusterfs",
+    "lustre",
+    "afs",
+    "beegfs",
+    "virtiofs",
+    "fuseblk",
+    "davfs",
 ];
 
 /// FUSE programs that show something else than files that lie somewhere.
-const SHOWS: [&str; 8] =
-    ["lxcfs", "gvfsd-fuse", "portal", "snapfuse", "squashfuse", "archivemount", "fuse-overlayfs", "xdg-document-portal"];
+const SHOWS: [&str; 8] = [
+    "lxcfs",
+    "gvfsd-fuse",
+    "portal",
+    "snapfuse",
+    "squashfuse",
+    "archivemount",
+    "fuse-overlayfs",
+    "xdg-document-portal",
+];
 
 /// Memory file systems below these belong to the system or to containers, and come and go.
 const NOT_OURS: [&str; 9] = [
-    "/dev", "/sys", "/proc", "/run/user", "/run/lock", "/run/credentials", "/var/lib/docker",
-    "/var/lib/kubelet", "/var/lib/containers",
+    "/dev",
+    "/sys",
+    "/proc",
+    "/run/user",
+    "/run/lock",
+    "/run/credentials",
+    "/var/lib/docker",
+    "/var/lib/kubelet",
+    "/var/lib/containers",
 ];
 
 /// How the room of a file system of this kind is asked for; `None` where it is no volume.
@@ -104,9 +131,10 @@ fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
-        let octal = after.get(..3).filter(|_| first == b'\\').and_then(|digits| {
-            u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
-        });
+        let octal = after
+            .get(..3)
+            .filter(|_| first == b'\\')
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
         match octal {
             Some(byte) => {
                 bytes.push(byte);

@@ -317,7 +317,8 @@ mod tests {
 
     #[tokio::test]
     async fn another_users_mount_is_not_ours() {
-        let script = "echo \"stat: cannot read file system information: Permission denied\" >&2; exit 1";
+        let script =
+            "echo \"stat: cannot read file system information: Permission denied\" >&2; exit 1";
         let asking = Asking { patience: Span::secs(10), ..asking(script) };
         assert_eq!(Rooms::new(asking).volumes(REMOTE).await, []);
     }
@@ -329,7 +330,14 @@ mod tests {
     #[test]
     fn the_datasets_of_a_pool_are_one_volume() {
         let room = |used, available| {
-            Ok(Room { block: 1, blocks: used + available, free: available, available, inodes: 9, free_inodes: 9 })
+            Ok(Room {
+                block: 1,
+                blocks: used + available,
+                free: available,
+                available,
+                inodes: 9,
+                free_inodes: 9,
+            })
         };
         let volumes = [
             (zfs("/tank/home", "tank/home"), room(300, 1_000)),
@@ -339,8 +347,10 @@ mod tests {
         ];
         let volumes = volumes.map(|(mount, room)| (mount.clone(), volume(&mount, room).unwrap()));
         let got = one_of_each_pool(volumes.to_vec());
-        let got: Vec<_> =
-            got.iter().map(|v| (v.mount.as_str(), v.source.as_str(), v.total_bytes, v.free_bytes)).collect();
+        let got: Vec<_> = got
+            .iter()
+            .map(|v| (v.mount.as_str(), v.source.as_str(), v.total_bytes, v.free_bytes))
+            .collect();
         assert_eq!(got, [("/", "rpool", 25, 20), ("/tank", "tank", 1_360, 1_000)]);
     }
 

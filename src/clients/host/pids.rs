@@ -99,7 +99,8 @@ mod tests {
         for broken in ["", "1 (x", "1 (x) R", "x (y) R 1 1 1"] {
             assert_eq!(stat(broken, 4_096), None, "{broken:?}");
         }
-        let auxv: Vec<u8> = [33_u64, 9, 6, 16_384, 0, 0].iter().flat_map(|n| n.to_ne_bytes()).collect();
+        let auxv: Vec<u8> =
+            [33_u64, 9, 6, 16_384, 0, 0].iter().flat_map(|n| n.to_ne_bytes()).collect();
         assert_eq!((page_size(&auxv), page_size(b"short")), (Some(16_384), None));
         assert!(is_zombie("7 (sh) Z 1") && !is_zombie(text));
     }
@@ -110,9 +111,15 @@ mod tests {
         for (text, want) in [
             ("0::/system.slice/nginx.service\n", name("nginx.service")),
             ("0::/system.slice/docker.service/payload/x\n", name("docker.service")),
-            ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/a.service\n", name("a.service")),
+            (
+                "0::/user.slice/user-1000.slice/user@1000.service/app.slice/a.service\n",
+                name("a.service"),
+            ),
             ("0::/user.slice/user-1000.slice/session-3.scope\n", name("session-3.scope")),
-            ("4:memory:/foo.service\n1:name=systemd:/system.slice/a@b.service\n0::/\n", name("a@b.service")),
+            (
+                "4:memory:/foo.service\n1:name=systemd:/system.slice/a@b.service\n0::/\n",
+                name("a@b.service"),
+            ),
             ("0::/system.slice/_cgroup.service\n", name("cgroup.service")),
             ("0::/\n", None),
             ("5:cpu:/x.service\n", None),

@@ -157,7 +157,9 @@ mod tests {
     #[test]
     fn pressure_is_read_in_hundredths() {
         let text = |n: &str| {
-            format!("some avg10={n} avg60=1.05 avg300=0.00 total=9\nfull avg10=12.34 avg60=0.50 avg300=0.00 total=7\n")
+            format!(
+                "some avg10={n} avg60=1.05 avg300=0.00 total=9\nfull avg10=12.34 avg60=0.50 avg300=0.00 total=7\n"
+            )
         };
         let got = pressure(&text("0.10"), &text("99.99"), &text("0.00")).unwrap();
         let want = Pressure {

@@ -118,7 +118,10 @@ fn parse_list(text: &str) -> Vec<UnitName> {
 
 /// `systemctl show`: `Name=value` lines, an empty line between units.
 pub fn parse_show(text: &str, now: Now) -> Vec<Unit> {
-    text.split("\n\n").filter(|block| !block.trim().is_empty()).map(|block| one(block, now)).collect()
+    text.split("\n\n")
+        .filter(|block| !block.trim().is_empty())
+        .map(|block| one(block, now))
+        .collect()
 }
 
 fn one(block: &str, now: Now) -> Unit {
