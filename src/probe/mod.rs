@@ -3,7 +3,9 @@
 pub mod ask;
 pub mod dns;
 pub mod http;
+pub mod reach;
 pub mod reef_self;
+pub mod table;
 pub mod tls;
 
 use std::collections::BTreeSet;
