@@ -164,12 +164,13 @@ impl Dns {
         }
     }
 
-    fn resolver(&self) -> Result<&TokioResolver, NoAddress> {
+    fn resolver(&self) -> Result<TokioResolver, NoAddress> {
         if let Some(resolver) = self.resolver.get() {
-            return Ok(resolver);
+            return Ok(resolver.clone());
         }
         let setup = |e: NetError| NoAddress::Setup(e.to_string());
         let mut builder = match self.server {
+            // Read anew each time: the file changes with the network.
             Server::System => TokioResolver::builder_tokio().map_err(setup)?,
             Server::At(at) => {
                 let on_port = |mut connection: ConnectionConfig| {
@@ -185,7 +186,10 @@ impl Dns {
         };
         self.tune(builder.options_mut());
         let built = builder.build().map_err(setup)?;
-        Ok(self.resolver.get_or_init(|| built))
+        Ok(match self.server {
+            Server::System => built,
+            Server::At(_) => self.resolver.get_or_init(|| built).clone(),
+        })
     }
 
     fn tune(&self, options: &mut ResolverOpts) {

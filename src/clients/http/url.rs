@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::config::given::Given;
+use crate::config::setting::Setting;
+
 /// An http or https URL with a host. Printed without user name, password and query, because those
 /// may be secrets.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,8 +61,23 @@ impl WebUrl {
         (web && !downgraded && to.host() == self.host()).then_some(to)
     }
 
+    /// The whole URL with whatever secrets it holds: for requests, never for output.
+    pub fn whole(&self) -> &str {
+        self.0.as_str()
+    }
+
     pub(super) fn inner(&self) -> &reqwest::Url {
         &self.0
+    }
+}
+
+impl Setting for WebUrl {
+    fn read(given: &Given) -> Result<Self, String> {
+        Self::parse(&String::read(given)?)
+    }
+    /// Without what may be a secret, so it may say less than was written.
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 
