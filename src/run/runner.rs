@@ -136,6 +136,12 @@ impl Runner {
         })
     }
 
+    /// The runbook that answers a reading, if one does.
+    pub fn answering(&self, reading: &Reading) -> Option<Runbook> {
+        let books = self.books.borrow();
+        crate::runbook::select(&books, reading).cloned()
+    }
+
     fn reference(&self, name: &RunbookName) -> anyhow::Result<RunbookRef> {
         let book = self.book(name)?;
         Ok(RunbookRef { name: book.name, digest: book.digest })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::gate::settle;
 use crate::model::ids::{ActionId, RunId, StepName};
-use crate::model::plan::{OnFailure, Origin, Plan, Verify};
+use crate::model::plan::{OnFailure, Origin, Plan, Step, Verify};
 use crate::model::run::{RunEvent, RunState};
 use crate::model::tool::Undo;
 use crate::run::runner::{Runner, Start};
@@ -59,6 +59,27 @@ impl Runner {
             tools_called: vec![],
         };
         self.gate.tell(run, told);
+        let event = self.submit(plan).await?;
+        self.enter(run, event).await?;
+        self.go_on(run, start);
+        Ok(run)
+    }
+
+    /// Carries out what an earlier plan promised for later.
+    pub async fn promised(self: &Arc<Self>, step: Step, why: &str) -> anyhow::Result<RunId> {
+        let on = Some(step.call.target.clone());
+        let start = Start { origin: Origin::Timer, incident: None, runbook: None, on, params: BTreeMap::new() };
+        let run = self.create(&start).await?;
+        let plan = Plan {
+            run,
+            round: 0,
+            origin: Origin::Timer,
+            runbook: None,
+            steps: vec![step],
+            verify: Verify::Not("a promise was kept; no probe speaks of that".into()),
+            on_failure: OnFailure::Stop,
+        };
+        self.gate.tell(run, crate::gate::Told { incident: None, reason: why.to_owned(), tools_called: vec![] });
         let event = self.submit(plan).await?;
         self.enter(run, event).await?;
         self.go_on(run, start);

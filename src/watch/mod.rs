@@ -7,6 +7,7 @@
 pub mod grid;
 pub mod looks;
 pub mod pulse;
+pub mod quarantine;
 pub mod reminders;
 pub mod responder;
 pub mod scene;

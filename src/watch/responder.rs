@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::gate::facts::{HOLD, RESUMED};
 use crate::gate::rules::Rules;
 use crate::gate::settle;
-use crate::model::ids::{IncidentId, RunbookName, Word};
+use crate::model::ids::{HostName, IncidentId, RunbookName, Word};
 use crate::model::incident::{Announced, Incident, IncidentEvent, IncidentState};
 use crate::model::message::{Message, Urgency};
 use crate::model::plan::Origin;
@@ -22,6 +22,7 @@ use crate::run::announce::announce;
 use crate::run::runner::{Runner, Start};
 use crate::store::actions::Drill;
 use crate::store::db::Db;
+use crate::store::readings::Sample;
 use crate::watch::scene;
 use crate::watch::ticker::{About, Changed, News};
 use crate::watch::words;
@@ -33,6 +34,8 @@ pub const DRILL: &str = "drill.";
 #[derive(Debug)]
 pub struct Responder {
     pub runner: Arc<Runner>,
+    /// This machine.
+    pub here: HostName,
     pub scope: HoldScope,
     /// What the config says of the probe behind each signal that changed in this life.
     pub(crate) about: BTreeMap<Signal, About>,
@@ -43,8 +46,8 @@ pub struct Responder {
 }
 
 impl Responder {
-    pub fn new(runner: Arc<Runner>, scope: HoldScope) -> Self {
-        Self { runner, scope, about: BTreeMap::new(), saved: BTreeMap::new(), last: BTreeMap::new() }
+    pub fn new(runner: Arc<Runner>, here: HostName, scope: HoldScope) -> Self {
+        Self { runner, here, scope, about: BTreeMap::new(), saved: BTreeMap::new(), last: BTreeMap::new() }
     }
 
     /// Runs until the tick loop ends. What it was told last is still stored.
@@ -92,7 +95,19 @@ impl Responder {
             }
         }
         let now = self.runner.clock.now();
-        self.runner.store.readings().call(move |store| store.add_readings(&readings, now)).await
+        self.runner
+            .store
+            .readings()
+            .call(move |store| {
+                let mut rows = Vec::with_capacity(readings.len());
+                for reading in readings {
+                    let signal = store.intern(&reading.signal)?;
+                    rows.push(Sample { signal, at: reading.at, severity: reading.severity, value: reading.value });
+                }
+                store.add(&rows)?;
+                store.maintain(now)
+            })
+            .await
     }
 
     async fn changed(&mut self, changed: Changed) -> anyhow::Result<()> {
@@ -356,7 +371,8 @@ fn place(
     }
     if incident.severity == Severity::Yellow && incident.announced == Announced::No && incident.attempts == 0 {
         // A yellow is told calmly once, whoever answers it.
-        announce(db, rules, &mut incident, Urgency::Message, &words::opened(&incident.clone()), now)?;
+        let words = words::opened(&incident);
+        announce(db, rules, &mut incident, Urgency::Message, &words, now)?;
         db.save_incident(&incident)?;
     }
     Ok(Some(incident))
