@@ -1,5 +1,13 @@
 //! Probes: one file each, one table. A probe never repairs.
 
+pub mod ask;
+pub mod dns;
+pub mod http;
+pub mod reach;
+pub mod reef_self;
+pub mod table;
+pub mod tls;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
