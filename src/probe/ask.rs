@@ -12,7 +12,7 @@ use crate::config::setting::Setting;
 use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
-use crate::probe::reef_self::Pulse;
+use crate::probe::reef_self::{Tally, Uncounted};
 use crate::probe::{How, Probe};
 
 /// What probes are made with: the machines that the config knows, and the clients that they share.
@@ -26,8 +26,8 @@ pub struct Context {
     pub known_as: BTreeMap<String, HostName>,
     pub http: Http,
     pub tls: Tls,
-    /// What the scheduler counts about itself.
-    pub pulse: Arc<Pulse>,
+    /// Who counts looks, for the probe of reef itself.
+    pub tally: Arc<dyn Tally>,
 }
 
 impl Context {
@@ -39,7 +39,7 @@ impl Context {
             known_as: BTreeMap::new(),
             http: Http::new(),
             tls: Tls::new(),
-            pulse: Arc::default(),
+            tally: Arc::new(Uncounted),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `reef`: the watcher watches itself: looks that were missed or could not look, and its memory.
 
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Fut;
 use crate::model::ids::Word;
@@ -14,46 +14,31 @@ use crate::model::value::human_bytes;
 use crate::probe::ask::{Common, Context, Draft, Named};
 use crate::probe::{How, NetProbe, Past};
 
-/// What the scheduler counts about itself. It counts; this probe judges.
-#[derive(Debug, Default)]
-pub struct Pulse {
-    looks: AtomicU64,
-    failed: AtomicU64,
-    missed: AtomicU64,
+/// Who counts looks: the tick loop, which lies above and is handed in.
+pub trait Tally: Send + Sync + fmt::Debug {
+    /// The counts since the start; they only grow.
+    fn counts(&self) -> Counts;
 }
 
-impl Pulse {
-    /// A look ended with what it saw.
-    pub fn looked(&self) {
-        self.looks.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A look ended without seeing anything: its hard time struck, or the probe broke. What answers
-    /// badly has been seen.
-    pub fn failed(&self) {
-        self.looks.fetch_add(1, Ordering::Relaxed);
-        self.failed.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A look's time came and went without it.
-    pub fn missed(&self) {
-        self.missed.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn counts(&self) -> Counts {
-        Counts {
-            looks: self.looks.load(Ordering::Relaxed),
-            failed: self.failed.load(Ordering::Relaxed),
-            missed: self.missed.load(Ordering::Relaxed),
-        }
-    }
-}
-
+/// What the tick loop counts. It counts; this probe judges.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Counts {
-    looks: u64,
-    failed: u64,
-    missed: u64,
+pub struct Counts {
+    /// Looks that ended, in whatever way.
+    pub looks: u64,
+    /// Of these, looks that saw nothing: their hard time struck, or the probe broke.
+    pub failed: u64,
+    /// Looks whose time came and went without them.
+    pub missed: u64,
+}
+
+/// Nobody counts: a single look from the command line.
+#[derive(Debug)]
+pub struct Uncounted;
+
+impl Tally for Uncounted {
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
 }
 
 /// What is too much.
@@ -73,20 +58,20 @@ impl Default for Settings {
     }
 }
 
-/// Judges the pulse of this very process.
+/// Judges this very process.
 #[derive(Debug)]
 pub struct ReefProbe {
     settings: Settings,
     target: Target,
-    pulse: Arc<Pulse>,
+    tally: Arc<dyn Tally>,
     before: Counts,
     /// The share last judged, for as long as too few looks follow.
     share: Option<u64>,
 }
 
 impl ReefProbe {
-    pub fn new(settings: Settings, target: Target, pulse: Arc<Pulse>) -> Self {
-        Self { settings, target, pulse, before: Counts::default(), share: None }
+    pub fn new(settings: Settings, target: Target, tally: Arc<dyn Tally>) -> Self {
+        Self { settings, target, tally, before: Counts::default(), share: None }
     }
 
     fn reading(
@@ -110,7 +95,7 @@ impl ReefProbe {
     }
 
     fn judge(&mut self, memory: Result<u64, String>, now: Millis) -> Vec<Reading> {
-        let counts = self.pulse.counts();
+        let counts = self.tally.counts();
         let looks = counts.looks.saturating_sub(self.before.looks);
         if self.settings.least_looks <= looks {
             let failed = counts.failed.saturating_sub(self.before.failed);
@@ -199,7 +184,7 @@ pub fn of_this_process(cx: &Context) -> Option<Draft> {
         target: target.clone(),
         aspect: Word::of("missed-looks"),
     };
-    let probe = ReefProbe::new(Settings::default(), target, Arc::clone(&cx.pulse));
+    let probe = ReefProbe::new(Settings::default(), target, Arc::clone(&cx.tally));
     let how = How::Net(Box::new(probe));
     let common = Common::with(Span::mins(1), Span::secs(5));
     let probe = common.probe(Word::of("reef"), "reef".into(), cx.here.clone(), how);
@@ -208,14 +193,25 @@ pub fn of_this_process(cx: &Context) -> Option<Draft> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::model::ids::HostName;
     use crate::probe::ask::NoPast;
 
-    fn probe(pulse: &Arc<Pulse>) -> ReefProbe {
+    #[derive(Debug, Default)]
+    struct Fixed(Mutex<Counts>);
+
+    impl Tally for Fixed {
+        fn counts(&self) -> Counts {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    fn probe(tally: Arc<dyn Tally>) -> ReefProbe {
         let here = HostName::new("mini").unwrap();
         let target = Target::new(here, Thing::Reef, "self").unwrap();
-        ReefProbe::new(Settings::default(), target, Arc::clone(pulse))
+        ReefProbe::new(Settings::default(), target, tally)
     }
 
     fn severities(readings: &[Reading]) -> Vec<Severity> {
@@ -224,8 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn its_real_memory_is_read() {
-        let mut probe = probe(&Arc::default());
-        let readings = probe.look(&NoPast, Millis(1)).await;
+        let readings = probe(Arc::new(Uncounted)).look(&NoPast, Millis(1)).await;
         assert_eq!(severities(&readings), [Severity::Green; 3]);
         assert!(readings[2].value.is_some_and(|bytes| 1e6 < bytes), "{:?}", readings[2]);
     }
@@ -233,18 +228,16 @@ mod tests {
     #[test]
     fn failed_and_missed_looks_turn_yellow_and_green_again() {
         use Severity::{Green, Yellow};
-        let pulse = Arc::new(Pulse::default());
-        let mut probe = probe(&pulse);
-        (0..18).for_each(|_| pulse.looked());
-        pulse.failed();
-        assert_eq!(severities(&probe.judge(Ok(1), Millis(1))), [Green; 3]);
-        (0..8).for_each(|_| pulse.looked());
-        (0..2).for_each(|_| pulse.failed());
-        pulse.missed();
-        assert_eq!(severities(&probe.judge(Ok(1), Millis(2))), [Yellow, Yellow, Green]);
+        let tally = Arc::new(Fixed::default());
+        let mut probe = probe(tally.clone());
+        let mut judge = |looks, failed, missed, memory| {
+            *tally.0.lock().unwrap() = Counts { looks, failed, missed };
+            severities(&probe.judge(Ok(memory), Millis(1)))
+        };
+        assert_eq!(judge(19, 1, 0, 1), [Green; 3]);
+        assert_eq!(judge(29, 3, 1, 1), [Yellow, Yellow, Green]);
         // Too few looks say nothing new; the missed one is past.
-        assert_eq!(severities(&probe.judge(Ok(1), Millis(3))), [Yellow, Green, Green]);
-        (0..20).for_each(|_| pulse.looked());
-        assert_eq!(severities(&probe.judge(Ok(1 << 40), Millis(4))), [Green, Green, Yellow]);
+        assert_eq!(judge(30, 3, 1, 1), [Yellow, Green, Green]);
+        assert_eq!(judge(50, 3, 1, 1 << 40), [Green, Green, Yellow]);
     }
 }

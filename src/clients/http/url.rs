@@ -53,6 +53,16 @@ impl WebUrl {
         Self(url)
     }
 
+    /// The server's root and the last part of the path: `https://ntfy.example/` and `reef`.
+    pub fn last_part(&self) -> Option<(Self, String)> {
+        let last = self.0.path_segments()?.next_back().filter(|part| !part.is_empty())?.to_owned();
+        let mut base = self.0.clone();
+        base.path_segments_mut().ok()?.pop().push("");
+        base.set_query(None);
+        base.set_fragment(None);
+        Some((Self(base), last))
+    }
+
     /// Where a redirect may be followed to: the same host, never from https back to http.
     pub(super) fn redirected(&self, location: &str) -> Option<Self> {
         let to = Self(self.0.join(location).ok()?);
