@@ -39,7 +39,10 @@ pub(super) fn read<T>(
                     "" => what.to_owned(),
                     section => format!("[{section}] {what}"),
                 };
-                Mistake { line: mistake.line, what, hint }
+                // What is missing stands nowhere: the line that opens the block will do.
+                let opened = toml.first_line.saturating_sub(1).max(1);
+                let line = if mistake.line == 0 { opened } else { mistake.line };
+                Mistake { line, what, hint }
             }));
             None
         }

@@ -16,6 +16,9 @@ use crate::runbook::{Asked, Block, DEFAULT_VERIFY, LeaveDef, Mistake, Runbook, V
 /// The longest file that is read, in bytes: a hundred times what anybody reads at 3 AM.
 const LONGEST: usize = 256 << 10;
 
+/// The most blocks for the machine; a plan with more steps is no plan.
+const MOST_BLOCKS: usize = 100;
+
 /// What a fenced block is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FenceKind {
@@ -45,6 +48,11 @@ pub fn parse(name: RunbookName, text: &str) -> Result<Runbook, Vec<Mistake>> {
     let (toml, body, body_line) = split(text).map_err(|mistake| vec![mistake])?;
     let mut out = Vec::new();
     let fences = fences(body, body_line, &mut out);
+    if MOST_BLOCKS < fences.len() {
+        let what =
+            format!("there are {} blocks; a runbook has at most {MOST_BLOCKS}", fences.len());
+        return Err(vec![Mistake::new(1, what)]);
+    }
     let mut names = step_names(&fences, &mut out);
     let digest = Digest::of(text.as_bytes());
     let front = front::read_front(name, digest, &toml, &mut names, &mut out);
@@ -128,9 +136,8 @@ fn split(text: &str) -> Result<(Toml, &str, usize), Mistake> {
 
 /// All blocks for the machine, in the order of the file.
 fn fences(body: &str, body_line: usize, out: &mut Vec<Mistake>) -> Vec<Fence> {
-    let starts: Vec<usize> = std::iter::once(0)
-        .chain(body.match_indices('\n').map(|(at, _)| at + 1))
-        .collect();
+    let starts: Vec<usize> =
+        std::iter::once(0).chain(body.match_indices('\n').map(|(at, _)| at + 1)).collect();
     let line_of = |at: usize| starts.partition_point(|start| *start <= at) + body_line - 1;
     let mut found = Vec::new();
     let mut open: Option<Fence> = None;
@@ -190,7 +197,9 @@ fn is_closed(source: &str) -> bool {
     let mark = if source.starts_with('~') { "~~~" } else { "```" };
     let mut lines = source.lines();
     lines.next();
-    lines.next_back().is_some_and(|last| last.trim_start_matches(['>', ' ', '\t']).starts_with(mark))
+    lines
+        .next_back()
+        .is_some_and(|last| last.trim_start_matches(['>', ' ', '\t']).starts_with(mark))
 }
 
 /// The names of all steps, so that a reference can be told from a literal anywhere in the file.

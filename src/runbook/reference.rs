@@ -216,7 +216,9 @@ mod tests {
                 other => panic!("{text}: {other:?}"),
             }
         }
-        for text in ["/var/log", "nginx.service", "30d", "logs", "largest.", "a.b.c", ".", "", "1.5"] {
+        for text in
+            ["/var/log", "nginx.service", "30d", "logs", "largest.", "a.b.c", ".", "", "1.5"]
+        {
             assert_eq!(names().say(text, sees), Said::Literal, "{text}");
         }
     }
@@ -224,7 +226,10 @@ mod tests {
     #[test]
     fn a_slip_in_a_reference_is_told_and_never_taken_for_a_literal() {
         for (text, want) in [
-            ("largset.path", "did you mean \"largest.path\"? To mean these very letters, write { literal = \"largset.path\" }"),
+            (
+                "largset.path",
+                "did you mean \"largest.path\"? To mean these very letters, write { literal = \"largset.path\" }",
+            ),
             ("readin.path", "did you mean \"reading.path\"?"),
             ("param.oldr", "did you mean \"older\"?"),
             ("rotate.path", "refers to itself"),
