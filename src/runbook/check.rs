@@ -285,10 +285,7 @@ impl Checker<'_> {
             let (r, line) = (&condition.value, condition.line);
             let Some(kind) = self.kind_of(r, line) else { continue };
             // A list is compared item by item.
-            let kind = match kind {
-                Kind::List(of) => *of,
-                kind => kind,
-            };
+            let kind = if let Kind::List(of) = kind { *of } else { kind };
             if kind == Kind::Text {
                 self.say(line, format!("{r} is text from outside, which decides nothing"));
                 continue;

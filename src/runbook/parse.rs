@@ -8,7 +8,7 @@ use crate::config::mistakes::hint;
 use crate::model::digest::Digest;
 use crate::model::ids::{RunbookName, StepName};
 use crate::runbook::block::{self, Fenced};
-use crate::runbook::fields::{Toml, brief};
+use crate::runbook::fields::{self, Toml, brief};
 use crate::runbook::front;
 use crate::runbook::reference::Names;
 use crate::runbook::{Asked, Block, DEFAULT_VERIFY, LeaveDef, Mistake, Runbook, VerifyRule};
@@ -142,26 +142,20 @@ fn fences(body: &str, body_line: usize, out: &mut Vec<Mistake>) -> Vec<Fence> {
     let mut found = Vec::new();
     let mut open: Option<Fence> = None;
     for (event, range) in Parser::new_ext(body, Options::empty()).into_offset_iter() {
-        match event {
-            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
-                let line = line_of(range.start);
-                let kind = fence_kind(&info, line, out);
-                let toml = Toml { text: String::new(), first_line: line + 1 };
-                open = kind.map(|kind| Fence { kind, line, toml, range });
+        if let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) = &event {
+            let line = line_of(range.start);
+            let kind = fence_kind(info, line, out);
+            let toml = Toml { text: String::new(), first_line: line + 1 };
+            open = kind.map(|kind| Fence { kind, line, toml, range });
+        } else if let Event::Text(text) = &event {
+            open.iter_mut().for_each(|fence| fence.toml.text.push_str(text));
+        } else if let Event::End(TagEnd::CodeBlock) = &event {
+            let Some(fence) = open.take() else { continue };
+            if !is_closed(&body[fence.range.clone()]) {
+                let what = "the block is not closed";
+                out.push(Mistake::hinted(fence.line, what, "end it with a line ```"));
             }
-            Event::Text(text) => {
-                open.iter_mut().for_each(|fence| fence.toml.text.push_str(&text));
-            }
-            Event::End(TagEnd::CodeBlock) => {
-                let Some(fence) = open.take() else { continue };
-                if !is_closed(&body[fence.range.clone()]) {
-                    let what = "the block is not closed";
-                    out.push(Mistake::hinted(fence.line, what, "end it with a line ```"));
-                }
-                found.push(fence);
-            }
-            // Nothing else can stand within a fenced block.
-            _ => {}
+            found.push(fence);
         }
     }
     found
@@ -206,7 +200,8 @@ fn is_closed(source: &str) -> bool {
 fn step_names(fences: &[Fence], out: &mut Vec<Mistake>) -> Names {
     let mut names = Names::default();
     for fence in fences.iter().filter(|fence| fence.kind == FenceKind::Step) {
-        let text = &fence.toml.text;
+        let text =
+            Some(fence.toml.text.as_str()).filter(|t| t.len() <= fields::LONGEST).unwrap_or("");
         let (table, _) = toml::de::DeTable::parse_recoverable(text);
         let given = table.get_ref().get("name");
         let name = given.and_then(|given| StepName::new(given.get_ref().as_str()?).ok());

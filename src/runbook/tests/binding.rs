@@ -247,12 +247,8 @@ fn a_proof_is_the_probe_or_a_query_or_none() {
         let (book, bindings) = bound(&rest, &[]);
         verify(&book, &bindings)
     };
-    match query("unit:a.service") {
-        Verify::Query { call, value, is } => {
-            assert_eq!((value.as_str(), is.as_str()), ("state", "active"));
-            assert_eq!(call.args["unit"].to_string(), "mini:unit:a.service");
-        }
-        other => panic!("{other:?}"),
-    }
+    let Verify::Query { call, value, is } = query("unit:a.service") else { panic!("no query") };
+    assert_eq!((value.as_str(), is.as_str()), ("state", "active"));
+    assert_eq!(call.args["unit"].to_string(), "mini:unit:a.service");
     assert_eq!(query("reading.unit"), Verify::Not("the reading gives no unit".into()));
 }

@@ -13,8 +13,8 @@ fn a_huge_file_is_refused_in_words() {
 
 #[test]
 fn many_mistakes_and_deep_nests_end() {
-    let keys: String = (0..2_000).map(|n| format!("k{n} = {n}\n")).collect();
-    assert!(2_000 <= mistakes(&file(&keys, "")).len());
+    let keys: String = (0..500).map(|n| format!("k{n} = {n}\n")).collect();
+    assert!(500 <= mistakes(&file(&keys, "")).len());
     for body in [
         "> ".repeat(5_000),
         "- ".repeat(5_000),

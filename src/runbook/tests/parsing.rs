@@ -2,6 +2,7 @@
 
 use crate::model::message::Urgency;
 use crate::model::plan::{Leash, OnFailure};
+use crate::model::target::AbsPath;
 use crate::model::time::Span;
 use crate::model::tool::Tier;
 use crate::runbook::tests::stub::{book, file, mistakes, name, told};
@@ -34,7 +35,7 @@ max_targets = 50"#;
         (book.escalate, book.on_failure, book.max_targets),
         (Urgency::Page, OnFailure::Undo, 50)
     );
-    let roots: Vec<&str> = book.roots.iter().map(|root| root.as_str()).collect();
+    let roots: Vec<&str> = book.roots.iter().map(AbsPath::as_str).collect();
     assert_eq!(roots, ["/var/log", "/tmp"]);
     let steps: Vec<_> = book.steps().map(|step| (step.name.as_str(), step.asked)).collect();
     assert_eq!(steps, [("look", Asked::No), ("clean", Asked::Yes)]);
@@ -115,135 +116,131 @@ fn slips_in_the_front_matter_are_told_at_their_line() {
     }
 }
 
-/// One step or question; its block begins on line 6, its first key stands on line 7.
+/// What fence, what in it, and what is said on which line: the fence is on line 6, its first key on 7.
+const SLIPS: &[(&str, &str, usize, &str)] = &[
+    ("step", "nmae = \"a\"\ntool = \"disk.usage\"", 7, "did you mean \"name\"?"),
+    ("step", "name = \"a\"", 6, "tool: is missing"),
+    ("step", "name = \"a b\"\ntool = \"x\"", 7, "white space"),
+    ("step", "name = \"a.b\"\ntool = \"x\"", 7, "cannot be called \"a.b\""),
+    ("step", "name = \"reading\"\ntool = \"x\"", 7, "cannot be called \"reading\""),
+    ("step", "name = \"look\"\ntool = \"x\"", 11, "called \"look\" too"),
+    ("step", "name = \"a\"\ntool = \"x\"\nasked = \"maybe\"", 9, "is not true or false"),
+    ("step", "name = \"a\"\ntool = \"x\"\nasked = true", 6, "no option picks step \"a\""),
+    ("step", "name = \"a\"\ntool = \"x\"\nargs = { p = \"a.path\" }", 9, "refers to itself"),
+    ("step", "name = \"a\"\ntool = \"x\"\nargs = { p = \"look.path\" }", 9, "comes later"),
+    (
+        "step",
+        "name = \"a\"\ntool = \"x\"\nargs = { p = \"readng.path\" }",
+        9,
+        "did you mean \"reading.path\"?",
+    ),
+    (
+        "step",
+        "name = \"a\"\ntool = \"x\"\nargs = { p = \"param.x\" }",
+        9,
+        "no param is called \"x\"",
+    ),
+    (
+        "step",
+        "name = \"a\"\ntool = \"x\"\nargs = { p = \"{{ reading.path }}\" }",
+        9,
+        "only in questions",
+    ),
+    (
+        "step",
+        "name = \"a\"\ntool = \"x\"\nargs = { p = [\"reading.path\"] }",
+        9,
+        "a list goes whole",
+    ),
+    ("step", "name = \"a\"\ntool = \"x\"\nargs = { p = 1.5 }", 9, "is no text, whole number"),
+    (
+        "step",
+        "name = \"a\"\ntool = \"x\"\nargs = { p = { litral = \"x\" } }",
+        9,
+        "did you mean \"literal\"?",
+    ),
+    (
+        "step",
+        "name = \"a\"\ntool = \"x\"\nwhen = [{ value = \"reading.path\" }]",
+        9,
+        "compared with nothing",
+    ),
+    (
+        "step",
+        "name = \"a\"\ntool = \"x\"\nwhen = [{ value = \"reading.free\", above = 1, below = 2 }]",
+        9,
+        "one comparison too many",
+    ),
+    (
+        "step",
+        "name = \"a\"\ntool = \"x\"\nwhen = [{ value = \"reading.free\", iss = 1 }]",
+        9,
+        "did you mean \"is\"?",
+    ),
+    (
+        "step",
+        "name = \"a\"\ntool = \"x\"\nwhen = [{ value = \"reading.free\", or = 1 }]",
+        9,
+        "not a key here",
+    ),
+    (
+        "step",
+        "name = \"a\"\ntool = \"x\"\nwhen = [{ value = \"red\", is = \"red\" }]",
+        9,
+        "is no reference",
+    ),
+    (
+        "step",
+        "name = \"a\"\ntool = \"x\"\nwhen = [{ value = \"reading.free\", in = [] }]",
+        9,
+        "at least one",
+    ),
+    ("step", "name = \"a\"\ntool = \"x\"\nwhen = [\"reading.free\"]", 9, "where a table belongs"),
+    ("step", "name = \"a\"\ntool = \"x\"\nwhile = 1", 9, "not a key here"),
+    ("step", "not toml at all", 7, "no TOML"),
+    ("ask", "question = \"Well?\"\noptions = []", 8, "has none"),
+    ("ask", "options = [{ say = \"x\" }]", 6, "question: is missing"),
+    (
+        "ask",
+        "question = \"{{ readng.path }}?\"\noptions = [{ say = \"x\" }]",
+        7,
+        "did you mean \"reading.path\"?",
+    ),
+    ("ask", "question = \"{{ path }}?\"\noptions = [{ say = \"x\" }]", 7, "is no reference"),
+    (
+        "ask",
+        "question = \"?\"\noptions = [{ say = \"x\", steps = [\"look\"] }]",
+        8,
+        "runs by itself",
+    ),
+    (
+        "ask",
+        "question = \"?\"\noptions = [{ say = \"x\", steps = [\"lok\"] }]",
+        8,
+        "did you mean \"look\"?",
+    ),
+    ("ask", "question = \"?\"\noptions = [{ say = \"{{ each }}\" }]", 8, "has no each"),
+    ("leave", "why = \"x\"", 6, "nothing would ever be done"),
+    ("leave", "when = []\nwhy = \"x\"", 6, "nothing would ever be done"),
+    ("verify", "wihtin = \"5m\"", 7, "did you mean \"within\"?"),
+    ("verify", "within = \"0s\"", 7, "no time at all"),
+    (
+        "verify",
+        "within = \"5m\"\nquery = { tool = \"disk.usage\", value = \"kind\", is = \"logs\", args = { path = \"/a\" } }",
+        7,
+        "does not go with a query",
+    ),
+    ("stpe", "name = \"a\"", 6, "did you mean \"step\"?"),
+    ("Step", "name = \"a\"", 6, "did you mean \"step\"?"),
+    ("step one", "name = \"a\"", 6, "did you mean \"step\"?"),
+];
+
 #[test]
 fn slips_in_blocks_are_told_at_their_line() {
-    let fence = |kind: &str, toml: &str| format!("```{kind}\n{toml}\n```\n{LOOK}");
-    for (kind, toml, line, want) in [
-        ("step", "nmae = \"a\"\ntool = \"disk.usage\"", 7, "did you mean \"name\"?"),
-        ("step", "name = \"a\"", 6, "tool: is missing"),
-        ("step", "name = \"a b\"\ntool = \"x\"", 7, "white space"),
-        ("step", "name = \"a.b\"\ntool = \"x\"", 7, "cannot be called \"a.b\""),
-        ("step", "name = \"reading\"\ntool = \"x\"", 7, "cannot be called \"reading\""),
-        ("step", "name = \"look\"\ntool = \"x\"", 11, "called \"look\" too"),
-        ("step", "name = \"a\"\ntool = \"x\"\nasked = \"maybe\"", 9, "is not true or false"),
-        ("step", "name = \"a\"\ntool = \"x\"\nasked = true", 6, "no option picks step \"a\""),
-        ("step", "name = \"a\"\ntool = \"x\"\nargs = { p = \"a.path\" }", 9, "refers to itself"),
-        ("step", "name = \"a\"\ntool = \"x\"\nargs = { p = \"look.path\" }", 9, "comes later"),
-        (
-            "step",
-            "name = \"a\"\ntool = \"x\"\nargs = { p = \"readng.path\" }",
-            9,
-            "did you mean \"reading.path\"?",
-        ),
-        (
-            "step",
-            "name = \"a\"\ntool = \"x\"\nargs = { p = \"param.x\" }",
-            9,
-            "no param is called \"x\"",
-        ),
-        (
-            "step",
-            "name = \"a\"\ntool = \"x\"\nargs = { p = \"{{ reading.path }}\" }",
-            9,
-            "only in questions",
-        ),
-        (
-            "step",
-            "name = \"a\"\ntool = \"x\"\nargs = { p = [\"reading.path\"] }",
-            9,
-            "a list goes whole",
-        ),
-        ("step", "name = \"a\"\ntool = \"x\"\nargs = { p = 1.5 }", 9, "is no text, whole number"),
-        (
-            "step",
-            "name = \"a\"\ntool = \"x\"\nargs = { p = { litral = \"x\" } }",
-            9,
-            "did you mean \"literal\"?",
-        ),
-        (
-            "step",
-            "name = \"a\"\ntool = \"x\"\nwhen = [{ value = \"reading.path\" }]",
-            9,
-            "compared with nothing",
-        ),
-        (
-            "step",
-            "name = \"a\"\ntool = \"x\"\nwhen = [{ value = \"reading.free\", above = 1, below = 2 }]",
-            9,
-            "one comparison too many",
-        ),
-        (
-            "step",
-            "name = \"a\"\ntool = \"x\"\nwhen = [{ value = \"reading.free\", iss = 1 }]",
-            9,
-            "did you mean \"is\"?",
-        ),
-        (
-            "step",
-            "name = \"a\"\ntool = \"x\"\nwhen = [{ value = \"reading.free\", or = 1 }]",
-            9,
-            "not a key here",
-        ),
-        (
-            "step",
-            "name = \"a\"\ntool = \"x\"\nwhen = [{ value = \"red\", is = \"red\" }]",
-            9,
-            "is no reference",
-        ),
-        (
-            "step",
-            "name = \"a\"\ntool = \"x\"\nwhen = [{ value = \"reading.free\", in = [] }]",
-            9,
-            "at least one",
-        ),
-        (
-            "step",
-            "name = \"a\"\ntool = \"x\"\nwhen = [\"reading.free\"]",
-            9,
-            "where a table belongs",
-        ),
-        ("step", "name = \"a\"\ntool = \"x\"\nwhile = 1", 9, "not a key here"),
-        ("step", "not toml at all", 7, "no TOML"),
-        ("ask", "question = \"Well?\"\noptions = []", 8, "has none"),
-        ("ask", "options = [{ say = \"x\" }]", 6, "question: is missing"),
-        (
-            "ask",
-            "question = \"{{ readng.path }}?\"\noptions = [{ say = \"x\" }]",
-            7,
-            "did you mean \"reading.path\"?",
-        ),
-        ("ask", "question = \"{{ path }}?\"\noptions = [{ say = \"x\" }]", 7, "is no reference"),
-        (
-            "ask",
-            "question = \"?\"\noptions = [{ say = \"x\", steps = [\"look\"] }]",
-            8,
-            "runs by itself",
-        ),
-        (
-            "ask",
-            "question = \"?\"\noptions = [{ say = \"x\", steps = [\"lok\"] }]",
-            8,
-            "did you mean \"look\"?",
-        ),
-        ("ask", "question = \"?\"\noptions = [{ say = \"{{ each }}\" }]", 8, "has no each"),
-        ("leave", "why = \"x\"", 6, "nothing would ever be done"),
-        ("leave", "when = []\nwhy = \"x\"", 6, "nothing would ever be done"),
-        ("verify", "wihtin = \"5m\"", 7, "did you mean \"within\"?"),
-        ("verify", "within = \"0s\"", 7, "no time at all"),
-        (
-            "verify",
-            "within = \"5m\"\nquery = { tool = \"disk.usage\", value = \"kind\", is = \"logs\", args = { path = \"/a\" } }",
-            7,
-            "does not go with a query",
-        ),
-        ("stpe", "name = \"a\"", 6, "did you mean \"step\"?"),
-        ("Step", "name = \"a\"", 6, "did you mean \"step\"?"),
-        ("step one", "name = \"a\"", 6, "did you mean \"step\"?"),
-    ] {
-        let text = file("", &fence(kind, toml));
+    for (kind, toml, line, want) in SLIPS {
+        let text = file("", &format!("```{kind}\n{toml}\n```\n{LOOK}"));
         let found = mistakes(&text);
-        let hit = found.iter().any(|m| m.line == line && m.to_string().contains(want));
+        let hit = found.iter().any(|m| m.line == *line && m.to_string().contains(want));
         assert!(hit, "no {want:?} on line {line} in:\n{}\nof:\n{text}", told(&found));
     }
 }

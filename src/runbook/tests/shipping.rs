@@ -104,12 +104,15 @@ fn each_reading_goes_to_its_runbook() {
     assert!(knows(&books, "connection refused").is_none());
 }
 
+/// Kind, place, and whether it is safe to touch.
+type Largest = (&'static str, &'static str, bool);
+
 /// Runs disk-full: the aspect, the severity, the attempt, and what the largest group is.
 fn disk_full(
     aspect: &'static str,
     severity: Severity,
     attempt: u32,
-    largest: (&'static str, &str, bool),
+    largest: Largest,
 ) -> Vec<String> {
     let book = one("disk-full");
     let mut disk = reading("disk", "mini:/", severity);
@@ -133,7 +136,7 @@ fn disk_full(
 fn disk_full_makes_room_only_where_that_is_routine() {
     use Severity::{Red, Yellow};
     let logs = ("logs", "/var/log/app", true);
-    let cases: &[(&str, Severity, u32, (&str, &str, bool), &[&str])] = &[
+    let cases: [(&'static str, Severity, u32, Largest, &[&str]); 10] = [
         ("bytes", Red, 1, logs, &["compress", "rotate", "old-logs"]),
         ("bytes", Red, 2, logs, &["compress", "rotate", "old-logs", "empty"]),
         ("bytes", Yellow, 1, logs, &[]),
@@ -145,14 +148,9 @@ fn disk_full_makes_room_only_where_that_is_routine() {
         ("bytes", Red, 1, ("database", "/var/lib/postgresql", false), &[]),
         ("bytes", Red, 2, ("backups", "/srv/backups", false), &[]),
     ];
-    for (aspect, severity, attempt, (kind, at, safe), want) in cases {
-        let kind: &'static str = ["logs", "temp", "package-cache", "database", "backups"]
-            .into_iter()
-            .find(|known| known == kind)
-            .unwrap();
-        let aspect: &'static str = if *aspect == "bytes" { "bytes" } else { "inodes" };
-        let got = disk_full(aspect, *severity, *attempt, (kind, at, *safe));
-        assert_eq!(got, *want, "{aspect} {severity} {attempt} {kind} {at}");
+    for (aspect, severity, attempt, largest, want) in cases {
+        let got = disk_full(aspect, severity, attempt, largest);
+        assert_eq!(got, want, "{aspect} {severity} {attempt} {largest:?}");
     }
 }
 
@@ -178,11 +176,8 @@ fn disk_full_asks_with_the_candidates_when_it_is_ambiguous() {
     let asked = asks(&book, &bindings, 0).unwrap();
     assert_eq!(asked.len(), 1);
     let text = question(asked[0], &bindings);
-    assert!(
-        text.contains("backups, database, crash-dumps") && text.contains("5.0 GiB")
-            || text.contains("5 GiB"),
-        "{text}"
-    );
+    assert!(text.contains("backups, database, crash-dumps"), "{text}");
+    assert!(text.contains("/srv/old with 5 GiB"), "{text}");
     let said: Vec<String> =
         offers(asked[0], &bindings).unwrap().into_iter().map(|o| o.say).collect();
     assert_eq!(
@@ -251,14 +246,7 @@ fn http_down_restarts_what_the_config_names_and_else_asks() {
         down.values.extend(unit.map(|unit| ("unit".to_owned(), target(unit))));
         let mut bindings = Bindings::new(&book, &down);
         if unit.is_some() {
-            let state = if state == "failed" {
-                word("failed")
-            } else if state == "active" {
-                word("active")
-            } else {
-                word("inactive")
-            };
-            bindings.found(&step_name("service"), &found(&[("state", state)]));
+            bindings.found(&step_name("service"), &found(&[("state", word(state))]));
         }
         let did = acting(&book, &mut bindings);
         assert_eq!(did == ["restart"], acts, "{unit:?} {state}: {did:?}");

@@ -41,6 +41,7 @@ fn give(name: &'static str, kind: &Kind) -> Gives {
     Gives { name, kind: kind.clone(), doc: "a value" }
 }
 
+#[expect(clippy::too_many_lines, reason = "one table, a line for each tool")]
 pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
     use Kind::{Bytes, Flag, Int, Path, Span, Target, Text, Word};
     use Tier::{Critical, High, Low};
