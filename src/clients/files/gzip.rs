@@ -281,7 +281,10 @@ fn member(source: &Source<'_>, out: &mut Out) -> Result<(), FilesError> {
     let length = io::copy(&mut back, &mut again)
         .map_err(|e| open::failed_io("read back", &out.place.path, &e))?;
     if length != out.copied - from || again.0.finalize() != digest.finalize() {
-        return Err(FilesError::Failed(format!("{} was not written as it was read", out.place.path)));
+        return Err(FilesError::Failed(format!(
+            "{} was not written as it was read",
+            out.place.path
+        )));
     }
     Ok(())
 }

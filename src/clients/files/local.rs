@@ -80,7 +80,10 @@ impl Files for LocalFiles {
         })
     }
 
-    fn quarantines(&self, folder: &AbsPath) -> Fut<'_, Result<(Vec<Quarantined>, u64), FilesError>> {
+    fn quarantines(
+        &self,
+        folder: &AbsPath,
+    ) -> Fut<'_, Result<(Vec<Quarantined>, u64), FilesError>> {
         let folder = folder.clone();
         blocking(move || quarantine::list(&folder))
     }

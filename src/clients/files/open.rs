@@ -11,9 +11,8 @@ use crate::model::target::AbsPath;
 use crate::model::time::Millis;
 
 /// No link in any part, no way up, no /proc magic.
-const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
-    .union(ResolveFlags::NO_SYMLINKS)
-    .union(ResolveFlags::NO_MAGICLINKS);
+const RESOLVE: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
 /// A named file in an open folder.
 #[derive(Debug)]
@@ -63,9 +62,7 @@ fn below<'a>(start: &'a Rooted) -> Result<&'a Path, FilesError> {
     match start.path.as_path().strip_prefix(start.root.as_path()) {
         Ok(rest) if rest.as_os_str().is_empty() => Ok(Path::new(".")),
         Ok(rest) => Ok(rest),
-        Err(_) => {
-            Err(FilesError::Failed(format!("{} lies outside of {}", start.path, start.root)))
-        }
+        Err(_) => Err(FilesError::Failed(format!("{} lies outside of {}", start.path, start.root))),
     }
 }
 

@@ -178,9 +178,7 @@ pub(super) fn list(folder: &AbsPath) -> Result<(Vec<Quarantined>, u64), FilesErr
             Err(_) => unreadable += 1,
         }
     }
-    found.sort_by(|a, b| {
-        (a.manifest.at, &a.manifest.id).cmp(&(b.manifest.at, &b.manifest.id))
-    });
+    found.sort_by(|a, b| (a.manifest.at, &a.manifest.id).cmp(&(b.manifest.at, &b.manifest.id)));
     Ok((found, unreadable))
 }
 

@@ -8,9 +8,7 @@ use rustix::io::Errno;
 use tokio::time::Instant;
 
 use super::open;
-use super::{
-    DeletedOpen, FilesError, Held, Identity, Limits, OpenFiles, Rooted, Visit, Walked,
-};
+use super::{DeletedOpen, FilesError, Held, Identity, Limits, OpenFiles, Rooted, Visit, Walked};
 use crate::model::target::AbsPath;
 
 /// Folders nested deeper than this are not entered: each level holds a descriptor.
@@ -164,12 +162,8 @@ fn descriptor(
         return;
     }
     // DONT_SYNC: a file on a network mount that hangs must not hang this.
-    let Ok(stat) = rustix::fs::statx(
-        CWD,
-        &link,
-        AtFlags::STATX_DONT_SYNC,
-        StatxFlags::BASIC_STATS,
-    ) else {
+    let Ok(stat) = rustix::fs::statx(CWD, &link, AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS)
+    else {
         return;
     };
     let its_dev = rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);
