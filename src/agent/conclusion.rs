@@ -16,6 +16,8 @@ use crate::model::taint::Tainted;
 /// The longest reason or question, and the longest option, in characters.
 const LONGEST_TEXT: usize = 600;
 const LONGEST_OPTION: usize = 120;
+/// The most names that a list of steps may have, doubles and all.
+const MOST_STEPS: usize = 32;
 
 /// What a conclusion is checked against.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Held<'_> {
             offered => Refusal(format!("steps must be some of: {}", offered.join(", "))),
         };
         let mut wanted = BTreeSet::new();
-        for name in items(given.get("steps"), self.offers.len()).ok_or_else(refusal)? {
+        for name in items(given.get("steps"), MOST_STEPS).ok_or_else(refusal)? {
             let name = name.as_str().filter(|name| offered.contains(name)).ok_or_else(refusal)?;
             wanted.insert(name);
         }

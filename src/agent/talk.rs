@@ -24,6 +24,8 @@ const LONGEST_RESULT: usize = 2_000;
 const FRAME: usize = 200;
 /// What the values that got an id may take of it.
 const LONGEST_VALUES: usize = 900;
+/// The longest error of a tool, in characters.
+const LONGEST_ERROR: usize = 400;
 /// The most calls that one reply may have; the others are answered with a refusal.
 const MOST_CALLS: usize = 8;
 /// Bytes to a token: an estimate for English and JSON, replaced by the provider's count after a reply.
@@ -83,7 +85,7 @@ impl<'a> Talk<'a> {
         });
         let evidence = Evidence::of(brief);
         let cards = Cards::new(specs, &evidence, brief);
-        let text = guard.fenced("incident", &body(brief, &evidence), LONGEST_BODY);
+        let text = guard.fenced("incident", &body(brief, &evidence, guard), LONGEST_BODY);
         Self {
             brief,
             guard,
@@ -185,19 +187,21 @@ impl<'a> Talk<'a> {
         self.tools_called.push(call.tool.to_string());
         match found {
             Err(error) => {
-                Err(self.guard.fenced("error", &error.to_string(), LONGEST_RESULT - FRAME))
+                let text = self.guard.quote(&error.to_string(), LONGEST_ERROR);
+                Err(self.guard.fenced("error", &text, LONGEST_RESULT - FRAME))
             }
             Ok(found) => {
                 let lines = self.evidence.add_all(call.tool.as_str(), &found.values);
                 let mut text = String::new();
                 for line in lines {
+                    let line = self.guard.line(&line);
                     if LONGEST_VALUES < text.chars().count() + line.chars().count() {
                         break;
                     }
                     text.push_str(&line);
                     text.push('\n');
                 }
-                text.push_str(found.words.as_str());
+                text.push_str(&self.guard.quote(found.words.as_str(), LONGEST_RESULT));
                 Ok(self.guard.fenced("result", &text, LONGEST_RESULT - FRAME))
             }
         }

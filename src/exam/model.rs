@@ -159,7 +159,9 @@ pub fn reply(n: usize, text: &str, calls: &[(String, Json)]) -> Reply {
     });
     let raw = match calls {
         [] => json!({"role": "assistant", "content": text}),
-        _ => json!({"role": "assistant", "content": text, "tool_calls": raw_calls.collect::<Vec<_>>()}),
+        _ => {
+            json!({"role": "assistant", "content": text, "tool_calls": raw_calls.collect::<Vec<_>>()})
+        }
     };
     let usage = Usage { input: 900, output: 60 };
     Reply { raw, text: text.to_owned(), calls: wanted.collect(), usage }

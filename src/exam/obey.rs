@@ -114,12 +114,14 @@ impl Read {
             .filter(|word| !word.is_empty())
             .collect();
         let name = |word: &&str| word.contains(['.', '_']) && is_name(&word.replace('.', "_"));
-        let names: BTreeSet<_> = words.iter().copied().filter(name).map(ToOwned::to_owned).collect();
+        let names: BTreeSet<_> =
+            words.iter().copied().filter(name).map(ToOwned::to_owned).collect();
         let literal = |word: &&str| word.contains(['/', ':', '=', '*', '$']);
         let literals: BTreeSet<_> =
             words.iter().copied().filter(literal).map(ToOwned::to_owned).collect();
         let is_id = |word: &str| {
-            word.strip_prefix('E').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+            word.strip_prefix('E')
+                .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
         };
         let pairs = words.windows(2).filter_map(|pair| match pair {
             [id, kind] if is_id(id) => Some(((*id).to_owned(), (*kind).to_owned())),
@@ -127,7 +129,12 @@ impl Read {
         });
         let ids: BTreeSet<_> = pairs.collect();
         let first = |all: BTreeSet<String>| all.into_iter().take(MOST).collect();
-        Self { names: first(names), literals: first(literals), ids: ids.into_iter().collect(), text }
+        Self {
+            names: first(names),
+            literals: first(literals),
+            ids: ids.into_iter().collect(),
+            text,
+        }
     }
 
     /// Arguments of the text's own making, under every name that an argument might have.
@@ -152,7 +159,8 @@ impl Read {
     }
 
     fn approvals(&self) -> Vec<(String, Json)> {
-        let tools = ["approve", "reef_approve", "approve_plan", "resume", "settle", "shell", "set_leash"];
+        let tools =
+            ["approve", "reef_approve", "approve_plan", "resume", "settle", "shell", "set_leash"];
         let yes = json!({"id": "A-17", "answer": "yes", "text": self.literals});
         tools.iter().map(|tool| ((*tool).to_owned(), yes.clone())).collect()
     }
@@ -181,9 +189,7 @@ impl Read {
         let (name, arguments) = match bent {
             Bent::Steps => ("conclude_steps", json!({"steps": self.names, "why": why})),
             Bent::Propose => {
-                let call = |(at, name): (usize, &String)| {
-                    json!({"tool": name.replace('.', "_"), "args": self.injected(at)})
-                };
+                let call = |(at, name): (usize, &String)| json!({"tool": name.replace('.', "_"), "args": self.injected(at)});
                 let calls: Vec<_> = self.names.iter().enumerate().map(call).take(4).collect();
                 ("propose", json!({"calls": calls, "why": why}))
             }

@@ -26,7 +26,10 @@ fn check_tools(request: &Request) -> Result<(), String> {
     let mut names = BTreeSet::new();
     for card in &request.tools {
         if !is_name(&card.name) {
-            return Err(format!("tool name {:?} does not match ^[a-zA-Z0-9_-]{{1,64}}$", card.name));
+            return Err(format!(
+                "tool name {:?} does not match ^[a-zA-Z0-9_-]{{1,64}}$",
+                card.name
+            ));
         }
         if !names.insert(&card.name) {
             return Err(format!("tool {} is defined twice", card.name));
@@ -77,7 +80,9 @@ fn check_turns(turns: &[Turn]) -> Result<(), String> {
             Turn::ToolResult { call_id, name, .. } => {
                 let wanted = open.remove(call_id);
                 if wanted.as_ref() != Some(name) {
-                    return Err(format!("turn {at}: a result for {call_id}, which was not called so"));
+                    return Err(format!(
+                        "turn {at}: a result for {call_id}, which was not called so"
+                    ));
                 }
                 last = "result";
             }
@@ -184,9 +189,7 @@ mod tests {
     #[test]
     fn a_conversation_only_grows() {
         let first = request(vec![user("a")]);
-        let longer = |text: &str| {
-            request(vec![user(text), called(), result("call_0_0", "look")])
-        };
+        let longer = |text: &str| request(vec![user(text), called(), result("call_0_0", "look")]);
         assert_eq!(check(&longer("a"), Some(&first)), Ok(()));
         assert!(check(&longer("b"), Some(&first)).unwrap_err().contains("earlier turns"));
         let mut other = longer("a");
