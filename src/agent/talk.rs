@@ -15,6 +15,7 @@ use crate::agent::guard::Guard;
 use crate::model::chat::{Reply, Turn, WantedCall};
 use crate::model::conclusion::Conclusion;
 use crate::model::tool::{Bounds, Call, Found, ToolError, ToolSpec};
+use crate::runbook::Runbook;
 
 /// The longest first turn, in characters. Its parts have bounds of their own and stay below it.
 const LONGEST_BODY: usize = 20_000;
@@ -77,7 +78,7 @@ impl<'a> Talk<'a> {
         specs: Vec<ToolSpec>,
     ) -> Self {
         let own = brief.incident.signal.target.clone();
-        let of_runbook = brief.runbook.as_ref().map(|book| book.bounds());
+        let of_runbook = brief.runbook.as_ref().map(Runbook::bounds);
         // Without a runbook nothing declares roots: then only the incident's own path may be looked at.
         let bounds_of_calls = of_runbook.unwrap_or_else(|| Bounds {
             roots: own.as_path().into_iter().collect(),
@@ -207,7 +208,7 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// Answers a call; `last` of its reply.
+    /// Puts the result of a call into the conversation.
     pub(super) fn answer(&mut self, wanted: &WantedCall, words: Result<String, String>) {
         let ok = words.is_ok();
         let text = match words {

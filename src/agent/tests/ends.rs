@@ -9,6 +9,7 @@ use crate::agent::told;
 use crate::exam::model::{Script, ScriptedModel};
 use crate::model::chat::Turn;
 use crate::model::conclusion::Conclusion;
+use crate::model::ids::{StepName, Word};
 use crate::model::taint::Tainted;
 use crate::model::tool::Tier;
 use crate::model::value::{Value, Values};
@@ -40,7 +41,7 @@ async fn steps_of_the_runbook_come_in_the_runbooks_order() {
     let (end, ..) = play(vec![Script::call("conclude_steps", given)]).await;
     let end = end.unwrap();
     let Conclusion::Steps { steps, why } = &end else { panic!("{end:?}") };
-    assert_eq!(steps.iter().map(|s| s.as_str()).collect::<Vec<_>>(), ["rotate", "clean"]);
+    assert_eq!(steps.iter().map(StepName::as_str).collect::<Vec<_>>(), ["rotate", "clean"]);
     assert_eq!(why.as_str(), "logs grew [E1]");
     assert_eq!(told(&end), "model, unproven: run rotate, clean: logs grew [E1]");
 }
@@ -55,7 +56,7 @@ async fn a_proposal_takes_its_arguments_from_evidence() {
     let [call] = calls.as_slice() else { panic!("{calls:?}") };
     let want = Values::from([
         ("path".to_owned(), path("/var/log/nginx")),
-        ("what".to_owned(), Value::Word(crate::model::ids::Word::of("rotated-logs"))),
+        ("what".to_owned(), Value::Word(Word::of("rotated-logs"))),
     ]);
     assert_eq!((call.tool.as_str(), &call.args), ("files.clean", &want));
     assert_eq!(call.target, target("mini:/var"));

@@ -150,12 +150,11 @@ fn held(played: &Played) -> Vec<Value> {
     held.extend(brief.related.iter().map(|r| Value::Target(r.signal.target.clone())));
     held.extend(brief.found.iter().flat_map(|(_, found)| found.values.values().cloned()));
     held.extend(played.bench.answer.iter().flat_map(|found| found.values.values().cloned()));
-    let items = |value: &Value| match value {
-        Value::List(items) => items.clone(),
-        _ => vec![],
-    };
-    let more: Vec<Value> = held.iter().flat_map(items).collect();
-    held.extend(more);
+    for at in 0..held.len() {
+        if let Value::List(items) = held[at].clone() {
+            held.extend(items);
+        }
+    }
     held
 }
 

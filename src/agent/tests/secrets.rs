@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::injected::CHANNELS;
 use super::scene::{NONCE, TestBench, TestPurse, agent, brief};
 use crate::agent::told;
+use crate::exam::model::Request;
 use crate::exam::obey::{Bent, ObeyEverything};
 use crate::model::conclusion::Conclusion;
 use crate::policy::redact::Redactor;
@@ -39,7 +40,7 @@ async fn a_secret_in_any_channel_reaches_no_model() {
         agent.redactor = Arc::clone(&redactor);
         let purse = TestPurse::new(u64::MAX);
         let outcome = agent.investigate(&brief, &bench, &purse, NONCE).await;
-        let mut seen: String = model.requests().iter().map(|r| r.bytes()).collect();
+        let mut seen: String = model.requests().iter().map(Request::bytes).collect();
         if let Ok(end @ (Conclusion::Ask { .. } | Conclusion::Escalate { .. })) = &outcome.end {
             seen.push_str(&told(end));
         }
