@@ -124,23 +124,3 @@ fn items(given: Option<&Json>, most: usize) -> Option<&[Json]> {
     let items = given?.as_array()?;
     (!items.is_empty() && items.len() <= most).then_some(items)
 }
-
-/// A conclusion in words for people. Marked throughout as what it is: a model's claim.
-pub fn told(conclusion: &Conclusion) -> String {
-    let (what, why) = match conclusion {
-        Conclusion::Steps { steps, why } => {
-            let steps: Vec<_> = steps.iter().map(StepName::as_str).collect();
-            (format!("run {}", steps.join(", ")), why)
-        }
-        Conclusion::Propose { calls, why } => {
-            let calls: Vec<_> = calls.iter().map(ToString::to_string).collect();
-            (format!("proposes {}", calls.join("; ")), why)
-        }
-        Conclusion::Ask { question, options } => {
-            let options: Vec<_> = options.iter().map(Tainted::as_str).collect();
-            (format!("asks, with {} to pick from", options.join(" / ")), question)
-        }
-        Conclusion::Escalate { why } => ("hands over".to_owned(), why),
-    };
-    format!("model, unproven: {what}: {}", why.as_str().replace('\n', " "))
-}

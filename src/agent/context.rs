@@ -27,7 +27,7 @@ pub(super) const REMINDER: &str =
 pub(super) const LAST_TURN: &str = "\n(This is the last turn: conclude now.)";
 
 /// The most lines of one part; the evidence bounds itself.
-const MOST_LINES: usize = 10;
+const MOST_LINES: usize = 12;
 const MOST_FOUND: usize = 6;
 const LONGEST_FOUND: usize = 500;
 const LONGEST_PROSE: usize = 1_200;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::scene::{TestBench, agent, brief, investigate, path, target};
-use crate::agent::told;
 use crate::exam::model::{Script, ScriptedModel};
 use crate::model::chat::Turn;
 use crate::model::conclusion::Conclusion;
@@ -39,11 +38,9 @@ fn escalate() -> Script {
 async fn steps_of_the_runbook_come_in_the_runbooks_order() {
     let given = json!({"steps": ["clean", "rotate", "clean"], "why": "logs grew [E1]"});
     let (end, ..) = play(vec![Script::call("conclude_steps", given)]).await;
-    let end = end.unwrap();
-    let Conclusion::Steps { steps, why } = &end else { panic!("{end:?}") };
+    let Ok(Conclusion::Steps { steps, why }) = &end else { panic!("{end:?}") };
     assert_eq!(steps.iter().map(StepName::as_str).collect::<Vec<_>>(), ["rotate", "clean"]);
     assert_eq!(why.as_str(), "logs grew [E1]");
-    assert_eq!(told(&end), "model, unproven: run rotate, clean: logs grew [E1]");
 }
 
 #[tokio::test]

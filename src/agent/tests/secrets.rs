@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::injected::CHANNELS;
 use super::scene::{NONCE, TestBench, TestPurse, agent, brief};
-use crate::agent::told;
 use crate::exam::model::Request;
 use crate::exam::obey::{Bent, ObeyEverything};
 use crate::model::conclusion::Conclusion;
@@ -42,7 +41,7 @@ async fn a_secret_in_any_channel_reaches_no_model() {
         let outcome = agent.investigate(&brief, &bench, &purse, NONCE).await;
         let mut seen: String = model.requests().iter().map(Request::bytes).collect();
         if let Ok(end @ (Conclusion::Ask { .. } | Conclusion::Escalate { .. })) = &outcome.end {
-            seen.push_str(&told(end));
+            seen.push_str(&serde_json::to_string(end).unwrap());
         }
         for (_, secret) in CANARIES {
             assert!(!seen.contains(secret), "{secret} through {channel}");
