@@ -327,7 +327,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pid");
         // The grandchild ignores the polite signal, and so does its parent.
-        let script = format!("trap '' TERM; (sleep 100 & echo $! > {}; wait) & wait", file.display());
+        let script =
+            format!("trap '' TERM; (sleep 100 & echo $! > {}; wait) & wait", file.display());
         let late = run_raw(&argv(&["sh", "-c", &script]), limits(300), &Given::default()).await;
         assert_eq!(late.unwrap_err(), RunError::TimedOut { after: Span(300), left: None });
         let grandchild = std::fs::read_to_string(&file).unwrap();
@@ -377,8 +378,13 @@ mod tests {
 
     #[tokio::test]
     async fn kept_output_is_redacted_and_says_when_it_was_cut() {
-        let secret = argv(&["sh", "-c", "echo password=hunter2hunter2; head -c 5000 /dev/zero | tr '\\0' x"]);
-        let output = run(&secret, limits(5_000), &Given::default(), &Redactor::default()).await.unwrap();
+        let secret = argv(&[
+            "sh",
+            "-c",
+            "echo password=hunter2hunter2; head -c 5000 /dev/zero | tr '\\0' x",
+        ]);
+        let output =
+            run(&secret, limits(5_000), &Given::default(), &Redactor::new(Vec::new())).await.unwrap();
         assert!(!output.stdout.as_str().contains("hunter2"), "{}", output.stdout);
         assert!(output.stdout.as_str().ends_with("(cut)"));
     }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
+
+use crate::clock::zone::Zone;
 
 /// Whose process this is; root's state lies elsewhere when systemd runs it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -11,11 +14,15 @@ pub enum User {
     Plain,
 }
 
-/// The variables of the process and who runs it.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// The variables of the process, who runs it, and what its machine calls itself.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Env {
     vars: BTreeMap<String, String>,
     pub user: User,
+    /// The machine's own name, as the kernel gives it.
+    pub machine: String,
+    /// The machine's time zone.
+    pub zone: Zone,
 }
 
 impl Env {
@@ -23,17 +30,21 @@ impl Env {
     ///
     /// A variable that is no UTF-8 is left out: no key of the config can hold it.
     pub fn from_process() -> Self {
-        let vars = std::env::vars_os()
+        let vars: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let user = if rustix::process::geteuid().is_root() { User::Root } else { User::Plain };
-        Self { vars, user }
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        // Containers are told their zone by TZ and have no /etc/localtime.
+        let named = vars.get("TZ").and_then(|tz| Zone::parse(tz.trim_start_matches(':')));
+        let zone = named.unwrap_or_else(|| Zone::of_link(Path::new("/etc/localtime")));
+        Self { vars, user, machine, zone }
     }
 
-    /// One made of these variables, for a plain user.
+    /// One made of these variables, for a plain user of a machine called `mini` in UTC.
     pub fn of<const N: usize>(vars: [(&str, &str); N]) -> Self {
         let vars = vars.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-        Self { vars, user: User::Plain }
+        Self { vars, user: User::Plain, machine: "mini".into(), zone: Zone::UTC }
     }
 
     /// A variable; an empty one counts as unset, as in a shell's `${VAR:-default}`.
@@ -75,6 +86,8 @@ impl fmt::Debug for Env {
         f.debug_struct("Env")
             .field("vars", &self.vars.keys().collect::<Vec<_>>())
             .field("user", &self.user)
+            .field("machine", &self.machine)
+            .field("zone", &self.zone)
             .finish()
     }
 }

@@ -69,7 +69,7 @@ impl Given {
         match self {
             Self::Text(_) => "text",
             Self::Int(_) | Self::Float(_) => "a number",
-            Self::Flag(_) => "true or false",
+            Self::Flag(_) => "a yes or no",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
             Self::Other(what) => what,
@@ -98,6 +98,9 @@ pub(super) fn brief(text: &str) -> String {
     clean.chars().take(59).chain(['…']).collect()
 }
 
+/// What follows so many errors of syntax is noise.
+const MOST_ERRORS: usize = 100;
+
 /// The tree of a source, or what is wrong with its syntax and where.
 pub(super) fn parse(source: &Source) -> Result<BTreeMap<String, Node>, Vec<(Place, String)>> {
     let lines = Lines::of(source);
@@ -109,6 +112,9 @@ pub(super) fn parse(source: &Source) -> Result<BTreeMap<String, Node>, Vec<(Plac
     for error in errors {
         let place = lines.place(&error.span().unwrap_or(0..0));
         let message = error.message().trim().replace('\n', "; ");
+        if found.len() == MOST_ERRORS {
+            break;
+        }
         // One slip makes several errors on its line; the first says most.
         if found.iter().all(|(earlier, _)| earlier.line != place.line) {
             found.push((place, message));

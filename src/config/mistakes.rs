@@ -42,6 +42,21 @@ impl Mistake {
         }
     }
 
+    /// The same without what follows the key on its line: a key that nobody knows may hold a secret.
+    pub(super) fn without_value(mut self) -> Self {
+        let after = |line: &str| {
+            let (at, _) = line.char_indices().nth(self.column.saturating_sub(1))?;
+            Some(at + line[at..].find('=')? + 1)
+        };
+        if let Some(line) = &mut self.excerpt
+            && let Some(cut) = after(line)
+        {
+            line.truncate(cut);
+            line.push_str(" …");
+        }
+        self
+    }
+
     /// A mistake that belongs to no line: a file that cannot be read.
     pub fn of_file(file: impl Into<String>, what: impl Into<String>) -> Self {
         Self {
@@ -162,5 +177,41 @@ pub fn hint<'a>(given: &str, options: impl IntoIterator<Item = &'a str> + Clone)
         0 => String::new(),
         1..=12 => format!("; known are {}", all.join(", ")),
         _ => format!("; known are {}, ...", all[..12].join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closest_word_is_near_enough_or_none() {
+        let options = ["every", "timeout", "expect", "url"];
+        for (given, want) in [
+            ("evry", Some("every")),
+            ("Every", Some("every")),
+            ("timout", Some("timeout")),
+            ("tim", Some("timeout")),
+            ("uri", Some("url")),
+            ("wakes", None),
+            ("", None),
+        ] {
+            assert_eq!(closest(given, options), want, "{given}");
+        }
+    }
+
+    #[test]
+    fn no_line_with_a_secret_is_repeated_beyond_its_key() {
+        for (text, want) in [
+            ("token = \"hunter2\"", "token = …"),
+            ("ntfy = { url = \"x\", api_key = \"hunter2\" }", "ntfy = { url = \"x\", api_key = …"),
+            ("TOKEN=\"hunter2", "TOKEN= …"),
+            ("every = 1\tx", "every = 1 x"),
+        ] {
+            assert_eq!(excerpt(&Source::new("c", text), 1).as_deref(), Some(want));
+        }
+        let long = "x".repeat(500);
+        assert_eq!(excerpt(&Source::new("c", &*long), 1).unwrap().chars().count(), 121);
+        assert_eq!(excerpt(&Source::new("c", ""), 7), None);
     }
 }

@@ -2,7 +2,13 @@
 
 pub mod env;
 pub mod given;
+pub mod globals;
+pub mod hosts;
 pub mod mistakes;
+pub mod places;
 pub mod secret;
 pub mod section;
 pub mod setting;
+
+#[cfg(test)]
+mod tests;

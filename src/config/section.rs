@@ -19,6 +19,8 @@ use crate::config::given::{Given, Node, Place, Source, brief, parse};
 use crate::config::mistakes::{Mistake, Mistakes, hint};
 use crate::config::setting::Setting;
 
+mod tables;
+
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -96,6 +98,9 @@ pub(super) struct Shared {
     log: Mutex<Log>,
 }
 
+/// More than anybody corrects at once; a file that is no config could make millions.
+const MOST: usize = 1_000;
+
 #[derive(Default)]
 struct Log {
     /// With a broken syntax nothing else can be said for sure.
@@ -123,12 +128,15 @@ impl Shared {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remark(&self, weight: Weight, at: Place, section: &str, what: String) {
-        let remark = Mistake::new(&self.source, at, section, what);
+    fn remark(&self, weight: Weight, remark: impl FnOnce(&Source) -> Mistake) {
         let mut log = self.log();
-        match weight {
-            Weight::Mistake => log.mistakes.push(remark),
-            Weight::Finding => log.findings.push(remark),
+        let log = &mut *log;
+        let all = match weight {
+            Weight::Mistake => &mut log.mistakes,
+            Weight::Finding => &mut log.findings,
+        };
+        if all.len() < MOST {
+            all.push(remark(&self.source));
         }
     }
 }
@@ -180,6 +188,16 @@ impl Section {
         self.entries.contains_key(key)
     }
 
+    /// Marks a key as known without reading it, where a mistake about it is told otherwise.
+    pub fn skip(&mut self, key: &str) {
+        self.asked.insert(key.to_owned());
+    }
+
+    /// Whether the key holds a table, for keys that may hold either.
+    pub fn is_table(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(|node| matches!(node.value, Given::Table(_)))
+    }
+
     /// A key that may be left out. `None` where it is, and where its value is a mistake.
     pub fn opt<T: Setting>(&mut self, key: &str) -> Option<T> {
         match self.node(key) {
@@ -205,6 +223,24 @@ impl Section {
         default
     }
 
+    /// As [`Section::or`], with the default as it would be written. `None` only together with a mistake.
+    pub fn or_text<T: Setting>(&mut self, key: &str, default: &str) -> Option<T> {
+        if self.has(key) {
+            return self.opt(key);
+        }
+        self.asked.insert(key.to_owned());
+        match T::read(&Given::Text(default.to_owned())) {
+            Ok(value) => {
+                self.record(key, value.show(), Origin::Default);
+                Some(value)
+            }
+            Err(why) => {
+                self.mistake(key, format!("its default \"{default}\" {why}"));
+                None
+            }
+        }
+    }
+
     /// A key that must be there.
     pub fn need<T: Setting>(&mut self, key: &str) -> Option<T> {
         if !self.has(key) {
@@ -213,119 +249,6 @@ impl Section {
             return None;
         }
         self.opt(key)
-    }
-
-    /// A key with several values; a single one counts as a list of one.
-    pub fn list<T: Setting>(&mut self, key: &str) -> Option<Vec<T>> {
-        let Some(node) = self.node(key) else {
-            self.record(key, String::new(), Origin::Unset);
-            return None;
-        };
-        let items = match &node.value {
-            Given::List(items) => items.as_slice(),
-            Given::Text(_)
-            | Given::Int(_)
-            | Given::Float(_)
-            | Given::Flag(_)
-            | Given::Table(_)
-            | Given::Other(_) => std::slice::from_ref(&node),
-        };
-        // Each wrong item is told, so that nobody has to come back for the second one.
-        let read: Vec<Option<T>> = items.iter().map(|item| self.value(key, item)).collect();
-        let values: Vec<T> = read.into_iter().flatten().collect();
-        if values.len() != items.len() {
-            return None;
-        }
-        let shown = items.iter().zip(&values).map(|(item, value)| self.shown(&item.value, value));
-        let shown = format!("[{}]", shown.collect::<Vec<_>>().join(", "));
-        self.record(key, shown, Origin::Line(node.key_at.line));
-        Some(values)
-    }
-
-    /// A list with a default.
-    pub fn list_or<T: Setting>(&mut self, key: &str, default: Vec<T>) -> Vec<T> {
-        if self.has(key) {
-            return self.list(key).unwrap_or(default);
-        }
-        self.asked.insert(key.to_owned());
-        let shown: Vec<String> = default.iter().map(Setting::show).collect();
-        self.record(key, format!("[{}]", shown.join(", ")), Origin::Default);
-        default
-    }
-
-    /// A table within this one; where there is none, an empty one, so that its defaults apply.
-    pub fn section(&mut self, key: &str) -> Self {
-        let path = self.below(key);
-        let Some(node) = self.node(key) else {
-            return Self::of(path, self.at, BTreeMap::new(), Arc::clone(&self.shared));
-        };
-        let kind = node.value.kind();
-        match node.value {
-            Given::Table(entries) => Self::of(path, node.key_at, entries, Arc::clone(&self.shared)),
-            Given::Text(_)
-            | Given::Int(_)
-            | Given::Float(_)
-            | Given::Flag(_)
-            | Given::List(_)
-            | Given::Other(_) => {
-                self.mistake(
-                    key,
-                    format!("is {kind}, not a table; write [{path}] or {key} = {{ ... }}"),
-                );
-                Self::of(path, node.key_at, BTreeMap::new(), Arc::clone(&self.shared)).closed()
-            }
-        }
-    }
-
-    /// The tables of a list: `[[key]]` or `key = [{ ... }]`; a single table counts as a list of one.
-    pub fn sections(&mut self, key: &str) -> Vec<Self> {
-        let items = match self.node(key) {
-            None => return Vec::new(),
-            Some(Node { value: Given::List(items), .. }) => items,
-            Some(single) => vec![single],
-        };
-        let mut found = Vec::new();
-        for item in items {
-            let kind = item.value.kind();
-            if let Given::Table(entries) = item.value {
-                found.push(Self::of(self.below(key), item.at, entries, Arc::clone(&self.shared)));
-            } else {
-                self.say(
-                    Weight::Mistake,
-                    item.at,
-                    format!("{key}: has {kind} where a table belongs"),
-                );
-            }
-        }
-        found
-    }
-
-    /// All keys that nobody asked for yet, for tables keyed by names of the operator's own.
-    pub fn entries(&mut self) -> Vec<(String, Entry)> {
-        let asked = |key: &&String| !self.asked.contains(*key);
-        let names: Vec<String> = self.entries.keys().filter(asked).cloned().collect();
-        let mut found = Vec::new();
-        for name in names {
-            let entry = match self.entries.get(&name).map(|node| &node.value) {
-                Some(Given::Table(_)) => Entry::Table(self.section(&name)),
-                Some(Given::Text(_)) => match self.opt::<String>(&name) {
-                    Some(text) => Entry::Short(text),
-                    // The mistake is told already.
-                    None => continue,
-                },
-                Some(
-                    Given::Int(_)
-                    | Given::Float(_)
-                    | Given::Flag(_)
-                    | Given::List(_)
-                    | Given::Other(_),
-                )
-                | None => Entry::Other,
-            };
-            self.asked.insert(name.clone());
-            found.push((name, entry));
-        }
-        found
     }
 
     /// Tells a mistake at the key's line, or at the table's where the key is not written.
@@ -342,8 +265,8 @@ impl Section {
 
     /// Ends the reading of this table: every key that nobody asked for is a mistake.
     ///
-    /// A section that is dropped without this is finished then, unless a mistake was told within it:
-    /// a parser that gave up early has not asked for all it knows.
+    /// A section that is dropped without this is finished then, unless a mistake was told within it or
+    /// about it: a parser that gave up early has not asked for all it knows.
     pub fn finish(mut self) {
         self.check();
     }
@@ -361,9 +284,11 @@ impl Section {
                 | Given::List(_)
                 | Given::Other(_) => "key",
             };
-            let hint = hint(key, self.asked.iter().map(String::as_str));
-            let text = format!("\"{}\" is not a {what} here{hint}", brief(key));
-            self.say(Weight::Mistake, node.key_at, text);
+            self.shared.remark(Weight::Mistake, |source| {
+                let hint = hint(key, self.asked.iter().map(String::as_str));
+                let text = format!("\"{}\" is not a {what} here{hint}", brief(key));
+                Mistake::new(source, node.key_at, &self.path, text).without_value()
+            });
         }
     }
 
@@ -378,7 +303,8 @@ impl Section {
         self.entries.get(key).cloned()
     }
 
-    pub(super) fn env(&self) -> &Env {
+    /// The environment that this config is read in.
+    pub fn env(&self) -> &Env {
         &self.shared.env
     }
 
@@ -396,7 +322,7 @@ impl Section {
     }
 
     fn say(&self, weight: Weight, at: Place, what: String) {
-        self.shared.remark(weight, at, &self.path, what);
+        self.shared.remark(weight, |source| Mistake::new(source, at, &self.path, what));
     }
 
     /// The typed value of one node; a mistake at the value where it has none.
@@ -433,7 +359,9 @@ impl Drop for Section {
         if self.finished == Finished::Yes {
             return;
         }
-        let within = |mistake: &Mistake| mistake.section == self.path;
+        let (path, line) = (&self.path, self.at.line);
+        let within =
+            |mistake: &Mistake| mistake.section == *path || (0 < line && mistake.line == line);
         let gave_up = self.shared.log().mistakes.iter().any(within);
         if !gave_up {
             self.check();

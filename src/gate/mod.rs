@@ -1,4 +1,195 @@
 //! The one door: what may happen is judged and recorded here before it happens.
+//!
+//! A plan comes in by [`Gate::submit`], which answers and never waits: waiting is a state of the run.
+//! [`Gate::act`] dispatches one step: one `BEGIN IMMEDIATE` reads what the verdict depends on, policy
+//! judges those values, and the same commit appends `dispatched` or `refused`. Only then is there a
+//! [`permit::Permit`], and only a permit opens the clients that can change anything.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::gate::rules::Rules;
+use crate::gate::tool::{Parsed, Tool};
+use crate::model::approval::Approval;
+use crate::model::ids::{IncidentId, RunId, StepName, ToolName};
+use crate::model::plan::{Origin, Step};
+use crate::model::reading::Reading;
+use crate::model::tool::{ActionResult, Call, Found, ToolError, ToolSpec};
+use crate::store::Store;
+
+pub mod act;
+pub mod facts;
 pub mod permit;
+pub(crate) mod record;
+pub mod rules;
+pub mod settle;
+pub mod submit;
 pub mod tool;
+pub mod words;
+
+/// The gate. One for the daemon's life.
+pub struct Gate {
+    tools: BTreeMap<ToolName, Box<dyn Tool>>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    rules: watch::Receiver<Arc<Rules>>,
+    /// Actions run in tasks of their own, which nobody drops.
+    tasks: TaskTracker,
+    /// What each run is about, for its records; gone with the run.
+    told: Mutex<BTreeMap<RunId, Told>>,
+}
+
+/// What the records of a run say beside the plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    pub incident: Option<IncidentId>,
+    /// Why there is a run at all: `disk mini:/var 93 %`.
+    pub reason: String,
+    /// Oldest first.
+    pub tools_called: Vec<String>,
+}
+
+impl Told {
+    pub fn about(reading: &Reading, incident: Option<IncidentId>) -> Self {
+        let reason =
+            format!("{} {}: {}", reading.severity, reading.signal, reading.words.first_line());
+        Self { incident, reason, tools_called: Vec::new() }
+    }
+}
+
+/// What became of a submitted plan.
+#[derive(Debug)]
+pub enum Submitted {
+    Allowed,
+    Asked(Approval),
+    /// Under observe or in a dry run: recorded what would have been done, in these words.
+    Observed(String),
+    Forbidden(String),
+}
+
+/// What became of a step.
+#[derive(Debug)]
+pub enum Acted {
+    Ended(ActionResult),
+    /// An earlier life dispatched it and never closed it: nobody knows. It is not dispatched again.
+    Open,
+    Refused(String),
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gate with {} tools", self.tools.len())
+    }
+}
+
+impl Gate {
+    pub fn new(
+        tools: Vec<Box<dyn Tool>>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        rules: watch::Receiver<Arc<Rules>>,
+        tasks: TaskTracker,
+    ) -> Self {
+        let tools = tools.into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect();
+        Self { tools, store, clock, rules, tasks, told: Mutex::default() }
+    }
+
+    pub fn spec(&self, name: &ToolName) -> Option<&ToolSpec> {
+        self.tools.get(name).map(|tool| tool.spec())
+    }
+
+    /// All tools, by name.
+    pub fn specs(&self) -> impl Iterator<Item = &ToolSpec> {
+        self.tools.values().map(|tool| tool.spec())
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.borrow())
+    }
+
+    /// Runs a low call. What is above low is refused here: there is no permit on this way.
+    pub async fn query(&self, _origin: &Origin, call: &Call) -> Result<Found, ToolError> {
+        let (tool, parsed) = self.parse(call)?;
+        let Parsed::Query(query) = parsed else {
+            return Err(ToolError::Refused(format!(
+                "{} changes things, so it cannot be asked as a question",
+                call.tool
+            )));
+        };
+        let within = tool.spec().timeout;
+        match tokio::time::timeout(within.duration(), query.run()).await {
+            Ok(answer) => answer,
+            Err(_) => Err(ToolError::Failed(format!("no answer within {within}"))),
+        }
+    }
+
+    /// What a call above low would do, as a step that can be judged. Changes nothing.
+    pub async fn preview(&self, name: &StepName, call: &Call) -> Result<Step, ToolError> {
+        let (tool, parsed) = self.parse(call)?;
+        let Parsed::Action(action) = parsed else {
+            return Err(ToolError::Refused(format!(
+                "{} only looks, so it is no step of a plan",
+                call.tool
+            )));
+        };
+        let within = tool.spec().timeout;
+        let (effect, undo) = match tokio::time::timeout(within.duration(), action.preview()).await {
+            Ok(previewed) => previewed?,
+            Err(_) => {
+                return Err(ToolError::Failed(format!("its preview did not end within {within}")));
+            }
+        };
+        Ok(Step {
+            name: name.clone(),
+            call: call.clone(),
+            // A tool that calls itself milder than the table allows is taken at its word; one that calls
+            // itself stricter, too. Beyond its table it is a defect, and unclassified is critical.
+            tier: if action.tier() <= tool.spec().max_tier {
+                action.tier()
+            } else {
+                crate::model::tool::Tier::Critical
+            },
+            effect,
+            undo,
+            repeat: action.repeat(),
+            lease: action.lease(),
+        })
+    }
+
+    /// What a run is about, for its records.
+    pub fn tell(&self, run: RunId, told: Told) {
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(run).and_modify(|t| t.reason.clone_from(&told.reason)).or_insert(told);
+    }
+
+    /// A tool was called in a run.
+    pub fn called(&self, run: RunId, tool: &ToolName) {
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(run).or_default().tools_called.push(tool.to_string());
+    }
+
+    /// What was told of a run; empty after a restart.
+    pub fn told(&self, run: RunId) -> Told {
+        let all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&run).cloned().unwrap_or_default()
+    }
+
+    /// The run ended: nothing more will be recorded of it.
+    pub fn forget(&self, run: RunId) {
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&run);
+    }
+
+    fn parse(&self, call: &Call) -> Result<(&dyn Tool, Parsed), ToolError> {
+        let tool = self.tools.get(&call.tool);
+        let tool =
+            tool.ok_or_else(|| ToolError::Refused(format!("there is no tool {}", call.tool)))?;
+        Ok((&**tool, tool.parse(call)?))
+    }
+}

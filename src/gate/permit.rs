@@ -18,6 +18,12 @@ impl Permit {
         Self { run, action, step }
     }
 
+    /// For tests of what takes a permit: the binary has no such function.
+    #[cfg(test)]
+    pub(crate) fn for_test(step: Step) -> Self {
+        Self { run: RunId(1), action: ActionId(1), step }
+    }
+
     pub fn run(&self) -> RunId {
         self.run
     }

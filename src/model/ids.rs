@@ -137,6 +137,13 @@ impl Word {
     }
 }
 
+impl HostName {
+    /// A host's name known when reef was built; see [`Word::of`].
+    pub fn of(literal: &'static str) -> Self {
+        Self::new(literal).unwrap_or_else(|_| Self("invalid".into()))
+    }
+}
+
 impl ToolName {
     /// A tool's name known when reef was built; see [`Word::of`].
     pub fn of(literal: &'static str) -> Self {

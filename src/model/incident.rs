@@ -110,9 +110,11 @@ impl IncidentState {
                 IncidentEvent::Explain { by },
             ) => Ok(Self::Explained { by }),
             (Self::Open | Self::Held { .. }, IncidentEvent::Hold { why }) => Ok(Self::Held { why }),
-            (Self::Held { .. } | Self::Explained { .. } | Self::Open, IncidentEvent::Release) => {
-                Ok(Self::Open)
-            }
+            // A run that ended with attempts left gives the incident back.
+            (
+                Self::Held { .. } | Self::Explained { .. } | Self::Open | Self::Running { .. },
+                IncidentEvent::Release,
+            ) => Ok(Self::Open),
             (
                 Self::Open | Self::Escalated { .. } | Self::Running { .. },
                 IncidentEvent::Start { run },

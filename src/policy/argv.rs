@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+mod check;
 pub mod classify;
 mod reads;
 

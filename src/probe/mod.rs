@@ -1,5 +1,13 @@
 //! Probes: one file each, one table. A probe never repairs.
 
+pub mod ask;
+pub mod dns;
+pub mod http;
+pub mod reach;
+pub mod reef_self;
+pub mod table;
+pub mod tls;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -24,8 +32,6 @@ pub struct Probe {
     /// Consecutive looks to fire and to clear.
     pub fire_after: u32,
     pub clear_after: u32,
-    /// For how long after the start a signal that has never been green is not red yet.
-    pub grace: Span,
     /// Whether it may page at night.
     pub wakes: bool,
     /// Whose red explains this one's.

@@ -32,29 +32,50 @@ impl Runner {
                     None => return Ok(()),
                 },
             };
-            self.step(run, row.state, event).await?;
+            // Boxed: an ending may begin an undo, which is carried the same way.
+            Box::pin(self.step(run, row.state, event)).await?;
         }
     }
 
     /// Takes one step of the state machine and stores it, with what an ending brings along.
-    async fn step(&self, run: RunId, state: RunState, event: RunEvent) -> anyhow::Result<()> {
+    pub(crate) async fn step(
+        self: &Arc<Self>,
+        run: RunId,
+        state: RunState,
+        event: RunEvent,
+    ) -> anyhow::Result<()> {
         let now = self.clock.now();
         let plan = state.plan().cloned();
         let failed_look = matches!(event, RunEvent::Looked { green: Green::No });
         let next = state.next(event, now)?;
         match next {
             RunState::Ended(ending) => {
-                let proof = if failed_look { crate::run::ending::Proof::Failed } else { crate::run::ending::Proof::AsSaid };
-                self.end(run, plan, ending, proof).await
+                let proof = if failed_look {
+                    crate::run::ending::Proof::Failed
+                } else {
+                    crate::run::ending::Proof::AsSaid
+                };
+                self.end(run, plan.clone(), ending.clone(), proof).await?;
+                match plan {
+                    Some(plan) => self.undo_after(run, &plan, &ending).await,
+                    None => Ok(()),
+                }
             }
             next @ (RunState::Inquiring { .. }
             | RunState::Waiting { .. }
             | RunState::Acting { .. }
-            | RunState::Verifying { .. }) => self.store.call(move |db| db.save_run(run, &next, now)).await,
+            | RunState::Verifying { .. }) => {
+                self.store.call(move |db| db.save_run(run, &next, now)).await
+            }
         }
     }
 
-    async fn inquiring(self: &Arc<Self>, run: RunId, round: u32, start: &Start) -> anyhow::Result<RunEvent> {
+    async fn inquiring(
+        self: &Arc<Self>,
+        run: RunId,
+        round: u32,
+        start: &Start,
+    ) -> anyhow::Result<RunEvent> {
         let inquired = self.inquire(run, round, start).await?;
         Ok(match inquired {
             Inquired::Plan(plan) => self.submit(plan).await?,
@@ -71,24 +92,37 @@ impl Runner {
         })
     }
 
-    async fn submit(&self, plan: Plan) -> anyhow::Result<RunEvent> {
+    pub(crate) async fn submit(&self, plan: Plan) -> anyhow::Result<RunEvent> {
         use crate::gate::Submitted;
         Ok(match self.gate.submit(&plan).await? {
             Submitted::Allowed => RunEvent::Allowed { plan },
             Submitted::Asked(approval) => RunEvent::Asked { plan, until: approval.expires_at },
             Submitted::Observed(words) => RunEvent::End(Ending::Observed(words)),
-            Submitted::Forbidden(why) => RunEvent::End(Ending::Escalated(format!("not allowed: {why}"))),
+            Submitted::Forbidden(why) => {
+                RunEvent::End(Ending::Escalated(format!("not allowed: {why}")))
+            }
         })
     }
 
     /// Waits for the human; `None` when reef stops meanwhile.
-    async fn waiting(&self, run: RunId, plan: &Plan, until: Millis) -> anyhow::Result<Option<RunEvent>> {
+    async fn waiting(
+        &self,
+        run: RunId,
+        plan: &Plan,
+        until: Millis,
+    ) -> anyhow::Result<Option<RunEvent>> {
         let mut answers = self.answers.subscribe();
         loop {
             let now = self.clock.now();
             self.gate.expire().await?;
-            let Some(approval) = self.store.call(move |db| db.approval_of(run)).await? else {
-                return Ok(Some(RunEvent::End(Ending::Escalated("its question is gone from the store".into()))));
+            let Some(approval) = self
+                .store
+                .call(move |db| Ok(db.approvals_of(run)?.into_iter().max_by_key(|a| a.id)))
+                .await?
+            else {
+                return Ok(Some(RunEvent::End(Ending::Escalated(
+                    "its question is gone from the store".into(),
+                ))));
             };
             if let Some(event) = self.answered(&approval, plan).await? {
                 return Ok(Some(event));
@@ -106,7 +140,11 @@ impl Runner {
         }
     }
 
-    async fn answered(&self, approval: &Approval, waiting: &Plan) -> anyhow::Result<Option<RunEvent>> {
+    async fn answered(
+        &self,
+        approval: &Approval,
+        waiting: &Plan,
+    ) -> anyhow::Result<Option<RunEvent>> {
         Ok(Some(match &approval.state {
             ApprovalState::Pending => return Ok(None),
             ApprovalState::Approved { choice, by, .. } => {
@@ -119,11 +157,16 @@ impl Runner {
                     }
                 }
             }
-            ApprovalState::Denied { by, .. } => RunEvent::End(Ending::Escalated(format!("denied by {by}"))),
-            ApprovalState::Expired { .. } => {
-                RunEvent::End(Ending::Escalated(format!("{} expired unanswered, which means no", approval.id)))
+            ApprovalState::Denied { by, .. } => {
+                RunEvent::End(Ending::Escalated(format!("denied by {by}")))
             }
-            ApprovalState::Void { why, .. } => RunEvent::End(Ending::Escalated(format!("the question became void: {why}"))),
+            ApprovalState::Expired { .. } => RunEvent::End(Ending::Escalated(format!(
+                "{} expired unanswered, which means no",
+                approval.id
+            ))),
+            ApprovalState::Void { why, .. } => {
+                RunEvent::End(Ending::Escalated(format!("the question became void: {why}")))
+            }
             // A life before this one used it: what it dispatched is in the audit log.
             ApprovalState::Used { .. } => RunEvent::Allowed { plan: waiting.clone() },
         }))
@@ -133,7 +176,9 @@ impl Runner {
     async fn judged_again(&self, approval: &Approval, plan: Plan) -> anyhow::Result<RunEvent> {
         if let Some(why) = self.stale(&plan).await? {
             self.gate.void(approval.id, &why).await?;
-            return Ok(RunEvent::End(Ending::Escalated(format!("approved, but void by now: {why}"))));
+            return Ok(RunEvent::End(Ending::Escalated(format!(
+                "approved, but void by now: {why}"
+            ))));
         }
         if let Some(over) = self.moot(&plan).await? {
             self.gate.void(approval.id, over.words()).await?;
@@ -149,18 +194,38 @@ impl Runner {
         {
             match self.book(&reference.name) {
                 Ok(book) if book.digest == reference.digest => {}
-                Ok(_) => return Ok(Some(format!("the runbook {} was changed meanwhile", reference.name))),
-                Err(_) => return Ok(Some(format!("the runbook {} was removed meanwhile", reference.name))),
+                Ok(_) => {
+                    return Ok(Some(format!(
+                        "the runbook {} was changed meanwhile",
+                        reference.name
+                    )));
+                }
+                Err(_) => {
+                    return Ok(Some(format!(
+                        "the runbook {} was removed meanwhile",
+                        reference.name
+                    )));
+                }
             }
         }
         for step in &plan.steps {
             match self.gate.preview(&step.name, &step.call).await {
-                Ok(now) if step.effect.max_items < now.effect.max_items || step.effect.max_bytes < now.effect.max_bytes => {
-                    return Ok(Some(format!("{} would now {}, which is more than was approved", step.name, now.effect.words)));
+                Ok(now)
+                    if step.effect.max_items < now.effect.max_items
+                        || step.effect.max_bytes < now.effect.max_bytes =>
+                {
+                    return Ok(Some(format!(
+                        "{} would now {}, which is more than was approved",
+                        step.name, now.effect.words
+                    )));
                 }
-                Ok(now) if now.tier != step.tier => return Ok(Some(format!("{} has another tier now", step.name))),
+                Ok(now) if now.tier != step.tier => {
+                    return Ok(Some(format!("{} has another tier now", step.name)));
+                }
                 Ok(_) => {}
-                Err(error) => return Ok(Some(format!("{} cannot be previewed any more: {error}", step.name))),
+                Err(error) => {
+                    return Ok(Some(format!("{} cannot be previewed any more: {error}", step.name)));
+                }
             }
         }
         Ok(None)
@@ -170,7 +235,9 @@ impl Runner {
     async fn moot(&self, plan: &Plan) -> anyhow::Result<Option<Ending>> {
         let crate::model::plan::Origin::Incident(id) = plan.origin else { return Ok(None) };
         let incident = self.store.call(move |db| db.incident(id)).await?;
-        let over = incident.is_none_or(|i| matches!(i.state, crate::model::incident::IncidentState::Resolved { .. }));
+        let over = incident.is_none_or(|i| {
+            matches!(i.state, crate::model::incident::IncidentState::Resolved { .. })
+        });
         Ok(over.then(|| Ending::NothingToDo("the incident resolved meanwhile".into())))
     }
 
@@ -182,13 +249,15 @@ impl Runner {
         }
         Ok(match self.gate.act(plan, step).await? {
             Acted::Ended(result) => {
-                if let (ActionResult::Unknown(why), true) = (&result, true) {
+                if let ActionResult::Unknown(why) = &result {
                     tracing::warn!(run = %plan.run, "nobody knows whether step {step} happened: {why}");
                 }
                 RunEvent::StepEnded(result)
             }
             Acted::Open => RunEvent::FoundOpenDispatch,
-            Acted::Refused(why) if step == 0 => RunEvent::End(Ending::Escalated(format!("held back by the gate: {why}"))),
+            Acted::Refused(why) if step == 0 => {
+                RunEvent::End(Ending::Escalated(format!("held back by the gate: {why}")))
+            }
             Acted::Refused(why) => {
                 RunEvent::End(Ending::NotFixed(format!("stopped before step {}: {why}", step + 1)))
             }
@@ -198,7 +267,10 @@ impl Runner {
     /// Before the first action the probe is looked at once more: what healed itself is left alone.
     async fn green_already(&self, plan: &Plan) -> Option<Ending> {
         use crate::model::plan::{Origin, Verify};
-        let (Origin::Incident(_), Verify::Probe { signal, .. }) = (&plan.origin, &plan.verify) else { return None };
+        let (Origin::Incident(_), Verify::Probe { signal, .. }) = (&plan.origin, &plan.verify)
+        else {
+            return None;
+        };
         let reading = self.looker.look(signal).await.ok()?;
         let green = reading.clears == crate::model::severity::Severity::Green;
         (green && plan.tier() != Tier::Low)

@@ -4,6 +4,7 @@
 //! inquiring starts over, waiting stays, acting with an open dispatch is unknown and is looked at,
 //! verifying goes on to its wall-clock end.
 
+pub mod announce;
 pub mod bench;
 pub mod brief;
 pub mod carry;
@@ -11,4 +12,5 @@ pub mod ending;
 pub mod inquire;
 pub mod propose;
 pub mod runner;
+pub mod undo;
 pub mod verify;

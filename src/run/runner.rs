@@ -17,9 +17,11 @@ use crate::model::plan::{Origin, RunbookRef};
 use crate::model::reading::Reading;
 use crate::model::run::RunState;
 use crate::model::target::{Signal, Target};
+use crate::model::time::Millis;
 use crate::model::value::Values;
 use crate::runbook::Runbook;
 use crate::store::Store;
+use crate::store::budgets::{Caps, Periods};
 
 /// Fresh looks on demand; the tick loop gives them.
 pub trait Looker: Send + Sync + fmt::Debug {
@@ -46,6 +48,10 @@ pub struct Runner {
     pub endings: watch::Sender<u64>,
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
+    /// The budgets in force.
+    pub caps: Box<dyn Fn() -> Caps + Send + Sync>,
+    /// When the current day and month began, in the operator's zone.
+    pub periods: Box<dyn Fn(Millis) -> Periods + Send + Sync>,
     /// Bytes for the fence around what a model is shown; fresh each time.
     pub nonce: fn() -> [u8; 16],
 }
@@ -125,7 +131,15 @@ impl Runner {
     pub fn book(&self, name: &RunbookName) -> anyhow::Result<Runbook> {
         let books = self.books.borrow();
         let found = books.iter().find(|b| b.name == *name);
-        found.cloned().ok_or_else(|| anyhow::anyhow!("there is no runbook {name}; `reef runbook list` shows them"))
+        found.cloned().ok_or_else(|| {
+            anyhow::anyhow!("there is no runbook {name}; `reef runbook list` shows them")
+        })
+    }
+
+    /// The runbook that answers a reading, if one does.
+    pub fn answering(&self, reading: &Reading) -> Option<Runbook> {
+        let books = self.books.borrow();
+        crate::runbook::select(&books, reading).cloned()
     }
 
     fn reference(&self, name: &RunbookName) -> anyhow::Result<RunbookRef> {

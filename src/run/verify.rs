@@ -47,10 +47,14 @@ impl Runner {
                     Green::No
                 }
             },
-            Verify::Query { call, value, is } => match self.gate.query(&Origin::Timer, call).await {
-                Ok(found) if found.values.get(value).is_some_and(|v| v.to_string() == *is) => Green::Yes,
-                Ok(_) | Err(_) => Green::No,
-            },
+            Verify::Query { call, value, is } => {
+                match self.gate.query(&Origin::Timer, call).await {
+                    Ok(found) if found.values.get(value).is_some_and(|v| v.to_string() == *is) => {
+                        Green::Yes
+                    }
+                    Ok(_) | Err(_) => Green::No,
+                }
+            }
             Verify::Not(_) => Green::No,
         }
     }

@@ -1,8 +1,20 @@
 //! Questions: the only place where values become part of a text.
 
 use crate::model::ids::StepName;
+use crate::model::taint::Tainted;
+use crate::model::value::Value;
+use crate::runbook::reference::{Part, Template};
 use crate::runbook::resolve::ResolveError;
-use crate::runbook::{AskDef, Bindings, LeaveDef, Runbook};
+use crate::runbook::{AskDef, Bindings, Holds, LeaveDef, Runbook, Stands, conditions_hold};
+
+/// The most characters that one value adds to a question.
+const LONGEST_VALUE: usize = 200;
+
+/// The longest question, in characters: one that fits a phone.
+const LONGEST: usize = 1_000;
+
+/// The most options that one list spreads into.
+const MOST_OPTIONS: usize = 8;
 
 /// An option as the human sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,29 +24,85 @@ pub struct Offer {
     pub steps: Vec<StepName>,
 }
 
-/// The questions that stand, given how many steps above low apply.
+/// The questions that stand, given how many steps above low apply by themselves.
 pub fn asks<'a>(
-    _book: &'a Runbook,
-    _bindings: &Bindings,
-    _n_acting: usize,
+    book: &'a Runbook,
+    bindings: &Bindings,
+    n_acting: usize,
 ) -> Result<Vec<&'a AskDef>, ResolveError> {
-    todo!()
+    let mut standing = Vec::new();
+    for ask in book.questions() {
+        let wanted = match ask.stands {
+            Stands::Always => true,
+            Stands::Otherwise => n_acting == 0,
+        };
+        if wanted && conditions_hold(&ask.when, bindings)? == Holds::Yes {
+            standing.push(ask);
+        }
+    }
+    Ok(standing)
 }
 
 /// The first `leave` block that holds: nothing is wrong, nothing is done, nobody is told.
 pub fn leaves<'a>(
-    _book: &'a Runbook,
-    _bindings: &Bindings,
+    book: &'a Runbook,
+    bindings: &Bindings,
 ) -> Result<Option<&'a LeaveDef>, ResolveError> {
-    todo!()
+    for leave in &book.leave {
+        if conditions_hold(&leave.when, bindings)? == Holds::Yes {
+            return Ok(Some(leave));
+        }
+    }
+    Ok(None)
 }
 
 /// The question in words; each value bounded and on one line.
-pub fn question(_ask: &AskDef, _bindings: &Bindings) -> String {
-    todo!()
+pub fn question(ask: &AskDef, bindings: &Bindings) -> String {
+    ask.question.fill(bindings, None)
 }
 
-/// The options that are offered now, `each` spread over its list.
-pub fn offers(_ask: &AskDef, _bindings: &Bindings) -> Result<Vec<Offer>, ResolveError> {
-    todo!()
+/// The options that are offered now, those with `each` spread over their list.
+pub fn offers(ask: &AskDef, bindings: &Bindings) -> Result<Vec<Offer>, ResolveError> {
+    let mut offers = Vec::new();
+    for option in &ask.options {
+        if conditions_hold(&option.when, bindings)? != Holds::Yes {
+            continue;
+        }
+        let offer = |item| Offer {
+            say: option.say.fill(bindings, item),
+            steps: option.steps.clone(),
+        };
+        match option.each.as_ref().map(|list| bindings.get(list)) {
+            None => offers.push(offer(None)),
+            Some(Ok(Value::List(items))) => {
+                offers.extend(items.iter().take(MOST_OPTIONS).map(|item| offer(Some(item))));
+            }
+            Some(Ok(one)) => offers.push(offer(Some(one))),
+            Some(Err(_)) => {}
+        }
+    }
+    Ok(offers)
+}
+
+impl Template {
+    fn fill(&self, bindings: &Bindings, each: Option<&Value>) -> String {
+        let filled: String = self
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Text(text) => text.clone(),
+                Part::Value(r) => {
+                    bindings.get(r).map_or_else(|_| format!("(no {})", r.field), shown)
+                }
+                Part::Each => each.map_or_else(String::new, shown),
+            })
+            .collect();
+        Tainted::bounded(&filled, LONGEST).as_str().trim().to_owned()
+    }
+}
+
+/// A value on one line, without what would steer a terminal.
+fn shown(value: &Value) -> String {
+    let line = value.to_string().replace('\n', " ");
+    Tainted::bounded(&line, LONGEST_VALUE).as_str().to_owned()
 }

@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::model::digest::Digest;
-use crate::model::ids::{RunbookName, StepName, ToolName};
+use crate::model::ids::{RunbookName, StepName, ToolName, Word};
 use crate::model::message::Urgency;
 use crate::model::plan::{Leash, OnFailure};
-use crate::model::target::AbsPath;
+use crate::model::severity::Severity;
+use crate::model::target::{AbsPath, Target};
 use crate::model::time::Span;
 use crate::model::tool::{Bounds, Tier};
-use crate::model::value::Value;
+use crate::model::value::Kind;
 
 mod ask;
 mod bind;
@@ -181,7 +182,9 @@ pub enum Arg {
 /// A typed value of the front matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Param {
-    pub value: Value,
+    /// Told by the literal's shape: a duration, a path, a word.
+    pub kind: Kind,
+    pub literal: Literal,
     pub line: usize,
 }
 
@@ -201,25 +204,35 @@ pub enum VerifyRule {
     },
 }
 
+/// Without a verify block: the probe that fired, within the time of a few looks.
+pub(crate) const DEFAULT_VERIFY: VerifyRule =
+    VerifyRule::Probe { within: Span::mins(5), stays: Span(0) };
+
 /// A reading in short, for `must_match` and `must_not_match`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
-    pub probe: crate::model::ids::Word,
-    pub severity: crate::model::severity::Severity,
-    pub target: Option<crate::model::target::Target>,
-    pub reason: Option<crate::model::ids::Word>,
+    pub probe: Word,
+    pub severity: Severity,
+    pub target: Option<Target>,
+    pub reason: Option<Word>,
     /// What a `pattern` is held against.
     pub text: Option<String>,
     pub line: usize,
 }
 
-/// The line on which each key stands; 1 where a key is not there.
+/// The lines on which keys stand, by their dotted path; a key within a list has several.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Lines(pub BTreeMap<String, usize>);
+pub struct Lines(BTreeMap<String, Vec<usize>>);
 
 impl Lines {
-    pub fn at(&self, key: &str) -> usize {
-        self.0.get(key).copied().unwrap_or(1)
+    /// The line of a key, or `otherwise` where it is not written.
+    pub fn at(&self, key: &str, otherwise: usize) -> usize {
+        self.nth(key, 0, otherwise)
+    }
+
+    /// The line of the `n`th such key, in the order of the file.
+    pub fn nth(&self, key: &str, n: usize, otherwise: usize) -> usize {
+        self.0.get(key).and_then(|lines| lines.get(n)).copied().unwrap_or(otherwise)
     }
 }
 
@@ -234,7 +247,7 @@ pub struct Mistake {
 }
 
 impl fmt::Display for Mistake {
-    /// `line 14: no step is called "largset"; did you mean "largest"?`.
+    /// `line 14: no step is called "largset"; did you mean "largest"?`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.what)?;
         self.hint.iter().try_for_each(|hint| write!(f, "; {hint}"))

@@ -1,10 +1,14 @@
 //! The audit log: appended, listed, erased from; never updated.
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow, bail};
+use rusqlite::Row;
+use rusqlite::types::ToSql;
 
-use crate::model::audit::{AuditEntry, AuditKind, AuditRecord, ChainHead};
+use crate::model::audit::{AuditEntry, AuditKind, AuditPayload, AuditRecord, ChainHead};
 use crate::model::ids::{ActionId, IncidentId, RunId};
 use crate::model::time::Millis;
+use crate::store::chain::{Link, NOTHING, payload_digest};
+use crate::store::columns::from_json;
 use crate::store::db::Db;
 
 /// Which records are wanted; the default is the newest hundred.
@@ -35,28 +39,148 @@ impl Default for AuditFilter {
     }
 }
 
+/// What the record of an erasure says in `call`; the verification looks for it.
+pub(in crate::store) fn erasure_of(seq: i64) -> String {
+    format!("erase the payload of record {seq}")
+}
+
 impl Db {
     /// Appends a record and gives its sequence number. A `closed`, `settled` or `verified` record names its action in the
     /// payload, with its outcome: `done`, `failed`, `not started`, `unknown`; `ran`, `did not run`; `yes`, `no`.
-    pub fn append(&mut self, _entry: &AuditEntry) -> Result<i64> {
-        todo!()
+    pub fn append(&mut self, entry: &AuditEntry) -> Result<i64> {
+        self.atomically(|db| {
+            let head = db.head()?;
+            let (seq, previous) = head.map_or((1, NOTHING), |head| (head.seq + 1, head.hash));
+            let json = slim_json(&entry.payload)?;
+            let mut salt = [0; 16];
+            getrandom::fill(&mut salt).map_err(|e| anyhow!("no random numbers: {e}"))?;
+            let link = Link {
+                seq,
+                at: entry.at.0,
+                actor: &entry.actor,
+                kind: entry.kind.as_str(),
+                payload: payload_digest(&salt, json.as_bytes()),
+            };
+            let hash = link.hash(&previous, &mut Vec::with_capacity(256));
+            db.write(
+                "INSERT INTO audit (seq, at, actor, kind, payload_digest, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                &[&seq, &entry.at, &entry.actor, &link.kind, &link.payload, &hash],
+            )?;
+            db.write(
+                "INSERT INTO payload (seq, salt, json) VALUES (?1, ?2, ?3)",
+                &[&seq, &&salt[..], &json],
+            )?;
+            db.action_event(seq, entry)?;
+            db.new_head = Some(ChainHead { seq, hash });
+            Ok(seq)
+        })
     }
 
-    pub fn audit(&self, _seq: i64) -> Result<Option<AuditRecord>> {
-        todo!()
+    pub fn audit(&self, seq: i64) -> Result<Option<AuditRecord>> {
+        self.row(
+            "SELECT a.seq, a.at, a.actor, a.kind, a.hash, p.json
+               FROM audit a LEFT JOIN payload p ON p.seq = a.seq WHERE a.seq = ?1",
+            &[&seq],
+            record,
+        )
     }
 
     /// Newest first.
-    pub fn audit_list(&self, _filter: &AuditFilter) -> Result<Vec<AuditRecord>> {
-        todo!()
+    pub fn audit_list(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>> {
+        let kind = filter.kind.map(AuditKind::as_str);
+        let text = filter.text.as_ref().map(|text| text.to_lowercase());
+        let mut wheres = Vec::new();
+        let mut params: Vec<&dyn ToSql> = Vec::new();
+        let mut want = |sql: &'static str, param| {
+            wheres.push(sql);
+            params.push(param);
+        };
+        if let Some(since) = &filter.since {
+            want("? <= a.at", since);
+        }
+        if let Some(kind) = &kind {
+            want("a.kind = ?", kind);
+        }
+        if let Some(incident) = &filter.incident {
+            want("a.seq IN (SELECT seq FROM payload WHERE incident = ?)", incident);
+        }
+        if let Some(run) = &filter.run {
+            want("a.seq IN (SELECT seq FROM payload WHERE run = ?)", run);
+        }
+        if let Some(action) = &filter.action {
+            want(
+                "a.seq IN (WITH given (id) AS (SELECT ?) SELECT id FROM given
+                           UNION SELECT p.seq FROM payload p JOIN given ON p.action = given.id)",
+                action,
+            );
+        }
+        if let Some(text) = &text {
+            want(
+                "0 < instr(lower(coalesce(json_extract(p.json, '$.tool'), '') || ' '
+                              || coalesce(json_extract(p.json, '$.target'), '')), ?)",
+                text,
+            );
+        }
+        wheres.push("1");
+        params.push(&filter.limit);
+        let sql = format!(
+            "SELECT a.seq, a.at, a.actor, a.kind, a.hash, p.json
+               FROM audit a LEFT JOIN payload p ON p.seq = a.seq
+              WHERE {} ORDER BY a.seq DESC LIMIT ?",
+            wheres.join(" AND ")
+        );
+        self.rows(&sql, &params, record)
     }
 
     pub fn head(&self) -> Result<Option<ChainHead>> {
-        todo!()
+        self.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", &[], |row| {
+            Ok(ChainHead { seq: row.get(0)?, hash: row.get(1)? })
+        })
     }
 
     /// Erases what a record carried and appends a `noted` record that says so, by whom and why. The chain still holds.
-    pub fn erase_payload(&mut self, _seq: i64, _by: &str, _why: &str, _now: Millis) -> Result<()> {
-        todo!()
+    pub fn erase_payload(&mut self, seq: i64, by: &str, why: &str, now: Millis) -> Result<()> {
+        self.atomically(|db| {
+            let Some(record) = db.audit(seq)? else { bail!("there is no audit record {seq}") };
+            let Some(payload) = record.payload else { return Ok(()) };
+            if payload.call.is_some_and(|call| call.starts_with("erase the payload of")) {
+                bail!("record {seq} says what was erased and must stay");
+            }
+            let payload = AuditPayload {
+                call: Some(erasure_of(seq)),
+                reason: why.into(),
+                outcome: Some("erased".into()),
+                ..AuditPayload::default()
+            };
+            let kind = AuditKind::Noted;
+            let noted = db.append(&AuditEntry { at: now, actor: by.into(), kind, payload })?;
+            db.write("INSERT INTO erased (seq, by) VALUES (?1, ?2)", &[&seq, &noted])?;
+            db.write("DELETE FROM payload WHERE seq = ?1", &[&seq])?;
+            Ok(())
+        })
     }
+}
+
+/// Without what is not there: most records use few of the fields.
+fn slim_json(payload: &AuditPayload) -> Result<String> {
+    let mut value = serde_json::to_value(payload).context("cannot write a record as JSON")?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|_, v| !v.is_null() && v.as_array().is_none_or(|list| !list.is_empty()));
+    }
+    Ok(value.to_string())
+}
+
+fn record(row: &Row<'_>) -> Result<AuditRecord> {
+    let seq: i64 = row.get(0)?;
+    let kind: String = row.get(3)?;
+    let Some(kind) = AuditKind::parse(&kind) else {
+        bail!("audit record {seq} is of an unknown kind {kind:?}");
+    };
+    let json: Option<String> = row.get(5)?;
+    let payload = match json {
+        Some(json) => Some(from_json(&format!("audit record {seq}"), &json)?),
+        None => None,
+    };
+    Ok(AuditRecord { seq, at: row.get(1)?, actor: row.get(2)?, kind, payload, hash: row.get(4)? })
 }

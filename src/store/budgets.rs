@@ -1,6 +1,7 @@
 //! What model calls may cost: reserved before the call, settled after it.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use rusqlite::types::ToSql;
 
 use crate::model::ids::IncidentId;
 use crate::model::time::Millis;
@@ -54,37 +55,87 @@ impl Db {
     /// Reserves `cost` or says which cap is in the way. What is reserved and never settled stays spent.
     pub fn reserve(
         &mut self,
-        _incident: Option<IncidentId>,
-        _cost: Cost,
-        _caps: &Caps,
-        _periods: Periods,
-        _now: Millis,
+        incident: Option<IncidentId>,
+        cost: Cost,
+        caps: &Caps,
+        periods: Periods,
+        now: Millis,
     ) -> Result<Result<ReservationId, Spent>> {
-        todo!()
+        if cost.micros < 0 || cost.tokens < 0 {
+            bail!("a call cannot cost less than nothing: {cost:?}");
+        }
+        self.atomically(|db| {
+            let mut periods = vec![
+                ("day", db.spent_since(periods.day)?, caps.day),
+                ("month", db.spent_since(periods.month)?, caps.month),
+            ];
+            if let Some(incident) = incident {
+                periods.insert(0, ("incident", db.spent_on(incident)?, caps.incident));
+            }
+            for (period, used, cap) in periods {
+                if let Some(spent) = over(period, used, cost, cap) {
+                    return Ok(Err(spent));
+                }
+            }
+            let id = db.insert(
+                "INSERT INTO reservation (incident, at, micros, tokens) VALUES (?1, ?2, ?3, ?4)",
+                &[&incident, &now, &cost.micros, &cost.tokens],
+            )?;
+            Ok(Ok(ReservationId(id)))
+        })
     }
 
     /// Replaces the reserved cost by the real one.
-    pub fn settle_reservation(
-        &mut self,
-        _id: ReservationId,
-        _cost: Cost,
-        _now: Millis,
-    ) -> Result<()> {
-        todo!()
+    pub fn settle_reservation(&mut self, id: ReservationId, cost: Cost, now: Millis) -> Result<()> {
+        let changed = self.write(
+            "UPDATE reservation SET micros = ?2, tokens = ?3, settled_at = ?4
+              WHERE id = ?1 AND settled_at IS NULL",
+            &[&id.0, &cost.micros.max(0), &cost.tokens.max(0), &now],
+        )?;
+        match changed {
+            0 => bail!("there is no open reservation {}", id.0),
+            _ => Ok(()),
+        }
     }
 
     /// Spent or reserved since then.
-    pub fn spent_since(&self, _at: Millis) -> Result<Cost> {
-        todo!()
+    pub fn spent_since(&self, at: Millis) -> Result<Cost> {
+        self.cost(
+            "SELECT coalesce(sum(micros), 0), coalesce(sum(tokens), 0) FROM reservation WHERE ?1 <= at",
+            &[&at],
+        )
     }
 
     /// Spent or reserved on an incident.
-    pub fn spent_on(&self, _incident: IncidentId) -> Result<Cost> {
-        todo!()
+    pub fn spent_on(&self, incident: IncidentId) -> Result<Cost> {
+        self.cost(
+            "SELECT coalesce(sum(micros), 0), coalesce(sum(tokens), 0) FROM reservation
+              WHERE incident = ?1",
+            &[&incident],
+        )
     }
 
     /// How many calls were reserved since then.
-    pub fn model_calls_since(&self, _at: Millis) -> Result<u64> {
-        todo!()
+    pub fn model_calls_since(&self, at: Millis) -> Result<u32> {
+        let sql = "SELECT count(*) FROM reservation WHERE ?1 <= at";
+        Ok(self.row(sql, &[&at], |row| Ok(row.get(0)?))?.unwrap_or(0))
     }
+
+    fn cost(&self, sql: &str, params: &[&dyn ToSql]) -> Result<Cost> {
+        let cost =
+            self.row(sql, params, |row| Ok(Cost { micros: row.get(0)?, tokens: row.get(1)? }))?;
+        Ok(cost.unwrap_or_default())
+    }
+}
+
+/// The cap that `cost` would break on top of what is used.
+fn over(period: &'static str, used: Cost, cost: Cost, cap: Cap) -> Option<Spent> {
+    let pairs = [
+        ("money", used.micros, cost.micros, cap.micros),
+        ("tokens", used.tokens, cost.tokens, cap.tokens),
+    ];
+    pairs.into_iter().find_map(|(what, used, more, cap)| {
+        let cap = cap?;
+        (cap < used.saturating_add(more)).then_some(Spent { period, what, used, cap })
+    })
 }

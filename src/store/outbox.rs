@@ -1,20 +1,21 @@
 //! Messages on their way to the human.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::model::ids::MessageId;
-use crate::model::message::{Delivery, Message};
+use crate::model::message::{Delivery, Message, Urgency};
 use crate::model::time::Millis;
+use crate::store::columns::{from_json, to_json};
 use crate::store::db::Db;
 
 /// How delivery went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OutboxStats {
-    pub queued: u64,
-    pub delivered: u64,
-    pub given_up: u64,
+    pub queued: u32,
+    pub delivered: u32,
+    pub given_up: u32,
     /// Not delivered yet, whenever they were queued.
-    pub waiting: u64,
+    pub waiting: u32,
     /// The oldest that waits.
     pub waiting_since: Option<Millis>,
 }
@@ -23,45 +24,111 @@ impl Db {
     /// One delivery for each target.
     pub fn enqueue(
         &mut self,
-        _message: &Message,
-        _to: &[String],
-        _now: Millis,
+        message: &Message,
+        to: &[String],
+        now: Millis,
     ) -> Result<Vec<MessageId>> {
-        todo!()
+        let page = i64::from(message.urgency == Urgency::Page);
+        let json = to_json(message)?;
+        self.atomically(|db| {
+            to.iter()
+                .map(|target| {
+                    let id = db.insert(
+                        "INSERT INTO outbox (target, key, page, queued_at, next_at, json)
+                         VALUES (?1, ?2, ?3, ?4, ?4, ?5)",
+                        &[target, &message.key, &page, &now, &json],
+                    )?;
+                    Ok(MessageId(id))
+                })
+                .collect()
+        })
     }
 
     /// Those whose time has come: pages first, then by age.
-    pub fn due_deliveries(&self, _now: Millis, _limit: u32) -> Result<Vec<Delivery>> {
-        todo!()
+    pub fn due_deliveries(&self, now: Millis, limit: u32) -> Result<Vec<Delivery>> {
+        self.rows(
+            "SELECT id, target, queued_at, tries, next_at, json FROM outbox
+              WHERE next_at <= ?1 ORDER BY page DESC, id LIMIT ?2",
+            &[&now, &limit],
+            |row| {
+                let id: MessageId = row.get(0)?;
+                let json: String = row.get(5)?;
+                Ok(Delivery {
+                    id,
+                    to: row.get(1)?,
+                    message: from_json(&format!("message {id}"), &json)?,
+                    queued_at: row.get(2)?,
+                    tries: row.get(3)?,
+                    next_at: row.get(4)?,
+                })
+            },
+        )
     }
 
     /// When the next delivery is due, for the sleep until then.
     pub fn next_delivery_at(&self) -> Result<Option<Millis>> {
-        todo!()
+        let sql = "SELECT min(next_at) FROM outbox WHERE next_at IS NOT NULL";
+        Ok(self.row(sql, &[], |row| Ok(row.get(0)?))?.flatten())
     }
 
-    pub fn delivered(&mut self, _id: MessageId, _now: Millis) -> Result<()> {
-        todo!()
+    pub fn delivered(&mut self, id: MessageId, now: Millis) -> Result<()> {
+        let changed = self.write(
+            "UPDATE outbox SET tries = tries + 1, next_at = NULL, delivered_at = ?2, last_error = NULL
+              WHERE id = ?1",
+            &[&id, &now],
+        )?;
+        known(id, changed)
     }
 
     /// Counts the try; `next_at` none: given up.
-    pub fn failed(
-        &mut self,
-        _id: MessageId,
-        _why: &str,
-        _next_at: Option<Millis>,
-        _now: Millis,
-    ) -> Result<()> {
-        todo!()
+    pub fn failed(&mut self, id: MessageId, why: &str, next_at: Option<Millis>) -> Result<()> {
+        let changed = self.write(
+            "UPDATE outbox SET tries = tries + 1, next_at = ?3, last_error = ?2
+              WHERE id = ?1 AND delivered_at IS NULL",
+            &[&id, &why, &next_at],
+        )?;
+        known(id, changed)
     }
 
     /// Over messages queued since then.
-    pub fn outbox_stats(&self, _since: Millis) -> Result<OutboxStats> {
-        todo!()
+    pub fn outbox_stats(&self, since: Millis) -> Result<OutboxStats> {
+        let stats = self.row(
+            "SELECT count(*) FILTER (WHERE ?1 <= queued_at),
+                    count(*) FILTER (WHERE ?1 <= queued_at AND delivered_at IS NOT NULL),
+                    count(*) FILTER (WHERE ?1 <= queued_at AND delivered_at IS NULL AND next_at IS NULL),
+                    count(*) FILTER (WHERE next_at IS NOT NULL),
+                    min(queued_at) FILTER (WHERE next_at IS NOT NULL)
+               FROM outbox WHERE ?1 <= queued_at OR next_at IS NOT NULL",
+            &[&since],
+            |row| {
+                Ok(OutboxStats {
+                    queued: row.get(0)?,
+                    delivered: row.get(1)?,
+                    given_up: row.get(2)?,
+                    waiting: row.get(3)?,
+                    waiting_since: row.get(4)?,
+                })
+            },
+        )?;
+        Ok(stats.unwrap_or_default())
     }
 
     /// Whether a message with this key was ever enqueued.
-    pub fn has_message(&self, _key: &str) -> Result<bool> {
-        todo!()
+    pub fn has_message(&self, key: &str) -> Result<bool> {
+        let found = self.row("SELECT 1 FROM outbox WHERE key = ?1", &[&key], |_| Ok(()))?;
+        Ok(found.is_some())
+    }
+
+    /// Forgets messages that were delivered or given up before then; those that wait stay.
+    pub fn prune_outbox(&mut self, before: Millis) -> Result<()> {
+        let sql = "DELETE FROM outbox WHERE queued_at < ?1 AND next_at IS NULL";
+        self.write(sql, &[&before]).map(|_| ())
+    }
+}
+
+fn known(id: MessageId, changed: usize) -> Result<()> {
+    match changed {
+        0 => bail!("there is no message {id} on its way"),
+        _ => Ok(()),
     }
 }

@@ -1,11 +1,13 @@
 //! Runs, and the record of each runbook on each host.
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
+use rusqlite::Row;
 
 use crate::model::ids::{HostName, IncidentId, RunId, RunbookName};
 use crate::model::plan::{Origin, RunbookRef};
 use crate::model::run::RunState;
 use crate::model::time::Millis;
+use crate::store::columns::{from_json, to_json};
 use crate::store::db::Db;
 
 /// A run as it stands.
@@ -36,42 +38,120 @@ impl Db {
     /// A new run, inquiring in its first round.
     pub fn new_run(
         &mut self,
-        _origin: &Origin,
-        _incident: Option<IncidentId>,
-        _runbook: Option<&RunbookRef>,
-        _now: Millis,
+        origin: &Origin,
+        incident: Option<IncidentId>,
+        runbook: Option<&RunbookRef>,
+        now: Millis,
     ) -> Result<RunId> {
-        todo!()
+        let state = RunState::Inquiring { round: 1 };
+        let is_drill = i64::from(*origin == Origin::Drill);
+        let id = self.insert(
+            "INSERT INTO run (origin, incident, runbook, runbook_digest, host, drill, state,
+                              started_at, changed_at, json)
+             VALUES (?1, ?2, ?3, ?4, (SELECT host FROM incident WHERE id = ?2),
+                     max(?5, coalesce((SELECT drill FROM incident WHERE id = ?2), 0)),
+                     ?6, ?7, ?7, ?8)",
+            &[
+                &to_json(origin)?,
+                &incident,
+                &runbook.map(|r| r.name.as_str()),
+                &runbook.map(|r| r.digest),
+                &is_drill,
+                &state.word(),
+                &now,
+                &to_json(&state)?,
+            ],
+        )?;
+        Ok(RunId(id))
     }
 
-    pub fn save_run(&mut self, _id: RunId, _state: &RunState, _now: Millis) -> Result<()> {
-        todo!()
+    pub fn save_run(&mut self, id: RunId, state: &RunState, now: Millis) -> Result<()> {
+        let ending = match state {
+            RunState::Ended(ending) => Some(ending.word()),
+            RunState::Inquiring { .. }
+            | RunState::Waiting { .. }
+            | RunState::Acting { .. }
+            | RunState::Verifying { .. } => None,
+        };
+        // A run that a human started has no incident: its first step says where it works.
+        let host =
+            state.plan().and_then(|plan| plan.steps.first()).map(|s| s.call.target.on().as_str());
+        let saved = self.write(
+            "UPDATE run SET state = ?2, ending = ?3, host = coalesce(host, ?4), changed_at = ?5,
+                            json = ?6
+              WHERE id = ?1",
+            &[&id, &state.word(), &ending, &host, &now, &to_json(state)?],
+        );
+        match saved.with_context(|| format!("cannot store run {id}"))? {
+            0 => bail!("there is no run {id}"),
+            _ => Ok(()),
+        }
     }
 
-    pub fn run(&self, _id: RunId) -> Result<Option<RunRow>> {
-        todo!()
+    pub fn run(&self, id: RunId) -> Result<Option<RunRow>> {
+        self.row("SELECT * FROM run WHERE id = ?1", &[&id], run)
     }
 
     /// Oldest first.
     pub fn unended_runs(&self) -> Result<Vec<RunRow>> {
-        todo!()
+        self.rows("SELECT * FROM run WHERE state <> 'ended' ORDER BY id", &[], run)
     }
 
     /// Oldest first.
-    pub fn runs_of(&self, _incident: IncidentId) -> Result<Vec<RunRow>> {
-        todo!()
+    pub fn runs_of(&self, incident: IncidentId) -> Result<Vec<RunRow>> {
+        self.rows("SELECT * FROM run WHERE incident = ?1 ORDER BY id", &[&incident], run)
     }
 
     /// Started or changed since then, oldest first.
-    pub fn runs_since(&self, _at: Millis) -> Result<Vec<RunRow>> {
-        todo!()
+    pub fn runs_since(&self, at: Millis) -> Result<Vec<RunRow>> {
+        self.rows("SELECT * FROM run WHERE ?1 <= changed_at ORDER BY id", &[&at], run)
     }
 
+    /// How a runbook did, by host; of one host where that is named.
     pub fn runbook_record(
         &self,
-        _runbook: &RunbookName,
-        _host: Option<&HostName>,
+        runbook: &RunbookName,
+        host: Option<&HostName>,
     ) -> Result<Vec<RunbookRecord>> {
-        todo!()
+        let host = host.map(HostName::as_str);
+        self.rows(
+            "SELECT host, count(*), count(*) FILTER (WHERE ending = 'fixed'),
+                    count(*) FILTER (WHERE ending = 'not fixed'), max(changed_at)
+               FROM run
+              WHERE runbook = ?1 AND drill = 0 AND (?2 IS NULL OR host = ?2)
+              GROUP BY host ORDER BY host",
+            &[&runbook.as_str(), &host],
+            |row| {
+                let host: Option<String> = row.get(0)?;
+                Ok(RunbookRecord {
+                    runbook: runbook.clone(),
+                    host: host.map(HostName::new).transpose()?,
+                    runs: row.get(1)?,
+                    fixed: row.get(2)?,
+                    not_fixed: row.get(3)?,
+                    last_at: row.get(4)?,
+                })
+            },
+        )
     }
+}
+
+fn run(row: &Row<'_>) -> Result<RunRow> {
+    let id: RunId = row.get("id")?;
+    let what = format!("run {id}");
+    let (origin, state): (String, String) = (row.get("origin")?, row.get("json")?);
+    let name: Option<String> = row.get("runbook")?;
+    let runbook = match (name, row.get("runbook_digest")?) {
+        (Some(name), Some(digest)) => Some(RunbookRef { name: RunbookName::new(name)?, digest }),
+        (_, None) | (None, _) => None,
+    };
+    Ok(RunRow {
+        id,
+        origin: from_json(&what, &origin)?,
+        incident: row.get("incident")?,
+        runbook,
+        state: from_json(&what, &state)?,
+        started_at: row.get("started_at")?,
+        changed_at: row.get("changed_at")?,
+    })
 }

@@ -1,6 +1,6 @@
 //! Switches that survive a restart: pause, hold, and leashes that were shortened.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::model::ids::{HostName, RunbookName};
 use crate::model::plan::Leash;
@@ -19,38 +19,90 @@ pub struct Demotion {
 
 impl Db {
     /// A switch by its name: `paused`, `hold` ...
-    pub fn flag(&self, _name: &str) -> Result<Option<String>> {
-        todo!()
+    pub fn flag(&self, name: &str) -> Result<Option<String>> {
+        self.row("SELECT value FROM flag WHERE name = ?1", &[&name], |row| Ok(row.get(0)?))
     }
 
     /// `None` takes it away.
-    pub fn set_flag(&mut self, _name: &str, _value: Option<&str>, _now: Millis) -> Result<()> {
-        todo!()
+    pub fn set_flag(&mut self, name: &str, value: Option<&str>, now: Millis) -> Result<()> {
+        let changed = match value {
+            None => self.write("DELETE FROM flag WHERE name = ?1", &[&name]),
+            Some(value) => self.write(
+                "INSERT INTO flag (name, value, at) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at",
+                &[&name, &value, &now],
+            ),
+        };
+        changed.map(|_| ())
     }
 
     /// All switches whose name begins so, by name, with when they were set.
-    pub fn flags(&self, _prefix: &str) -> Result<Vec<(String, String, Millis)>> {
-        todo!()
+    pub fn flags(&self, prefix: &str) -> Result<Vec<(String, String, Millis)>> {
+        self.rows(
+            "SELECT name, value, at FROM flag WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name",
+            &[&prefix],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
     }
 
     /// Shortens a leash; a shorter one stays.
     pub fn demote(
         &mut self,
-        _runbook: &RunbookName,
-        _host: &HostName,
-        _leash: Leash,
-        _why: &str,
-        _now: Millis,
+        runbook: &RunbookName,
+        host: &HostName,
+        leash: Leash,
+        why: &str,
+        now: Millis,
     ) -> Result<()> {
-        todo!()
+        self.atomically(|db| {
+            if db.demotion(runbook, host)?.is_some_and(|old| old <= leash) {
+                return Ok(());
+            }
+            db.write(
+                "INSERT INTO demotion (runbook, host, leash, why, at) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (runbook, host) DO UPDATE
+                    SET leash = excluded.leash, why = excluded.why, at = excluded.at",
+                &[&runbook.as_str(), &host.as_str(), &leash.as_str(), &why, &now],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// How far a runbook may go on a host, where something shortened its leash there.
+    pub fn demotion(&self, runbook: &RunbookName, host: &HostName) -> Result<Option<Leash>> {
+        self.row(
+            "SELECT leash FROM demotion WHERE runbook = ?1 AND host = ?2",
+            &[&runbook.as_str(), &host.as_str()],
+            |row| leash(&row.get::<_, String>(0)?),
+        )
     }
 
     pub fn demotions(&self) -> Result<Vec<Demotion>> {
-        todo!()
+        self.rows(
+            "SELECT runbook, host, leash, why, at FROM demotion ORDER BY runbook, host",
+            &[],
+            |row| {
+                Ok(Demotion {
+                    runbook: RunbookName::new(row.get::<_, String>(0)?)?,
+                    host: HostName::new(row.get::<_, String>(1)?)?,
+                    leash: leash(&row.get::<_, String>(2)?)?,
+                    why: row.get(3)?,
+                    at: row.get(4)?,
+                })
+            },
+        )
     }
 
     /// Forgets a demotion, after the operator raised the leash in the config again.
-    pub fn end_demotion(&mut self, _runbook: &RunbookName, _host: &HostName) -> Result<()> {
-        todo!()
+    pub fn end_demotion(&mut self, runbook: &RunbookName, host: &HostName) -> Result<()> {
+        self.write(
+            "DELETE FROM demotion WHERE runbook = ?1 AND host = ?2",
+            &[&runbook.as_str(), &host.as_str()],
+        )
+        .map(|_| ())
     }
+}
+
+fn leash(word: &str) -> Result<Leash> {
+    Leash::parse(word).with_context(|| format!("{word:?} in the database is no leash"))
 }

@@ -1,10 +1,12 @@
 //! Promises for later, which survive a restart.
 
 use anyhow::Result;
+use rusqlite::Row;
 use serde_json::Value as Json;
 
 use crate::model::ids::{TimerId, Word};
 use crate::model::time::Millis;
+use crate::store::columns::{from_json, to_json};
 use crate::store::db::Db;
 
 /// One promise.
@@ -21,25 +23,45 @@ impl Db {
     /// A timer with the same key is replaced.
     pub fn add_timer(
         &mut self,
-        _due_at: Millis,
-        _kind: &Word,
-        _payload: &Json,
-        _key: &str,
+        due_at: Millis,
+        kind: &Word,
+        payload: &Json,
+        key: &str,
     ) -> Result<TimerId> {
-        todo!()
+        self.atomically(|db| {
+            db.write("DELETE FROM timer WHERE key = ?1", &[&key])?;
+            let id = db.insert(
+                "INSERT INTO timer (due_at, kind, key, json) VALUES (?1, ?2, ?3, ?4)",
+                &[&due_at, &kind.as_str(), &key, &to_json(payload)?],
+            )?;
+            Ok(TimerId(id))
+        })
     }
 
     /// Those whose time has come, earliest first. They stay until they are ended.
-    pub fn due_timers(&self, _now: Millis) -> Result<Vec<Timer>> {
-        todo!()
+    pub fn due_timers(&self, now: Millis) -> Result<Vec<Timer>> {
+        self.rows("SELECT * FROM timer WHERE due_at <= ?1 ORDER BY due_at, id", &[&now], timer)
     }
 
-    pub fn end_timer(&mut self, _id: TimerId) -> Result<()> {
-        todo!()
+    /// The promise is kept, or given up.
+    pub fn end_timer(&mut self, id: TimerId) -> Result<()> {
+        self.write("DELETE FROM timer WHERE id = ?1", &[&id]).map(|_| ())
     }
 
     /// All, earliest first.
     pub fn timers(&self) -> Result<Vec<Timer>> {
-        todo!()
+        self.rows("SELECT * FROM timer ORDER BY due_at, id", &[], timer)
     }
+}
+
+fn timer(row: &Row<'_>) -> Result<Timer> {
+    let id: TimerId = row.get("id")?;
+    let (kind, json): (String, String) = (row.get("kind")?, row.get("json")?);
+    Ok(Timer {
+        id,
+        due_at: row.get("due_at")?,
+        kind: Word::new(kind)?,
+        payload: from_json(&format!("timer {id}"), &json)?,
+        key: row.get("key")?,
+    })
 }

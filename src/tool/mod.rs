@@ -1,1 +1,19 @@
 //! Tools: one family a file, one table.
+//!
+//! A new tool: one file (or one more function in its family's file), one row in [`table`]. The
+//! arguments are checked against the spec in [`args`], once for all tools.
+
+pub mod args;
+pub mod disk;
+pub mod files;
+pub mod human;
+pub mod kinds;
+pub mod logs;
+pub mod memory;
+pub mod pick;
+pub mod process;
+pub mod table;
+pub mod template;
+pub mod unit;
+pub mod web;
+pub mod world;

@@ -83,7 +83,8 @@ impl Grid {
 
     /// One more probe, first due an interval from `now`: whoever adds it looks at it at once.
     pub fn add(&mut self, every: Span, now: u64) {
-        let every = u64::try_from(every.0).unwrap_or(0).max(self.slot).div_ceil(self.slot) * self.slot;
+        let every =
+            u64::try_from(every.0).unwrap_or(0).max(self.slot).div_ceil(self.slot) * self.slot;
         let next = (now / self.slot + 1) * self.slot + every - self.slot;
         self.every.push(every);
         self.phase.push(next % every);

@@ -163,6 +163,11 @@ impl Looks {
         self.until.values().any(|until| *until + grace.duration() < now)
     }
 
+    /// Whether a look of this probe is under way.
+    pub fn under_way(&self, probe: usize) -> bool {
+        self.until.contains_key(&probe)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }

@@ -100,6 +100,8 @@ struct Slot {
 /// The world of the loop.
 pub struct Ticker {
     slots: Vec<Slot>,
+    /// When this life began, and until when it is patient.
+    grace: (Millis, Millis),
     hosts: Hosts,
     grid: Grid,
     /// The grid's zero.
@@ -132,18 +134,23 @@ impl std::fmt::Debug for Ticker {
 
 impl Ticker {
     /// Takes the probes as configured. Nothing is looked at before [`Ticker::run`].
+    ///
+    /// Until `grace_until` a signal that was not green since the start fires nothing: a machine that
+    /// just booted is still starting its services.
     pub fn new(
         probes: Vec<Probe>,
         hosts: Hosts,
+        grace_until: Millis,
         clock: Arc<dyn Clock>,
         pulse: Arc<Pulse>,
         news: mpsc::UnboundedSender<News>,
     ) -> Self {
         let grid = Grid::new(&rhythms(&probes));
         let now = Instant::now();
-        let started_at = clock.now();
+        let grace = (clock.now(), grace_until);
         Self {
-            slots: probes.into_iter().map(|probe| Slot::new(probe, started_at)).collect(),
+            slots: probes.into_iter().map(|probe| Slot::new(probe, grace)).collect(),
+            grace,
             hosts,
             grid,
             origin: now,
@@ -334,7 +341,7 @@ impl Ticker {
     }
 
     fn look_now(&mut self, probe: usize, signal: Option<Signal>, reply: oneshot::Sender<Vec<Reading>>) {
-        let begun = !self.looks.under_way().contains(&probe);
+        let begun = !self.looks.under_way(probe);
         self.waiting.push(Waiting { probe, signal, begun, reply });
         if begun {
             self.begin(&[probe]);
@@ -375,13 +382,12 @@ impl Ticker {
 
     fn replace(&mut self, probes: Vec<Probe>, hosts: Hosts) {
         let names: Vec<String> = self.slots.iter().map(|s| s.about.name.clone()).collect();
-        let started_at = self.clock.now();
         // Looks under way end into the void: their indices mean nothing any more.
         self.looks = Looks::default();
         self.waiting.clear();
         self.grid = Grid::new(&rhythms(&probes));
         self.origin = Instant::now();
-        self.slots = probes.into_iter().map(|probe| Slot::new(probe, started_at)).collect();
+        self.slots = probes.into_iter().map(|probe| Slot::new(probe, self.grace)).collect();
         self.hosts = hosts;
         let of: BTreeMap<&str, usize> = self.slots.iter().enumerate().map(|(i, s)| (s.about.name.as_str(), i)).collect();
         self.last.retain(|_, (_, probe, _)| match names.get(*probe).and_then(|n| of.get(n.as_str())) {
@@ -396,9 +402,8 @@ impl Ticker {
     }
 
     fn add(&mut self, probe: Probe) {
-        let started_at = self.clock.now();
         let every = probe.every;
-        self.slots.push(Slot::new(probe, started_at));
+        self.slots.push(Slot::new(probe, self.grace));
         let added = self.slots.len() - 1;
         let at = self.since_origin();
         self.grid.add(every, at);
@@ -439,7 +444,7 @@ impl Ticker {
 }
 
 impl Slot {
-    fn new(probe: Probe, started_at: Millis) -> Self {
+    fn new(probe: Probe, (grace_from, grace_until): (Millis, Millis)) -> Self {
         Self {
             about: About { name: probe.name, every: probe.every, parent: probe.parent, wakes: probe.wakes },
             kind: probe.kind,
@@ -448,7 +453,8 @@ impl Slot {
             tuning: Tuning {
                 fire_after: probe.fire_after,
                 clear_after: probe.clear_after,
-                grace_until: started_at + probe.grace,
+                grace_from,
+                grace_until,
             },
             how: Some(probe.how),
             gone: false,

@@ -15,6 +15,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
+use tokio::net::UdpSocket;
 
 use crate::model::time::Span;
 
@@ -115,14 +116,39 @@ impl Dns {
                 answered => answered,
             }
         };
-        tokio::time::timeout(self.timeout.duration(), asking)
+        // The last part of the time is kept for finding out why there was no answer.
+        let patience = self.timeout.duration() * 3 / 4;
+        let answered = tokio::time::timeout(patience, asking)
             .await
-            .unwrap_or(Err(NoAddress::TimedOut(self.timeout)))
+            .unwrap_or(Err(NoAddress::TimedOut(self.timeout)));
+        match (answered, self.server) {
+            (Err(NoAddress::TimedOut(_)), Server::At(at)) => Err(self.knock(at).await),
+            (answered, _) => answered,
+        }
+    }
+
+    /// Tells silence from a closed port: only a connected socket hears that nobody listens.
+    async fn knock(&self, at: SocketAddr) -> NoAddress {
+        let local: SocketAddr = match at {
+            SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let knocking = async {
+            let socket = UdpSocket::bind(local).await?;
+            socket.connect(at).await?;
+            // A header without a question (RFC 1035, 4.1.1): a server that listens may ignore it.
+            socket.send(&[0; 12]).await?;
+            socket.recv(&mut [0; 12]).await
+        };
+        match tokio::time::timeout(self.timeout.duration() / 4, knocking).await {
+            Ok(Err(e)) if e.kind() == std::io::ErrorKind::ConnectionRefused => NoAddress::Closed,
+            Ok(Err(e)) => NoAddress::Unreachable(e.to_string()),
+            Ok(Ok(_)) | Err(_) => NoAddress::TimedOut(self.timeout),
+        }
     }
 
     async fn ask(&self, name: &str, kind: RecordType) -> Result<Vec<IpAddr>, NoAddress> {
-        let lookup =
-            self.resolver()?.lookup(name, kind).await.map_err(|e| self.sort(&e))?;
+        let lookup = self.resolver()?.lookup(name, kind).await.map_err(|e| self.sort(&e))?;
         let addresses: Vec<IpAddr> = lookup
             .answers()
             .iter()
@@ -138,12 +164,13 @@ impl Dns {
         }
     }
 
-    fn resolver(&self) -> Result<&TokioResolver, NoAddress> {
+    fn resolver(&self) -> Result<TokioResolver, NoAddress> {
         if let Some(resolver) = self.resolver.get() {
-            return Ok(resolver);
+            return Ok(resolver.clone());
         }
         let setup = |e: NetError| NoAddress::Setup(e.to_string());
         let mut builder = match self.server {
+            // Read anew each time: the file changes with the network.
             Server::System => TokioResolver::builder_tokio().map_err(setup)?,
             Server::At(at) => {
                 let on_port = |mut connection: ConnectionConfig| {
@@ -159,7 +186,10 @@ impl Dns {
         };
         self.tune(builder.options_mut());
         let built = builder.build().map_err(setup)?;
-        Ok(self.resolver.get_or_init(|| built))
+        Ok(match self.server {
+            Server::System => built,
+            Server::At(_) => self.resolver.get_or_init(|| built).clone(),
+        })
     }
 
     fn tune(&self, options: &mut ResolverOpts) {
@@ -167,7 +197,7 @@ impl Dns {
         options.use_hosts_file = ResolveHosts::Never;
         // One retry within the time: a lost datagram is no fault.
         options.attempts = 1;
-        options.timeout = self.timeout.duration() / 2;
+        options.timeout = self.timeout.duration() * 3 / 8;
     }
 
     fn sort(&self, error: &NetError) -> NoAddress {

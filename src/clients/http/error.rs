@@ -51,16 +51,14 @@ impl HttpError {
             }
             in_dns |= this.to_string() == "dns error";
             if let Some(io) = this.downcast_ref::<io::Error>() {
-                if let Some(fault) = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+                if let Some(fault) = fault_within(io) {
                     return Self::Tls(TlsFault::of(fault));
                 }
-                match in_dns {
-                    true => return Self::NoName(io.to_string()),
-                    false => {
-                        if let Some(known) = Self::of_io(io) {
-                            return known;
-                        }
-                    }
+                if in_dns {
+                    return Self::NoName(io.to_string());
+                }
+                if let Some(known) = Self::of_io(io) {
+                    return known;
                 }
             }
             cause = this.source();
@@ -96,6 +94,14 @@ impl HttpError {
             Self::TimedOut(_) | Self::Broken(_) => false,
         }
     }
+}
+
+/// What TLS said, however often it was wrapped: an `io::Error` hides its own content from `source`.
+fn fault_within(io: &io::Error) -> Option<&rustls::Error> {
+    let inner = io.get_ref()?;
+    inner
+        .downcast_ref::<rustls::Error>()
+        .or_else(|| fault_within(inner.downcast_ref::<io::Error>()?))
 }
 
 /// The last cause, which says what happened without saying where.

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::config::given::Given;
+use crate::config::setting::Setting;
+
 /// An http or https URL with a host. Printed without user name, password and query, because those
 /// may be secrets.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,7 +17,9 @@ impl WebUrl {
             .map_err(|e| format!("is no URL ({e}): write it as https://host/path"))?;
         match url.scheme() {
             "http" | "https" => {}
-            other => return Err(format!("starts with {other}: only http and https are spoken here")),
+            other => {
+                return Err(format!("starts with {other}: only http and https are spoken here"));
+            }
         }
         match url.host_str() {
             None | Some("") => Err("names no host".into()),
@@ -48,6 +53,16 @@ impl WebUrl {
         Self(url)
     }
 
+    /// The server's root and the last part of the path: `https://ntfy.example/` and `reef`.
+    pub fn last_part(&self) -> Option<(Self, String)> {
+        let last = self.0.path_segments()?.next_back().filter(|part| !part.is_empty())?.to_owned();
+        let mut base = self.0.clone();
+        base.path_segments_mut().ok()?.pop().push("");
+        base.set_query(None);
+        base.set_fragment(None);
+        Some((Self(base), last))
+    }
+
     /// Where a redirect may be followed to: the same host, never from https back to http.
     pub(super) fn redirected(&self, location: &str) -> Option<Self> {
         let to = Self(self.0.join(location).ok()?);
@@ -56,8 +71,23 @@ impl WebUrl {
         (web && !downgraded && to.host() == self.host()).then_some(to)
     }
 
+    /// The whole URL with whatever secrets it holds: for requests, never for output.
+    pub fn whole(&self) -> &str {
+        self.0.as_str()
+    }
+
     pub(super) fn inner(&self) -> &reqwest::Url {
         &self.0
+    }
+}
+
+impl Setting for WebUrl {
+    fn read(given: &Given) -> Result<Self, String> {
+        Self::parse(&String::read(given)?)
+    }
+    /// Without what may be a secret, so it may say less than was written.
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -101,7 +131,8 @@ mod tests {
 
     #[test]
     fn redirects_stay_on_their_host_and_keep_tls() {
-        let from = |u: &str, to: &str| WebUrl::parse(u).unwrap().redirected(to).map(|u| u.to_string());
+        let from =
+            |u: &str, to: &str| WebUrl::parse(u).unwrap().redirected(to).map(|u| u.to_string());
         assert_eq!(from("http://a/x", "/login").as_deref(), Some("http://a/login"));
         assert_eq!(from("http://a/x", "https://a/").as_deref(), Some("https://a/"));
         assert_eq!(from("https://a/x", "http://a/"), None);

@@ -121,7 +121,9 @@ impl Tls {
             (Some(seen), _) => seen,
             (None, Err(_)) => Err(NoCertificate::TimedOut(timeout)),
             (None, Ok(Err(why))) => Err(why),
-            (None, Ok(Ok(()))) => Err(NoCertificate::NoHandshake("it showed no certificate".into())),
+            (None, Ok(Ok(()))) => {
+                Err(NoCertificate::NoHandshake("it showed no certificate".into()))
+            }
         }
     }
 
@@ -188,7 +190,9 @@ impl Capture {
         let mut faults = Vec::new();
         if let Err(e) = self.verifier.verify_server_cert(leaf, chain, name, &[], now) {
             faults.push(match TlsFault::of(&e) {
-                TlsFault::UnknownIssuer if read.self_signed => TlsFault::SelfSigned,
+                TlsFault::UnknownIssuer | TlsFault::Other(_) if read.self_signed => {
+                    TlsFault::SelfSigned
+                }
                 fault => fault,
             });
             // The verifier stops at its first finding; the operator should hear of both.

@@ -7,6 +7,7 @@ use super::*;
 use crate::clients::http::url::WebUrl;
 use crate::clients::http::{GetRequest, Http};
 use crate::clients::tls::peer::{Peer, Shows, Signed};
+use crate::model::taint::Tainted;
 use crate::model::time::Millis;
 
 const DAY: i64 = 86_400_000;
@@ -31,8 +32,6 @@ async fn a_good_certificate_shows_its_dates_and_names() {
     assert!(seen.leaf.issuer.as_str().contains("Known CA"), "{}", seen.leaf.issuer);
     assert!(!seen.leaf.serial.is_empty() && seen.chain == 1);
 }
-
-use crate::model::taint::Tainted;
 
 #[tokio::test]
 async fn each_fault_is_said() {
@@ -59,8 +58,7 @@ async fn each_fault_is_said() {
 async fn what_shows_no_certificate_has_its_word() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plain = listener.local_addr().unwrap().port();
-    let closed =
-        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move {

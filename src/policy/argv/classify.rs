@@ -1,5 +1,9 @@
 //! Decides what a command is from its arguments alone: what is not proven to read is critical.
 
+use crate::policy::argv::check::Check;
+use crate::policy::argv::reads::{
+    EVALUATORS, FOLDERS, Form, READS, RUNNERS, Read, VERB_FIRST, Valued,
+};
 use crate::policy::argv::{Argv, ReadOnly};
 
 /// What a command is.
@@ -13,8 +17,155 @@ pub enum Class {
     Evaluator { why: String },
 }
 
-/// Classifies a command. Anything not in the table is critical.
+/// Classifies a command. Options are matched whole: an abbreviation, an unknown option or a value in
+/// another form than the table's is critical.
 pub fn classify(argv: &Argv) -> Class {
-    let _ = argv;
-    todo!()
+    let program = argv.program();
+    let base = program.rsplit('/').next().unwrap_or(program);
+    if let Some(why) = evaluates(base, argv.args()) {
+        return Class::Evaluator { why };
+    }
+    let known_place = !program.contains('/')
+        || FOLDERS.iter().any(|folder| program.strip_prefix(folder) == Some(base));
+    if !known_place {
+        let why = format!("{program:?} lies outside {}", FOLDERS.join(", "));
+        return Class::Critical { why };
+    }
+    let mut why = format!("{base:?} is not in the table of commands that only read");
+    for read in READS.iter().filter(|read| read.program == base) {
+        match fits(read, argv.args()) {
+            Ok(()) => return Class::ReadOnly(ReadOnly(argv.clone())),
+            Err(Misfit { what, verb: Verb::Matches }) => why = format!("{base}: {what}"),
+            Err(Misfit { what, verb: Verb::Differs }) if !why.starts_with(&format!("{base}:")) => {
+                why = format!("{base}: {what}");
+            }
+            Err(Misfit { verb: Verb::Differs, .. }) => {}
+        }
+    }
+    Class::Critical { why }
 }
+
+/// Why a program runs what its arguments say, if it does.
+fn evaluates(base: &str, args: &[String]) -> Option<String> {
+    let lower = base.to_ascii_lowercase();
+    // `python3.11` is python; `ld-linux-x86-64.so.2` is the loader.
+    let stem = lower.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+    if EVALUATORS.contains(&lower.as_str()) || EVALUATORS.contains(&stem) {
+        return Some(format!("{base:?} runs what its arguments say"));
+    }
+    let (_, verbs) = RUNNERS.iter().find(|(program, _)| *program == lower)?;
+    let verb = args.iter().find(|arg| verbs.iter().any(|verb| starts_whole(arg, verb)))?;
+    Some(format!("{base} {verb} runs what its arguments say"))
+}
+
+/// `--verb` or `--verb=value`.
+fn starts_whole(arg: &str, verb: &str) -> bool {
+    arg.strip_prefix(verb).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+}
+
+/// Why a row of the table does not take the arguments.
+struct Misfit {
+    what: String,
+    verb: Verb,
+}
+
+/// Whether the row at least is of the wanted subcommand: then its reason is the one to tell.
+enum Verb {
+    Matches,
+    Differs,
+}
+
+fn fits(read: &Read, args: &[String]) -> Result<(), Misfit> {
+    let operands = options(read, args);
+    let given = match &operands {
+        Ok(operands) => operands.as_slice(),
+        Err(_) => &[],
+    };
+    let verb = match read.verbs.iter().filter(|verb| begins(given, verb)).map(|v| v.len()).max() {
+        Some(n) => n,
+        None if read.verbs.is_empty() => 0,
+        None => {
+            let verb = read.verbs.iter().any(|v| args.iter().any(|a| a == v[0]));
+            let verb = if verb { Verb::Matches } else { Verb::Differs };
+            let what = operands.err().unwrap_or_else(|| "no such read in the table".into());
+            return Err(Misfit { what, verb });
+        }
+    };
+    let misfit = |what| Misfit { what, verb: Verb::Matches };
+    let operands = operands.map_err(misfit)?;
+    // What stands before the subcommand would be an option of the program itself.
+    if VERB_FIRST.contains(&read.program)
+        && !args.iter().zip(operands.iter()).take(verb).all(|(a, o)| a == o)
+    {
+        return Err(misfit("an option before the subcommand".into()));
+    }
+    let rest = &operands[verb..];
+    let (least, most, check) = read.operands;
+    if rest.len() < least || most < rest.len() {
+        return Err(misfit(format!("takes {least} to {most} operands here, not {}", rest.len())));
+    }
+    match rest.iter().enumerate().find(|(i, operand)| !takes(check, *i, operand)) {
+        Some((_, operand)) => Err(misfit(format!("operand {operand:?} is not one it may read"))),
+        None => Ok(()),
+    }
+}
+
+/// Behind a kind of a cluster stand names.
+fn takes(check: Check, place: usize, operand: &str) -> bool {
+    match check {
+        Check::Kinds if 0 < place && !operand.contains('/') => Check::Name.takes(operand),
+        check => check.takes(operand),
+    }
+}
+
+fn begins(operands: &[&str], verb: &[&str]) -> bool {
+    operands.get(..verb.len()) == Some(verb)
+}
+
+/// Takes the options away; what is left are the operands.
+fn options<'a>(read: &Read, args: &'a [String]) -> Result<Vec<&'a str>, String> {
+    let mut operands = Vec::new();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        if !arg.starts_with('-') {
+            operands.push(arg.as_str());
+            continue;
+        }
+        if read.flags.contains(&arg.as_str()) || is_letters(read, arg) {
+            continue;
+        }
+        let unknown = || format!("option {arg:?} is not in the table of reads");
+        let (check, value) = match arg.split_once('=').filter(|_| arg.starts_with("--")) {
+            Some((name, value)) => {
+                let (.., check) = valued(read, name, Form::Equals).ok_or_else(unknown)?;
+                (check, value)
+            }
+            None => {
+                let (.., check) = valued(read, arg, Form::Next).ok_or_else(unknown)?;
+                let value = args.next().ok_or_else(|| format!("option {arg} lacks its value"))?;
+                if value.starts_with('-') {
+                    return Err(format!("option {arg} is followed by another, {value:?}"));
+                }
+                (check, value.as_str())
+            }
+        };
+        if !check.takes(value) {
+            return Err(format!("{value:?} is no value for {arg}"));
+        }
+    }
+    Ok(operands)
+}
+
+fn valued(read: &Read, name: &str, form: Form) -> Option<Valued> {
+    read.valued.iter().copied().find(|(n, f, _)| *n == name && (*f == form || *f == Form::Both))
+}
+
+/// Joined letters behind one dash, each an option without value.
+fn is_letters(read: &Read, arg: &str) -> bool {
+    arg.strip_prefix('-').is_some_and(|letters| {
+        !letters.is_empty() && letters.chars().all(|letter| read.letters.contains(letter))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+//! The keys that belong to no probe, notifier or model.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::clock::cron::Cron;
+use crate::clock::zone::{DayTime, Zone};
+use crate::config::given::Given;
+use crate::config::hosts::{HostSection, RunbookSection, read_hosts, read_runbooks};
+use crate::config::section::Section;
+use crate::config::setting::{Micros, Setting, one_of};
+use crate::model::ids::{HostName, RunbookName};
+use crate::model::plan::Leash;
+use crate::model::target::AbsPath;
+use crate::model::time::Span;
+
+/// All of them, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Globals {
+    /// How far any leash may rise; a host's and a runbook's own ceilings can only be lower.
+    pub ceiling: Leash,
+    /// Whom several independent new reds hold.
+    pub hold_scope: HoldScope,
+    /// What this machine is called in targets.
+    pub host_name: HostName,
+    /// For the report's times, the hours that people read, and the days of budgets.
+    pub timezone: Zone,
+    /// How often a page is repeated until it is acknowledged.
+    pub pages_repeat: Span,
+    /// The operator's own runbooks; one with a shipped one's name replaces it.
+    pub runbook_dir: Option<AbsPath>,
+    pub report: Report,
+    pub limits: Limits,
+    pub breaker: Breaker,
+    pub web: Listen,
+    pub log: Log,
+    pub budget: Budget,
+    pub hosts: BTreeMap<HostName, HostSection>,
+    pub runbooks: BTreeMap<RunbookName, RunbookSection>,
+}
+
+/// What a hold stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldScope {
+    /// All actions above low everywhere.
+    Global,
+    /// Those on the hosts that the reds are on.
+    Host,
+}
+
+/// When the morning report is written, and when it is brought up to date and delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub cron: Cron,
+    pub deliver_at: DayTime,
+}
+
+/// The most actions above low.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// On one target within an hour.
+    pub per_service_hour: u32,
+    /// In all within an hour.
+    pub per_hour: u32,
+}
+
+/// When failures pause acting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    /// So many failures ...
+    pub failures: u32,
+    /// ... within this time pause ...
+    pub within: Span,
+    /// ... for this long; then one action is tried.
+    pub pause: Span,
+    /// So many failures in a row wait for a human.
+    pub give_up: u32,
+}
+
+/// Where the web page is served. Loopback only: it knows no passwords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listen {
+    At(SocketAddr),
+    Off,
+}
+
+/// How reef logs to stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: LogLevel,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// What models may cost. Money counts only where the model has a price; tokens always do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    pub incident: Micros,
+    /// No cap where it is left out.
+    pub day: Option<Micros>,
+    pub month: Option<Micros>,
+    /// Tokens, in and out, for one incident.
+    pub tokens_incident: u64,
+    /// Replies of the model for one incident.
+    pub turns: u32,
+    /// Wall time of the agent for one incident.
+    pub time: Span,
+}
+
+macro_rules! words {
+    ($($type:ident { $($word:literal => $value:ident),* })*) => {$(
+        impl $type {
+            const WORDS: &[(&'static str, Self)] = &[$(($word, Self::$value)),*];
+
+            /// The word for it in the config.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$value => $word),* }
+            }
+        }
+
+        impl Setting for $type {
+            fn read(given: &Given) -> Result<Self, String> {
+                one_of(given, Self::WORDS)
+            }
+            fn show(&self) -> String {
+                self.as_str().to_owned()
+            }
+        }
+    )*};
+}
+words! {
+    HoldScope { "global" => Global, "host" => Host }
+    LogFormat { "text" => Text, "json" => Json }
+    LogLevel { "error" => Error, "warn" => Warn, "info" => Info, "debug" => Debug, "trace" => Trace }
+}
+
+impl Setting for Listen {
+    fn read(given: &Given) -> Result<Self, String> {
+        const WHY: &str = "is no address with a port; write 127.0.0.1:7333, [::1]:7333 or off";
+        let text = String::read(given)?;
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let address: SocketAddr = text.parse().map_err(|_| WHY)?;
+        if !address.ip().is_loopback() {
+            return Err(
+                "is not on loopback; the page knows no passwords, so put a reverse proxy that does in front of 127.0.0.1"
+                    .into(),
+            );
+        }
+        Ok(Self::At(address))
+    }
+    fn show(&self) -> String {
+        match self {
+            Self::At(address) => address.to_string(),
+            Self::Off => "off".into(),
+        }
+    }
+}
+
+/// This machine's name where the kernel's is no name for a target.
+const NAMELESS: &str = "this-machine";
+
+impl Globals {
+    /// Reads them from the root; the sections of other layers are left to them. `None` only together
+    /// with a mistake.
+    pub fn read(root: &mut Section) -> Option<Self> {
+        let host_name = host_name(root);
+        let timezone = root.env().zone;
+        let report = Report::read(root.section("report"));
+        Some(Self {
+            ceiling: root.or("ceiling", Leash::Observe),
+            hold_scope: root.or("hold_scope", HoldScope::Global),
+            timezone: root.or("timezone", timezone),
+            pages_repeat: at_least(root, "pages_repeat", Span::mins(30), Span::mins(1)),
+            runbook_dir: root.opt("runbook_dir"),
+            limits: Limits::read(root.section("limits")),
+            breaker: Breaker::read(root.section("breaker")),
+            web: web(root.section("web")),
+            log: Log::read(root.section("log")),
+            budget: Budget::read(root.section("budget")),
+            hosts: read_hosts(root.section("host"), &host_name),
+            runbooks: read_runbooks(root.section("runbook"), &host_name),
+            host_name,
+            report: report?,
+        })
+    }
+
+    /// The ceiling on a host: the lower of the global one and its own.
+    pub fn ceiling_on(&self, host: &HostName) -> Leash {
+        let own = self.hosts.get(host).and_then(|section| section.ceiling);
+        own.map_or(self.ceiling, |own| own.min(self.ceiling))
+    }
+}
+
+/// As the operator says, else what the kernel says without its domain.
+fn host_name(root: &mut Section) -> HostName {
+    let machine = root.env().machine.clone();
+    let short = machine.split('.').next().unwrap_or("");
+    let own = HostName::new(short).unwrap_or_else(|_| HostName::of(NAMELESS));
+    root.or("host_name", own)
+}
+
+/// A key with a lower bound, below which it would do harm.
+pub fn at_least<T: Setting + PartialOrd>(
+    section: &mut Section,
+    key: &str,
+    default: T,
+    least: T,
+) -> T {
+    let value = section.or(key, default);
+    if value < least {
+        section.mistake(key, format!("{} is too little; at least {}", value.show(), least.show()));
+        return least;
+    }
+    value
+}
+
+impl Report {
+    fn read(mut section: Section) -> Option<Self> {
+        let cron = section.or_text("cron", "0 4 * * *");
+        let deliver_at = section.or_text("deliver_at", "07:00");
+        section.finish();
+        Some(Self { cron: cron?, deliver_at: deliver_at? })
+    }
+}
+
+impl Limits {
+    fn read(mut section: Section) -> Self {
+        let limits = Self {
+            per_service_hour: section.or("per_service_hour", 3),
+            per_hour: section.or("per_hour", 10),
+        };
+        section.finish();
+        limits
+    }
+}
+
+impl Breaker {
+    fn read(mut section: Section) -> Self {
+        let breaker = Self {
+            failures: at_least(&mut section, "failures", 2, 1),
+            within: at_least(&mut section, "within", Span::mins(10), Span::secs(1)),
+            pause: at_least(&mut section, "pause", Span::mins(30), Span::secs(1)),
+            give_up: at_least(&mut section, "give_up", 5, 1),
+        };
+        section.finish();
+        breaker
+    }
+}
+
+fn web(mut section: Section) -> Listen {
+    let listen = section.or("listen", Listen::At(SocketAddr::from(([127, 0, 0, 1], 7333))));
+    section.finish();
+    listen
+}
+
+impl Log {
+    fn read(mut section: Section) -> Self {
+        let log = Self {
+            format: section.or("format", LogFormat::Text),
+            level: section.or("level", LogLevel::Info),
+        };
+        section.finish();
+        log
+    }
+}
+
+impl Budget {
+    fn read(mut section: Section) -> Self {
+        let budget = Self {
+            incident: section.or("incident", Micros(1_000_000)),
+            day: section.opt("day"),
+            month: section.opt("month"),
+            tokens_incident: section.or("tokens_incident", 30_000),
+            turns: at_least(&mut section, "turns", 8, 1),
+            time: at_least(&mut section, "time", Span::mins(2), Span::secs(1)),
+        };
+        section.finish();
+        budget
+    }
+}

@@ -1,0 +1,188 @@
+//! `[host.NAME]` and `[runbook.NAME]`: what the operator says of a host and of a runbook.
+
+use std::collections::BTreeMap;
+
+use crate::config::section::{Entry, Section};
+use crate::config::setting::Address;
+use crate::model::ids::{HostName, RunbookName, UnitName, Word};
+use crate::model::plan::Leash;
+use crate::model::target::AbsPath;
+
+/// One host. `[host.this]` is this machine, by whatever name it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostSection {
+    /// How it is reached; `None` for this machine.
+    pub ssh: Option<Ssh>,
+    /// How far a leash may rise on it, below the global ceiling.
+    pub ceiling: Option<Leash>,
+    /// Whose red explains this host's: another host, or a probe by its name.
+    pub parent: Option<Word>,
+    /// Whether it may page at night.
+    pub wakes: bool,
+    /// Units that may be restarted to bring the host back to its senses.
+    pub restartable: Vec<UnitName>,
+}
+
+/// What to tell ssh beyond what its own config says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ssh {
+    /// Where it is, if not under its own name.
+    pub address: Option<Address>,
+    pub user: Option<Word>,
+    pub port: Option<u16>,
+    pub key_file: Option<AbsPath>,
+    /// An ssh_config(5) to use instead of the user's.
+    pub ssh_config: Option<AbsPath>,
+    /// A host to go through, as `ssh -J` takes it: `[USER@]HOST[:PORT]`.
+    pub jump: Option<String>,
+}
+
+/// What is said of one runbook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunbookSection {
+    pub ceiling: Option<Leash>,
+    /// Its leash on every host that `leash_on` does not name; `None` leaves it to the front matter.
+    pub leash: Option<Leash>,
+    pub leash_on: BTreeMap<HostName, Leash>,
+    pub enabled: bool,
+}
+
+/// What this machine may be called in the config.
+const THIS: &str = "this";
+
+pub(super) fn read_hosts(mut all: Section, this: &HostName) -> BTreeMap<HostName, HostSection> {
+    let mut hosts = BTreeMap::new();
+    for (name, entry) in all.entries() {
+        let Some(host) = host_name(&mut all, &name, this) else { continue };
+        let Entry::Table(section) = entry else {
+            all.mistake(&name, format!("is not a table; write [host.{name}]"));
+            continue;
+        };
+        let read = HostSection::read(section, &host, this);
+        if hosts.insert(host, read).is_some() {
+            all.mistake(&name, "is this machine, which has a section already; keep one of them");
+        }
+    }
+    all.finish();
+    hosts
+}
+
+/// A host's name as a key; `this` is the machine's own.
+fn host_name(section: &mut Section, key: &str, this: &HostName) -> Option<HostName> {
+    if key == THIS {
+        return Some(this.clone());
+    }
+    HostName::new(key)
+        .map_err(|bad| section.mistake(key, format!("as a host's name it {}", bad.why)))
+        .ok()
+}
+
+impl HostSection {
+    fn read(mut section: Section, host: &HostName, this: &HostName) -> Self {
+        let ssh = if host == this {
+            for key in ["address", "user", "port", "key_file", "ssh_config", "jump"] {
+                if section.has(key) {
+                    section.skip(key);
+                    section
+                        .mistake(key, format!("{host} is this machine, which needs no way to it"));
+                }
+            }
+            None
+        } else {
+            Some(Ssh::read(&mut section))
+        };
+        let read = Self {
+            ssh,
+            ceiling: section.opt("ceiling"),
+            parent: section.opt("parent"),
+            wakes: section.or("wakes", false),
+            restartable: section.list_or("restartable", Vec::new()),
+        };
+        if read.parent.as_ref().is_some_and(|parent| parent.as_str() == host.as_str()) {
+            section.mistake("parent", "is the host itself");
+        }
+        section.finish();
+        read
+    }
+}
+
+impl Ssh {
+    fn read(section: &mut Section) -> Self {
+        let jump: Option<String> = section.opt("jump");
+        // It becomes an argument of ssh, where a leading dash would be an option.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "@:.,_-[]%".contains(c);
+        if jump
+            .as_ref()
+            .is_some_and(|j| j.is_empty() || j.starts_with('-') || !j.chars().all(plain))
+        {
+            section.mistake("jump", "is no host to go through; write HOST or USER@HOST:PORT");
+        }
+        let port = section.opt("port");
+        if port == Some(0) {
+            section.mistake("port", "is no port; write 1 to 65535");
+        }
+        Self {
+            address: section.opt("address"),
+            user: section.opt("user"),
+            port,
+            key_file: section.opt("key_file"),
+            ssh_config: section.opt("ssh_config"),
+            jump,
+        }
+    }
+}
+
+pub(super) fn read_runbooks(
+    mut all: Section,
+    this: &HostName,
+) -> BTreeMap<RunbookName, RunbookSection> {
+    let mut runbooks = BTreeMap::new();
+    for (key, entry) in all.entries() {
+        let name = match RunbookName::new(key.as_str()) {
+            Ok(name) => name,
+            Err(bad) => {
+                all.mistake(&key, format!("as a runbook's name it {}", bad.why));
+                continue;
+            }
+        };
+        let Entry::Table(section) = entry else {
+            all.mistake(&key, format!("is not a table; write [runbook.{key}]"));
+            continue;
+        };
+        runbooks.insert(name, RunbookSection::read(section, this));
+    }
+    all.finish();
+    runbooks
+}
+
+impl RunbookSection {
+    fn read(mut section: Section, this: &HostName) -> Self {
+        let mut leash_on = BTreeMap::new();
+        let mut leash = None;
+        if section.is_table("leash") {
+            let mut hosts = section.section("leash");
+            for key in hosts.keys() {
+                let (host, level) = (host_name(&mut hosts, &key, this), hosts.opt(&key));
+                if let (Some(host), Some(level)) = (host, level) {
+                    leash_on.insert(host, level);
+                }
+            }
+            hosts.finish();
+        } else {
+            leash = section.opt("leash");
+        }
+        let read = Self {
+            ceiling: section.opt("ceiling"),
+            leash,
+            leash_on,
+            enabled: section.or("enabled", true),
+        };
+        section.finish();
+        read
+    }
+
+    /// The leash that the config gives it on a host, where it gives one.
+    pub fn leash_on(&self, host: &HostName) -> Option<Leash> {
+        self.leash_on.get(host).copied().or(self.leash)
+    }
+}

@@ -1,0 +1,163 @@
+//! One step happens: judged, recorded, then run.
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::gate::facts;
+use crate::gate::permit::Permit;
+use crate::gate::record;
+use crate::gate::rules::{Mode, Rules};
+use crate::gate::tool::Parsed;
+use crate::gate::{Acted, Gate, Told};
+use crate::model::audit::AuditKind;
+use crate::model::digest::Digest;
+use crate::model::ids::ActionId;
+use crate::model::plan::{Origin, Plan, Step, Verdict};
+use crate::model::time::{Millis, Span};
+use crate::model::tool::ActionResult;
+use crate::policy::judge::{Asked, judge};
+use crate::store::actions::{ActionRow, Drill};
+use crate::store::db::Db;
+
+/// What the judging transaction came to.
+enum Dispatch {
+    Go(ActionId),
+    Already(Box<ActionRow>),
+    No(String),
+}
+
+impl Gate {
+    /// Dispatches step `n` of a plan, at most once in a run's whole life: a step that an earlier life
+    /// closed answers with what it left, one that was never closed answers [`Acted::Open`].
+    pub async fn act(&self, plan: &Plan, n: usize) -> anyhow::Result<Acted> {
+        let Some(step) = plan.steps.get(n).cloned() else {
+            return Ok(Acted::Refused(format!("the plan has no step {}", n + 1)));
+        };
+        let action = match self.parse(&step.call) {
+            Ok((_, Parsed::Action(action))) => action,
+            Ok((_, Parsed::Query(_))) => return Ok(Acted::Refused("it only looks".into())),
+            Err(error) => return Ok(Acted::Refused(error.to_string())),
+        };
+        let now = self.clock.now();
+        let told = self.told(plan.run);
+        let dispatch = {
+            let (plan, step, rules, told) =
+                (plan.clone(), step.clone(), self.rules(), told.clone());
+            let judged = move |db: &mut Db| {
+                db.atomically(|db| dispatch(db, &rules, &plan, &step, &told, now))
+            };
+            match self.store.call(judged).await {
+                Ok(dispatch) => dispatch,
+                // What cannot be recorded does not happen.
+                Err(error) => {
+                    return Ok(Acted::Refused(format!(
+                        "the audit log cannot be written: {error:#}"
+                    )));
+                }
+            }
+        };
+        let id = match dispatch {
+            Dispatch::Go(id) => id,
+            Dispatch::Already(row) => return Ok(as_left(&row)),
+            Dispatch::No(why) => return Ok(Acted::Refused(why)),
+        };
+        self.called(plan.run, &step.call.tool);
+        let permit = Permit::issue(plan.run, id, step.clone());
+        let began = Instant::now();
+        let (ended, result) = oneshot::channel();
+        self.tasks.spawn(async move {
+            // Whoever asked may be gone; the action goes on, and its dispatch stays open.
+            drop(ended.send(action.run(permit).await));
+        });
+        // A task that panics drops its sender: nobody knows how far it came.
+        let result = result
+            .await
+            .unwrap_or_else(|_| ActionResult::Unknown("the tool broke while it ran".into()));
+        self.close(plan, &step, id, &result, Span::from(began.elapsed())).await;
+        Ok(Acted::Ended(result))
+    }
+
+    /// Writes how an action ended. Where that fails the dispatch stays open, which reads as unknown.
+    async fn close(
+        &self,
+        plan: &Plan,
+        step: &Step,
+        id: ActionId,
+        result: &ActionResult,
+        took: Span,
+    ) {
+        let mut entry =
+            record::of_step(plan, step, AuditKind::Closed, &self.told(plan.run), self.clock.now());
+        entry.payload.action = Some(id);
+        entry.payload.outcome = Some(result.word().to_owned());
+        entry.payload.took = Some(took);
+        entry.payload.output_digest = Some(Digest::of(result.words().as_bytes()));
+        match result {
+            ActionResult::Done(words) => {
+                entry.payload.output_excerpt = Some(words.chars().take(500).collect())
+            }
+            ActionResult::NotStarted(why)
+            | ActionResult::Failed(why)
+            | ActionResult::Unknown(why) => {
+                entry.payload.errors = Some(why.chars().take(500).collect());
+            }
+        }
+        if let Err(error) = self.store.call(move |db| db.append(&entry)).await {
+            tracing::error!(action = %id, "the end of the action could not be recorded: {error:#}");
+        }
+    }
+}
+
+fn dispatch(
+    db: &mut Db,
+    rules: &Rules,
+    plan: &Plan,
+    step: &Step,
+    told: &Told,
+    now: Millis,
+) -> anyhow::Result<Dispatch> {
+    if let Some(row) = facts::already(db, plan, step)? {
+        return Ok(Dispatch::Already(Box::new(row)));
+    }
+    let facts = facts::read(db, rules, plan, step, now);
+    let asked = Asked { run: plan.run, plan: plan.digest(), origin: &plan.origin, step };
+    let verdict = match &facts {
+        Ok(facts) => judge(&asked, Ok(facts), now),
+        Err(error) => judge(&asked, Err(&format!("{error:#}")), now),
+    };
+    let verdict = match rules.mode {
+        Mode::Live => verdict,
+        Mode::DryRun => {
+            verdict.and(Verdict::Forbid { why: "a dry run: nothing is dispatched".into() })
+        }
+    };
+    let why = match verdict {
+        Verdict::Allow => match db.take_leases(&step.lease, plan.run, now)? {
+            Ok(()) => {
+                let drill = if plan.origin == Origin::Drill { Drill::Yes } else { Drill::No };
+                let entry = record::of_step(plan, step, AuditKind::Dispatched, told, now);
+                return Ok(Dispatch::Go(db.dispatched(&entry, plan.run, step, drill)?));
+            }
+            Err(key) => format!("{key} is in use by another run"),
+        },
+        Verdict::Ask { why } => format!("it would need a yes: {why}"),
+        Verdict::Forbid { why } => why,
+    };
+    let mut entry = record::of_step(plan, step, AuditKind::Refused, told, now);
+    entry.payload.outcome = Some("forbid".into());
+    entry.payload.errors = Some(why.clone());
+    db.append(&entry)?;
+    Ok(Dispatch::No(why))
+}
+
+/// What an earlier dispatch of the same step left behind.
+fn as_left(row: &ActionRow) -> Acted {
+    let Some((_, word)) = &row.closed else { return Acted::Open };
+    let said = format!("{word}, as recorded before reef was restarted");
+    Acted::Ended(match word.as_str() {
+        "done" => ActionResult::Done(said),
+        "not started" => ActionResult::NotStarted(said),
+        "failed" => ActionResult::Failed(said),
+        _ => ActionResult::Unknown(said),
+    })
+}

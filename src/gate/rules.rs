@@ -1,0 +1,98 @@
+//! The rules in force: what the config says about acting. Swapped whole by a reload.
+
+use std::collections::BTreeMap;
+
+use crate::model::ids::{HostName, RunbookName};
+use crate::model::plan::Leash;
+use crate::model::time::Span;
+use crate::model::tool::Tier;
+use crate::policy::breaker::BreakerRules;
+use crate::policy::forbidden::Protected;
+use crate::policy::limits::Limits;
+
+/// Whether anything may happen at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    #[default]
+    Live,
+    /// `--dry-run`: nothing is dispatched, whatever the leash; what would have been done is recorded.
+    DryRun,
+}
+
+/// What the gate goes by.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub mode: Mode,
+    /// The global ceiling.
+    pub ceiling: Leash,
+    pub host_ceilings: BTreeMap<HostName, Leash>,
+    pub runbook_ceilings: BTreeMap<RunbookName, Leash>,
+    /// Where each runbook starts, by its front matter.
+    pub starts: BTreeMap<RunbookName, Leash>,
+    /// What the config says for a runbook; `None` as the host stands for all.
+    pub leashes: BTreeMap<(RunbookName, Option<HostName>), Leash>,
+    pub limits: Limits,
+    pub breaker: BreakerRules,
+    pub protected: Protected,
+    /// How long a question stands.
+    pub approval_for: Span,
+    /// The same for critical plans.
+    pub critical_for: Span,
+    /// How often a page is repeated until somebody acknowledges it.
+    pub page_repeat: Span,
+    /// The notifiers by name, in the config's order.
+    pub notify: Vec<String>,
+}
+
+impl Default for Rules {
+    /// The embedded default: observe.
+    fn default() -> Self {
+        Self {
+            mode: Mode::Live,
+            ceiling: Leash::Observe,
+            host_ceilings: BTreeMap::new(),
+            runbook_ceilings: BTreeMap::new(),
+            starts: BTreeMap::new(),
+            leashes: BTreeMap::new(),
+            limits: Limits::default(),
+            breaker: BreakerRules::default(),
+            protected: Protected::default(),
+            approval_for: Span::hours(12),
+            critical_for: Span::mins(30),
+            page_repeat: Span::mins(30),
+            notify: Vec::new(),
+        }
+    }
+}
+
+impl Rules {
+    /// The ceilings over a runbook on a host.
+    pub fn ceilings(&self, runbook: Option<&RunbookName>, host: &HostName) -> Vec<Leash> {
+        let of_book = runbook.and_then(|name| self.runbook_ceilings.get(name));
+        let dry = (self.mode == Mode::DryRun).then_some(Leash::Observe);
+        [Some(&self.ceiling), self.host_ceilings.get(host), of_book, dry.as_ref()]
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    /// Where a runbook starts on a host: the config's word for that host, for all, or its front matter.
+    /// Without a runbook: ask.
+    pub fn start(&self, runbook: Option<&RunbookName>, host: &HostName) -> Leash {
+        let Some(name) = runbook else { return Leash::Ask };
+        let of = |host: Option<HostName>| self.leashes.get(&(name.clone(), host)).copied();
+        of(Some(host.clone()))
+            .or_else(|| of(None))
+            .or_else(|| self.starts.get(name).copied())
+            .unwrap_or(Leash::Ask)
+    }
+
+    /// How long a question about a plan of this tier stands.
+    pub fn stands_for(&self, tier: Tier) -> Span {
+        match tier {
+            Tier::Critical => self.critical_for,
+            Tier::Low | Tier::Medium | Tier::High => self.approval_for,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What is said of an action after it ended: verified by a probe, settled by a human.
+
+use crate::gate::Gate;
+use crate::gate::record;
+use crate::model::audit::{AuditEntry, AuditKind, AuditPayload};
+use crate::model::ids::ActionId;
+use crate::model::plan::Plan;
+use crate::model::time::Millis;
+use crate::store::actions::ActionRow;
+use crate::store::db::Db;
+
+/// What became of an action that nobody knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Became {
+    Ran,
+    DidNotRun,
+}
+
+impl Became {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ran => "ran",
+            Self::DidNotRun => "did-not-run",
+        }
+    }
+}
+
+/// Why an action was not settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotSettled(pub String);
+
+impl Gate {
+    /// A human says what became of an unknown action. Its lease is free then.
+    pub async fn settle(
+        &self,
+        id: ActionId,
+        became: Became,
+        note: &str,
+        by: &str,
+    ) -> anyhow::Result<Result<(), NotSettled>> {
+        let (note, by, now) = (note.to_owned(), by.to_owned(), self.clock.now());
+        self.store
+            .call(move |db| {
+                db.atomically(|db| {
+                    let Some(row) = db.action(id)? else {
+                        return Ok(Err(NotSettled(format!(
+                            "there is no action {id}; `reef audit list` shows them"
+                        ))));
+                    };
+                    if !is_unknown(&row) {
+                        let how =
+                            row.closed.as_ref().map_or("in flight", |(_, word)| word.as_str());
+                        return Ok(Err(NotSettled(format!("{id} is not unknown: it is {how}"))));
+                    }
+                    let mut entry = entry(&row, AuditKind::Settled, &by, now);
+                    entry.payload.outcome = Some(became.as_str().into());
+                    entry.payload.reason = note;
+                    db.append(&entry)?;
+                    db.release_leases(row.run)?;
+                    Ok(Ok(()))
+                })
+            })
+            .await
+    }
+}
+
+/// Whether nobody knows what became of an action.
+pub fn is_unknown(row: &ActionRow) -> bool {
+    row.settled.is_none() && row.closed.as_ref().is_none_or(|(_, word)| word == "unknown")
+}
+
+/// Records, inside a transaction, what the verification of a run said about each of its actions.
+pub(crate) fn verified(
+    db: &mut Db,
+    plan: &Plan,
+    passed: bool,
+    words: &str,
+    now: Millis,
+) -> anyhow::Result<()> {
+    for row in db.actions_of(plan.run)? {
+        let mut verified = entry(&row, AuditKind::Verified, "reef", now);
+        verified.payload.outcome = Some(if passed { "passed" } else { "failed" }.into());
+        verified.payload.reason = words.to_owned();
+        verified.payload.digest = Some(plan.digest());
+        db.append(&verified)?;
+        if passed && is_unknown(&row) {
+            let mut settled = entry(&row, AuditKind::Settled, "the probe that fired", now);
+            settled.payload.outcome = Some(Became::Ran.as_str().into());
+            settled.payload.reason = words.to_owned();
+            db.append(&settled)?;
+        }
+    }
+    Ok(())
+}
+
+fn entry(row: &ActionRow, kind: AuditKind, by: &str, now: Millis) -> AuditEntry {
+    AuditEntry {
+        at: now,
+        actor: by.to_owned(),
+        kind,
+        payload: AuditPayload {
+            incident: row.incident,
+            run: Some(row.run),
+            action: Some(row.id),
+            runbook: row.runbook.as_ref().map(ToString::to_string),
+            tool: Some(row.tool.to_string()),
+            tier: Some(row.tier),
+            target: Some(row.target.to_string()),
+            ..AuditPayload::default()
+        },
+    }
+}
+
+/// A record about reef itself, inside a transaction.
+pub fn note(
+    db: &mut Db,
+    actor: &str,
+    what: &str,
+    reason: &str,
+    now: Millis,
+) -> anyhow::Result<i64> {
+    let payload = AuditPayload {
+        outcome: Some(what.to_owned()),
+        reason: reason.to_owned(),
+        ..AuditPayload::default()
+    };
+    db.append(&AuditEntry { at: now, actor: actor.to_owned(), kind: AuditKind::Noted, payload })
+}
+
+/// A decision about a plan that no action followed, inside a transaction.
+pub fn decided(
+    db: &mut Db,
+    plan: &Plan,
+    told: &crate::gate::Told,
+    what: &str,
+    now: Millis,
+) -> anyhow::Result<i64> {
+    db.append(&record::of_plan(plan, AuditKind::Decided, told, what, now))
+}

@@ -1,0 +1,254 @@
+//! Plans come in: allowed, asked about, recorded, or refused.
+
+use crate::gate::facts;
+use crate::gate::record;
+use crate::gate::rules::{Mode, Rules};
+use crate::gate::{Gate, Submitted, Told, words};
+use crate::model::approval::{Approval, Choice};
+use crate::model::audit::AuditKind;
+use crate::model::ids::ApprovalId;
+use crate::model::message::{Message, Urgency};
+use crate::model::plan::{Leash, Plan, Verdict};
+use crate::model::severity::Severity;
+use crate::model::time::Millis;
+use crate::policy::judge::{Asked, GateFacts, Rule, judge, reasons};
+use crate::store::approvals::ApprovalDraft;
+use crate::store::db::Db;
+
+/// A plan's verdict, and whether its only reason is the observe leash.
+#[derive(Debug)]
+struct Judged {
+    verdict: Verdict,
+    observed: bool,
+}
+
+impl Gate {
+    /// Judges a plan whole. Where a human is to be asked, the question, its record and its message
+    /// are one commit; so are the records of what would have been done.
+    pub async fn submit(&self, plan: &Plan) -> anyhow::Result<Submitted> {
+        let (plan, rules, now) = (plan.clone(), self.rules(), self.clock.now());
+        let told = self.told(plan.run);
+        let judging = move |db: &mut Db| {
+            db.atomically(|db| {
+                let judged = judge_plan(db, &rules, &plan, now)?;
+                match judged.verdict {
+                    Verdict::Allow => Ok(Submitted::Allowed),
+                    Verdict::Ask { why } => {
+                        let question = format!("{}\n{}", told.reason, words::plan(&plan));
+                        let yes = Choice {
+                            say: "yes".into(),
+                            digest: Some(plan.digest()),
+                            plan: Some(plan.clone()),
+                        };
+                        let approval =
+                            ask(db, &rules, &plan, &told, question, vec![yes], &why, now)?;
+                        Ok(Submitted::Asked(approval))
+                    }
+                    Verdict::Forbid { why } if judged.observed => {
+                        would(db, &plan, &told, &why, now)?;
+                        Ok(Submitted::Observed(words::plan(&plan)))
+                    }
+                    Verdict::Forbid { why } => {
+                        refused(db, &plan, &told, &why, now)?;
+                        Ok(Submitted::Forbidden(why))
+                    }
+                }
+            })
+        };
+        let submitted = self.store.call(judging).await?;
+        Ok(submitted)
+    }
+
+    /// Asks a question with several choices, each a plan of its own or nothing. `Err` says why it may
+    /// not even be asked: under observe it is recorded and told, not asked.
+    pub async fn ask(
+        &self,
+        standing: &Plan,
+        question: String,
+        choices: Vec<Choice>,
+    ) -> anyhow::Result<Result<Approval, String>> {
+        let (standing, rules, now) = (standing.clone(), self.rules(), self.clock.now());
+        let told = self.told(standing.run);
+        self.store
+            .call(move |db| {
+                db.atomically(|db| {
+                    let mut allowed = Vec::new();
+                    let mut observed = Vec::new();
+                    for choice in choices {
+                        let Some(plan) = &choice.plan else {
+                            allowed.push(choice);
+                            continue;
+                        };
+                        let judged = judge_plan(db, &rules, plan, now)?;
+                        match judged.verdict {
+                            Verdict::Allow | Verdict::Ask { .. } => allowed.push(choice),
+                            Verdict::Forbid { why } => {
+                                would(db, plan, &told, &why, now)?;
+                                observed.push(format!("{} ({why})", choice.say));
+                            }
+                        }
+                    }
+                    let nothing_left = allowed.iter().all(|choice| choice.plan.is_none());
+                    if nothing_left && !observed.is_empty() {
+                        return Ok(Err(format!(
+                            "would have asked: {question} Options: {}",
+                            observed.join("; ")
+                        )));
+                    }
+                    let why = "judgement is needed";
+                    Ok(Ok(ask(db, &rules, &standing, &told, question, allowed, why, now)?))
+                })
+            })
+            .await
+    }
+
+    /// What the gate would say to a plan now. Records nothing.
+    pub async fn verdict(&self, plan: &Plan) -> anyhow::Result<Verdict> {
+        let (plan, rules, now) = (plan.clone(), self.rules(), self.clock.now());
+        self.store
+            .call(move |db| db.atomically(|db| Ok(judge_plan(db, &rules, &plan, now)?.verdict)))
+            .await
+    }
+
+    /// Closes questions whose time is over: silence means no.
+    pub async fn expire(&self) -> anyhow::Result<usize> {
+        let now = self.clock.now();
+        self.store
+            .call(move |db| {
+                db.atomically(|db| {
+                    let expired = db.expire_approvals(now)?;
+                    for approval in &expired {
+                        db.append(&record::decided(
+                            approval,
+                            "expired unanswered, which means no",
+                            now,
+                        ))?;
+                    }
+                    Ok(expired.len())
+                })
+            })
+            .await
+    }
+
+    /// Makes a question void, with a record.
+    pub async fn void(&self, id: ApprovalId, why: &str) -> anyhow::Result<()> {
+        let (why, now) = (why.to_owned(), self.clock.now());
+        self.store
+            .call(move |db| {
+                db.atomically(|db| {
+                    if let Some(approval) = db.void_approval(id, &why, now)? {
+                        db.append(&record::decided(&approval, &format!("void: {why}"), now))?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+}
+
+/// The strictest verdict over all steps.
+fn judge_plan(db: &Db, rules: &Rules, plan: &Plan, now: Millis) -> anyhow::Result<Judged> {
+    let digest = plan.digest();
+    let mut verdict = Verdict::Allow;
+    let mut observed = true;
+    for step in &plan.steps {
+        let facts = facts::read(db, rules, plan, step, now);
+        let asked = Asked { run: plan.run, plan: digest, origin: &plan.origin, step };
+        let of_step = match &facts {
+            Ok(facts) => {
+                observed &= only_observed(&asked, facts, rules, now);
+                judge(&asked, Ok(facts), now)
+            }
+            Err(error) => judge(&asked, Err(&format!("{error:#}")), now),
+        };
+        verdict = verdict.and(of_step);
+    }
+    if rules.mode == Mode::DryRun {
+        verdict = verdict.and(Verdict::Forbid { why: "a dry run: only recorded".into() });
+        observed = true;
+    }
+    Ok(Judged { verdict, observed })
+}
+
+/// Whether what forbids the step is the observe leash and nothing else.
+fn only_observed(asked: &Asked<'_>, facts: &GateFacts, rules: &Rules, now: Millis) -> bool {
+    let forbids = |(rule, verdict): &(Rule, Verdict)| {
+        matches!(verdict, Verdict::Forbid { .. }).then_some(*rule)
+    };
+    let rules_that_forbid: Vec<Rule> =
+        reasons(asked, facts, now).iter().filter_map(forbids).collect();
+    let observe = facts.leash == Leash::Observe || rules.mode == Mode::DryRun;
+    observe && rules_that_forbid.iter().all(|rule| *rule == Rule::Leash)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one commit: the question, its record and its message"
+)]
+fn ask(
+    db: &mut Db,
+    rules: &Rules,
+    plan: &Plan,
+    told: &Told,
+    question: String,
+    choices: Vec<Choice>,
+    why: &str,
+    now: Millis,
+) -> anyhow::Result<Approval> {
+    let tier =
+        choices.iter().filter_map(|c| c.plan.as_ref()).map(Plan::tier).max().unwrap_or(plan.tier());
+    let approval = db.ask(ApprovalDraft {
+        run: plan.run,
+        incident: told.incident,
+        question,
+        choices,
+        tier,
+        asked_at: now,
+        expires_at: now + rules.stands_for(tier),
+    })?;
+    let mut entry = record::of_plan(plan, AuditKind::Asked, told, why, now);
+    entry.payload.approval = Some(approval.id);
+    db.append(&entry)?;
+    // The operator who typed the command is looking at the question already.
+    if !matches!(plan.origin, crate::model::plan::Origin::Operator { .. }) {
+        db.enqueue(&message(&approval, told), &rules.notify, now)?;
+    }
+    Ok(approval)
+}
+
+fn message(approval: &Approval, told: &Told) -> Message {
+    let options: Vec<String> = approval
+        .choices
+        .iter()
+        .enumerate()
+        .map(|(n, choice)| match approval.choices.len() {
+            1 => format!("reef approve {}", approval.id),
+            _ => format!("reef approve {} {}   {}", approval.id, n + 1, choice.say),
+        })
+        .collect();
+    Message {
+        urgency: Urgency::Message,
+        title: format!("{} asks: {}", approval.id, told.reason),
+        body: format!("{}\n{}\nsilence means no", approval.question, options.join("\n")),
+        severity: Severity::Yellow,
+        incident: told.incident,
+        approval: Some(approval.id),
+        key: format!("approval {}", approval.id),
+    }
+}
+
+fn would(db: &mut Db, plan: &Plan, told: &Told, why: &str, now: Millis) -> anyhow::Result<()> {
+    for step in &plan.steps {
+        let mut entry = record::of_step(plan, step, AuditKind::Would, told, now);
+        entry.payload.outcome = Some(format!("{} [{why}]", words::step(step)));
+        db.append(&entry)?;
+    }
+    Ok(())
+}
+
+fn refused(db: &mut Db, plan: &Plan, told: &Told, why: &str, now: Millis) -> anyhow::Result<()> {
+    let mut entry = record::of_plan(plan, AuditKind::Refused, told, "forbid", now);
+    entry.payload.errors = Some(why.to_owned());
+    db.append(&entry)?;
+    Ok(())
+}

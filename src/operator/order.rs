@@ -1,0 +1,101 @@
+//! The orders: one variant a verb, as they travel over the socket.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::ids::{ActionId, ApprovalId, IncidentId, RunbookName};
+use crate::model::severity::Severity;
+use crate::model::target::Target;
+
+/// What a human wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "order")]
+pub enum Order {
+    /// [`crate::operator::view::Status`].
+    Status,
+    /// Looks at everything (of a host) now: [`crate::operator::view::Check`].
+    Check { host: Option<String> },
+    /// [`crate::operator::view::Incidents`].
+    Incidents { all: bool },
+    /// [`crate::operator::view::Approvals`].
+    Approvals { all: bool },
+    /// [`crate::operator::view::Done`]. `choice` counts from 1. `typed` is what was typed at the
+    /// prompt: a critical plan wants its target's name.
+    Approve { id: ApprovalId, choice: Option<usize>, typed: Option<String> },
+    Deny { id: ApprovalId },
+    /// "I know": stops a page's repeats and keeps reef's hands off.
+    Ack { incident: IncidentId, note: Option<String> },
+    /// [`crate::operator::view::Planned`]: the undo's plan waits for a yes.
+    Undo { action: ActionId },
+    Settle { action: ActionId, became: Became, note: String },
+    /// [`crate::operator::view::AuditPage`].
+    AuditList { limit: u32, kind: Option<String>, incident: Option<IncidentId>, text: Option<String> },
+    /// [`crate::operator::view::AuditEntryView`].
+    AuditShow { seq: i64 },
+    /// [`crate::operator::view::AuditProof`].
+    AuditVerify,
+    /// Writes the report now: [`crate::operator::view::ReportView`].
+    Report,
+    /// [`crate::operator::view::Runbooks`].
+    Runbooks,
+    /// Which runbook would answer such a reading, and each step's preview: [`crate::operator::view::Tested`].
+    RunbookTest { probe: String, severity: Severity, target: Target, reason: Option<String>, text: Option<String> },
+    /// Starts a runbook by hand: [`crate::operator::view::Planned`].
+    RunbookRun { name: RunbookName, on: Target, set: Vec<(String, String)>, dry_run: bool },
+    /// [`crate::operator::view::Record`].
+    RunbookRecord { name: RunbookName, host: Option<String> },
+    /// [`crate::operator::view::Tools`].
+    Tools,
+    Pause { note: Option<String> },
+    /// Lifts the pause and the hold, and lets breakers pass again that waited for a human.
+    Resume,
+    Reload,
+    /// Begins a drill: [`crate::operator::view::DrillView`].
+    Drill,
+    /// How the drill goes: [`crate::operator::view::DrillView`].
+    DrillProgress,
+    /// How a run stands: [`crate::operator::view::RunView`].
+    Run { run: crate::model::ids::RunId },
+}
+
+/// What became of an action that nobody knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Became {
+    Ran,
+    DidNotRun,
+}
+
+/// Who gives an order, as the surface found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Who {
+    /// The user id of the peer at the socket.
+    pub uid: u32,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "operator uid {}", self.uid)
+    }
+}
+
+/// Why an order was not carried out: what is wrong and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub why: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<anyhow::Error> for Refusal {
+    fn from(error: anyhow::Error) -> Self {
+        Self { why: format!("{error:#}") }
+    }
+}

@@ -1,0 +1,256 @@
+//! The answers, as they travel over the socket and as `--json` prints them: a contract.
+//!
+//! Times are Unix milliseconds; whoever prints them knows the zone from [`Status::zone`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::approval::Approval;
+use crate::model::audit::AuditRecord;
+use crate::model::ids::{ActionId, ApprovalId, RunId, RunbookName};
+use crate::model::incident::Incident;
+use crate::model::plan::{Leash, Plan, Verdict};
+use crate::model::reading::Reading;
+use crate::model::time::{Millis, Span};
+use crate::model::tool::Tier;
+
+/// One signal as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Signalled {
+    /// The probe's name in the config: `http.jellyfin`.
+    pub name: String,
+    pub reading: Reading,
+    /// Since when its severity is what it is.
+    pub since: Millis,
+}
+
+/// `reef status`: what needs a human first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub now: Millis,
+    /// IANA name.
+    pub zone: String,
+    pub host: String,
+    pub version: String,
+    pub pid: u32,
+    pub started_at: Millis,
+    /// `None`: no config file, the embedded default.
+    pub config: Option<String>,
+    pub page: Option<String>,
+    /// The global ceiling.
+    pub ceiling: Leash,
+    pub dry_run: bool,
+    /// By whom and why.
+    pub paused: Option<String>,
+    /// The independent reds that hold all actions.
+    pub hold: Option<Vec<String>>,
+    pub approvals: Vec<Approval>,
+    /// Unresolved.
+    pub incidents: Vec<Incident>,
+    /// Actions that nobody knows of, to be settled.
+    pub unknown_actions: Vec<ActionId>,
+    /// Breakers that do not pass: what, and `paused until 03:20`.
+    pub breakers: Vec<(String, String)>,
+    pub signals: Vec<Signalled>,
+    pub last_action: Option<(Millis, String)>,
+    /// The model's name, if there is one.
+    pub model: Option<String>,
+    pub messages_this_week: u64,
+    /// Messages that could not be delivered so far.
+    pub messages_waiting: u64,
+    /// What is wrong with reef itself, in words.
+    pub troubles: Vec<String>,
+    /// Findings of the config: a literal secret, a world-readable secret file.
+    pub findings: Vec<String>,
+}
+
+/// `reef check`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    pub now: Millis,
+    pub zone: String,
+    pub signals: Vec<Signalled>,
+    pub took: Span,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incidents {
+    pub zone: String,
+    pub now: Millis,
+    /// Newest first.
+    pub incidents: Vec<Incident>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Approvals {
+    pub zone: String,
+    pub now: Millis,
+    /// Newest first.
+    pub approvals: Vec<Approval>,
+}
+
+/// An order without an answer of its own: one line about what was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    pub words: String,
+}
+
+/// A plan that a human's command made, before anything happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    pub run: RunId,
+    /// The question to answer with [`crate::operator::order::Order::Approve`]; `None`: there is nothing
+    /// to ask (a dry run, nothing to do, forbidden).
+    pub approval: Option<ApprovalId>,
+    pub plan: Option<Plan>,
+    pub verdict: Verdict,
+    /// The plan in plain words, or why there is none.
+    pub words: String,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunView {
+    pub run: RunId,
+    /// `inquiring`, `waiting`, `acting`, `verifying`, `ended`.
+    pub state: String,
+    /// `fixed`, `not fixed`, ... once it ended.
+    pub ending: Option<String>,
+    pub words: String,
+    pub actions: Vec<ActionId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditPage {
+    pub zone: String,
+    /// Newest first.
+    pub records: Vec<AuditRecord>,
+}
+
+/// One record with all that belongs to the same action or run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntryView {
+    pub zone: String,
+    pub record: AuditRecord,
+    /// Of the same run, oldest first.
+    pub related: Vec<AuditRecord>,
+}
+
+/// `reef audit verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditProof {
+    pub records: u64,
+    pub erased: u64,
+    /// Heads that were held against the log: of reports and of the anchor file.
+    pub anchors: usize,
+    /// Sequence number and hash of the newest record.
+    pub head: Option<(i64, String)>,
+    /// The first broken record and what is wrong with it.
+    pub broken: Option<(i64, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportView {
+    pub path: String,
+    pub markdown: String,
+}
+
+/// One runbook in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunbookRow {
+    pub name: RunbookName,
+    pub title: String,
+    /// `shipped`, or the file.
+    pub origin: String,
+    pub answers: String,
+    pub max_tier: Tier,
+    /// On this machine, after all ceilings and demotions.
+    pub leash: Leash,
+    pub runs: u32,
+    pub fixed: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runbooks {
+    pub runbooks: Vec<RunbookRow>,
+}
+
+/// `reef runbook test`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tested {
+    /// `None`: nothing answers such a reading.
+    pub runbook: Option<RunbookName>,
+    /// A line a step: its preview, or why it does not apply.
+    pub lines: Vec<String>,
+}
+
+/// The record of a runbook on each host, and the line that would raise its leash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub name: RunbookName,
+    pub rows: Vec<RecordRow>,
+    /// The TOML to add, for `--write`: table, key, value.
+    pub line: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordRow {
+    pub host: Option<String>,
+    pub runs: u32,
+    pub fixed: u32,
+    pub not_fixed: u32,
+    pub last_at: Millis,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolRow {
+    pub name: String,
+    pub max_tier: Tier,
+    pub summary: String,
+    /// `path (path), older (duration, optional)`.
+    pub inputs: String,
+    pub example: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tools {
+    pub tools: Vec<ToolRow>,
+}
+
+/// A drill so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillView {
+    /// What happened, in order: how long after the beginning, one word, and what.
+    pub steps: Vec<DrillStep>,
+    pub state: DrillState,
+    /// Once it passed.
+    pub times: Option<DrillTimes>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillStep {
+    pub after: Span,
+    /// `planted`, `red`, `plan`, `gate`, `ran`, `verified`, `undone`, `removed`.
+    pub word: String,
+    pub words: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrillState {
+    Running,
+    Passed,
+    Failed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillTimes {
+    /// From planted to the confirmed red.
+    pub detect: Span,
+    /// From the confirmed red to the end of the action.
+    pub act: Span,
+    /// From the end of the action to the proof.
+    pub verify: Span,
+    pub undo: Span,
+    /// First and last record of the drill in the audit log.
+    pub audit: (i64, i64),
+}

@@ -1,0 +1,242 @@
+//! What an ending brings along: records, leases, the incident, the human, an undo.
+
+use std::sync::Arc;
+
+use crate::gate::rules::Rules;
+use crate::gate::{Told, settle};
+use crate::model::audit::AuditKind;
+use crate::model::ids::{IncidentId, RunId};
+use crate::model::incident::{Incident, IncidentEvent, IncidentState};
+use crate::model::message::Urgency;
+use crate::model::plan::{Ending, Leash, OnFailure, Origin, Plan};
+use crate::model::run::RunState;
+use crate::model::severity::Severity;
+use crate::model::time::Millis;
+use crate::run::announce::{Words, announce, headline, loudness};
+use crate::run::runner::Runner;
+use crate::store::db::Db;
+
+/// How the ending is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// By the event itself.
+    AsSaid,
+    /// A verification was over without success.
+    Failed,
+}
+
+/// Bounds of what a runbook may still try.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    attempts: u32,
+    escalate: Urgency,
+}
+
+/// The ending as one transaction sees it.
+struct Closing {
+    run: RunId,
+    plan: Option<Plan>,
+    ending: Ending,
+    proof: Proof,
+    told: Told,
+    patience: Patience,
+    incident: Option<IncidentId>,
+    now: Millis,
+}
+
+impl Runner {
+    /// Ends a run: all of its consequences in one commit. Then, where the approved plan says so, what
+    /// was done is undone in a run of its own.
+    pub(crate) async fn end(
+        &self,
+        run: RunId,
+        plan: Option<Plan>,
+        ending: Ending,
+        proof: Proof,
+    ) -> anyhow::Result<()> {
+        let row = self.store.call(move |db| db.run(run)).await?;
+        let row = row.ok_or_else(|| anyhow::anyhow!("the store has no run {run}"))?;
+        let book = row.runbook.as_ref().and_then(|r| self.book(&r.name).ok());
+        let patience = match &book {
+            Some(book) => Patience { attempts: book.attempts, escalate: book.escalate },
+            None => Patience { attempts: 1, escalate: Urgency::Page },
+        };
+        let closing = Closing {
+            run,
+            plan: plan.clone(),
+            ending: ending.clone(),
+            proof,
+            told: self.gate.told(run),
+            patience,
+            incident: row.incident,
+            now: self.clock.now(),
+        };
+        let rules = self.gate.rules();
+        self.store.call(move |db| db.atomically(|db| close(db, &rules, &closing))).await?;
+        self.gate.forget(run);
+        tracing::info!(%run, ending = ending.word(), "{}", ending.words());
+        self.endings.send_modify(|n| *n += 1);
+        Ok(())
+    }
+
+    /// A run whose operator's terminal is gone, and with it what was typed.
+    pub(crate) async fn end_lost(&self, run: RunId) -> anyhow::Result<()> {
+        self.end(
+            run,
+            None,
+            Ending::NothingToDo("reef was restarted before there was a plan".into()),
+            Proof::AsSaid,
+        )
+        .await
+    }
+
+    /// Undoes what a failed run did, if its plan says so: newest first, never an unknown step.
+    pub(crate) async fn undo_after(
+        self: &Arc<Self>,
+        run: RunId,
+        plan: &Plan,
+        ending: &Ending,
+    ) -> anyhow::Result<()> {
+        if plan.on_failure != OnFailure::Undo || !matches!(ending, Ending::NotFixed(_)) {
+            return Ok(());
+        }
+        let rows = self.store.call(move |db| db.actions_of(run)).await?;
+        for row in rows.into_iter().rev().filter(|row| !settle::is_unknown(row)) {
+            Box::pin(self.undo(row.id, Origin::Undo(row.id))).await?;
+        }
+        Ok(())
+    }
+}
+
+fn close(db: &mut Db, rules: &Rules, closing: &Closing) -> anyhow::Result<()> {
+    let Closing { run, plan, ending, now, .. } = closing;
+    let acted = !db.actions_of(*run)?.is_empty();
+    match (plan, ending) {
+        (Some(plan), Ending::Fixed(words)) if acted => {
+            settle::verified(db, plan, true, words, *now)?
+        }
+        (Some(plan), Ending::NotFixed(words)) if acted && closing.proof == Proof::Failed => {
+            settle::verified(db, plan, false, words, *now)?;
+            demote(db, plan, words, *now)?;
+        }
+        _ => drop(db.append(&decision(closing))?),
+    }
+    db.save_run(*run, &RunState::Ended(ending.clone()), *now)?;
+    for approval in db.approvals_of(*run)? {
+        db.use_approval(approval.id, *now)?;
+        db.void_approval(approval.id, "its run ended", *now)?;
+    }
+    // What nobody knows of keeps its lease until it is settled.
+    if !db.actions_of(*run)?.iter().any(settle::is_unknown) {
+        db.release_leases(*run)?;
+    }
+    if let Some(id) = closing.incident
+        && let Some(incident) = db.incident(id)?
+    {
+        tell(db, rules, closing, incident)?;
+    }
+    Ok(())
+}
+
+/// A failed verification shortens the leash of its runbook on that host: autonomy is earned.
+fn demote(db: &mut Db, plan: &Plan, words: &str, now: Millis) -> anyhow::Result<()> {
+    let (Some(book), Some(step)) = (&plan.runbook, plan.steps.first()) else { return Ok(()) };
+    if plan.origin == Origin::Drill {
+        return Ok(());
+    }
+    db.demote(&book.name, step.call.target.on(), Leash::Ask, words, now)
+}
+
+fn decision(closing: &Closing) -> crate::model::audit::AuditEntry {
+    let mut payload = crate::model::audit::AuditPayload {
+        incident: closing.incident,
+        run: Some(closing.run),
+        reason: closing.told.reason.clone(),
+        tools_called: closing.told.tools_called.clone(),
+        outcome: Some(format!("{}: {}", closing.ending.word(), closing.ending.words())),
+        ..crate::model::audit::AuditPayload::default()
+    };
+    if let Some(plan) = &closing.plan {
+        payload.runbook = plan.runbook.as_ref().map(|r| r.name.to_string());
+        payload.digest = Some(plan.digest());
+        payload.tier = Some(plan.tier());
+        payload.target = plan.steps.first().map(|s| s.call.target.to_string());
+    }
+    crate::model::audit::AuditEntry {
+        at: closing.now,
+        actor: "reef".into(),
+        kind: AuditKind::Decided,
+        payload,
+    }
+}
+
+/// Moves the incident on and tells the human where the ending leaves something to them.
+fn tell(
+    db: &mut Db,
+    rules: &Rules,
+    closing: &Closing,
+    mut incident: Incident,
+) -> anyhow::Result<()> {
+    if matches!(incident.state, IncidentState::Resolved { .. }) {
+        return Ok(());
+    }
+    incident.attempts += 1;
+    let attempts_left = incident.attempts < closing.patience.attempts;
+    let words = closing.ending.words().to_owned();
+    let (event, loud) = match &closing.ending {
+        // The probe's next looks resolve it.
+        Ending::Fixed(_) => (None, None),
+        Ending::NotFixed(_) if attempts_left => (Some(IncidentEvent::Release), None),
+        Ending::NotFixed(_) => (
+            Some(IncidentEvent::Escalate { why: words }),
+            Some(loudness(&incident, closing.patience.escalate)),
+        ),
+        Ending::NotVerified(_) => {
+            (Some(IncidentEvent::Escalate { why: words }), Some(Urgency::Message))
+        }
+        Ending::NothingToDo(_) => (Some(IncidentEvent::Escalate { why: words }), None),
+        Ending::Observed(_) => {
+            (Some(IncidentEvent::Escalate { why: words }), Some(loudness(&incident, Urgency::Page)))
+        }
+        Ending::Escalated(_) => (
+            Some(IncidentEvent::Escalate { why: words }),
+            Some(loudness(&incident, closing.patience.escalate)),
+        ),
+    };
+    if let Some(event) = event {
+        incident.state = incident.state.clone().next(event, closing.now)?;
+    }
+    if let Some(urgency) = loud {
+        let words = Words {
+            title: format!("{}: {}", headline(&incident), closing.ending.word()),
+            body: body(closing, &incident),
+            severity: incident.severity,
+            about: "ended",
+        };
+        announce(db, rules, &mut incident, urgency, &words, closing.now)?;
+    }
+    db.save_incident(&incident)
+}
+
+fn body(closing: &Closing, incident: &Incident) -> String {
+    let since = closing.now.since(incident.opened_at);
+    let mut lines = vec![format!(
+        "{} ({}, open for {since})",
+        incident.reading.words.first_line(),
+        incident.id
+    )];
+    if let Ending::Observed(plan) = &closing.ending {
+        lines.push("leash observe: nothing was changed. It would have:".into());
+        lines.push(plan.clone());
+    } else {
+        lines.push(closing.ending.words().to_owned());
+    }
+    if !closing.told.tools_called.is_empty() {
+        lines.push(format!("looked with: {}", closing.told.tools_called.join(" → ")));
+    }
+    lines.push(match incident.severity {
+        Severity::Red => format!("reef ack {} when you have it", incident.id),
+        Severity::Green | Severity::Unknown | Severity::Yellow => "no hurry".into(),
+    });
+    lines.join("\n")
+}

@@ -1,0 +1,414 @@
+//! The inquiry: low steps run, values are bound, conditions decided; what is left is a plan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::agent::Offer;
+use crate::gate::Told;
+use crate::model::approval::Choice;
+use crate::model::ids::{RunId, StepName};
+use crate::model::incident::Incident;
+use crate::model::plan::{Ending, Plan, Step, Verify};
+use crate::model::reading::Reading;
+use crate::model::severity::Severity;
+use crate::model::time::Span;
+use crate::model::tool::{Bounds, Found, Tier};
+use crate::run::runner::{Runner, Start};
+use crate::runbook::{Asked, Bindings, Resolved, Runbook, StepDef};
+
+/// How long a fix has to show where nothing says how long.
+pub(crate) const WITHIN: Span = Span::mins(5);
+
+/// What the inquiry came to.
+#[derive(Debug)]
+pub(crate) enum Inquired {
+    Plan(Plan),
+    Question { question: String, choices: Vec<Choice> },
+    Ended(Ending),
+}
+
+/// What a run is about.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub incident: Option<Incident>,
+    pub reading: Reading,
+}
+
+/// What the inquiry gathered on its way.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    pub book: Option<Runbook>,
+    pub bindings: Option<Bindings>,
+    /// What the low steps found, in order.
+    pub found: Vec<(StepName, Found)>,
+    /// Steps above low that apply by themselves, previewed.
+    pub steps: Vec<Step>,
+    /// Steps that run only when an option picks them, previewed where they can be.
+    pub asked: BTreeMap<StepName, Step>,
+    /// Why steps do not apply.
+    pub skipped: Vec<String>,
+}
+
+impl Runner {
+    /// Runs all low steps of the runbook and resolves the rest. Where judgement is needed (a question
+    /// stands, nothing applies, no runbook fits) the agent is asked first, if there is one.
+    pub(crate) async fn inquire(
+        self: &Arc<Self>,
+        run: RunId,
+        round: u32,
+        start: &Start,
+    ) -> anyhow::Result<Inquired> {
+        let subject = self.subject(start).await?;
+        if let Some(ending) = still_wanted(&subject) {
+            return Ok(Inquired::Ended(ending));
+        }
+        self.gate.tell(run, Told::about(&subject.reading, start.incident));
+        let book = match &start.runbook {
+            Some(name) => Some(self.book(name)?),
+            None => None,
+        };
+        let mut gathered = match self.gather(run, start, &subject, book).await {
+            Ok(gathered) => gathered,
+            Err(why) => return Ok(Inquired::Ended(Ending::Escalated(format!("{why:#}")))),
+        };
+        if let Some(ending) = left_alone(&gathered)? {
+            return Ok(Inquired::Ended(ending));
+        }
+        let routine = self.routine(run, round, start, &subject, &mut gathered)?;
+        match routine {
+            Some(Inquired::Plan(plan)) => Ok(Inquired::Plan(plan)),
+            needs_judgement => {
+                if let Some(judged) =
+                    self.judge_by_agent(run, round, start, &subject, &gathered).await?
+                {
+                    return Ok(judged);
+                }
+                Ok(needs_judgement
+                    .unwrap_or_else(|| Inquired::Ended(nothing_applies(&subject, &gathered))))
+            }
+        }
+    }
+
+    /// What this run is about: the incident's reading, or a fresh look at what the operator named.
+    async fn subject(&self, start: &Start) -> anyhow::Result<Subject> {
+        if let Some(id) = start.incident {
+            let incident = self.store.call(move |db| db.incident(id)).await?;
+            let incident =
+                incident.ok_or_else(|| anyhow::anyhow!("the store has no incident {id}"))?;
+            let reading = incident.reading.clone();
+            return Ok(Subject { incident: Some(incident), reading });
+        }
+        let on = start
+            .on
+            .clone()
+            .ok_or_else(|| anyhow::anyhow!("a runbook without an incident needs --on TARGET"))?;
+        let name =
+            start.runbook.as_ref().ok_or_else(|| anyhow::anyhow!("nothing was named to run"))?;
+        let book = self.book(name)?;
+        let around = self.looker.around(on.on()).await;
+        let known = around
+            .into_iter()
+            .find(|r| r.signal.target == on && book.matches.probe.contains(&r.signal.probe));
+        let reading = match known {
+            Some(reading) => self.looker.look(&reading.signal).await.unwrap_or(reading),
+            None => by_hand(&book, &on, self.clock.now()),
+        };
+        Ok(Subject { incident: None, reading })
+    }
+
+    async fn gather(
+        &self,
+        run: RunId,
+        start: &Start,
+        subject: &Subject,
+        book: Option<Runbook>,
+    ) -> anyhow::Result<Gathered> {
+        let mut gathered = Gathered {
+            book: None,
+            bindings: None,
+            found: Vec::new(),
+            steps: Vec::new(),
+            asked: BTreeMap::new(),
+            skipped: Vec::new(),
+        };
+        let Some(book) = book else { return Ok(gathered) };
+        let mut bindings = Bindings::new(&book, &subject.reading);
+        for (name, value) in &start.params {
+            bindings
+                .set(name, &value.to_string())
+                .map_err(|why| anyhow::anyhow!("--set {name}: {why}"))?;
+        }
+        for step in book.steps() {
+            if self.tier_of(step) == Some(Tier::Low) {
+                self.inquire_step(run, start, subject, &book, step, &mut bindings, &mut gathered)
+                    .await?;
+            }
+        }
+        for step in book.steps() {
+            if self.tier_of(step) != Some(Tier::Low) {
+                self.plan_step(subject, &book, step, &bindings, &mut gathered).await?;
+            }
+        }
+        gathered.bindings = Some(bindings);
+        gathered.book = Some(book);
+        Ok(gathered)
+    }
+
+    fn tier_of(&self, step: &StepDef) -> Option<Tier> {
+        self.gate.spec(&step.tool).map(|spec| spec.max_tier)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of `gather`, which owns all of them")]
+    async fn inquire_step(
+        &self,
+        run: RunId,
+        start: &Start,
+        subject: &Subject,
+        book: &Runbook,
+        step: &StepDef,
+        bindings: &mut Bindings,
+        gathered: &mut Gathered,
+    ) -> anyhow::Result<()> {
+        let resolved = self.resolve(step, bindings, &book.bounds(), subject)?;
+        let call = match resolved {
+            Resolved::Call(call) => call,
+            Resolved::Skip(why) => {
+                bindings.skipped(&step.name, &why);
+                gathered.skipped.push(format!("{}: {why}", step.name));
+                return Ok(());
+            }
+        };
+        self.gate.called(run, &call.tool);
+        match self.gate.query(&start.origin, &call).await {
+            Ok(found) => {
+                bindings.found(&step.name, &found);
+                gathered.found.push((step.name.clone(), found));
+                Ok(())
+            }
+            // What cannot be found out must not be guessed.
+            Err(error) => {
+                anyhow::bail!("step {} ({}) could not look: {error}", step.name, step.tool)
+            }
+        }
+    }
+
+    async fn plan_step(
+        &self,
+        subject: &Subject,
+        book: &Runbook,
+        step: &StepDef,
+        bindings: &Bindings,
+        gathered: &mut Gathered,
+    ) -> anyhow::Result<()> {
+        let call = match self.resolve(step, bindings, &book.bounds(), subject) {
+            Ok(Resolved::Call(call)) => call,
+            Ok(Resolved::Skip(why)) => {
+                gathered.skipped.push(format!("{}: {why}", step.name));
+                return Ok(());
+            }
+            Err(error) => anyhow::bail!("step {}: {error}", step.name),
+        };
+        let planned = match (self.gate.preview(&step.name, &call).await, step.asked) {
+            (Ok(planned), _) => planned,
+            (Err(error), Asked::Yes) => {
+                // An option that cannot be had is not offered; the others still are.
+                gathered.skipped.push(format!("{}: {error}", step.name));
+                return Ok(());
+            }
+            (Err(error), Asked::No) => {
+                anyhow::bail!("step {} cannot be previewed: {error}", step.name)
+            }
+        };
+        if book.max_tier < planned.tier {
+            anyhow::bail!(
+                "step {} is {}, above the runbook's max_tier {}",
+                step.name,
+                planned.tier,
+                book.max_tier
+            );
+        }
+        let nothing = planned.effect.max_items == 0;
+        match step.asked {
+            _ if nothing => {
+                gathered.skipped.push(format!("{}: {}", step.name, planned.effect.words))
+            }
+            Asked::No => gathered.steps.push(planned),
+            Asked::Yes => drop(gathered.asked.insert(step.name.clone(), planned)),
+        }
+        Ok(())
+    }
+
+    fn resolve(
+        &self,
+        step: &StepDef,
+        bindings: &Bindings,
+        bounds: &Bounds,
+        subject: &Subject,
+    ) -> anyhow::Result<Resolved> {
+        let spec = self
+            .gate
+            .spec(&step.tool)
+            .ok_or_else(|| anyhow::anyhow!("there is no tool {}", step.tool))?;
+        Ok(crate::runbook::resolve(step, spec, bindings, bounds, &subject.reading.signal.target)?)
+    }
+
+    /// What the runbook says as written: a plan, a question, or neither.
+    fn routine(
+        &self,
+        run: RunId,
+        round: u32,
+        start: &Start,
+        subject: &Subject,
+        gathered: &mut Gathered,
+    ) -> anyhow::Result<Option<Inquired>> {
+        let (Some(book), Some(bindings)) = (&gathered.book, &gathered.bindings) else {
+            return Ok(None);
+        };
+        let asks = crate::runbook::asks(book, bindings, gathered.steps.len())?;
+        if let Some(ask) = asks.first() {
+            let mut choices = Vec::new();
+            for offer in crate::runbook::offers(ask, bindings)? {
+                let mut steps = gathered.steps.clone();
+                let picked: Option<Vec<Step>> =
+                    offer.steps.iter().map(|n| gathered.asked.get(n).cloned()).collect();
+                // Picking nothing means that nothing is done, whatever else would apply.
+                match picked {
+                    Some(picked) if !picked.is_empty() => {
+                        steps.extend(picked);
+                        let plan = self.plan(run, round, start, subject, gathered, steps)?;
+                        choices.push(Choice {
+                            say: offer.say,
+                            digest: Some(plan.digest()),
+                            plan: Some(plan),
+                        });
+                    }
+                    Some(_) => choices.push(Choice { say: offer.say, plan: None, digest: None }),
+                    None => {}
+                }
+            }
+            return Ok(Some(Inquired::Question {
+                question: crate::runbook::question(ask, bindings),
+                choices,
+            }));
+        }
+        if gathered.steps.is_empty() {
+            return Ok(None);
+        }
+        let steps = gathered.steps.clone();
+        Ok(Some(Inquired::Plan(self.plan(run, round, start, subject, gathered, steps)?)))
+    }
+
+    /// A plan of these steps, verified as the runbook says or by the probe that fired.
+    pub(crate) fn plan(
+        &self,
+        run: RunId,
+        round: u32,
+        start: &Start,
+        subject: &Subject,
+        gathered: &Gathered,
+        steps: Vec<Step>,
+    ) -> anyhow::Result<Plan> {
+        let signal = subject.reading.signal.clone();
+        let (verify, on_failure, runbook) = match (&gathered.book, &gathered.bindings) {
+            (Some(book), Some(bindings)) => {
+                let spec = match &book.verify {
+                    crate::runbook::VerifyRule::Query { tool, .. } => self.gate.spec(tool),
+                    crate::runbook::VerifyRule::Probe { .. } => None,
+                };
+                let verify = crate::runbook::resolve_verify(
+                    &book.verify,
+                    &signal,
+                    spec,
+                    bindings,
+                    &book.bounds(),
+                )?;
+                let reference =
+                    crate::model::plan::RunbookRef { name: book.name.clone(), digest: book.digest };
+                (verify, book.on_failure, Some(reference))
+            }
+            (Some(_) | None, _) => {
+                let verify = Verify::Probe { signal, within: WITHIN, stays: Span(0) };
+                (verify, crate::model::plan::OnFailure::Stop, None)
+            }
+        };
+        Ok(Plan { run, round, origin: start.origin.clone(), runbook, steps, verify, on_failure })
+    }
+
+    /// A plan without steps: what a question without plans waits with.
+    pub(crate) fn empty_plan(&self, run: RunId, round: u32, start: &Start) -> Plan {
+        Plan {
+            run,
+            round,
+            origin: start.origin.clone(),
+            runbook: None,
+            steps: Vec::new(),
+            verify: Verify::Not("nothing was to be done".into()),
+            on_failure: crate::model::plan::OnFailure::Stop,
+        }
+    }
+}
+
+impl Gathered {
+    /// The steps that a model may choose among: all that code resolved for this incident.
+    pub(crate) fn offers(&self) -> Vec<Offer> {
+        let offer = |step: &Step| Offer {
+            step: step.name.clone(),
+            tier: step.tier,
+            words: step.effect.words.clone(),
+        };
+        self.steps.iter().chain(self.asked.values()).map(offer).collect()
+    }
+}
+
+/// An incident that resolved before its run began wants nothing any more.
+fn still_wanted(subject: &Subject) -> Option<Ending> {
+    let incident = subject.incident.as_ref()?;
+    let over = matches!(incident.state, crate::model::incident::IncidentState::Resolved { .. });
+    over.then(|| Ending::NothingToDo("it resolved by itself".into()))
+}
+
+fn left_alone(gathered: &Gathered) -> anyhow::Result<Option<Ending>> {
+    let (Some(book), Some(bindings)) = (&gathered.book, &gathered.bindings) else {
+        return Ok(None);
+    };
+    Ok(crate::runbook::leaves(book, bindings)?.map(|leave| Ending::NothingToDo(leave.why.clone())))
+}
+
+fn nothing_applies(subject: &Subject, gathered: &Gathered) -> Ending {
+    let found: Vec<String> = gathered
+        .found
+        .iter()
+        .map(|(step, found)| format!("{step}: {}", found.words.first_line()))
+        .collect();
+    let context = found.iter().chain(&gathered.skipped).cloned().collect::<Vec<_>>().join("; ");
+    match &gathered.book {
+        None => Ending::Escalated(format!("no runbook answers {}", subject.reading.signal)),
+        Some(book) if context.is_empty() => {
+            Ending::Escalated(format!("the runbook {} has no step for this", book.name))
+        }
+        Some(book) => {
+            Ending::Escalated(format!("no step of the runbook {} applies: {context}", book.name))
+        }
+    }
+}
+
+/// The reading that stands for "the operator says so".
+fn by_hand(
+    book: &Runbook,
+    on: &crate::model::target::Target,
+    now: crate::model::time::Millis,
+) -> Reading {
+    use crate::model::ids::Word;
+    let probe = book.matches.probe.first().cloned().unwrap_or_else(|| Word::of("operator"));
+    let signal =
+        crate::model::target::Signal { probe, target: on.clone(), aspect: Word::of("by-hand") };
+    let mut reading =
+        Reading::new(signal, now, Severity::Red, Word::of("by-hand"), "started by hand");
+    if let Some(path) = on.as_path() {
+        reading.values.insert("path".into(), crate::model::value::Value::Path(path));
+    }
+    if on.thing() == crate::model::target::Thing::Unit {
+        reading.values.insert("unit".into(), crate::model::value::Value::Target(on.clone()));
+    }
+    reading
+}

@@ -1,0 +1,431 @@
+//! From changes to incidents, and from incidents to runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::gate::facts::{HOLD, RESUMED};
+use crate::gate::rules::Rules;
+use crate::gate::settle;
+use crate::model::ids::{HostName, IncidentId, RunbookName, Word};
+use crate::model::incident::{Announced, Incident, IncidentEvent, IncidentState};
+use crate::model::message::{Message, Urgency};
+use crate::model::plan::Origin;
+use crate::model::reading::Reading;
+use crate::model::severity::Severity;
+use crate::model::target::Signal;
+use crate::model::time::Millis;
+use crate::policy::tree::{Decision, Hold, HoldScope, Scene, tree};
+use crate::policy::triage::{Change, SignalState};
+use crate::run::announce::announce;
+use crate::run::runner::{Runner, Start};
+use crate::store::actions::Drill;
+use crate::store::db::Db;
+use crate::store::readings::Sample;
+use crate::watch::scene;
+use crate::watch::ticker::{About, Changed, News};
+use crate::watch::words;
+
+/// Names of probes that belong to a drill begin so.
+pub const DRILL: &str = "drill.";
+
+/// Turns what the tick loop tells into incidents and runs.
+#[derive(Debug)]
+pub struct Responder {
+    pub runner: Arc<Runner>,
+    /// This machine.
+    pub here: HostName,
+    pub scope: HoldScope,
+    /// What the config says of the probe behind each signal that changed in this life.
+    pub(crate) about: BTreeMap<Signal, About>,
+    /// The triage states as they were stored last, without the green ones.
+    pub(crate) saved: BTreeMap<Signal, SignalState>,
+    /// The last reading of each signal that is not green, to open an incident that a crash lost.
+    pub(crate) last: BTreeMap<Signal, Reading>,
+}
+
+impl Responder {
+    pub fn new(runner: Arc<Runner>, here: HostName, scope: HoldScope) -> Self {
+        Self { runner, here, scope, about: BTreeMap::new(), saved: BTreeMap::new(), last: BTreeMap::new() }
+    }
+
+    /// Runs until the tick loop ends. What it was told last is still stored.
+    pub async fn run(mut self, mut news: mpsc::UnboundedReceiver<News>) {
+        let mut endings = self.runner.endings.subscribe();
+        let stop = self.runner.stop.clone();
+        if let Err(error) = self.consider().await {
+            tracing::error!("the open incidents could not be considered: {error:#}");
+        }
+        loop {
+            let due = self.next_timer().await;
+            let done = tokio::select! {
+                told = news.recv() => match told {
+                    Some(told) => self.take(told).await,
+                    None => break,
+                },
+                Ok(()) = endings.changed() => self.consider().await,
+                () = tokio::time::sleep(due), if !stop.is_cancelled() => self.due().await,
+            };
+            if let Err(error) = done {
+                // The store may be full or gone: the looks go on, and the next news tries again.
+                tracing::error!("could not respond: {error:#}");
+            }
+        }
+    }
+
+    async fn take(&mut self, news: News) -> anyhow::Result<()> {
+        match news {
+            News::Changed(changed) => self.changed(*changed).await,
+            News::Readings(readings) => {
+                self.remind(&readings).await?;
+                self.keep(readings).await
+            }
+            News::Triage(states) => self.reconcile(states).await,
+        }
+    }
+
+    /// History. Losing a batch loses a minute of it and nothing else.
+    async fn keep(&mut self, readings: Vec<Reading>) -> anyhow::Result<()> {
+        for reading in &readings {
+            if reading.severity == Severity::Green {
+                self.last.remove(&reading.signal);
+            } else {
+                self.last.insert(reading.signal.clone(), reading.clone());
+            }
+        }
+        let now = self.runner.clock.now();
+        self.runner
+            .store
+            .readings()
+            .call(move |store| {
+                let mut rows = Vec::with_capacity(readings.len());
+                for reading in readings {
+                    let signal = store.intern(&reading.signal)?;
+                    rows.push(Sample { signal, at: reading.at, severity: reading.severity, value: reading.value });
+                }
+                store.add(&rows)?;
+                store.maintain(now)
+            })
+            .await
+    }
+
+    async fn changed(&mut self, changed: Changed) -> anyhow::Result<()> {
+        let Changed { change, reading, about } = changed;
+        tracing::info!(signal = %reading.signal, severity = %reading.severity, "{change:?}: {}", reading.words.first_line());
+        self.about.insert(reading.signal.clone(), about);
+        match change {
+            Change::Noted => return Ok(()),
+            Change::Opened { severity } => self.open(reading, severity).await?,
+            Change::Blind { .. } => self.open(reading, Severity::Yellow).await?,
+            Change::Worsened => self.moved(&reading, Severity::Red).await?,
+            Change::Eased => self.moved(&reading, Severity::Yellow).await?,
+            Change::Resolved => self.resolve(&reading.signal).await?,
+        }
+        self.consider().await
+    }
+
+    async fn open(&mut self, reading: Reading, severity: Severity) -> anyhow::Result<()> {
+        let now = self.runner.clock.now();
+        let drill = match self.about.get(&reading.signal) {
+            Some(about) if about.name.starts_with(DRILL) => Drill::Yes,
+            Some(_) | None => Drill::No,
+        };
+        self.runner
+            .store
+            .call(move |db| {
+                db.atomically(|db| {
+                    if db.incident_of(&reading.signal)?.is_some() {
+                        return Ok(());
+                    }
+                    let mut incident = db.open_incident(&reading, drill, now)?;
+                    incident.severity = severity;
+                    incident.red_at = (severity == Severity::Red).then_some(now);
+                    db.save_incident(&incident)
+                })
+            })
+            .await
+    }
+
+    async fn moved(&self, reading: &Reading, severity: Severity) -> anyhow::Result<()> {
+        let (reading, now) = (reading.clone(), self.runner.clock.now());
+        self.runner
+            .store
+            .call(move |db| {
+                db.atomically(|db| {
+                    let Some(mut incident) = db.incident_of(&reading.signal)? else { return Ok(()) };
+                    if severity == Severity::Red && incident.severity != Severity::Red {
+                        incident.red_at = Some(now);
+                        // What was left alone or told calmly as a yellow is looked at anew as a red.
+                        if let IncidentState::Escalated { .. } = incident.state
+                            && incident.acknowledged_at.is_none()
+                        {
+                            incident.state = IncidentState::Open;
+                            incident.attempts = 0;
+                        }
+                    }
+                    incident.severity = severity;
+                    incident.reading = reading;
+                    db.add_incident_reading(incident.id, &incident.reading)?;
+                    db.save_incident(&incident)
+                })
+            })
+            .await
+    }
+
+    /// The end of an incident, told where its beginning was.
+    pub(crate) async fn resolve(&mut self, signal: &Signal) -> anyhow::Result<()> {
+        let (signal, now, rules) = (signal.clone(), self.runner.clock.now(), self.runner.gate.rules());
+        self.runner
+            .store
+            .call(move |db| {
+                db.atomically(|db| {
+                    let Some(incident) = db.incident_of(&signal)? else { return Ok(()) };
+                    resolve(db, &rules, incident, now)
+                })
+            })
+            .await?;
+        // A run that waits for a human looks whether there is still something to do.
+        self.runner.answers.send_modify(|n| *n += 1);
+        Ok(())
+    }
+
+    /// Looks at all unresolved incidents together: what explains what, whether to hold, what to begin.
+    pub(crate) async fn consider(&mut self) -> anyhow::Result<()> {
+        let (now, rules, scope, about) =
+            (self.runner.clock.now(), self.runner.gate.rules(), self.scope, self.about.clone());
+        let to_begin = self
+            .runner
+            .store
+            .call(move |db| db.atomically(|db| consider(db, &rules, scope, &about, now)))
+            .await?;
+        for incident in to_begin {
+            self.begin(incident).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins a run for an incident that nothing holds or explains.
+    async fn begin(&mut self, incident: Incident) -> anyhow::Result<()> {
+        let (origin, runbook) = match (incident.drill, self.runner.answering(&incident.reading)) {
+            (true, _) => (Origin::Drill, Some(RunbookName::new("drill")?)),
+            (false, Some(book)) if self.rested(&incident, &book.name, book.cooldown).await? => {
+                (Origin::Incident(incident.id), Some(book.name))
+            }
+            (false, Some(_)) => return Ok(()),
+            (false, None) => (Origin::Incident(incident.id), None),
+        };
+        let id = incident.id;
+        let run = self
+            .runner
+            .create(&Start { origin: origin.clone(), incident: Some(id), runbook: runbook.clone(), on: None, params: BTreeMap::new() })
+            .await?;
+        let now = self.runner.clock.now();
+        self.runner
+            .store
+            .call(move |db| {
+                db.atomically(|db| {
+                    let Some(mut incident) = db.incident(id)? else { return Ok(()) };
+                    incident.state = incident.state.next(IncidentEvent::Start { run }, now)?;
+                    db.save_incident(&incident)
+                })
+            })
+            .await?;
+        self.runner.go_on(run, Start { origin, incident: Some(id), runbook, on: None, params: BTreeMap::new() });
+        Ok(())
+    }
+
+    /// Whether the runbook's cooldown since its last run for this incident is over; if not, a timer
+    /// brings the incident up again then.
+    async fn rested(&self, incident: &Incident, book: &RunbookName, cooldown: crate::model::time::Span) -> anyhow::Result<bool> {
+        let (id, now, book) = (incident.id, self.runner.clock.now(), book.clone());
+        self.runner
+            .store
+            .call(move |db| {
+                let runs = db.runs_of(id)?;
+                let of_book = runs.iter().filter(|run| run.runbook.as_ref().is_some_and(|r| r.name == book));
+                let Some(last) = of_book.map(|run| run.changed_at).max() else { return Ok(true) };
+                let again = last + cooldown;
+                if again <= now {
+                    return Ok(true);
+                }
+                db.add_timer(again, &Word::of("retry"), &serde_json::Value::Null, &format!("retry {id}"))?;
+                Ok(false)
+            })
+            .await
+    }
+
+    /// Puts right what a crash tore apart: an incident whose signal is green, a signal that is bad
+    /// without an incident. Then stores the counters that changed.
+    async fn reconcile(&mut self, states: BTreeMap<Signal, SignalState>) -> anyhow::Result<()> {
+        let unresolved = self.runner.store.call(|db| db.unresolved()).await?;
+        for incident in &unresolved {
+            if let Some(SignalState::Green { green_at }) = states.get(&incident.signal)
+                && incident.opened_at < *green_at
+            {
+                self.resolve(&incident.signal).await?;
+            }
+        }
+        let known: BTreeSet<&Signal> = unresolved.iter().map(|i| &i.signal).collect();
+        let mut lost = Vec::new();
+        for (signal, state) in &states {
+            if let (SignalState::Open { severity, .. }, false) = (state, known.contains(signal))
+                && let Some(reading) = self.last.get(signal)
+            {
+                lost.push((reading.clone(), *severity));
+            }
+        }
+        let found_lost = !lost.is_empty();
+        for (reading, severity) in lost {
+            self.open(reading, severity).await?;
+        }
+        if found_lost {
+            self.consider().await?;
+        }
+        self.save_triage(states).await
+    }
+
+    /// Green is what a signal is without a row; only what changed since the last time is written.
+    async fn save_triage(&mut self, states: BTreeMap<Signal, SignalState>) -> anyhow::Result<()> {
+        let bad: BTreeMap<Signal, SignalState> = states
+            .into_iter()
+            .filter(|(_, state)| !matches!(state, SignalState::Green { .. } | SignalState::New))
+            .collect();
+        let mut rows = BTreeMap::new();
+        for (signal, state) in &bad {
+            if self.saved.get(signal) != Some(state) {
+                rows.insert(signal.clone(), serde_json::to_value(state)?);
+            }
+        }
+        for signal in self.saved.keys().filter(|signal| !bad.contains_key(signal)) {
+            rows.insert(signal.clone(), serde_json::Value::Null);
+        }
+        if !rows.is_empty() {
+            self.runner.store.call(move |db| db.save_triage(&rows)).await?;
+            self.saved = bad;
+        }
+        Ok(())
+    }
+}
+
+/// The whole picture, in one transaction: explained and held incidents, the hold itself, and which
+/// incidents are to be answered now.
+fn consider(
+    db: &mut Db,
+    rules: &Rules,
+    scope: HoldScope,
+    about: &BTreeMap<Signal, About>,
+    now: Millis,
+) -> anyhow::Result<Vec<Incident>> {
+    let unresolved = db.unresolved()?;
+    let before = crate::gate::facts::hold(db)?;
+    let resumed_at = db.flag(RESUMED)?.and_then(|at| at.parse().ok()).map(Millis);
+    let standings = scene::standings(&unresolved, about);
+    let scene = Scene { standings: &standings, scope, held: before.as_ref(), resumed_at };
+    let decision = tree(&scene, now);
+    keep_hold(db, rules, before.as_ref(), decision.hold.as_ref(), now)?;
+    let mut to_begin = Vec::new();
+    for incident in unresolved {
+        if let Some(incident) = place(db, rules, &decision, incident, now)? {
+            to_begin.push(incident);
+        }
+    }
+    Ok(to_begin)
+}
+
+/// Puts one incident where the decision wants it; gives it back if it is to be answered now.
+fn place(
+    db: &mut Db,
+    rules: &Rules,
+    decision: &Decision,
+    mut incident: Incident,
+    now: Millis,
+) -> anyhow::Result<Option<Incident>> {
+    let was = incident.state.clone();
+    let explained = decision.explained.get(&incident.signal);
+    let held = decision.held.contains(&incident.signal);
+    let event = match (&was, explained) {
+        (IncidentState::Open | IncidentState::Held { .. }, Some(by)) => Some(IncidentEvent::Explain { by: by.clone() }),
+        (IncidentState::Explained { by }, Some(now_by)) if by != now_by => {
+            Some(IncidentEvent::Explain { by: now_by.clone() })
+        }
+        (IncidentState::Open, None) if held => Some(IncidentEvent::Hold { why: "several independent reds".into() }),
+        (IncidentState::Held { .. }, None) if !held => Some(IncidentEvent::Release),
+        (IncidentState::Explained { .. }, None) => Some(IncidentEvent::Release),
+        (
+            IncidentState::Open
+            | IncidentState::Held { .. }
+            | IncidentState::Explained { .. }
+            | IncidentState::Running { .. }
+            | IncidentState::Escalated { .. }
+            | IncidentState::Resolved { .. },
+            _,
+        ) => None,
+    };
+    if let Some(event) = event {
+        incident.state = was.clone().next(event, now)?;
+        db.save_incident(&incident)?;
+    }
+    if incident.state != IncidentState::Open || incident.acknowledged_at.is_some() {
+        return Ok(None);
+    }
+    if incident.severity == Severity::Yellow && incident.announced == Announced::No && incident.attempts == 0 {
+        // A yellow is told calmly once, whoever answers it.
+        let words = words::opened(&incident);
+        announce(db, rules, &mut incident, Urgency::Message, &words, now)?;
+        db.save_incident(&incident)?;
+    }
+    Ok(Some(incident))
+}
+
+/// Stores a hold that began or ended, with a record; a new one pages once.
+fn keep_hold(db: &mut Db, rules: &Rules, before: Option<&Hold>, after: Option<&Hold>, now: Millis) -> anyhow::Result<()> {
+    if before == after {
+        return Ok(());
+    }
+    match after {
+        Some(hold) => {
+            db.set_flag(HOLD, Some(&serde_json::to_string(hold)?), now)?;
+            if before.is_none() {
+                let (title, body) = words::held(hold);
+                settle::note(db, "reef", "held", &title, now)?;
+                let message = Message {
+                    urgency: Urgency::Page,
+                    title,
+                    body,
+                    severity: Severity::Red,
+                    incident: None,
+                    approval: None,
+                    key: format!("hold {}", hold.since.0),
+                };
+                db.enqueue(&message, &rules.notify, now)?;
+            }
+        }
+        None => {
+            db.set_flag(HOLD, None, now)?;
+            settle::note(db, "reef", "hold ended", "at most one red is left", now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends an incident, inside a transaction. A message follows where one announced it.
+pub(crate) fn resolve(db: &mut Db, rules: &Rules, mut incident: Incident, now: Millis) -> anyhow::Result<()> {
+    incident.state = incident.state.clone().next(IncidentEvent::Resolve, now)?;
+    if incident.announced != Announced::No {
+        let runs = db.runs_of(incident.id)?;
+        let words = words::resolved(&incident, runs.iter().max_by_key(|r| r.id), now);
+        announce(db, rules, &mut incident, Urgency::Message, &words, now)?;
+    }
+    end_page(db, incident.id)?;
+    db.save_incident(&incident)
+}
+
+/// Stops repeating a page.
+pub fn end_page(db: &mut Db, id: IncidentId) -> anyhow::Result<()> {
+    let key = format!("page {id}");
+    for timer in db.timers()?.into_iter().filter(|t| t.key == key) {
+        db.end_timer(timer.id)?;
+    }
+    Ok(())
+}

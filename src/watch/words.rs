@@ -1,0 +1,50 @@
+//! What the human is told about incidents.
+
+use crate::model::incident::Incident;
+use crate::model::run::RunState;
+use crate::model::severity::Severity;
+use crate::model::time::Millis;
+use crate::policy::tree::Hold;
+use crate::run::announce::{Words, headline};
+use crate::store::runs::RunRow;
+
+/// A signal left green for good and nothing else will say so.
+pub(crate) fn opened(incident: &Incident) -> Words {
+    let body = match incident.severity {
+        Severity::Red => format!("{}\n{} is open; reef will say what it does.", first_line(incident), incident.id),
+        Severity::Green | Severity::Unknown | Severity::Yellow => {
+            format!("{}\n{}: no hurry, it is in the next report too.", first_line(incident), incident.id)
+        }
+    };
+    Words { title: headline(incident), body, severity: incident.severity, about: "opened" }
+}
+
+/// It was told, and now it is over.
+pub(crate) fn resolved(incident: &Incident, last_run: Option<&RunRow>, now: Millis) -> Words {
+    let lasted = now.since(incident.opened_at);
+    let how = match last_run.map(|run| &run.state) {
+        Some(RunState::Ended(ending)) => format!("the last run ended: {} ({})", ending.word(), ending.words()),
+        Some(_) | None => "by itself, or by your hands".into(),
+    };
+    Words {
+        title: format!("green {}", incident.signal),
+        body: format!("{} after {lasted}; {how}. {}", incident.severity, incident.id),
+        severity: Severity::Green,
+        about: "resolved",
+    }
+}
+
+/// Several independent reds: a human is needed.
+pub(crate) fn held(hold: &Hold) -> (String, String) {
+    let by: Vec<String> = hold.by.iter().map(|signal| format!("- red {signal}")).collect();
+    let title = format!("{} independent reds: all actions are held", hold.by.len());
+    let body = format!(
+        "{}\nNothing above low is done until at most one is left, or you say `reef resume`.",
+        by.join("\n")
+    );
+    (title, body)
+}
+
+fn first_line(incident: &Incident) -> &str {
+    incident.reading.words.first_line()
+}
