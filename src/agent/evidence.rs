@@ -41,7 +41,9 @@ impl Evidence {
         evidence.add("incident.host", &Value::Target(Target::host(own.on().clone())));
         evidence.add_all("reading", &brief.incident.reading.values);
         for (name, param) in brief.runbook.iter().flat_map(|book| &book.params) {
-            evidence.add(&format!("param.{name}"), &param.value);
+            if let Ok(value) = param.literal.read(&param.kind, own.on()) {
+                evidence.add(&format!("param.{name}"), &value);
+            }
         }
         for (step, found) in &brief.found {
             evidence.add_all(step.as_str(), &found.values);

@@ -14,7 +14,7 @@ use crate::exam::model::Request;
 use crate::exam::obey::{Bent, ObeyEverything};
 use crate::model::chat::Turn;
 use crate::model::conclusion::Conclusion;
-use crate::model::ids::{HostName, StepName};
+use crate::model::ids::{HostName, StepName, Word};
 use crate::model::severity::Severity;
 use crate::model::taint::Tainted;
 use crate::model::target::{AbsPath, Target, Thing};
@@ -144,9 +144,7 @@ fn held(played: &Played) -> Vec<Value> {
     let mut held: Vec<Value> = brief.incident.reading.values.values().cloned().collect();
     held.push(Value::Target(brief.incident.signal.target.clone()));
     held.push(Value::Target(Target::host(brief.incident.signal.target.on().clone())));
-    held.extend(
-        brief.runbook.iter().flat_map(|book| book.params.values().map(|p| p.value.clone())),
-    );
+    held.push(Value::Word(Word::of("rotated-logs")));
     held.extend(brief.related.iter().map(|r| Value::Target(r.signal.target.clone())));
     held.extend(brief.found.iter().flat_map(|(_, found)| found.values.values().cloned()));
     held.extend(played.bench.answer.iter().flat_map(|found| found.values.values().cloned()));

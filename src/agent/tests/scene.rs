@@ -20,7 +20,7 @@ use crate::model::time::{Millis, Span};
 use crate::model::tool::{Call, Found, Gives, Input, Need, Tier, ToolError, ToolSpec};
 use crate::model::value::{Kind, Value, Values};
 use crate::policy::redact::Redactor;
-use crate::runbook::{Lines, Match, Param, Runbook, VerifyRule};
+use crate::runbook::{Lines, Literal, Match, Param, Runbook, VerifyRule};
 
 pub(super) const NONCE: [u8; 16] = [7; 16];
 
@@ -42,7 +42,8 @@ pub(super) fn reading(probe: &'static str, on: &str, severity: Severity, words: 
 }
 
 fn runbook() -> Runbook {
-    let param = Param { value: Value::Word(Word::of("rotated-logs")), line: 1 };
+    let literal = Literal::Text("rotated-logs".into());
+    let param = Param { kind: Kind::Word, literal, line: 1 };
     Runbook {
         name: RunbookName::new("disk-full").unwrap(),
         digest: Digest::of(b"disk-full"),
