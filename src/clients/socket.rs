@@ -88,7 +88,9 @@ impl SocketClient {
         };
         let asking = async {
             let response = request.send().await.map_err(|e| self.sort(&HttpError::of(&e), &e))?;
-            http::read(response, LONGEST, started).await.map_err(|e| NoDaemon::Broken(e.to_string()))
+            http::read(response, LONGEST, started)
+                .await
+                .map_err(|e| NoDaemon::Broken(e.to_string()))
         };
         let answer = tokio::time::timeout(self.timeout.duration(), asking)
             .await

@@ -59,3 +59,63 @@ impl Threshold {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Severity::{Green, Red, Unknown, Yellow};
+    use super::*;
+
+    #[track_caller]
+    fn check(threshold: Threshold, value: f64, severity: Severity, clears: Severity) {
+        assert_eq!(threshold.judge(value), Judged { severity, clears }, "{value}");
+    }
+
+    const DISK: Threshold =
+        Threshold { yellow: Some(85.0), red: Some(90.0), direction: Direction::Above, margin: 2.0 };
+    const DAYS: Threshold =
+        Threshold { yellow: Some(14.0), red: Some(3.0), direction: Direction::Below, margin: 1.0 };
+
+    #[test]
+    fn above_is_bad() {
+        check(DISK, 83.0, Green, Green);
+        check(DISK, 83.1, Green, Yellow);
+        check(DISK, 85.0, Green, Yellow);
+        check(DISK, 85.1, Yellow, Yellow);
+        check(DISK, 88.0, Yellow, Yellow);
+        check(DISK, 88.1, Yellow, Red);
+        check(DISK, 90.0, Yellow, Red);
+        check(DISK, 90.1, Red, Red);
+        check(DISK, f64::INFINITY, Red, Red);
+    }
+
+    #[test]
+    fn below_is_bad() {
+        check(DAYS, 15.0, Green, Green);
+        check(DAYS, 14.0, Green, Yellow);
+        check(DAYS, 13.9, Yellow, Yellow);
+        check(DAYS, 3.9, Yellow, Red);
+        check(DAYS, 3.0, Yellow, Red);
+        check(DAYS, 2.9, Red, Red);
+        check(DAYS, -5.0, Red, Red);
+    }
+
+    #[test]
+    fn levels_may_be_missing() {
+        check(Threshold { red: None, ..DISK }, 99.0, Yellow, Yellow);
+        check(Threshold { yellow: None, ..DISK }, 89.0, Green, Red);
+        check(Threshold { yellow: None, red: None, ..DISK }, 99.0, Green, Green);
+    }
+
+    #[test]
+    fn a_margin_below_zero_never_makes_clearing_milder() {
+        for margin in [-5.0, f64::NAN, 0.0] {
+            check(Threshold { margin, ..DISK }, 86.0, Yellow, Yellow);
+            check(Threshold { margin, ..DISK }, 85.0, Green, Green);
+        }
+    }
+
+    #[test]
+    fn no_number_is_unknown() {
+        check(DISK, f64::NAN, Unknown, Unknown);
+    }
+}

@@ -87,15 +87,220 @@ pub enum Change {
     Blind { since: Millis },
 }
 
+/// A look that could see: unknown is dealt with before.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    severity: Severity,
+    clears: Severity,
+    /// Whether firing waits for the end of the grace.
+    waits: Waits,
+    at: Millis,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    Yes,
+    No,
+}
+
 impl SignalState {
     /// Takes one look. `reading` is of this signal; `now` is when it is judged.
+    ///
+    /// - `fire_after` looks in a row fire, `clear_after` at the clearing levels end it; one green look in
+    ///   between starts the count anew.
+    /// - A look that could not see neither fires nor clears. It keeps the counts that lead to an
+    ///   incident and drops those that lead out of one.
+    /// - A yellow that is confirmed is noted; not green at its next look, it is an incident.
     pub fn look(self, reading: &Reading, tuning: &Tuning, now: Millis) -> (Self, Option<Change>) {
-        let _ = (reading, tuning, now);
-        todo!()
+        if reading.severity == Severity::Unknown {
+            return self.unseen(now);
+        }
+        let state = match self {
+            Self::Unseen { before, .. } => *before,
+            seen => seen,
+        };
+        let green_in_grace = state.green_at().is_some_and(|at| tuning.grace_from <= at);
+        let waits =
+            if now < tuning.grace_until && !green_in_grace { Waits::Yes } else { Waits::No };
+        // A probe whose clearing levels are milder than its firing ones would flap.
+        let clears = reading.clears.max(reading.severity);
+        let seen = Seen { severity: reading.severity, clears, waits, at: now };
+        match state {
+            Self::New | Self::Green { .. } | Self::Rising { .. } => state.rise(seen, tuning),
+            Self::Noted { .. } => state.watched(seen, tuning),
+            Self::Open { severity: Severity::Red, .. } => state.red_look(seen, tuning),
+            Self::Open { .. } => state.yellow_look(seen, tuning),
+            // Never nested: `unseen` keeps what was before.
+            Self::Unseen { .. } => (state, None),
+        }
     }
 
     /// The confirmed severity: what counts for incidents, parents and the status page.
     pub fn severity(&self) -> Severity {
-        todo!()
+        match self {
+            Self::New => Severity::Unknown,
+            Self::Green { .. } => Severity::Green,
+            Self::Rising { green_at: Some(_), .. } => Severity::Green,
+            Self::Rising { green_at: None, .. } => Severity::Unknown,
+            Self::Noted { .. } => Severity::Yellow,
+            Self::Open { severity, .. } => *severity,
+            // An incident stays as it was; what was green is not known to be green.
+            Self::Unseen { before, .. } => before.severity().max(Severity::Unknown),
+        }
+    }
+
+    /// When it turned red, while it is.
+    pub fn red_at(&self) -> Option<Millis> {
+        match self {
+            Self::Open { red_at, .. } => *red_at,
+            Self::Unseen { before, .. } => before.red_at(),
+            Self::New | Self::Green { .. } | Self::Rising { .. } | Self::Noted { .. } => None,
+        }
+    }
+
+    /// When it was last seen green; of an incident, before it began.
+    pub fn green_at(&self) -> Option<Millis> {
+        match self {
+            Self::New => None,
+            Self::Green { green_at } => Some(*green_at),
+            Self::Rising { green_at, .. }
+            | Self::Noted { green_at, .. }
+            | Self::Open { green_at, .. } => *green_at,
+            Self::Unseen { before, .. } => before.green_at(),
+        }
+    }
+
+    /// A look that could not see.
+    fn unseen(self, now: Millis) -> (Self, Option<Change>) {
+        let (since, before) = match self {
+            Self::Unseen { since, before } => (since, before),
+            Self::Open { severity, green_at, since, red_at, red, .. } => {
+                let open =
+                    Self::Open { severity, green_at, since, red_at, red, milder: 0, green: 0 };
+                (now, Box::new(open))
+            }
+            seen => (now, Box::new(seen)),
+        };
+        let open = matches!(*before, Self::Open { .. });
+        if open || now.since(since) <= BLIND_AFTER {
+            return (Self::Unseen { since, before }, None);
+        }
+        let open = Self::open(Severity::Yellow, before.green_at(), now);
+        (Self::Unseen { since, before: Box::new(open) }, Some(Change::Blind { since }))
+    }
+
+    /// Not yet confirmed: counts up to the note or the incident.
+    fn rise(self, seen: Seen, tuning: &Tuning) -> (Self, Option<Change>) {
+        if seen.severity == Severity::Green {
+            return (Self::Green { green_at: seen.at }, None);
+        }
+        let green_at = self.green_at();
+        let (since, bad, red) = match self {
+            Self::Rising { since, bad, red, .. } => (since, bad, red),
+            _ => (seen.at, 0, 0),
+        };
+        let bad = bad.saturating_add(1);
+        let red = count(red, seen.severity == Severity::Red);
+        let enough = tuning.fire_after.max(1);
+        if seen.waits == Waits::No && enough <= red {
+            let open = Self::open(Severity::Red, green_at, seen.at);
+            return (open, Some(Change::Opened { severity: Severity::Red }));
+        }
+        if seen.waits == Waits::No && enough <= bad {
+            return (Self::Noted { green_at, since, red }, Some(Change::Noted));
+        }
+        (Self::Rising { green_at, since, bad, red }, None)
+    }
+
+    /// The look after the note.
+    fn watched(self, seen: Seen, tuning: &Tuning) -> (Self, Option<Change>) {
+        let Self::Noted { green_at, since, red } = self else { return (self, None) };
+        let red = count(red, seen.severity == Severity::Red);
+        match seen.severity {
+            Severity::Green if seen.clears == Severity::Green => {
+                (Self::Green { green_at: seen.at }, None)
+            }
+            // Between the levels: neither worse nor over.
+            Severity::Green | Severity::Unknown => (Self::Noted { green_at, since, red }, None),
+            Severity::Yellow | Severity::Red if tuning.fire_after.max(1) <= red => {
+                let open = Self::open(Severity::Red, green_at, seen.at);
+                (open, Some(Change::Opened { severity: Severity::Red }))
+            }
+            Severity::Yellow | Severity::Red => {
+                let open = Self::Open {
+                    severity: Severity::Yellow,
+                    green_at,
+                    since: seen.at,
+                    red_at: None,
+                    red,
+                    milder: 0,
+                    green: 0,
+                };
+                (open, Some(Change::Opened { severity: Severity::Yellow }))
+            }
+        }
+    }
+
+    fn yellow_look(self, seen: Seen, tuning: &Tuning) -> (Self, Option<Change>) {
+        let Self::Open { severity, green_at, since, red, green, .. } = self else {
+            return (self, None);
+        };
+        let red = count(red, seen.severity == Severity::Red);
+        let green = count(green, seen.clears == Severity::Green);
+        if tuning.clear_after.max(1) <= green {
+            return (Self::Green { green_at: seen.at }, Some(Change::Resolved));
+        }
+        if seen.waits == Waits::No && tuning.fire_after.max(1) <= red {
+            let red_at = Some(seen.at);
+            let open = Self::Open {
+                severity: Severity::Red,
+                green_at,
+                since,
+                red_at,
+                red: 0,
+                milder: 0,
+                green: 0,
+            };
+            return (open, Some(Change::Worsened));
+        }
+        (Self::Open { severity, green_at, since, red_at: None, red, milder: 0, green }, None)
+    }
+
+    fn red_look(self, seen: Seen, tuning: &Tuning) -> (Self, Option<Change>) {
+        let Self::Open { severity, green_at, since, red_at, milder, green, .. } = self else {
+            return (self, None);
+        };
+        let milder = count(milder, seen.clears < Severity::Red);
+        let green = count(green, seen.clears == Severity::Green);
+        let enough = tuning.clear_after.max(1);
+        if enough <= green {
+            return (Self::Green { green_at: seen.at }, Some(Change::Resolved));
+        }
+        if enough <= milder {
+            let open = Self::Open {
+                severity: Severity::Yellow,
+                green_at,
+                since,
+                red_at: None,
+                red: 0,
+                milder: 0,
+                green,
+            };
+            return (open, Some(Change::Eased));
+        }
+        (Self::Open { severity, green_at, since, red_at, red: 0, milder, green }, None)
+    }
+
+    fn open(severity: Severity, green_at: Option<Millis>, now: Millis) -> Self {
+        let red_at = (severity == Severity::Red).then_some(now);
+        Self::Open { severity, green_at, since: now, red_at, red: 0, milder: 0, green: 0 }
     }
 }
+
+/// One more in a row, or none.
+fn count(so_far: u32, more: bool) -> u32 {
+    if more { so_far.saturating_add(1) } else { 0 }
+}
+
+#[cfg(test)]
+mod tests;

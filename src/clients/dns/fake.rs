@@ -32,9 +32,7 @@ fn reply(query: &[u8]) -> Option<Vec<u8>> {
     let (code, data): (u8, Option<Vec<u8>>) = match label {
         "mute" => return None,
         "ok" if !asks_aaaa => (0, Some(vec![192, 0, 2, 1])),
-        "six" if asks_aaaa => {
-            (0, Some([&[0x20, 0x01, 0x0d, 0xb8][..], &[0; 11], &[1]].concat()))
-        }
+        "six" if asks_aaaa => (0, Some([&[0x20, 0x01, 0x0d, 0xb8][..], &[0; 11], &[1]].concat())),
         "none" => (3, None),
         "denied" => (5, None),
         "broken" => (2, None),

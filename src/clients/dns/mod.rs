@@ -148,8 +148,7 @@ impl Dns {
     }
 
     async fn ask(&self, name: &str, kind: RecordType) -> Result<Vec<IpAddr>, NoAddress> {
-        let lookup =
-            self.resolver()?.lookup(name, kind).await.map_err(|e| self.sort(&e))?;
+        let lookup = self.resolver()?.lookup(name, kind).await.map_err(|e| self.sort(&e))?;
         let addresses: Vec<IpAddr> = lookup
             .answers()
             .iter()

@@ -29,7 +29,8 @@ async fn a_body_is_read_to_its_bound() {
 
 #[tokio::test]
 async fn redirects_end_on_their_host() {
-    let moved = |to: &'static str| get(move || async move { (StatusCode::FOUND, [("location", to)]) });
+    let moved =
+        |to: &'static str| get(move || async move { (StatusCode::FOUND, [("location", to)]) });
     let app = Router::new()
         .route("/a", moved("/b"))
         .route("/b", get(|| async { "here" }))
@@ -85,7 +86,10 @@ async fn a_post_carries_its_headers_and_follows_nothing() {
                 (StatusCode::CREATED, format!("{key} {body}"))
             }),
         )
-        .route("/moved", post(|| async { (StatusCode::TEMPORARY_REDIRECT, [("location", "/in")]) }));
+        .route(
+            "/moved",
+            post(|| async { (StatusCode::TEMPORARY_REDIRECT, [("location", "/in")]) }),
+        );
     let (base, _tasks) = serve(app).await;
     let http = Http::new();
     let to = |path: &str| PostRequest {
@@ -109,10 +113,14 @@ async fn the_connection_is_kept_and_no_authority_loaded_for_plain_http() {
     let (peers, mut seen) = tokio::sync::mpsc::unbounded_channel();
     let app = Router::new().route(
         "/",
-        get(move |axum::extract::ConnectInfo(peer): axum::extract::ConnectInfo<std::net::SocketAddr>| {
-            let peers = peers.clone();
-            async move { peers.send(peer).map_err(|_| StatusCode::GONE) }
-        }),
+        get(
+            move |axum::extract::ConnectInfo(peer): axum::extract::ConnectInfo<
+                std::net::SocketAddr,
+            >| {
+                let peers = peers.clone();
+                async move { peers.send(peer).map_err(|_| StatusCode::GONE) }
+            },
+        ),
     );
     let mut tasks = JoinSet::new();
     let service = app.into_make_service_with_connect_info::<std::net::SocketAddr>();

@@ -17,7 +17,9 @@ impl WebUrl {
             .map_err(|e| format!("is no URL ({e}): write it as https://host/path"))?;
         match url.scheme() {
             "http" | "https" => {}
-            other => return Err(format!("starts with {other}: only http and https are spoken here")),
+            other => {
+                return Err(format!("starts with {other}: only http and https are spoken here"));
+            }
         }
         match url.host_str() {
             None | Some("") => Err("names no host".into()),
@@ -129,7 +131,8 @@ mod tests {
 
     #[test]
     fn redirects_stay_on_their_host_and_keep_tls() {
-        let from = |u: &str, to: &str| WebUrl::parse(u).unwrap().redirected(to).map(|u| u.to_string());
+        let from =
+            |u: &str, to: &str| WebUrl::parse(u).unwrap().redirected(to).map(|u| u.to_string());
         assert_eq!(from("http://a/x", "/login").as_deref(), Some("http://a/login"));
         assert_eq!(from("http://a/x", "https://a/").as_deref(), Some("https://a/"));
         assert_eq!(from("https://a/x", "http://a/"), None);

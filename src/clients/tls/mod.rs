@@ -121,7 +121,9 @@ impl Tls {
             (Some(seen), _) => seen,
             (None, Err(_)) => Err(NoCertificate::TimedOut(timeout)),
             (None, Ok(Err(why))) => Err(why),
-            (None, Ok(Ok(()))) => Err(NoCertificate::NoHandshake("it showed no certificate".into())),
+            (None, Ok(Ok(()))) => {
+                Err(NoCertificate::NoHandshake("it showed no certificate".into()))
+            }
         }
     }
 

@@ -87,7 +87,8 @@ impl Peer {
                 let Ok(mut tls) = acceptor.accept(tcp).await else { continue };
                 let mut request = [0; 4_096];
                 if tls.read(&mut request).await.is_ok_and(|n| 0 < n) {
-                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+                    let answer =
+                        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
                     let _gone = tls.write_all(answer).await;
                     let _gone = tls.shutdown().await;
                 }

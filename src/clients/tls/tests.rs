@@ -58,8 +58,7 @@ async fn each_fault_is_said() {
 async fn what_shows_no_certificate_has_its_word() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plain = listener.local_addr().unwrap().port();
-    let closed =
-        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move {

@@ -74,7 +74,9 @@ impl fmt::Display for TlsFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Expired => f.write_str("the certificate has expired"),
-            Self::NotYetValid => f.write_str("the certificate is not valid yet (is a clock wrong?)"),
+            Self::NotYetValid => {
+                f.write_str("the certificate is not valid yet (is a clock wrong?)")
+            }
             Self::WrongName => f.write_str("the certificate is for another name"),
             Self::UnknownIssuer => {
                 f.write_str("the chain does not lead to an authority that this machine trusts")
