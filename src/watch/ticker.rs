@@ -18,7 +18,7 @@ use crate::policy::triage::{Change, SignalState, Tuning};
 use crate::probe::{How, Past, Probe};
 use crate::watch::grid::{Grid, Rhythm};
 use crate::watch::pasts::SharedPasts;
-use crate::watch::looks::{Done, Finished, Looks, Wanted};
+use crate::watch::looks::{Cut, Done, Finished, Looks, Wanted};
 use crate::watch::pulse::Pulse;
 
 /// Readings go to the store in batches of this age: history is flushed lazily.
@@ -232,6 +232,9 @@ impl Ticker {
 
     fn finish(&mut self, finished: Finished) {
         let now = self.clock.now();
+        if finished.cut == Cut::Yes {
+            self.pulse.add(&self.pulse.timed_out, 1);
+        }
         match finished.done {
             Done::Facts { probes, facts } => {
                 for probe in probes {
