@@ -35,7 +35,7 @@ pub(super) fn read<T>(
     }
     // A runbook says the same on every machine, so it sees no variable of this one.
     let source = Source::part("runbook", toml.text.as_str(), toml.first_line);
-    let (reader, mut section) = Reader::open(source, Env::default());
+    let (reader, mut section) = Reader::open(source, Env::of([]));
     let value = f(&mut section);
     section.finish();
     match reader.done() {
