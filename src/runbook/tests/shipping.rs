@@ -1,4 +1,4 @@
-//! The shipped runbooks: each parses, checks, and does what its issue is.
+//! The shipped runbooks: each parses, checks, and does what its text says.
 
 use crate::model::ids::Word;
 use crate::model::severity::Severity;
