@@ -8,6 +8,8 @@ pub mod dns;
 pub mod errors;
 pub mod folder;
 pub mod http;
+#[cfg(feature = "kube")]
+pub mod kube;
 pub mod memory;
 pub mod net;
 pub mod oom;
