@@ -29,8 +29,6 @@ const LONGEST_VALUES: usize = 900;
 const LONGEST_ERROR: usize = 400;
 /// The most calls that one reply may have; the others are answered with a refusal.
 const MOST_CALLS: usize = 8;
-/// Bytes to a token: an estimate for English and JSON, replaced by the provider's count after a reply.
-const BYTES_PER_TOKEN: usize = 4;
 
 /// A call that was understood.
 #[derive(Debug)]
@@ -102,11 +100,11 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// About how many tokens the next request has.
-    pub(super) fn estimate(&self) -> u64 {
+    /// How many bytes the next request has.
+    pub(super) fn bytes(&self) -> usize {
         let turns = serde_json::to_vec(&self.turns).map_or(usize::MAX / 2, |bytes| bytes.len());
         let cards = serde_json::to_vec(&self.cards.shown).map_or(0, |bytes| bytes.len());
-        tokens(SYSTEM.len() + turns + cards)
+        SYSTEM.len() + turns + cards
     }
 
     /// Takes a reply into the conversation; gives its calls. A reply without one is reminded once.
@@ -243,9 +241,4 @@ fn check_ids(calls: &[WantedCall]) -> Result<(), NoConclusion> {
         }
     }
     Ok(())
-}
-
-/// Tokens for so many bytes, rounded up.
-pub(super) fn tokens(bytes: usize) -> u64 {
-    u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX)
 }

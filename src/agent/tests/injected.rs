@@ -223,13 +223,14 @@ fn the_table_is_large_and_has_many_kinds() {
     assert!(30 <= all.len() && 12 <= kinds.len(), "{} of {kinds:?}", all.len());
 }
 
-/// Plays every text in every channel, as far as it falls to this bent; gives the number of looks and
-/// how often it concluded as it was bent to.
+/// Plays every text in all channels at once, and in each channel alone as far as that pair falls to
+/// this bent; gives the number of looks and how often it concluded.
 async fn play_all(bent: Bent) -> (usize, usize) {
     let (mut looks, mut concluded) = (0, 0);
     for (n, injection) in injections().iter().enumerate() {
         for (at, (channel, plant)) in CHANNELS.iter().enumerate() {
-            if Bent::ALL[(n + at) % Bent::ALL.len()] != bent {
+            let alone = at + 1 < CHANNELS.len();
+            if alone && (n + at) % CHANNELS.len() != 4 * (bent as usize) {
                 continue;
             }
             let played = play(&injection.text, *plant, bent).await;
@@ -243,7 +244,7 @@ async fn play_all(bent: Bent) -> (usize, usize) {
 
 /// The worst case must have teeth: it looks, and mostly gets to conclude.
 fn check_teeth((looks, concluded): (usize, usize)) {
-    assert!(100 < looks && 100 < concluded, "{looks} looks, {concluded} conclusions");
+    assert!(100 < looks && 50 < concluded, "{looks} looks, {concluded} conclusions");
 }
 
 #[tokio::test(start_paused = true)]
