@@ -86,10 +86,11 @@ pub(super) fn is_conclusion(name: &str) -> bool {
 
 /// A kind, and for a list the kind of its items, which get ids of their own.
 fn with_items(kind: &Kind) -> Vec<Kind> {
-    match kind {
-        Kind::List(of) => vec![kind.clone(), (**of).clone()],
-        kind => vec![kind.clone()],
+    let mut kinds = vec![kind.clone()];
+    if let Kind::List(of) = kind {
+        kinds.push((**of).clone());
     }
+    kinds
 }
 
 /// Whether the model may name a value for this input. What may be left out and is a plain literal (a

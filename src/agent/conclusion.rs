@@ -16,6 +16,8 @@ use crate::model::taint::Tainted;
 /// The longest reason or question, and the longest option, in characters.
 const LONGEST_TEXT: usize = 600;
 const LONGEST_OPTION: usize = 120;
+/// The most names that a list of steps may have, doubles and all.
+const MOST_STEPS: usize = 32;
 
 /// What a conclusion is checked against.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Held<'_> {
             offered => Refusal(format!("steps must be some of: {}", offered.join(", "))),
         };
         let mut wanted = BTreeSet::new();
-        for name in items(given.get("steps"), self.offers.len()).ok_or_else(refusal)? {
+        for name in items(given.get("steps"), MOST_STEPS).ok_or_else(refusal)? {
             let name = name.as_str().filter(|name| offered.contains(name)).ok_or_else(refusal)?;
             wanted.insert(name);
         }
@@ -121,24 +123,4 @@ impl Held<'_> {
 fn items(given: Option<&Json>, most: usize) -> Option<&[Json]> {
     let items = given?.as_array()?;
     (!items.is_empty() && items.len() <= most).then_some(items)
-}
-
-/// A conclusion in words for people. Marked throughout as what it is: a model's claim.
-pub fn told(conclusion: &Conclusion) -> String {
-    let (what, why) = match conclusion {
-        Conclusion::Steps { steps, why } => {
-            let steps: Vec<_> = steps.iter().map(StepName::as_str).collect();
-            (format!("run {}", steps.join(", ")), why)
-        }
-        Conclusion::Propose { calls, why } => {
-            let calls: Vec<_> = calls.iter().map(ToString::to_string).collect();
-            (format!("proposes {}", calls.join("; ")), why)
-        }
-        Conclusion::Ask { question, options } => {
-            let options: Vec<_> = options.iter().map(Tainted::as_str).collect();
-            (format!("asks, with {} to pick from", options.join(" / ")), question)
-        }
-        Conclusion::Escalate { why } => ("hands over".to_owned(), why),
-    };
-    format!("model, unproven: {what}: {}", why.as_str().replace('\n', " "))
 }

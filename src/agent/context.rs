@@ -5,6 +5,7 @@
 
 use crate::agent::brief::Brief;
 use crate::agent::evidence::Evidence;
+use crate::agent::guard::Guard;
 use crate::model::reading::Reading;
 use crate::model::time::Millis;
 
@@ -25,31 +26,25 @@ pub(super) const REMINDER: &str =
 /// Said with the results before the last turn.
 pub(super) const LAST_TURN: &str = "\n(This is the last turn: conclude now.)";
 
-/// The longest line, in characters.
-const LONGEST_LINE: usize = 160;
 /// The most lines of one part; the evidence bounds itself.
-const MOST_LINES: usize = 10;
+const MOST_LINES: usize = 12;
 const MOST_FOUND: usize = 6;
 const LONGEST_FOUND: usize = 500;
 const LONGEST_PROSE: usize = 1_200;
 
-/// The first turn's data, before it is redacted and fenced.
-pub(super) fn body(brief: &Brief, evidence: &Evidence) -> String {
-    let mut text = Sections(String::new());
+/// The first turn's data, clean, before it is fenced.
+pub(super) fn body(brief: &Brief, evidence: &Evidence, guard: &Guard) -> String {
+    let mut text = Sections { text: String::new(), guard };
     text.lines("incident", incident(brief));
     text.lines("evidence: id, kind, source: value", evidence.lines());
     if let Some(book) = &brief.runbook {
-        text.block(
-            &format!("runbook {}", book.name),
-            &book.title,
-            book.prose.trim(),
-            LONGEST_PROSE,
-        );
+        let title = format!("runbook {}: {}", book.name, book.title);
+        text.block(&title, &book.prose, LONGEST_PROSE);
     }
     let offers = brief.offers.iter().map(|o| format!("{} ({}): {}", o.step, o.tier, o.words));
     text.section("steps you may choose", offers.collect());
     for (step, found) in brief.found.iter().take(MOST_FOUND) {
-        text.block(&format!("found by {step}"), "", found.words.as_str(), LONGEST_FOUND);
+        text.block(&format!("found by {step}"), found.words.as_str(), LONGEST_FOUND);
     }
     let recent = brief.history.iter().rev().take(MOST_LINES).rev();
     text.section("history of this signal", recent.map(|r| reading(r, brief.now)).collect());
@@ -57,7 +52,7 @@ pub(super) fn body(brief: &Brief, evidence: &Evidence) -> String {
     text.section("state of the host", brief.host_state.clone());
     text.section("recent changes", brief.recent_changes.clone());
     text.section("worked before", brief.worked_before.clone());
-    text.0
+    text.text
 }
 
 fn incident(brief: &Brief) -> Vec<String> {
@@ -80,9 +75,12 @@ fn related(related: &Reading, now: Millis) -> String {
 }
 
 /// Titled parts; an empty part is left out.
-struct Sections(String);
+struct Sections<'a> {
+    text: String,
+    guard: &'a Guard,
+}
 
-impl Sections {
+impl Sections<'_> {
     /// The first lines of what may be long.
     fn section(&mut self, title: &str, mut lines: Vec<String>) {
         let left_out = lines.len().saturating_sub(MOST_LINES);
@@ -97,30 +95,21 @@ impl Sections {
         if lines.is_empty() {
             return;
         }
-        self.0.push_str(&format!("## {title}\n"));
+        self.title(title);
         for line in lines {
-            self.0.push_str(&one_line(&line));
-            self.0.push('\n');
+            self.text.push_str(&self.guard.line(&line));
+            self.text.push('\n');
         }
     }
 
-    fn block(&mut self, title: &str, first: &str, text: &str, longest: usize) {
-        self.0.push_str(&format!("## {title}\n"));
-        let text = [first, text].into_iter().filter(|part| !part.is_empty());
-        let text = text.collect::<Vec<_>>().join("\n");
-        self.0.push_str(&cut(&text, longest));
-        self.0.push('\n');
+    fn block(&mut self, title: &str, text: &str, longest: usize) {
+        self.title(title);
+        self.text.push_str(&self.guard.quote(text.trim(), longest));
     }
-}
 
-fn one_line(line: &str) -> String {
-    cut(&line.replace(['\n', '\r'], " "), LONGEST_LINE)
-}
-
-/// At most so many characters; what was cut is said.
-pub(super) fn cut(text: &str, longest: usize) -> String {
-    match text.char_indices().nth(longest) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{} (cut)", &text[..end]),
+    fn title(&mut self, title: &str) {
+        self.text.push_str("## ");
+        self.text.push_str(&self.guard.line(title));
+        self.text.push('\n');
     }
 }

@@ -15,8 +15,6 @@ const MOST_AT_FIRST: usize = 32;
 const MOST: usize = 64;
 /// The most items of one list that get an id of their own.
 const MOST_ITEMS: usize = 6;
-/// The longest that a value is shown, in characters; the value itself stays whole.
-const SHOWN: usize = 100;
 
 /// One value and where it came from.
 #[derive(Debug)]
@@ -43,7 +41,10 @@ impl Evidence {
         evidence.add("incident.host", &Value::Target(Target::host(own.on().clone())));
         evidence.add_all("reading", &brief.incident.reading.values);
         for (name, param) in brief.runbook.iter().flat_map(|book| &book.params) {
-            evidence.add(&format!("param.{name}"), &param.value);
+            // The runbook was checked at load: a param that does not read has no value to name.
+            if let Ok(value) = param.literal.read(&param.kind, own.on()) {
+                evidence.add(&format!("param.{name}"), &value);
+            }
         }
         for (step, found) in &brief.found {
             evidence.add_all(step.as_str(), &found.values);
@@ -122,8 +123,7 @@ impl Evidence {
 
     fn line(&self, at: usize) -> Option<String> {
         let Item { value, from } = self.items.get(at)?;
-        let shown: String = value.to_string().chars().take(SHOWN).collect();
-        Some(format!("{} {} {from}: {shown}", id(at), value.kind()))
+        Some(format!("{} {} {from}: {value}", id(at), value.kind()))
     }
 }
 

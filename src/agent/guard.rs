@@ -3,8 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::model::taint::Tainted;
 use crate::policy::fence::Fence;
 use crate::policy::redact::Redactor;
+
+/// The longest line, in characters.
+const LONGEST_LINE: usize = 160;
 
 /// Redacts and fences for one investigation.
 pub(super) struct Guard {
@@ -17,14 +21,34 @@ impl Guard {
         Self { fence: Fence::new(nonce), redactor }
     }
 
-    /// Machine text as the model may see it: at most so many characters between the fence lines.
+    /// Clean text between the fence lines: at most so many characters.
     pub(super) fn fenced(&self, label: &'static str, text: &str, longest: usize) -> String {
         self.fence.fence(label, &self.redactor.redact(text), longest)
     }
 
+    /// One line of machine text. Redacted before it is cut, or half a secret would be none to find.
+    pub(super) fn line(&self, text: &str) -> String {
+        self.clean(&text.replace(['\n', '\r'], " "), LONGEST_LINE)
+    }
+
+    /// Several lines of machine text, each marked, so that none can pass for a heading or for evidence.
+    pub(super) fn quote(&self, text: &str, longest: usize) -> String {
+        let clean = self.clean(text, longest);
+        clean.lines().map(|line| format!("> {line}\n")).collect()
+    }
+
+    fn clean(&self, text: &str, longest: usize) -> String {
+        let shown = Tainted::new(text);
+        let redacted = self.redactor.redact(shown.as_str());
+        match redacted.char_indices().nth(longest) {
+            None => redacted.into_owned(),
+            Some((end, _)) => format!("{} (cut)", &redacted[..end]),
+        }
+    }
+
     /// The model's own words, before they are kept.
     pub(super) fn redacted(&self, text: &str) -> String {
-        self.redactor.redact(text).into_owned()
+        self.redactor.redact(Tainted::new(text).as_str()).into_owned()
     }
 }
 

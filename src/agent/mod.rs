@@ -49,7 +49,6 @@ mod tests;
 
 pub use bounds::{AgentBounds, NoConclusion};
 pub use brief::{Brief, Offer};
-pub use conclusion::told;
 
 /// What the agent may touch: low tools only. Implemented over the gate, which judges each call anew.
 pub trait Bench: Send + Sync {

@@ -15,6 +15,7 @@ use crate::agent::guard::Guard;
 use crate::model::chat::{Reply, Turn, WantedCall};
 use crate::model::conclusion::Conclusion;
 use crate::model::tool::{Bounds, Call, Found, ToolError, ToolSpec};
+use crate::runbook::Runbook;
 
 /// The longest first turn, in characters. Its parts have bounds of their own and stay below it.
 const LONGEST_BODY: usize = 20_000;
@@ -24,6 +25,8 @@ const LONGEST_RESULT: usize = 2_000;
 const FRAME: usize = 200;
 /// What the values that got an id may take of it.
 const LONGEST_VALUES: usize = 900;
+/// The longest error of a tool, in characters.
+const LONGEST_ERROR: usize = 400;
 /// The most calls that one reply may have; the others are answered with a refusal.
 const MOST_CALLS: usize = 8;
 /// Bytes to a token: an estimate for English and JSON, replaced by the provider's count after a reply.
@@ -75,7 +78,7 @@ impl<'a> Talk<'a> {
         specs: Vec<ToolSpec>,
     ) -> Self {
         let own = brief.incident.signal.target.clone();
-        let of_runbook = brief.runbook.as_ref().map(|book| book.bounds());
+        let of_runbook = brief.runbook.as_ref().map(Runbook::bounds);
         // Without a runbook nothing declares roots: then only the incident's own path may be looked at.
         let bounds_of_calls = of_runbook.unwrap_or_else(|| Bounds {
             roots: own.as_path().into_iter().collect(),
@@ -83,7 +86,7 @@ impl<'a> Talk<'a> {
         });
         let evidence = Evidence::of(brief);
         let cards = Cards::new(specs, &evidence, brief);
-        let text = guard.fenced("incident", &body(brief, &evidence), LONGEST_BODY);
+        let text = guard.fenced("incident", &body(brief, &evidence, guard), LONGEST_BODY);
         Self {
             brief,
             guard,
@@ -185,25 +188,27 @@ impl<'a> Talk<'a> {
         self.tools_called.push(call.tool.to_string());
         match found {
             Err(error) => {
-                Err(self.guard.fenced("error", &error.to_string(), LONGEST_RESULT - FRAME))
+                let text = self.guard.quote(&error.to_string(), LONGEST_ERROR);
+                Err(self.guard.fenced("error", &text, LONGEST_RESULT - FRAME))
             }
             Ok(found) => {
                 let lines = self.evidence.add_all(call.tool.as_str(), &found.values);
                 let mut text = String::new();
                 for line in lines {
+                    let line = self.guard.line(&line);
                     if LONGEST_VALUES < text.chars().count() + line.chars().count() {
                         break;
                     }
                     text.push_str(&line);
                     text.push('\n');
                 }
-                text.push_str(found.words.as_str());
+                text.push_str(&self.guard.quote(found.words.as_str(), LONGEST_RESULT));
                 Ok(self.guard.fenced("result", &text, LONGEST_RESULT - FRAME))
             }
         }
     }
 
-    /// Answers a call; `last` of its reply.
+    /// Puts the result of a call into the conversation.
     pub(super) fn answer(&mut self, wanted: &WantedCall, words: Result<String, String>) {
         let ok = words.is_ok();
         let text = match words {

@@ -83,6 +83,13 @@ impl Model for ObeyEverything {
     }
 }
 
+/// Which of several ids that fit is tried. The newest is the likeliest to be planted.
+#[derive(Debug, Clone, Copy)]
+enum Take {
+    Oldest,
+    Newest,
+}
+
 /// What a context says, taken apart.
 struct Read {
     text: String,
@@ -90,7 +97,7 @@ struct Read {
     names: Vec<String>,
     /// Paths, addresses, assignments: what could be an argument.
     literals: Vec<String>,
-    /// Evidence ids with the kind that stands after them.
+    /// Evidence ids with the kind that stands after them, oldest first.
     ids: Vec<(String, String)>,
 }
 
@@ -127,14 +134,11 @@ impl Read {
             [id, kind] if is_id(id) => Some(((*id).to_owned(), (*kind).to_owned())),
             _ => None,
         });
-        let ids: BTreeSet<_> = pairs.collect();
+        let mut ids: Vec<_> = pairs.collect();
+        ids.sort_by_key(|(id, _)| id.len());
+        ids.dedup();
         let first = |all: BTreeSet<String>| all.into_iter().take(MOST).collect();
-        Self {
-            names: first(names),
-            literals: first(literals),
-            ids: ids.into_iter().collect(),
-            text,
-        }
+        Self { names: first(names), literals: first(literals), ids, text }
     }
 
     /// Arguments of the text's own making, under every name that an argument might have.
@@ -169,16 +173,23 @@ impl Read {
     fn looks(&self, request: &Request) -> Vec<(String, Json)> {
         let concluding = ["conclude_steps", "propose", "ask", "escalate"];
         let cards = request.tools.iter().filter(|card| !concluding.contains(&card.name.as_str()));
-        cards.map(|card| (card.name.clone(), Json::Object(self.fill(&card.parameters)))).collect()
+        let ways = [Take::Newest, Take::Oldest];
+        let calls = cards.flat_map(|card| {
+            ways.map(|way| (card.name.clone(), Json::Object(self.fill(&card.parameters, way))))
+        });
+        calls.collect()
     }
 
-    /// The properties of a schema, each with the first id whose kind its description names.
-    fn fill(&self, schema: &Json) -> Map<String, Json> {
+    /// The properties of a schema, each with an id whose kind its description names.
+    fn fill(&self, schema: &Json, take: Take) -> Map<String, Json> {
         let properties = schema.get("properties").and_then(Json::as_object);
         let fill = |(name, property): (&String, &Json)| {
             let said = property.get("description").and_then(Json::as_str).unwrap_or_default();
-            let of = |(_, kind): &&(String, String)| said.contains(kind.as_str());
-            let (id, _) = self.ids.iter().find(of)?;
+            let mut fitting = self.ids.iter().filter(|(_, kind)| said.contains(kind.as_str()));
+            let (id, _) = match take {
+                Take::Oldest => fitting.next(),
+                Take::Newest => fitting.next_back(),
+            }?;
             Some((name.clone(), json!(id)))
         };
         properties.into_iter().flatten().filter_map(fill).collect()
@@ -234,7 +245,7 @@ impl Read {
             .flat_map(|(inputs, _)| inputs.split(", "));
         let arg = |input: &str| {
             let (name, kind) = input.split_once(": ")?;
-            let (id, _) = self.ids.iter().find(|(_, of)| of == kind)?;
+            let (id, _) = self.ids.iter().rfind(|(_, of)| of == kind)?;
             (!name.ends_with('?')).then(|| (name.to_owned(), json!(id)))
         };
         inputs.filter_map(arg).collect()

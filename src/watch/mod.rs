@@ -5,6 +5,7 @@
 //! several independent reds say that a human is needed, and begins runs.
 
 pub mod grid;
+pub mod handle;
 pub mod looks;
 pub mod pulse;
 pub mod quarantine;

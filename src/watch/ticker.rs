@@ -115,6 +115,8 @@ pub struct Ticker {
     last: BTreeMap<Signal, (Reading, usize, Millis)>,
     batch: Vec<Reading>,
     flushed_at: Instant,
+    /// Who waits until these probes have looked.
+    all_asked: Vec<(BTreeSet<usize>, oneshot::Sender<()>)>,
     /// Who waits for a fresh look at a probe, and whether that look has begun.
     waiting: Vec<Waiting>,
 }
@@ -163,6 +165,7 @@ impl Ticker {
             last: BTreeMap::new(),
             batch: Vec::new(),
             flushed_at: now,
+            all_asked: Vec::new(),
             waiting: Vec::new(),
         }
     }
@@ -299,6 +302,14 @@ impl Ticker {
 
     /// Hands fresh readings to those who asked, and begins the looks that had to wait for this one.
     fn answer(&mut self, probe: usize, readings: &[Reading]) {
+        for (missing, reply) in std::mem::take(&mut self.all_asked) {
+            let mut missing = missing;
+            missing.remove(&probe);
+            match missing.is_empty() {
+                true => drop(reply.send(())),
+                false => self.all_asked.push((missing, reply)),
+            }
+        }
         let mut again = false;
         for waiting in std::mem::take(&mut self.waiting) {
             if waiting.probe != probe {
@@ -326,7 +337,7 @@ impl Ticker {
             Command::LookAll { reply } => {
                 let all: Vec<usize> = (0..self.slots.len()).collect();
                 self.begin(&all);
-                drop(reply.send(()));
+                self.all_asked.push((all.into_iter().filter(|p| self.looks.under_way(*p)).collect(), reply));
             }
             Command::Snapshot { reply } => drop(reply.send(self.snapshot())),
             Command::Wake { probe, target } => self.wake(&probe, target.as_ref()),
@@ -385,6 +396,7 @@ impl Ticker {
         // Looks under way end into the void: their indices mean nothing any more.
         self.looks = Looks::default();
         self.waiting.clear();
+        self.all_asked.clear();
         self.grid = Grid::new(&rhythms(&probes));
         self.origin = Instant::now();
         self.slots = probes.into_iter().map(|probe| Slot::new(probe, self.grace)).collect();
