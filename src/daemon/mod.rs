@@ -10,5 +10,6 @@ pub mod jobs;
 pub mod life;
 pub mod live;
 pub mod private;
+pub mod reload;
 pub mod watchdog;
 pub mod wire;

@@ -6,22 +6,27 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::Fut;
+use crate::clients::files::local::LocalFiles;
 use crate::clients::http::url::WebUrl;
 use crate::clients::http::{GetRequest, Http};
 use crate::clients::process::{self, Given, Limits};
+use crate::clients::signal::LocalProcesses;
 use crate::clients::tls::{Leaf, Tls};
 use crate::clock::Clock;
 use crate::config::env::Env;
 use crate::config::secret::SecretCommand;
 use crate::gate::rules::Rules;
+use crate::model::ids::HostName;
 use crate::model::message::Urgency;
 use crate::model::taint::Tainted;
-use crate::model::target::Target;
+use crate::model::target::{AbsPath, Target};
 use crate::model::time::Span;
+use crate::model::tool::ToolSpec;
 use crate::probe::reef_self::{Counts, Tally};
 use crate::run::announce::{Words, announce, headline};
 use crate::store::Store;
-use crate::tool::world::{Answer, Certificate, Endpoint, Outbox, Web};
+use crate::tool::table::table;
+use crate::tool::world::{Answer, Certificate, Endpoint, Inventory, Outbox, Web, World};
 use crate::watch::pulse::Pulse;
 
 /// The operator's own argv for a secret: run as written, nothing of it kept but the secret.
@@ -144,5 +149,32 @@ impl Outbox for ToolOutbox {
                 Err(error) => Err(format!("{error:#}")),
             }
         })
+    }
+}
+
+/// The tools' specs without a world behind them: for checks that run no tool.
+pub fn tool_specs(here: &HostName) -> Vec<ToolSpec> {
+    let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
+    let world = World {
+        here: here.clone(),
+        hosts: BTreeMap::new(),
+        files: Arc::new(LocalFiles),
+        processes: Arc::new(LocalProcesses),
+        web: Arc::new(ToolWeb { http: Http::new(), tls: Tls::new(), clock: Arc::clone(&clock) }),
+        outbox: Arc::new(Nowhere),
+        inventory: Arc::new(Inventory::default()),
+        now: clock,
+        quarantine: AbsPath::root(),
+    };
+    table(&world).iter().map(|tool| tool.spec().clone()).collect()
+}
+
+/// The outbox of a world that tells nobody.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Outbox for Nowhere {
+    fn tell<'a>(&'a self, _about: &'a Target, _urgency: Urgency) -> Fut<'a, Result<String, String>> {
+        Box::pin(async { Err("nobody is told from here".into()) })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, anyhow};
 use rusqlite::types::{ToSql, ToSqlOutput, Value};
 use rusqlite::{Connection, ErrorCode, Row, params_from_iter};
+use tokio::sync::watch;
 
 use crate::model::audit::ChainHead;
 use crate::store::Health;
@@ -27,6 +28,8 @@ pub struct Db {
     dir: Option<PathBuf>,
     ballast: Option<Ballast>,
     health: Arc<Mutex<Health>>,
+    /// Moves when a message was committed to the outbox.
+    pub(in crate::store) enqueued: watch::Sender<u64>,
 }
 
 impl Db {
@@ -36,7 +39,8 @@ impl Db {
         ballast: Option<Ballast>,
         health: Arc<Mutex<Health>>,
     ) -> Self {
-        Self { conn, depth: 0, written: Vec::new(), new_head: None, dir, ballast, health }
+        let (enqueued, _) = watch::channel(0);
+        Self { conn, depth: 0, written: Vec::new(), new_head: None, dir, ballast, health, enqueued }
     }
 
     /// `BEGIN IMMEDIATE` .. `COMMIT` around `f`; an `Err` rolls everything back. A call inside another is a part
@@ -120,6 +124,9 @@ impl Db {
         }
         if !self.written.is_empty() {
             self.health().last_error = None;
+        }
+        if self.written.iter().any(|(sql, _)| sql.starts_with("INSERT INTO outbox")) {
+            self.enqueued.send_modify(|n| *n += 1);
         }
         self.written.clear();
         self.anchor();
