@@ -112,10 +112,8 @@ fn fits(read: &Read, args: &[String]) -> Result<(), Misfit> {
 
 /// Behind a kind of a cluster stand names.
 fn takes(check: Check, place: usize, operand: &str) -> bool {
-    match check {
-        Check::Kinds if 0 < place && !operand.contains('/') => Check::Name.takes(operand),
-        check => check.takes(operand),
-    }
+    let behind_a_kind = matches!(check, Check::Kinds) && 0 < place && !operand.contains('/');
+    if behind_a_kind { Check::Name.takes(operand) } else { check.takes(operand) }
 }
 
 fn begins(operands: &[&str], verb: &[&str]) -> bool {
