@@ -1,9 +1,8 @@
 //! Decides what a command is from its arguments alone: what is not proven to read is critical.
 
 use crate::policy::argv::check::Check;
-use crate::policy::argv::reads::{
-    EVALUATORS, FOLDERS, Form, READS, RUNNERS, Read, VERB_FIRST, Valued,
-};
+use crate::policy::argv::programs::{EVALUATORS, FOLDERS, RUNNERS};
+use crate::policy::argv::reads::{Form, READS, Read, VERB_FIRST, Valued};
 use crate::policy::argv::{Argv, ReadOnly};
 
 /// What a command is.
