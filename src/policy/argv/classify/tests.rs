@@ -35,6 +35,7 @@ const READ_LINES: &[&str] = &[
     "journalctl -u nginx.service -n 50 --no-pager -o json",
     "journalctl --unit=nginx.service --lines=50 --since=-1h -p err --utc",
     "journalctl -kb -q --no-pager",
+    "journalctl --lines 200 --no-pager --priority err --unit nginx.service --output short-iso",
     "journalctl _SYSTEMD_UNIT=ssh.service _PID=1 --no-pager",
     "journalctl --disk-usage",
     "df -hT /var",
@@ -178,7 +179,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("it never ends", "journalctl -f", "critical"),
     ("joined with a letter that is not listed", "journalctl -kf", "critical"),
     ("a value glued to its letter", "journalctl -n50", "critical"),
-    ("a value in another form", "journalctl --lines 50", "critical"),
+    ("a value in another form", "journalctl --output-fields MESSAGE", "critical"),
     ("an option where a value belongs", "journalctl -u --rotate", "critical"),
     ("an option after the value", "journalctl -u x.service --rotate", "critical"),
     ("end of options", "systemctl -- status", "critical"),
@@ -260,6 +261,23 @@ fn known_ways_around_are_closed() {
         let class = classify(&argv(line));
         assert_eq!(word(&class), *want, "{name}: {line}: {class:?}");
     }
+}
+
+#[test]
+fn a_log_that_the_config_names_may_be_read() {
+    let declared = [AbsPath::new("/srv/app/log.txt").unwrap()];
+    for (line, want) in [
+        ("tail -n 5 /srv/app/log.txt", "read"),
+        ("cat /srv/app/log.txt /var/log/syslog", "read"),
+        ("tail -f /srv/app/log.txt", "critical"),
+        ("tail -n 5 /srv/app/log.txt.1", "critical"),
+        ("tail -n 5 /srv/app/./log.txt", "critical"),
+        ("rm /srv/app/log.txt", "critical"),
+        ("/tmp/cat /srv/app/log.txt", "critical"),
+    ] {
+        assert_eq!(word(&classify_with(&argv(line), &declared)), want, "{line}");
+    }
+    check("tail -n 5 /srv/app/log.txt", "critical");
 }
 
 #[test]
