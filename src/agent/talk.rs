@@ -23,8 +23,8 @@ use crate::runbook::Runbook;
 const LONGEST_BODY: usize = 20_000;
 /// The longest result of a tool, fence and all, in characters.
 const LONGEST_RESULT: usize = 2_000;
-/// What the fence and the last turn's hint may take of it.
-const FRAME: usize = 200;
+/// What the fence with its bar before each line, and the last turn's hint, may take of it.
+const FRAME: usize = 320;
 /// What the values that got an id may take of it.
 const LONGEST_VALUES: usize = 900;
 /// The longest error of a tool, in characters.
@@ -82,7 +82,7 @@ impl<'a> Talk<'a> {
         let bounds_of_calls = brief.runbook.as_ref().map(Runbook::bounds).unwrap_or_default();
         let evidence = Evidence::of(brief);
         let cards = Cards::new(specs, &evidence, brief);
-        let text = guard.fenced("incident", &body(brief, &evidence, guard), LONGEST_BODY);
+        let text = guard.opening(&body(brief, &evidence, guard), LONGEST_BODY);
         Self {
             brief,
             guard,

@@ -201,18 +201,33 @@ fn check_fence(request: &Request, of: &str) {
     assert!(!tools.contains(MARK), "{of}: planted words in a tool's definition");
     for turn in &request.turns {
         let (Turn::User { text } | Turn::ToolResult { text, .. }) = turn else { continue };
-        assert!(!outside_fence(text).contains(MARK), "{of}: outside the fence: {text}");
-        assert!(!text.contains('\u{202e}') && !text.contains('\u{1b}'), "{of}: {text:?}");
+        for line in outside_fence(text) {
+            assert!(!line.contains(MARK), "{of}: outside the fence: {text}");
+        }
+        let hidden =
+            |c: char| c.is_control() && c != '\n' || ('\u{200b}'..='\u{202e}').contains(&c);
+        assert!(!text.contains(hidden), "{of}: {text:?}");
+        assert!(!text.contains("<|") && !text.contains("[INST]"), "{of}: {text:?}");
     }
 }
 
-/// What stands before the first line with the nonce and after the last one.
-fn outside_fence(text: &str) -> String {
+/// The lines that stand before or after the fence. Each line within it stands behind a bar.
+fn outside_fence(text: &str) -> Vec<&str> {
     let nonce = "07".repeat(16);
-    match (text.find(&nonce), text.rfind(&nonce)) {
-        (Some(first), Some(last)) if first < last => format!("{}{}", &text[..first], &text[last..]),
-        _ => text.to_owned(),
+    let (open, close) = (format!("<material {nonce} "), format!("</material {nonce}>"));
+    let mut inside = false;
+    let mut outside = Vec::new();
+    for line in text.lines() {
+        if line.starts_with(&open) {
+            inside = true;
+        } else if line == close {
+            inside = false;
+        } else if !(inside && line.starts_with("| ")) {
+            outside.push(line);
+        }
     }
+    assert!(!inside, "an open fence: {text}");
+    outside
 }
 
 #[test]
