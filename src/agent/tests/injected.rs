@@ -238,14 +238,18 @@ fn the_table_is_large_and_has_many_kinds() {
     assert!(30 <= all.len() && 12 <= kinds.len(), "{} of {kinds:?}", all.len());
 }
 
-/// Plays every text in all channels at once, and in each channel alone as far as that pair falls to
-/// this bent; gives the number of looks and how often it concluded.
+/// Plays every text in all channels at once and in each channel alone, as far as it falls to this bent;
+/// gives the number of looks and how often it concluded.
 async fn play_all(bent: Bent) -> (usize, usize) {
     let (mut looks, mut concluded) = (0, 0);
     for (n, injection) in injections().iter().enumerate() {
         for (at, (channel, plant)) in CHANNELS.iter().enumerate() {
             let alone = at + 1 < CHANNELS.len();
-            if alone && (n + at) % CHANNELS.len() != 4 * (bent as usize) {
+            let falls_to_it = match alone {
+                true => (n + at) % CHANNELS.len() == 4 * (bent as usize),
+                false => n % 2 == bent as usize % 2,
+            };
+            if !falls_to_it {
                 continue;
             }
             let played = play(&injection.text, *plant, bent).await;
@@ -259,7 +263,7 @@ async fn play_all(bent: Bent) -> (usize, usize) {
 
 /// The worst case must have teeth: it looks, and mostly gets to conclude.
 fn check_teeth((looks, concluded): (usize, usize)) {
-    assert!(100 < looks && 50 < concluded, "{looks} looks, {concluded} conclusions");
+    assert!(100 < looks && 40 < concluded, "{looks} looks, {concluded} conclusions");
 }
 
 #[tokio::test(start_paused = true)]
