@@ -41,6 +41,7 @@ impl Evidence {
         evidence.add("incident.host", &Value::Target(Target::host(own.on().clone())));
         evidence.add_all("reading", &brief.incident.reading.values);
         for (name, param) in brief.runbook.iter().flat_map(|book| &book.params) {
+            // The runbook was checked at load: a param that does not read has no value to name.
             if let Ok(value) = param.literal.read(&param.kind, own.on()) {
                 evidence.add(&format!("param.{name}"), &value);
             }

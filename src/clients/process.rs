@@ -383,8 +383,9 @@ mod tests {
             "-c",
             "echo password=hunter2hunter2; head -c 5000 /dev/zero | tr '\\0' x",
         ]);
-        let output =
-            run(&secret, limits(5_000), &Given::default(), &Redactor::new(Vec::new())).await.unwrap();
+        let output = run(&secret, limits(5_000), &Given::default(), &Redactor::new(Vec::new()))
+            .await
+            .unwrap();
         assert!(!output.stdout.as_str().contains("hunter2"), "{}", output.stdout);
         assert!(output.stdout.as_str().ends_with("(cut)"));
     }

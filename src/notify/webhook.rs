@@ -76,8 +76,9 @@ impl Notifier for Webhook {
                 body: bounded(&message.body, LONGEST_BODY),
                 ..message.clone()
             };
-            let body = serde_json::to_vec(&whole)
-                .map_err(|e| NotSent::Never(format!("the message cannot be written as JSON: {e}")))?;
+            let body = serde_json::to_vec(&whole).map_err(|e| {
+                NotSent::Never(format!("the message cannot be written as JSON: {e}"))
+            })?;
             let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
             if let Some(secret) = &self.secret {
                 headers.push((self.header.clone(), secret.expose_secret().to_owned()));

@@ -120,7 +120,11 @@ pub fn gives() -> Vec<Gives> {
     vec![
         Gives { name: "path", kind: Kind::Path, doc: "the volume's mount point, or the folder" },
         Gives { name: "free", kind: Kind::Bytes, doc: "what may still be written" },
-        Gives { name: "total", kind: Kind::Bytes, doc: "the volume's size, or the folder's budget" },
+        Gives {
+            name: "total",
+            kind: Kind::Bytes,
+            doc: "the volume's size, or the folder's budget",
+        },
         Gives { name: "used_percent", kind: Kind::Int, doc: "of bytes, or of inodes" },
         Gives { name: "source", kind: Kind::Text, doc: "what is mounted there" },
     ]
@@ -180,7 +184,10 @@ impl Settings {
 
     /// `growth` in percentage points a day.
     fn bytes(&self, volume: &Volume, growth: Option<f64>) -> Numbered {
-        let used = percent(volume.total_bytes - volume.free_bytes.min(volume.total_bytes), volume.total_bytes);
+        let used = percent(
+            volume.total_bytes - volume.free_bytes.min(volume.total_bytes),
+            volume.total_bytes,
+        );
         let full_in = growth.filter(|g| 0.001 < *g).map(|g| (100.0 - used) / g);
         let mut judged = self.threshold(&volume.mount).judge(used);
         if self.large < volume.total_bytes && !self.mounts.contains_key(&volume.mount) {
@@ -212,9 +219,8 @@ impl Settings {
 
     /// How short of room a large volume is; `slack` widens the levels.
     fn short(&self, free: u64, full_in: Option<f64>, slack: f64) -> Severity {
-        let within = |span: Span| {
-            full_in.is_some_and(|days| days < span.as_secs_f64() / 86_400.0 * slack)
-        };
+        let within =
+            |span: Span| full_in.is_some_and(|days| days < span.as_secs_f64() / 86_400.0 * slack);
         let below = |level: u64| number(free) < number(level) * slack;
         if below(self.red_free) || within(self.red_within) {
             Severity::Red
@@ -423,8 +429,11 @@ mod tests {
         let usb = Volume { mount: AbsPath::new("/media/usb").unwrap(), ..volume(GIB, GIB) };
         look(&mut probe, &[volume(GIB, GIB), usb], &NoPast);
         let gone = look(&mut probe, &[], &NoPast);
-        let unknown: Vec<_> =
-            gone.iter().filter(|r| r.severity == Severity::Unknown).map(|r| r.signal.to_string()).collect();
+        let unknown: Vec<_> = gone
+            .iter()
+            .filter(|r| r.severity == Severity::Unknown)
+            .map(|r| r.signal.to_string())
+            .collect();
         assert_eq!(unknown, ["disk mini:/var bytes"]);
         let blind = probe.judge(&Facts::new(), &NoPast, Millis(1));
         assert!(!blind.is_empty() && blind.iter().all(|r| r.severity == Severity::Unknown));
@@ -434,7 +443,8 @@ mod tests {
     fn single_volumes_have_their_own_levels() {
         let var = AbsPath::new("/var").unwrap();
         let levels = Levels { yellow: 40.0, red: 60.0 };
-        let own = Settings { mounts: BTreeMap::from([(var.clone(), levels)]), ..Settings::default() };
+        let own =
+            Settings { mounts: BTreeMap::from([(var.clone(), levels)]), ..Settings::default() };
         let half = volume(4 * TIB, 2 * TIB);
         assert_eq!(own.bytes(&half, None).judged.severity, Severity::Yellow);
         let none = Settings { ignore: BTreeSet::from([var]), ..Settings::default() };

@@ -82,8 +82,11 @@ impl ReefProbe {
         number: (u64, Unit),
         now: Millis,
     ) -> Reading {
-        let signal =
-            Signal { probe: Word::of("reef"), target: self.target.clone(), aspect: Word::of(aspect) };
+        let signal = Signal {
+            probe: Word::of("reef"),
+            target: self.target.clone(),
+            aspect: Word::of(aspect),
+        };
         let reason = if severity == Severity::Green { "ok" } else { aspect };
         let mut reading = Reading::new(signal, now, severity, Word::of(reason), words);
         #[expect(clippy::cast_precision_loss, reason = "counts and sizes of one process")]

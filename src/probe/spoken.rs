@@ -60,7 +60,9 @@ pub fn missing(signal: Signal, now: Millis, why: Option<&NoFact>) -> Reading {
     match why {
         Some(NoFact::Absent(words)) => Reading::unknown(signal, now, Word::of("absent"), words),
         Some(NoFact::Failed(words)) => Reading::unknown(signal, now, Word::of("failed"), words),
-        None => Reading::unknown(signal, now, Word::of("failed"), "the collection did not bring it"),
+        None => {
+            Reading::unknown(signal, now, Word::of("failed"), "the collection did not bring it")
+        }
     }
 }
 
@@ -141,7 +143,8 @@ mod tests {
         let blind = spoken.blind(signal("any"), Millis(1), Some(&why));
         assert_eq!((blind.len(), &blind[0].signal), (1, &signal("any")));
         spoken.complete(vec![green("a"), green("b")], |_| None);
-        let again = spoken.complete(vec![green("a")], |s| Some(missing(s.clone(), Millis(2), None)));
+        let again =
+            spoken.complete(vec![green("a")], |s| Some(missing(s.clone(), Millis(2), None)));
         assert_eq!(again[1].signal, signal("b"));
         assert_eq!(again[1].severity, Severity::Unknown);
         let blind = spoken.blind(signal("any"), Millis(3), Some(&why));

@@ -27,6 +27,12 @@ pub(crate) enum Inquired {
     Ended(Ending),
 }
 
+/// The inquiry without judgement: over, or what the runbook says with what was gathered for it.
+enum AsWritten {
+    Ended(Ending),
+    Gathered(Option<Inquired>, Gathered),
+}
+
 /// What a run is about.
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
@@ -59,34 +65,49 @@ impl Runner {
         start: &Start,
     ) -> anyhow::Result<Inquired> {
         let subject = self.subject(start).await?;
-        if let Some(ending) = still_wanted(&subject) {
-            return Ok(Inquired::Ended(ending));
+        let (routine, gathered) = match self.as_written(run, round, start, &subject).await? {
+            AsWritten::Ended(ending) => return Ok(Inquired::Ended(ending)),
+            AsWritten::Gathered(routine, gathered) => (routine, gathered),
+        };
+        match routine {
+            Some(Inquired::Plan(plan)) => Ok(Inquired::Plan(plan)),
+            needs_judgement => {
+                if let Some(judged) = self.judge_by_agent(run, round, start, &subject, &gathered).await? {
+                    return Ok(judged);
+                }
+                Ok(needs_judgement.unwrap_or_else(|| Inquired::Ended(nothing_applies(&subject, &gathered))))
+            }
+        }
+    }
+
+    /// The inquiry as the runbook alone has it.
+    pub(crate) async fn inquire_without_agent(&self, run: RunId, start: &Start) -> anyhow::Result<Inquired> {
+        let subject = self.subject(start).await?;
+        Ok(match self.as_written(run, 0, start, &subject).await? {
+            AsWritten::Ended(ending) => Inquired::Ended(ending),
+            AsWritten::Gathered(Some(routine), _) => routine,
+            AsWritten::Gathered(None, gathered) => Inquired::Ended(nothing_applies(&subject, &gathered)),
+        })
+    }
+
+    async fn as_written(&self, run: RunId, round: u32, start: &Start, subject: &Subject) -> anyhow::Result<AsWritten> {
+        if let Some(ending) = still_wanted(subject) {
+            return Ok(AsWritten::Ended(ending));
         }
         self.gate.tell(run, Told::about(&subject.reading, start.incident));
         let book = match &start.runbook {
             Some(name) => Some(self.book(name)?),
             None => None,
         };
-        let mut gathered = match self.gather(run, start, &subject, book).await {
+        let gathered = match self.gather(run, start, subject, book).await {
             Ok(gathered) => gathered,
-            Err(why) => return Ok(Inquired::Ended(Ending::Escalated(format!("{why:#}")))),
+            Err(why) => return Ok(AsWritten::Ended(Ending::Escalated(format!("{why:#}")))),
         };
         if let Some(ending) = left_alone(&gathered)? {
-            return Ok(Inquired::Ended(ending));
+            return Ok(AsWritten::Ended(ending));
         }
-        let routine = self.routine(run, round, start, &subject, &mut gathered)?;
-        match routine {
-            Some(Inquired::Plan(plan)) => Ok(Inquired::Plan(plan)),
-            needs_judgement => {
-                if let Some(judged) =
-                    self.judge_by_agent(run, round, start, &subject, &gathered).await?
-                {
-                    return Ok(judged);
-                }
-                Ok(needs_judgement
-                    .unwrap_or_else(|| Inquired::Ended(nothing_applies(&subject, &gathered))))
-            }
-        }
+        let routine = self.routine(run, round, start, subject, &gathered)?;
+        Ok(AsWritten::Gathered(routine, gathered))
     }
 
     /// What this run is about: the incident's reading, or a fresh look at what the operator named.
@@ -116,7 +137,7 @@ impl Runner {
         Ok(Subject { incident: None, reading })
     }
 
-    async fn gather(
+    pub(crate) async fn gather(
         &self,
         run: RunId,
         start: &Start,
@@ -249,7 +270,7 @@ impl Runner {
             .gate
             .spec(&step.tool)
             .ok_or_else(|| anyhow::anyhow!("there is no tool {}", step.tool))?;
-        Ok(crate::runbook::resolve(step, spec, bindings, bounds, &subject.reading.signal.target)?)
+        Ok(crate::runbook::resolve(step, &spec, bindings, bounds, &subject.reading.signal.target)?)
     }
 
     /// What the runbook says as written: a plan, a question, or neither.
@@ -259,7 +280,7 @@ impl Runner {
         round: u32,
         start: &Start,
         subject: &Subject,
-        gathered: &mut Gathered,
+        gathered: &Gathered,
     ) -> anyhow::Result<Option<Inquired>> {
         let (Some(book), Some(bindings)) = (&gathered.book, &gathered.bindings) else {
             return Ok(None);
@@ -318,7 +339,7 @@ impl Runner {
                 let verify = crate::runbook::resolve_verify(
                     &book.verify,
                     &signal,
-                    spec,
+                    spec.as_ref(),
                     bindings,
                     &book.bounds(),
                 )?;

@@ -11,6 +11,7 @@ pub mod carry;
 pub mod ending;
 pub mod inquire;
 pub mod propose;
+pub mod rehearse;
 pub mod runner;
 pub mod undo;
 pub mod verify;

@@ -68,10 +68,8 @@ pub fn offers(ask: &AskDef, bindings: &Bindings) -> Result<Vec<Offer>, ResolveEr
         if conditions_hold(&option.when, bindings)? != Holds::Yes {
             continue;
         }
-        let offer = |item| Offer {
-            say: option.say.fill(bindings, item),
-            steps: option.steps.clone(),
-        };
+        let offer =
+            |item| Offer { say: option.say.fill(bindings, item), steps: option.steps.clone() };
         match option.each.as_ref().map(|list| bindings.get(list)) {
             None => offers.push(offer(None)),
             Some(Ok(Value::List(items))) => {

@@ -30,13 +30,15 @@ pub enum Bound {
 }
 
 /// What every reading gives, whatever its probe.
-pub(super) fn always() -> [Gives; 6] {
+pub(super) fn always() -> [Gives; 8] {
     let gives = |name, kind, doc| Gives { name, kind, doc };
     [
         gives("target", Kind::Target, "what the reading speaks of"),
         gives("severity", Kind::Word, "yellow, red or unknown"),
         gives("reason", Kind::Word, "why, in one word"),
         gives("probe", Kind::Word, "the probe's kind"),
+        gives("aspect", Kind::Word, "which of the probe's aspects: bytes, inodes, status"),
+        gives("attempt", Kind::Int, "which run for this incident it is, from 1"),
         gives("host", Kind::Word, "the host of the target"),
         gives("words", Kind::Text, "the reading in one line, for questions"),
     ]
@@ -52,6 +54,8 @@ impl Bindings {
         values.insert("severity".into(), Value::Word(Word::of(reading.severity.as_str())));
         values.insert("reason".into(), Value::Word(reading.reason.clone()));
         values.insert("probe".into(), Value::Word(signal.probe.clone()));
+        values.insert("aspect".into(), Value::Word(signal.aspect.clone()));
+        values.insert("attempt".into(), Value::Int(1));
         values.insert("words".into(), Value::Text(reading.words.clone()));
         if let Ok(word) = Word::new(host.as_str()) {
             values.insert("host".into(), Value::Word(word));
@@ -61,6 +65,13 @@ impl Bindings {
         };
         let params = book.params.iter().filter_map(param).collect();
         Self { host, reading: values, params, steps: BTreeMap::new() }
+    }
+
+    /// Says which run for this incident it is, from 1: the first unless said.
+    #[must_use]
+    pub fn on_attempt(mut self, n: u32) -> Self {
+        self.reading.insert("attempt".into(), Value::Int(i64::from(n)));
+        self
     }
 
     /// Changes one param, as `--set NAME=VALUE` asks; read by the kind that it has in the runbook.

@@ -73,7 +73,8 @@ impl Checker<'_> {
             common = Some(match common {
                 None => gives,
                 Some(mut common) => {
-                    let shared = |c: &Gives| gives.iter().any(|g| (g.name, &g.kind) == (c.name, &c.kind));
+                    let shared =
+                        |c: &Gives| gives.iter().any(|g| (g.name, &g.kind) == (c.name, &c.kind));
                     common.retain(shared);
                     common
                 }
@@ -103,11 +104,14 @@ impl Checker<'_> {
     /// The spec of a tool that a block uses; told where it is unknown or not listed.
     fn tool(&mut self, name: &ToolName, line: usize) -> Option<ToolSpec> {
         if !self.book.tools.contains(name) {
-            let hint = match (self.tools)(name) {
-                Some(_) => format!("; add \"{name}\" to tools in the front matter"),
-                None => hint(name.as_str(), self.book.tools.iter().map(ToolName::as_str).collect::<Vec<_>>()),
+            let wrong = match (self.tools)(name) {
+                Some(_) => format!(" is not listed in tools; add \"{name}\" to the front matter"),
+                None => {
+                    let listed = self.book.tools.iter().map(ToolName::as_str).collect::<Vec<_>>();
+                    format!(" is not known{}", hint(name.as_str(), listed))
+                }
             };
-            self.say(line, format!("tool {name} is not listed in tools{hint}"));
+            self.say(line, format!("tool {name}{wrong}"));
         }
         (self.tools)(name)
     }
@@ -144,7 +148,10 @@ impl Checker<'_> {
                 Some(input) => self.argument(arg, input, spec, line),
                 None => {
                     let names = spec.inputs.iter().map(|input| input.name).collect::<Vec<_>>();
-                    self.say(line, format!("{} takes no \"{name}\"{}", spec.name, hint(name, names)));
+                    self.say(
+                        line,
+                        format!("{} takes no \"{name}\"{}", spec.name, hint(name, names)),
+                    );
                 }
             }
         }
@@ -166,7 +173,10 @@ impl Checker<'_> {
             Arg::Ref(r) => {
                 let Some(kind) = self.kind_of(r, line) else { return };
                 if has_text(&kind) {
-                    self.say(line, format!("{name}: {r} is text from outside, which fills no argument"));
+                    self.say(
+                        line,
+                        format!("{name}: {r} is text from outside, which fills no argument"),
+                    );
                 } else if kind != input.kind {
                     let letters = match (&r.of, &input.kind) {
                         (RefOf::Step(_), Kind::Word | Kind::Target | Kind::Text) => {
@@ -174,7 +184,10 @@ impl Checker<'_> {
                         }
                         (_, _) => String::new(),
                     };
-                    self.say(line, format!("{name}: {r} is a {kind}, not a {}{letters}", input.kind));
+                    self.say(
+                        line,
+                        format!("{name}: {r} is a {kind}, not a {}{letters}", input.kind),
+                    );
                 }
                 self.needs_roots(&input.kind, spec, line);
             }
@@ -212,7 +225,10 @@ impl Checker<'_> {
             | Kind::Text => false,
         };
         if path && Tier::Low < spec.max_tier && self.book.roots.is_empty() {
-            let what = format!("{} may touch no path, as there are no roots; write roots = [\"/var/log\"]", spec.name);
+            let what = format!(
+                "{} may touch no path, as there are no roots; write roots = [\"/var/log\"]",
+                spec.name
+            );
             self.say(line, what);
         }
     }
@@ -226,7 +242,9 @@ impl Checker<'_> {
             }
             Arg::Ref(r) => match self.kind_of(r, line) {
                 Some(kind @ (Kind::Target | Kind::Path)) => self.needs_roots(&kind, spec, line),
-                Some(kind) => self.say(line, format!("target: {r} is a {kind}, neither target nor path")),
+                Some(kind) => {
+                    self.say(line, format!("target: {r} is a {kind}, neither target nor path"));
+                }
                 None => {}
             },
         }
@@ -240,14 +258,17 @@ impl Checker<'_> {
             RefOf::Step(name) => {
                 let spec = self.book.step(name).and_then(|step| (self.tools)(&step.tool))?;
                 if Tier::Low < spec.max_tier {
-                    let what = format!("{r}: step \"{name}\" is above low; only low steps, which run before the plan is made, give values");
+                    let what = format!(
+                        "{r}: step \"{name}\" is above low; only low steps, which run before the plan is made, give values"
+                    );
                     self.say(line, what);
                     return None;
                 }
                 spec.gives
             }
         };
-        let found = gives.iter().find(|gives| gives.name == r.field).map(|gives| gives.kind.clone());
+        let found =
+            gives.iter().find(|gives| gives.name == r.field).map(|gives| gives.kind.clone());
         if found.is_none() {
             let names = gives.iter().map(|gives| gives.name).collect::<Vec<_>>();
             let of = match &r.of {
@@ -264,10 +285,7 @@ impl Checker<'_> {
             let (r, line) = (&condition.value, condition.line);
             let Some(kind) = self.kind_of(r, line) else { continue };
             // A list is compared item by item.
-            let kind = match kind {
-                Kind::List(of) => *of,
-                kind => kind,
-            };
+            let kind = if let Kind::List(of) = kind { *of } else { kind };
             if kind == Kind::Text {
                 self.say(line, format!("{r} is text from outside, which decides nothing"));
                 continue;
@@ -329,7 +347,10 @@ impl Checker<'_> {
         self.arguments(args, &spec, *line, &|_| *line);
         match spec.gives.iter().find(|gives| gives.name == value) {
             Some(gives) if has_text(&gives.kind) => {
-                self.say(*line, format!("verify: {value} is text from outside, which proves nothing"));
+                self.say(
+                    *line,
+                    format!("verify: {value} is text from outside, which proves nothing"),
+                );
             }
             Some(gives) => {
                 if let Err(why) = is.fits(&gives.kind) {
@@ -338,7 +359,10 @@ impl Checker<'_> {
             }
             None => {
                 let names = spec.gives.iter().map(|gives| gives.name).collect::<Vec<_>>();
-                self.say(*line, format!("verify: {tool} gives no \"{value}\"{}", hint(value, names)));
+                self.say(
+                    *line,
+                    format!("verify: {tool} gives no \"{value}\"{}", hint(value, names)),
+                );
             }
         }
     }

@@ -8,6 +8,10 @@ use crate::config::mistakes::hint;
 use crate::config::section::{Origin, Outcome, Reader, Section};
 use crate::runbook::{Lines, Mistake};
 
+/// The longest piece of TOML that is read, in bytes: telling what is wrong with it takes time that
+/// grows faster than it does.
+pub(super) const LONGEST: usize = 16 << 10;
+
 /// A piece of a runbook's file that holds TOML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Toml {
@@ -22,9 +26,16 @@ pub(super) fn read<T>(
     out: &mut Vec<Mistake>,
     f: impl FnOnce(&mut Section) -> Option<T>,
 ) -> Option<(T, Lines)> {
+    if LONGEST < toml.text.len() {
+        let line = toml.first_line.saturating_sub(1).max(1);
+        let what =
+            format!("the TOML here has {} bytes; at most {LONGEST} are read", toml.text.len());
+        out.push(Mistake::new(line, what));
+        return None;
+    }
     // A runbook says the same on every machine, so it sees no variable of this one.
     let source = Source::part("runbook", toml.text.as_str(), toml.first_line);
-    let (reader, mut section) = Reader::open(source, Env::default());
+    let (reader, mut section) = Reader::open(source, Env::of([]));
     let value = f(&mut section);
     section.finish();
     match reader.done() {
@@ -39,7 +50,10 @@ pub(super) fn read<T>(
                     "" => what.to_owned(),
                     section => format!("[{section}] {what}"),
                 };
-                Mistake { line: mistake.line, what, hint }
+                // What is missing stands nowhere: the line that opens the block will do.
+                let opened = toml.first_line.saturating_sub(1).max(1);
+                let line = if mistake.line == 0 { opened } else { mistake.line };
+                Mistake { line, what, hint }
             }));
             None
         }

@@ -103,7 +103,10 @@ fn read_roots(s: &mut Section) -> Vec<AbsPath> {
             s.mistake("roots", "is empty; name the folders that may be touched, or leave it out");
         }
         Some(roots) if roots.iter().any(|root| root.as_str() == "/") => {
-            s.mistake("roots", "\"/\" would be the whole machine; name the folders that may be touched");
+            s.mistake(
+                "roots",
+                "\"/\" would be the whole machine; name the folders that may be touched",
+            );
         }
         Some(_) | None => {}
     }
@@ -136,7 +139,10 @@ fn read_match(s: &mut Section) -> Match {
         }),
     };
     if matches.severity.contains(&Severity::Green) {
-        m.mistake("severity", "names green, which no runbook answers; write yellow, red or unknown");
+        m.mistake(
+            "severity",
+            "names green, which no runbook answers; write yellow, red or unknown",
+        );
     }
     let narrow = ["probe", "target", "reason", "pattern"].iter().any(|key| m.has(key));
     m.finish();
@@ -151,10 +157,7 @@ fn target_match(text: &str) -> Result<TargetMatch, String> {
     if let Some(bare) = text.strip_prefix(':') {
         // Any host will do: only the thing and its name are kept.
         let target = format!("host:{bare}").parse::<Target>().map_err(|bad| bad.to_string())?;
-        return Ok(TargetMatch::AnyHost {
-            thing: target.thing(),
-            name: target.name().to_owned(),
-        });
+        return Ok(TargetMatch::AnyHost { thing: target.thing(), name: target.name().to_owned() });
     }
     if let Some(kind) = thing(text) {
         return Ok(TargetMatch::Kind(kind));

@@ -31,6 +31,8 @@ mod reference;
 mod resolve;
 mod select;
 mod shipped;
+#[cfg(test)]
+mod tests;
 
 pub use ask::{Offer, asks, leaves, offers, question};
 pub use bind::{Bindings, Bound};
@@ -40,7 +42,7 @@ pub use literal::Literal;
 pub use parse::parse;
 pub use reference::{Ref, RefOf, Template};
 pub use resolve::{ResolveError, Resolved, resolve, resolve_verify};
-pub use select::{Match, Pattern, TargetMatch, select};
+pub use select::{Match, Pattern, TargetMatch, knows, select};
 pub use shipped::shipped;
 
 /// A runbook as its file says it, references and literals not yet held against any tool.
@@ -273,6 +275,14 @@ impl Runbook {
 
     pub fn step(&self, name: &StepName) -> Option<&StepDef> {
         self.steps().find(|step| step.name == *name)
+    }
+
+    /// How the human is told at this severity: only red pages.
+    pub fn urgency(&self, severity: Severity) -> Urgency {
+        match severity {
+            Severity::Red => self.escalate,
+            Severity::Yellow | Severity::Unknown | Severity::Green => Urgency::Message,
+        }
     }
 
     /// What bounds every call of this runbook.

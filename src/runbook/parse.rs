@@ -8,13 +8,16 @@ use crate::config::mistakes::hint;
 use crate::model::digest::Digest;
 use crate::model::ids::{RunbookName, StepName};
 use crate::runbook::block::{self, Fenced};
-use crate::runbook::fields::{Toml, brief};
+use crate::runbook::fields::{self, Toml, brief};
 use crate::runbook::front;
 use crate::runbook::reference::Names;
 use crate::runbook::{Asked, Block, DEFAULT_VERIFY, LeaveDef, Mistake, Runbook, VerifyRule};
 
 /// The longest file that is read, in bytes: a hundred times what anybody reads at 3 AM.
 const LONGEST: usize = 256 << 10;
+
+/// The most blocks for the machine; a plan with more steps is no plan.
+const MOST_BLOCKS: usize = 100;
 
 /// What a fenced block is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,11 @@ pub fn parse(name: RunbookName, text: &str) -> Result<Runbook, Vec<Mistake>> {
     let (toml, body, body_line) = split(text).map_err(|mistake| vec![mistake])?;
     let mut out = Vec::new();
     let fences = fences(body, body_line, &mut out);
+    if MOST_BLOCKS < fences.len() {
+        let what =
+            format!("there are {} blocks; a runbook has at most {MOST_BLOCKS}", fences.len());
+        return Err(vec![Mistake::new(1, what)]);
+    }
     let mut names = step_names(&fences, &mut out);
     let digest = Digest::of(text.as_bytes());
     let front = front::read_front(name, digest, &toml, &mut names, &mut out);
@@ -128,33 +136,26 @@ fn split(text: &str) -> Result<(Toml, &str, usize), Mistake> {
 
 /// All blocks for the machine, in the order of the file.
 fn fences(body: &str, body_line: usize, out: &mut Vec<Mistake>) -> Vec<Fence> {
-    let starts: Vec<usize> = std::iter::once(0)
-        .chain(body.match_indices('\n').map(|(at, _)| at + 1))
-        .collect();
+    let starts: Vec<usize> =
+        std::iter::once(0).chain(body.match_indices('\n').map(|(at, _)| at + 1)).collect();
     let line_of = |at: usize| starts.partition_point(|start| *start <= at) + body_line - 1;
     let mut found = Vec::new();
     let mut open: Option<Fence> = None;
     for (event, range) in Parser::new_ext(body, Options::empty()).into_offset_iter() {
-        match event {
-            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
-                let line = line_of(range.start);
-                let kind = fence_kind(&info, line, out);
-                let toml = Toml { text: String::new(), first_line: line + 1 };
-                open = kind.map(|kind| Fence { kind, line, toml, range });
+        if let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) = &event {
+            let line = line_of(range.start);
+            let kind = fence_kind(info, line, out);
+            let toml = Toml { text: String::new(), first_line: line + 1 };
+            open = kind.map(|kind| Fence { kind, line, toml, range });
+        } else if let Event::Text(text) = &event {
+            open.iter_mut().for_each(|fence| fence.toml.text.push_str(text));
+        } else if let Event::End(TagEnd::CodeBlock) = &event {
+            let Some(fence) = open.take() else { continue };
+            if !is_closed(&body[fence.range.clone()]) {
+                let what = "the block is not closed";
+                out.push(Mistake::hinted(fence.line, what, "end it with a line ```"));
             }
-            Event::Text(text) => {
-                open.iter_mut().for_each(|fence| fence.toml.text.push_str(&text));
-            }
-            Event::End(TagEnd::CodeBlock) => {
-                let Some(fence) = open.take() else { continue };
-                if !is_closed(&body[fence.range.clone()]) {
-                    let what = "the block is not closed";
-                    out.push(Mistake::hinted(fence.line, what, "end it with a line ```"));
-                }
-                found.push(fence);
-            }
-            // Nothing else can stand within a fenced block.
-            _ => {}
+            found.push(fence);
         }
     }
     found
@@ -190,14 +191,17 @@ fn is_closed(source: &str) -> bool {
     let mark = if source.starts_with('~') { "~~~" } else { "```" };
     let mut lines = source.lines();
     lines.next();
-    lines.next_back().is_some_and(|last| last.trim_start_matches(['>', ' ', '\t']).starts_with(mark))
+    lines
+        .next_back()
+        .is_some_and(|last| last.trim_start_matches(['>', ' ', '\t']).starts_with(mark))
 }
 
 /// The names of all steps, so that a reference can be told from a literal anywhere in the file.
 fn step_names(fences: &[Fence], out: &mut Vec<Mistake>) -> Names {
     let mut names = Names::default();
     for fence in fences.iter().filter(|fence| fence.kind == FenceKind::Step) {
-        let text = &fence.toml.text;
+        let text =
+            Some(fence.toml.text.as_str()).filter(|t| t.len() <= fields::LONGEST).unwrap_or("");
         let (table, _) = toml::de::DeTable::parse_recoverable(text);
         let given = table.get_ref().get("name");
         let name = given.and_then(|given| StepName::new(given.get_ref().as_str()?).ok());

@@ -211,12 +211,12 @@ mod tests {
             ("param.older", "param.older"),
             ("largest.path", "largest.path"),
         ] {
-            match names().say(text, sees) {
-                Said::Ref(r) => assert_eq!(r.to_string(), want),
-                other => panic!("{text}: {other:?}"),
-            }
+            let said = names().say(text, sees);
+            assert!(matches!(&said, Said::Ref(r) if r.to_string() == want), "{text}: {said:?}");
         }
-        for text in ["/var/log", "nginx.service", "30d", "logs", "largest.", "a.b.c", ".", "", "1.5"] {
+        for text in
+            ["/var/log", "nginx.service", "30d", "logs", "largest.", "a.b.c", ".", "", "1.5"]
+        {
             assert_eq!(names().say(text, sees), Said::Literal, "{text}");
         }
     }
@@ -224,16 +224,17 @@ mod tests {
     #[test]
     fn a_slip_in_a_reference_is_told_and_never_taken_for_a_literal() {
         for (text, want) in [
-            ("largset.path", "did you mean \"largest.path\"? To mean these very letters, write { literal = \"largset.path\" }"),
+            (
+                "largset.path",
+                "did you mean \"largest.path\"? To mean these very letters, write { literal = \"largset.path\" }",
+            ),
             ("readin.path", "did you mean \"reading.path\"?"),
             ("param.oldr", "did you mean \"older\"?"),
             ("rotate.path", "refers to itself"),
             ("late.path", "comes later, on line 20"),
         ] {
-            match names().say(text, Sees::Before(1)) {
-                Said::Wrong(why) => assert!(why.contains(want), "{why}"),
-                other => panic!("{text}: {other:?}"),
-            }
+            let said = names().say(text, Sees::Before(1));
+            assert!(matches!(&said, Said::Wrong(why) if why.contains(want)), "{text}: {said:?}");
         }
     }
 

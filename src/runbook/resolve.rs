@@ -54,7 +54,8 @@ pub fn resolve(
     };
     if Tier::Low < spec.max_tier {
         // The tool looks again with links resolved; here the step is spared where the name says it.
-        let paths = args.values().flat_map(paths).chain(step.target.iter().filter_map(|_| about.as_path()));
+        let paths =
+            args.values().flat_map(paths).chain(step.target.iter().filter_map(|_| about.as_path()));
         for path in paths {
             if !bounds.roots.iter().any(|root| path.is_below(root)) {
                 return Ok(Resolved::Skip(format!("{path} lies outside the runbook's roots")));
@@ -155,8 +156,14 @@ fn argument(
         Value::List(items) if items.is_empty() => {
             Err(Missing::NotThere(format!("there is nothing in {}", input.name)))
         }
-        Value::List(items) if bounds.max_targets < u32::try_from(items.len()).unwrap_or(u32::MAX) => {
-            Err(wrong(format!("{} items are more than max_targets, {}", items.len(), bounds.max_targets)))
+        Value::List(items)
+            if bounds.max_targets < u32::try_from(items.len()).unwrap_or(u32::MAX) =>
+        {
+            Err(wrong(format!(
+                "{} items are more than max_targets, {}",
+                items.len(),
+                bounds.max_targets
+            )))
         }
         Value::List(_)
         | Value::Int(_)

@@ -131,6 +131,13 @@ pub fn select<'a>(books: &'a [Runbook], reading: &Reading) -> Option<&'a Runbook
     })
 }
 
+/// The runbook whose pattern knows this line or template, whatever probe brought it.
+pub fn knows<'a>(books: &'a [Runbook], template: &str) -> Option<&'a Runbook> {
+    books.iter().find(|book| {
+        book.matches.pattern.as_ref().is_some_and(|pattern| pattern.0.is_match(template))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,7 +175,11 @@ mod tests {
             (r#"{ probe = "disk" }"#, reading("disk", "nas:/var", Yellow, "bytes"), true),
             (r#"{ probe = "disk" }"#, reading("disk", "nas:/var", Green, "ok"), false),
             (r#"{ probe = "disk" }"#, reading("disk", "nas:/var", Unknown, "stale"), false),
-            (r#"{ probe = "disk", severity = "unknown" }"#, reading("disk", "nas:/var", Unknown, "stale"), true),
+            (
+                r#"{ probe = "disk", severity = "unknown" }"#,
+                reading("disk", "nas:/var", Unknown, "stale"),
+                true,
+            ),
             (r#"{ probe = "disk", severity = ["yellow"] }"#, red("nas:/var"), false),
             (r#"{ target = "nas:/var" }"#, red("nas:/var"), true),
             (r#"{ target = "nas:/var" }"#, red("mini:/var"), false),
@@ -193,7 +204,9 @@ mod tests {
     fn a_pattern_is_held_against_the_template_where_there_is_one() {
         let mut errors = reading("errors", "mini:log:journal", Severity::Yellow, "spike");
         errors.values.insert("template".into(), Value::Text(Tainted::new("No space left on <*>")));
-        let takes = |pattern: &str| book("b", &format!("{{ pattern = '{pattern}' }}")).matches.takes(&errors);
+        let takes = |pattern: &str| {
+            book("b", &format!("{{ pattern = '{pattern}' }}")).matches.takes(&errors)
+        };
         assert!(takes("(?i)no space left") && !takes("some words"));
     }
 
@@ -224,7 +237,16 @@ mod tests {
             book("exact", r#"{ target = "nas:/var" }"#),
         ];
         let red = reading("disk", "nas:/var", Severity::Red, "bytes");
-        let order = ["exact", "any-host", "kind", "pattern", "reason", "a-severity", "b-severity", "z-probe"];
+        let order = [
+            "exact",
+            "any-host",
+            "kind",
+            "pattern",
+            "reason",
+            "a-severity",
+            "b-severity",
+            "z-probe",
+        ];
         let mut left = all.to_vec();
         for want in order {
             let won = select(&left, &red).map(|book| book.name.as_str().to_owned());

@@ -1,6 +1,21 @@
 //! The runbooks that come with the binary.
 
+macro_rules! book {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../runbooks/", $name, ".md")))
+    };
+}
+
 /// Name and text of each.
 pub fn shipped() -> Vec<(&'static str, &'static str)> {
-    todo!()
+    vec![
+        book!("certificate"),
+        book!("cpu"),
+        book!("disk-full"),
+        book!("error-disk-space"),
+        book!("error-spike"),
+        book!("http-down"),
+        book!("memory-pressure"),
+        book!("service-failed"),
+    ]
 }

@@ -1,11 +1,16 @@
 //! Files: compressing logs, moving old files away, and bringing both back.
 
-use crate::gate::tool::Tool;
-use crate::model::ids::ToolName;
+use crate::clients::files::{Compress, Rooted};
+use crate::gate::tool::{Parsed, Tool};
+use crate::model::ids::{ToolName, Word};
 use crate::model::time::Span;
 use crate::model::tool::{Tier, ToolSpec};
 use crate::model::value::Kind;
-use crate::tool::args::{made, optional, required};
+use crate::tool::args::{Args, made, optional, refused, required};
+use crate::tool::compress::{Grow, Shrink};
+use crate::tool::kinds::{self, In};
+use crate::tool::pick::{self, Wanted, Which};
+use crate::tool::quarantine::{Empties, Empty, PutAway, PutBack};
 use crate::tool::world::World;
 
 fn compress_spec() -> ToolSpec {
@@ -108,31 +113,125 @@ fn empty_spec() -> ToolSpec {
 }
 
 /// `files.compress`.
-pub fn compress(_world: &World) -> Box<dyn Tool> {
-    made(compress_spec(), move |_args| todo!())
+pub fn compress(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    let spec = compress_spec();
+    let timeout = spec.timeout;
+    made(spec, move |args| {
+        args.only_on(&world.here)?;
+        let start = args.rooted("path")?;
+        pick::guard(&world.inventory, &world.quarantine, &start)?;
+        // A path that ends like a rotated log is one file, or a folder with an odd name: either way
+        // only rotated logs are taken.
+        let path = start.path.as_str();
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        let rotated = kinds::is_rotated_log(name, In::of(path));
+        let (which, tier) = match args.word("what").map(Word::as_str) {
+            Some("rotated") => (Which::RotatedLogs, Tier::Medium),
+            None if rotated => (Which::RotatedLogs, Tier::Medium),
+            None | Some("all") => (Which::Logs, Tier::High),
+            Some(other) => return Err(refused(format!("what is rotated or all, not {other}"))),
+        };
+        let wanted = wanted(args, start, which, args.span("older"));
+        let (world, call) = (world.clone(), args.call().clone());
+        let how = Compress::Replace;
+        Ok(Parsed::Action(Box::new(Shrink { world, call, wanted, how, tier, timeout })))
+    })
+}
+
+fn wanted(args: &Args<'_>, start: Rooted, which: Which, older: Option<Span>) -> Wanted {
+    Wanted { start, which, older, most: args.call().bounds.max_targets }
 }
 
 /// `files.decompress`.
-pub fn decompress(_world: &World) -> Box<dyn Tool> {
-    made(decompress_spec(), move |_args| todo!())
+pub fn decompress(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    made(decompress_spec(), move |args| {
+        args.only_on(&world.here)?;
+        let start = args.rooted("path")?;
+        pick::guard(&world.inventory, &world.quarantine, &start)?;
+        let id = args.word("id").ok_or_else(|| refused("id is missing"))?.clone();
+        let (world, call) = (world.clone(), args.call().clone());
+        Ok(Parsed::Action(Box::new(Grow { world, call, start, id })))
+    })
 }
 
-/// `files.clean`.
-pub fn clean(_world: &World) -> Box<dyn Tool> {
-    made(clean_spec(), move |_args| todo!())
+/// `files.clean`. What is younger than its kind's age is refused here: `files.quarantine`, which is
+/// critical, is for that.
+pub fn clean(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    let spec = clean_spec();
+    let timeout = spec.timeout;
+    made(spec, move |args| {
+        args.only_on(&world.here)?;
+        let start = args.rooted("path")?;
+        pick::guard(&world.inventory, &world.quarantine, &start)?;
+        let older = args.span("older").ok_or_else(|| refused("older is missing"))?;
+        let (which, least) = match args.word("what").map(Word::as_str) {
+            Some("rotated-logs") => (Which::OldLogs, Span::days(30)),
+            Some("temp") if start.path.as_str().starts_with("/var/tmp") => {
+                (Which::Temp, Span::days(30))
+            }
+            Some("temp") => (Which::Temp, Span::days(10)),
+            Some("package-cache") => (Which::PackageCache, Span(0)),
+            what => {
+                let what = what.unwrap_or("nothing");
+                return Err(refused(format!(
+                    "what is temp, rotated-logs or package-cache, not {what}; anything else is for \
+                     files.quarantine, which is critical"
+                )));
+            }
+        };
+        if older < least {
+            return Err(refused(format!(
+                "older is {older}, but these are kept for {least}: younger ones are for \
+                 files.quarantine, which is critical"
+            )));
+        }
+        let wanted = wanted(args, start, which, Some(older));
+        let (world, call) = (world.clone(), args.call().clone());
+        let tier = Tier::High;
+        Ok(Parsed::Action(Box::new(PutAway { world, call, wanted, tier, timeout })))
+    })
 }
 
 /// `files.quarantine`.
-pub fn quarantine(_world: &World) -> Box<dyn Tool> {
-    made(quarantine_spec(), move |_args| todo!())
+pub fn quarantine(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    let spec = quarantine_spec();
+    let timeout = spec.timeout;
+    made(spec, move |args| {
+        args.only_on(&world.here)?;
+        let start = args.rooted("path")?;
+        pick::guard(&world.inventory, &world.quarantine, &start)?;
+        let wanted = wanted(args, start, Which::Anything, args.span("older"));
+        let (world, call) = (world.clone(), args.call().clone());
+        let tier = Tier::Critical;
+        Ok(Parsed::Action(Box::new(PutAway { world, call, wanted, tier, timeout })))
+    })
 }
 
 /// `files.restore`.
-pub fn restore(_world: &World) -> Box<dyn Tool> {
-    made(restore_spec(), move |_args| todo!())
+pub fn restore(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    made(restore_spec(), move |args| {
+        args.only_on(&world.here)?;
+        let id = args.word("id").ok_or_else(|| refused("id is missing"))?.clone();
+        Ok(Parsed::Action(Box::new(PutBack { world: world.clone(), id })))
+    })
 }
 
 /// `files.empty_quarantine`.
-pub fn empty_quarantine(_world: &World) -> Box<dyn Tool> {
-    made(empty_spec(), move |_args| todo!())
+pub fn empty_quarantine(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    made(empty_spec(), move |args| {
+        args.only_on(&world.here)?;
+        let older = args.span("older");
+        let which = match (args.word("id"), args.flag("all")) {
+            (Some(id), None | Some(false)) if older.is_none() => Empties::One(id.clone()),
+            (None, Some(true)) => Empties::All(older),
+            _ => return Err(refused("name one quarantine by id, or say all = true")),
+        };
+        Ok(Parsed::Action(Box::new(Empty { world: world.clone(), which })))
+    })
 }

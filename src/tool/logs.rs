@@ -1,12 +1,24 @@
 //! Logs: rotating current ones, and what their lines say.
 
-use crate::gate::tool::Tool;
+use std::sync::Arc;
+
+use crate::Fut;
+use crate::clients::files::Compress;
+use crate::clients::host::HostLink;
+use crate::gate::tool::{Parsed, Query, Tool};
 use crate::model::ids::ToolName;
+use crate::model::taint::Tainted;
+use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
-use crate::model::tool::{Tier, ToolSpec};
-use crate::model::value::Kind;
-use crate::tool::args::{gives, made, optional, required};
-use crate::tool::world::World;
+use crate::model::tool::{Found, Tier, ToolError, ToolSpec};
+use crate::model::value::{Kind, Value};
+use crate::policy::argv::ReadOnly;
+use crate::tool::args::{gives, made, optional, refused, required};
+use crate::tool::command;
+use crate::tool::compress::Shrink;
+use crate::tool::lines::{Keep, Lines};
+use crate::tool::pick::{self, Wanted, Which};
+use crate::tool::world::{LogSource, World};
 
 fn rotate_spec() -> ToolSpec {
     ToolSpec {
@@ -43,11 +55,78 @@ fn patterns_spec() -> ToolSpec {
 }
 
 /// `logs.rotate`.
-pub fn rotate(_world: &World) -> Box<dyn Tool> {
-    made(rotate_spec(), move |_args| todo!())
+pub fn rotate(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    let spec = rotate_spec();
+    let timeout = spec.timeout;
+    made(spec, move |args| {
+        args.only_on(&world.here)?;
+        let start = args.rooted("path")?;
+        pick::guard(&world.inventory, &world.quarantine, &start)?;
+        let older = args.span("older");
+        let most = args.call().bounds.max_targets;
+        let wanted = Wanted { start, which: Which::CurrentLogs, older, most };
+        let (world, call) = (world.clone(), args.call().clone());
+        let (how, tier) = (Compress::CopyTruncate, Tier::High);
+        Ok(Parsed::Action(Box::new(Shrink { world, call, wanted, how, tier, timeout })))
+    })
 }
 
-/// `logs.patterns`.
-pub fn patterns(_world: &World) -> Box<dyn Tool> {
-    made(patterns_spec(), move |_args| todo!())
+/// `logs.patterns`. Reads the log itself and not the collection's new lines: those are counted by the
+/// probe, and a look by a tool must not take them away from it.
+pub fn patterns(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    made(patterns_spec(), move |args| {
+        let log = args.target("log", Thing::Log)?.clone();
+        let n = args.count("lines", 500, 2_000)?.to_string();
+        let link = command::link(&world, &log)?;
+        let known: Vec<_> = world.inventory.logs.keys().cloned().collect();
+        let (argv, keep) = match world.inventory.logs.get(log.name()) {
+            Some(LogSource::Journal) => {
+                let priority = ["--priority", "err", "--reverse", "--output", "cat"];
+                let parts = ["journalctl", "--lines", &n, "--no-pager"];
+                (command::read_only(&[&parts[..], &priority[..]].concat())?, Keep::All)
+            }
+            Some(LogSource::File(path)) => {
+                (command::read_only(&["tail", "-n", &n, path.as_str()])?, Keep::Errors)
+            }
+            None => {
+                return Err(refused(format!(
+                    "{log} is no log of the config; known: {}",
+                    known.join(", ")
+                )));
+            }
+        };
+        let patterns = world.inventory.patterns.clone();
+        Ok(Parsed::Query(Box::new(Patterns { link, argv, keep, log, patterns })))
+    })
+}
+
+struct Patterns {
+    link: Arc<dyn HostLink>,
+    argv: ReadOnly,
+    keep: Keep,
+    log: Target,
+    patterns: Vec<String>,
+}
+
+impl Query for Patterns {
+    fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
+        Box::pin(async move {
+            let output = command::read(self.link.as_ref(), &self.argv, Span::secs(15)).await?;
+            let lines = Lines::of(output.stdout.as_str(), self.keep);
+            let (template, count) = match lines.templates.first() {
+                Some((template, count)) => (template.as_str(), *count),
+                None => ("", 0),
+            };
+            let known = self.patterns.iter().any(|p| !p.is_empty() && template.contains(p));
+            let values = [
+                ("known".to_owned(), Value::Flag(known)),
+                ("template".to_owned(), Value::Text(Tainted::new(template))),
+                ("count".to_owned(), Value::Int(i64::try_from(count).unwrap_or(i64::MAX))),
+            ];
+            let words = format!("{}: {} error lines{}", self.log, lines.kept, lines.words(8));
+            Ok(Found { values: values.into(), words: Tainted::new(&words) })
+        })
+    }
 }

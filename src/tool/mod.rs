@@ -4,16 +4,20 @@
 //! arguments are checked against the spec in [`args`], once for all tools.
 
 pub mod args;
+pub mod busy;
+pub mod command;
+pub mod compress;
 pub mod disk;
 pub mod files;
 pub mod human;
 pub mod kinds;
+pub mod lines;
 pub mod logs;
 pub mod memory;
 pub mod pick;
 pub mod process;
+pub mod quarantine;
 pub mod table;
-pub mod template;
 pub mod unit;
 pub mod web;
 pub mod world;

@@ -1,11 +1,23 @@
 //! systemd units: state, log lines, restart.
 
-use crate::gate::tool::Tool;
-use crate::model::ids::ToolName;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::Fut;
+use crate::clients::host::{HostLink, LinkError};
+use crate::gate::permit::Permit;
+use crate::gate::tool::{Action, Parsed, Query, Tool};
+use crate::model::fact::{Fact, FactValue, Unit};
+use crate::model::ids::{ToolName, UnitName, Word};
+use crate::model::taint::Tainted;
+use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
-use crate::model::tool::{Tier, ToolSpec};
-use crate::model::value::Kind;
-use crate::tool::args::{gives, made, optional, required};
+use crate::model::tool::{ActionResult, Effect, Found, Repeat, Tier, ToolError, ToolSpec, Undo};
+use crate::model::value::{Kind, Value};
+use crate::policy::argv::{Argv, ReadOnly};
+use crate::tool::args::{failed, gives, made, optional, refused, required};
+use crate::tool::command;
+use crate::tool::lines::{Keep, Lines};
 use crate::tool::world::World;
 
 fn status_spec() -> ToolSpec {
@@ -60,16 +72,231 @@ fn restart_spec() -> ToolSpec {
 }
 
 /// `unit.status`.
-pub fn status(_world: &World) -> Box<dyn Tool> {
-    made(status_spec(), move |_args| todo!())
+pub fn status(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    made(status_spec(), move |args| {
+        let unit = args.target("unit", Thing::Unit)?.clone();
+        let link = command::link(&world, &unit)?;
+        let restartable = world.inventory.restartable.contains(&unit);
+        Ok(Parsed::Query(Box::new(Status { link, unit, restartable })))
+    })
+}
+
+struct Status {
+    link: Arc<dyn HostLink>,
+    unit: Target,
+    restartable: bool,
+}
+
+/// The unit as the host's collection tells it.
+async fn look(link: &dyn HostLink, unit: &Target) -> Result<Unit, ToolError> {
+    let name = UnitName::new(unit.name()).map_err(refused)?;
+    let fact = Fact::Unit(name);
+    let mut facts = link.facts(&BTreeSet::from([fact.clone()])).await;
+    match facts.remove(&fact) {
+        Some(Ok(FactValue::Unit(unit))) => Ok(unit),
+        Some(Ok(_)) | None => Err(failed(format!("the collection did not tell of {unit}"))),
+        Some(Err(why)) => Err(failed(format!("{unit}: {why}"))),
+    }
+}
+
+/// A machine's word; `unknown` where it is none.
+pub fn word(given: &str) -> Word {
+    Word::new(given).unwrap_or_else(|_| Word::of("unknown"))
+}
+
+impl Query for Status {
+    fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
+        Box::pin(async move {
+            let unit = look(self.link.as_ref(), &self.unit).await?;
+            let state = if unit.load == "not-found" { "not-found" } else { &unit.active };
+            let values = [
+                ("state", Value::Word(word(state))),
+                ("result", Value::Word(word(&unit.result))),
+                ("restarts", Value::Int(i64::from(unit.restarts))),
+                ("restartable", Value::Flag(self.restartable)),
+            ];
+            let values = values.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
+            let words = format!(
+                "{} is {state} ({}), last result {}, exit code {}, {} restarts by its manager, {}",
+                self.unit, unit.sub, unit.result, unit.exit_code, unit.restarts, unit.enabled
+            );
+            Ok(Found { values, words: Tainted::new(&words) })
+        })
+    }
 }
 
 /// `unit.logs`.
-pub fn logs(_world: &World) -> Box<dyn Tool> {
-    made(logs_spec(), move |_args| todo!())
+pub fn logs(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    made(logs_spec(), move |args| {
+        let unit = args.target("unit", Thing::Unit)?.clone();
+        let lines = args.count("lines", 200, 1_000)?;
+        let link = command::link(&world, &unit)?;
+        // Newest first: an answer that is cut loses the oldest lines.
+        let argv = command::read_only(&[
+            "journalctl",
+            "--unit",
+            unit.name(),
+            "--lines",
+            &lines.to_string(),
+            "--reverse",
+            "--output",
+            "cat",
+            "--no-pager",
+        ])?;
+        Ok(Parsed::Query(Box::new(Logs { link, argv, unit })))
+    })
+}
+
+struct Logs {
+    link: Arc<dyn HostLink>,
+    argv: ReadOnly,
+    unit: Target,
+}
+
+impl Query for Logs {
+    fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
+        Box::pin(async move {
+            let output = command::read(self.link.as_ref(), &self.argv, Span::secs(15)).await?;
+            let lines = Lines::of(output.stdout.as_str(), Keep::Errors);
+            let template = lines.templates.first().map_or("", |(template, _)| template);
+            let values = [
+                ("template".to_owned(), Value::Text(Tainted::new(template))),
+                ("errors".to_owned(), Value::Int(i64::try_from(lines.kept).unwrap_or(i64::MAX))),
+            ];
+            let words = format!(
+                "{}: {} of {} lines speak of errors{}",
+                self.unit,
+                lines.kept,
+                lines.seen,
+                lines.words(5)
+            );
+            Ok(Found { values: values.into(), words: Tainted::new(&words) })
+        })
+    }
 }
 
 /// `unit.restart`.
-pub fn restart(_world: &World) -> Box<dyn Tool> {
-    made(restart_spec(), move |_args| todo!())
+pub fn restart(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    let spec = restart_spec();
+    let timeout = spec.timeout;
+    made(spec, move |args| {
+        let unit = args.target("unit", Thing::Unit)?.clone();
+        let full = unit.name().contains('.');
+        if !full || !unit.name().ends_with(".service") {
+            return Err(refused(format!(
+                "{} is no service: name it in full, X.service",
+                unit.name()
+            )));
+        }
+        if let Some(why) = never(unit.name()) {
+            return Err(refused(format!("{} is never restarted by reef: {why}", unit.name())));
+        }
+        let link = command::link(&world, &unit)?;
+        let argv = command::argv(&["systemctl", "restart", unit.name()])?;
+        Ok(Parsed::Action(Box::new(Restart { link, argv, unit, timeout })))
+    })
+}
+
+/// Units whose restart cuts the branch that reef, or the operator, sits on.
+fn never(unit: &str) -> Option<&'static str> {
+    let name = unit.strip_suffix(".service").unwrap_or(unit);
+    let base = name.split_once('@').map_or(name, |(base, _)| base);
+    match base {
+        _ if base.starts_with("systemd-") => Some("it is a part of systemd"),
+        "dbus" | "dbus-broker" | "polkit" => Some("the system's own talk runs through it"),
+        "ssh" | "sshd" | "dropbear" => Some("it may be the only way in: do it by hand"),
+        "reef" => Some("it is reef"),
+        "user" | "getty" | "serial-getty" | "gdm" | "lightdm" | "sddm" => {
+            Some("it would end the work of whoever is logged in")
+        }
+        _ => None,
+    }
+}
+
+struct Restart {
+    link: Arc<dyn HostLink>,
+    argv: Argv,
+    unit: Target,
+    timeout: Span,
+}
+
+impl Action for Restart {
+    fn tier(&self) -> Tier {
+        Tier::High
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Never
+    }
+
+    fn lease(&self) -> Vec<Target> {
+        vec![self.unit.clone()]
+    }
+
+    fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>> {
+        Box::pin(async move {
+            let unit = look(self.link.as_ref(), &self.unit).await?;
+            if unit.load != "loaded" {
+                return Err(refused(format!("{} is {} on this host", self.unit, unit.load)));
+            }
+            let words = format!(
+                "restart {} (now {}, {}): down for a moment",
+                self.unit, unit.active, unit.sub
+            );
+            let effect = Effect {
+                words,
+                max_items: 1,
+                max_bytes: 0,
+                takes: Some(Span::secs(5)),
+                artifact: None,
+            };
+            Ok((effect, Undo::Impossible("a restart cannot be taken back".into())))
+        })
+    }
+
+    fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult> {
+        Box::pin(async move {
+            match self.link.exec(&permit, &self.argv, self.timeout).await {
+                Ok(output) if output.code == Some(0) => {
+                    ActionResult::Done(format!("restarted {} in {}", self.unit, output.took))
+                }
+                Ok(output) => ActionResult::Failed(format!(
+                    "systemctl restart {} ended with {}: {}",
+                    self.unit.name(),
+                    output.code.map_or("a signal".to_owned(), |c| format!("code {c}")),
+                    output.stderr.first_line()
+                )),
+                Err(LinkError::NotStarted(why)) => ActionResult::NotStarted(why),
+                // systemd goes on with a restart whose asker is gone.
+                Err(why @ (LinkError::TimedOut(_) | LinkError::Lost(_))) => {
+                    ActionResult::Unknown(format!("restart {}: {why}", self.unit))
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_reef_and_its_operator_sit_on_is_never_restarted() {
+        for unit in [
+            "systemd-logind.service",
+            "dbus.service",
+            "ssh.service",
+            "sshd@1.service",
+            "reef.service",
+            "user@1000.service",
+        ] {
+            assert!(never(unit).is_some(), "{unit}");
+        }
+        for unit in ["nginx.service", "sshguard.service", "reefd-like.service"] {
+            assert!(never(unit).is_none(), "{unit}");
+        }
+    }
 }

@@ -1,12 +1,17 @@
 //! Endpoints of the inventory: a GET, and the certificate that they present.
 
-use crate::gate::tool::Tool;
-use crate::model::ids::ToolName;
+use std::sync::Arc;
+
+use crate::Fut;
+use crate::gate::tool::{Parsed, Query, Tool};
+use crate::model::ids::{ToolName, Word};
+use crate::model::taint::Tainted;
+use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
-use crate::model::tool::{Tier, ToolSpec};
-use crate::model::value::Kind;
-use crate::tool::args::{gives, made, required};
-use crate::tool::world::World;
+use crate::model::tool::{Found, Tier, ToolError, ToolSpec};
+use crate::model::value::{Kind, Value};
+use crate::tool::args::{Args, failed, gives, made, refused, required};
+use crate::tool::world::{Certificate, Endpoint, Web, World};
 
 fn get_spec() -> ToolSpec {
     ToolSpec {
@@ -39,12 +44,157 @@ fn inspect_spec() -> ToolSpec {
     }
 }
 
+/// The endpoint of a call: one that the config names, never an address from a call.
+fn endpoint(world: &World, args: &Args<'_>) -> Result<(Target, Endpoint), ToolError> {
+    let target = args.target("endpoint", Thing::Endpoint)?;
+    match world.inventory.endpoints.get(target.name()) {
+        Some(endpoint) => Ok((target.clone(), endpoint.clone())),
+        None => {
+            let known: Vec<_> = world.inventory.endpoints.keys().cloned().collect();
+            Err(refused(format!(
+                "{target} is no endpoint of the config; known: {}",
+                known.join(", ")
+            )))
+        }
+    }
+}
+
 /// `http.get`.
-pub fn get(_world: &World) -> Box<dyn Tool> {
-    made(get_spec(), move |_args| todo!())
+pub fn get(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    made(get_spec(), move |args| {
+        let (target, endpoint) = endpoint(&world, args)?;
+        if endpoint.url.is_none() {
+            return Err(refused(format!("{target} has no URL in the config")));
+        }
+        Ok(Parsed::Query(Box::new(Get { web: world.web.clone(), target, endpoint })))
+    })
+}
+
+struct Get {
+    web: Arc<dyn Web>,
+    target: Target,
+    endpoint: Endpoint,
+}
+
+impl Query for Get {
+    fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
+        Box::pin(async move {
+            let answer = self.web.get(&self.endpoint).await.map_err(failed)?;
+            let values = [
+                ("status".to_owned(), Value::Int(i64::from(answer.status))),
+                ("took".to_owned(), Value::Span(answer.took)),
+            ];
+            let words = format!("{} answered {} in {}", self.target, answer.status, answer.took);
+            Ok(Found { values: values.into(), words: Tainted::new(&words) })
+        })
+    }
 }
 
 /// `tls.inspect`.
-pub fn inspect(_world: &World) -> Box<dyn Tool> {
-    made(inspect_spec(), move |_args| todo!())
+pub fn inspect(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    made(inspect_spec(), move |args| {
+        let (target, endpoint) = endpoint(&world, args)?;
+        if endpoint.tls.is_none() {
+            return Err(refused(format!("{target} has no TLS server in the config")));
+        }
+        Ok(Parsed::Query(Box::new(Inspect { world: world.clone(), target, endpoint })))
+    })
+}
+
+struct Inspect {
+    world: World,
+    target: Target,
+    endpoint: Endpoint,
+}
+
+impl Query for Inspect {
+    fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
+        Box::pin(async move {
+            let certificate = self.world.web.certificate(&self.endpoint).await.map_err(failed)?;
+            let left = certificate.ends_at.0 - self.world.now.now().0;
+            let days = left.div_euclid(86_400_000);
+            let (method, why) = self.method(&certificate).await;
+            let values = [
+                ("days".to_owned(), Value::Int(days)),
+                ("method".to_owned(), Value::Word(Word::of(method))),
+                ("issuer".to_owned(), Value::Text(certificate.issuer.clone())),
+            ];
+            let words = format!(
+                "{}: {days} days left, issued by {}, renewed by {method}: {why}",
+                self.target,
+                certificate.issuer.first_line()
+            );
+            Ok(Found { values: values.into(), words: Tainted::new(&words) })
+        })
+    }
+}
+
+impl Inspect {
+    /// Who renews it, and by what sign.
+    async fn method(&self, certificate: &Certificate) -> (&'static str, String) {
+        if certificate.issuer == certificate.subject {
+            return ("self-signed", "issuer and subject are the same".into());
+        }
+        if let Some(file) = self.certbot(certificate).await {
+            return ("certbot", format!("{file} names it"));
+        }
+        let served = self.world.inventory.served_by.get(self.target.name());
+        let unit = served.map(|unit| unit.name().to_ascii_lowercase()).unwrap_or_default();
+        let server = certificate.server.as_ref().map_or("", Tainted::first_line);
+        for (word, shown) in [("caddy", "Caddy"), ("traefik", "Traefik")] {
+            if unit.contains(word) {
+                return (word, format!("{unit} serves it"));
+            }
+            if server.to_ascii_lowercase().contains(word) {
+                return (word, format!("the server says that it is {shown}"));
+            }
+        }
+        ("unknown", "no sign of certbot, Caddy or Traefik".into())
+    }
+
+    /// The renewal file of certbot that names one of the certificate's names. Only the config's own host
+    /// is asked for: certbot's folder is read on this machine.
+    async fn certbot(&self, certificate: &Certificate) -> Option<String> {
+        if self.target.on() != &self.world.here {
+            return None;
+        }
+        let folder = self.world.inventory.certbot.clone()?;
+        let names = certificate.names.clone();
+        tokio::task::spawn_blocking(move || {
+            let files = std::fs::read_dir(folder.as_path()).ok()?;
+            let mut files: Vec<_> = files.flatten().map(|f| f.path()).collect();
+            files.sort();
+            files.into_iter().take(500).find_map(|path| {
+                if path.extension()? != "conf" {
+                    return None;
+                }
+                let is_named = |text: &str| names.iter().any(|name| mentions(text, name));
+                let stem = path.file_stem()?.to_str()?;
+                let of_name = names.iter().any(|name| name == stem);
+                let text = || std::fs::read_to_string(&path).unwrap_or_default();
+                (of_name || is_named(&text())).then(|| path.display().to_string())
+            })
+        })
+        .await
+        .ok()?
+    }
+}
+
+/// Whether a text has a name as a whole word: `home.example` is not in `www.home.example`.
+fn mentions(text: &str, name: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '*');
+    text.split(|c| !part(c)).any(|word| word == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certbot_files_name_whole_names() {
+        assert!(mentions("[[webroot_map]]\na.example = /srv", "a.example"));
+        assert!(!mentions("b.a.example = /srv", "a.example"));
+    }
 }

@@ -5,7 +5,9 @@
 //! several independent reds say that a human is needed, and begins runs.
 
 pub mod grid;
+pub mod handle;
 pub mod looks;
+mod pasts;
 pub mod pulse;
 pub mod quarantine;
 pub mod reminders;

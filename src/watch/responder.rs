@@ -410,7 +410,7 @@ fn keep_hold(db: &mut Db, rules: &Rules, before: Option<&Hold>, after: Option<&H
 }
 
 /// Ends an incident, inside a transaction. A message follows where one announced it.
-pub(crate) fn resolve(db: &mut Db, rules: &Rules, mut incident: Incident, now: Millis) -> anyhow::Result<()> {
+pub fn resolve(db: &mut Db, rules: &Rules, mut incident: Incident, now: Millis) -> anyhow::Result<()> {
     incident.state = incident.state.clone().next(IncidentEvent::Resolve, now)?;
     if incident.announced != Announced::No {
         let runs = db.runs_of(incident.id)?;

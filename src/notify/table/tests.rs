@@ -107,13 +107,21 @@ async fn a_hook_gets_the_whole_message_and_its_secret() {
 
 #[tokio::test]
 async fn only_what_may_pass_is_tried_again() {
-    for (status, again) in
-        [(500, true), (503, true), (429, true), (403, false), (404, false), (413, false), (302, false)]
-    {
+    for (status, again) in [
+        (500, true),
+        (503, true),
+        (429, true),
+        (403, false),
+        (404, false),
+        (413, false),
+        (302, false),
+    ] {
         let (base, _seen, _tasks) = listening(status).await;
         for text in [
             format!("[notify.a]\nntfy = {{ url = \"{base}/t\", token = \"tk_abc\" }}"),
-            format!("[notify.a]\nwebhook = {{ url = \"{base}/services/T0/SECRETPATH\", secret = \"tk_abc\" }}"),
+            format!(
+                "[notify.a]\nwebhook = {{ url = \"{base}/services/T0/SECRETPATH\", secret = \"tk_abc\" }}"
+            ),
         ] {
             let why = made(&text).await[1].send(&message()).await.unwrap_err();
             let (NotSent::Later(words) | NotSent::Never(words)) = &why;
@@ -158,7 +166,8 @@ async fn the_terminal_gets_a_calm_line_without_escapes() {
 
 #[tokio::test]
 async fn a_secret_that_cannot_be_fetched_is_named() {
-    let text = "[notify.a]\nntfy = { url = \"http://x/t\", token = { command = [\"pass\", \"x\"] } }";
+    let text =
+        "[notify.a]\nntfy = { url = \"http://x/t\", token = { command = [\"pass\", \"x\"] } }";
     let settings = read(text).unwrap();
     assert_eq!(secrets(&settings).count(), 1);
     let made =
@@ -171,7 +180,10 @@ async fn a_secret_that_cannot_be_fetched_is_named() {
 fn each_mistake_is_told() {
     for (text, part) in [
         ("[notify.a]\nntfi = { url = \"http://x/t\" }", "ntfy: is missing"),
-        ("[notify.a]\nntfy = { url = \"http://x/t\" }\nwebhook = { url = \"http://x\" }", "too many"),
+        (
+            "[notify.a]\nntfy = { url = \"http://x/t\" }\nwebhook = { url = \"http://x\" }",
+            "too many",
+        ),
         ("[notify.a]\nntfy = { url = \"http://x\" }", "names no topic"),
         ("[notify.a]\nntfy = { url = \"http://x/a b\" }", "names no topic"),
         ("[notify.a]\nntfy = \"http://x/t\"", "not a table"),

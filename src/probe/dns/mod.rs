@@ -94,13 +94,8 @@ impl DnsProbe {
                 | NoAddress::Failed(_),
             ) => {
                 let words = format!("{} answers", self.settings.server);
-                let green = Reading::new(
-                    self.signal("own"),
-                    now,
-                    Severity::Green,
-                    Word::of("ok"),
-                    &words,
-                );
+                let green =
+                    Reading::new(self.signal("own"), now, Severity::Green, Word::of("ok"), &words);
                 self.with_endpoint(green)
             }
             Err(

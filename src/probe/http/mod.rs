@@ -170,7 +170,14 @@ impl HttpProbe {
                     | HttpError::Broken(_) => Severity::Red,
                 };
                 let words = why.to_string();
-                Judged { severity, clears: severity, reason: why.word(), words, status: 0, took: None }
+                Judged {
+                    severity,
+                    clears: severity,
+                    reason: why.word(),
+                    words,
+                    status: 0,
+                    took: None,
+                }
             }
         }
     }
@@ -196,7 +203,9 @@ impl HttpProbe {
             return red("body", format!("{status}, but {cut} lacks what must be there"));
         }
         let at = |took: Span| match () {
-            () if settings.very_slow.is_some_and(|limit| limit <= took) => (Severity::Red, "very-slow"),
+            () if settings.very_slow.is_some_and(|limit| limit <= took) => {
+                (Severity::Red, "very-slow")
+            }
             () if settings.slow <= took => (Severity::Yellow, "slow"),
             () => (Severity::Green, "ok"),
         };

@@ -136,9 +136,7 @@ fn full_name(draft: &Draft) -> String {
     draft.probe.name.clone()
 }
 
-fn implied(
-    written: &[(Section, Vec<(String, Vec<Draft>)>)],
-) -> impl Iterator<Item = &Draft> {
+fn implied(written: &[(Section, Vec<(String, Vec<Draft>)>)]) -> impl Iterator<Item = &Draft> {
     let all = written.iter().flat_map(|(_, drafts)| drafts).flat_map(|(_, drafts)| drafts);
     all.filter(|draft| draft.named == Named::Implied)
 }

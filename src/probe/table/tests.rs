@@ -64,7 +64,10 @@ fn a_url_is_enough_and_https_brings_the_certificate() {
     let (http, tls) = (probe(&watched, "http.photos"), probe(&watched, "tls.photos"));
     assert_eq!((http.every, http.fire_after, http.clear_after), (Span::mins(1), 3, 2));
     assert_eq!(tls.every, Span::mins(15));
-    assert_eq!(tls.parent.as_ref().map(ToString::to_string).as_deref(), Some("http mini:endpoint:photos status"));
+    assert_eq!(
+        tls.parent.as_ref().map(ToString::to_string).as_deref(),
+        Some("http mini:endpoint:photos status")
+    );
     assert_eq!(http.parent, None);
     assert_eq!(watched.endpoints.len(), 1);
     let endpoint = &watched.endpoints[0];

@@ -52,8 +52,7 @@ async fn look(shows: Shows, name: &str, now: Millis) -> Reading {
     let peer = Peer::start(shows).await;
     let at = At { host: "127.0.0.1".into(), port: peer.port };
     let settings = Settings { name: name.into(), ..Settings::new(at) };
-    let mut probe =
-        TlsProbe::new(settings, endpoint(), Tls::trusting(Some(peer.ca_file.clone())));
+    let mut probe = TlsProbe::new(settings, endpoint(), Tls::trusting(Some(peer.ca_file.clone())));
     probe.look(&NoPast, now).await.remove(0)
 }
 
@@ -72,7 +71,13 @@ async fn a_real_handshake_says_what_failed() {
     for (shows, name, severity, reason, part) in [
         (good, "localhost", Severity::Green, "ok", "400 days left"),
         (expired, "localhost", Severity::Red, "expired", "days ago"),
-        (good, "photos.example", Severity::Red, "wrong-name", "it is for localhost, not for photos"),
+        (
+            good,
+            "photos.example",
+            Severity::Red,
+            "wrong-name",
+            "it is for localhost, not for photos",
+        ),
         (expired, "photos.example", Severity::Red, "wrong-name", "it is for localhost"),
         (stranger, "localhost", Severity::Red, "unknown-issuer", "chain: "),
         (own, "localhost", Severity::Red, "self-signed", "chain: "),

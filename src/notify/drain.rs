@@ -1,0 +1,153 @@
+//! Drains the outbox: delivers what is due, tries again later what can be.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::model::message::Delivery;
+use crate::model::time::{Millis, Span};
+use crate::notify::{NotSent, Notifier};
+use crate::store::Store;
+
+/// The notifiers in force; a reload replaces them.
+pub type Notifiers = Arc<Vec<Box<dyn Notifier>>>;
+
+/// How many messages are taken at a time.
+const AT_ONCE: u32 = 20;
+/// How long one delivery may take.
+const WITHIN: Duration = Duration::from_secs(20);
+/// The pause after a failed try, doubled each time.
+const FIRST_PAUSE: Span = Span::secs(5);
+const LONGEST_PAUSE: Span = Span::mins(30);
+/// What could not be delivered for a week is given up; the report says so.
+const GIVE_UP_AFTER: Span = Span::days(7);
+/// The longest sleep with nothing due.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Delivers messages for the daemon's life.
+#[derive(Debug)]
+pub struct Drain {
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    pub notifiers: watch::Receiver<Notifiers>,
+    /// Moves when something was enqueued, so that a message does not wait for the next round.
+    pub enqueued: watch::Receiver<u64>,
+    pub stop: CancellationToken,
+}
+
+impl Drain {
+    /// Runs until told to stop; then one last round, so that what was enqueued on the way out is told.
+    pub async fn run(mut self) {
+        loop {
+            let stopping = self.stop.is_cancelled();
+            if let Err(error) = self.round().await {
+                tracing::error!("the outbox cannot be read or written: {error:#}");
+            }
+            if stopping {
+                return;
+            }
+            let pause = self.pause().await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                Ok(()) = self.enqueued.changed() => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn pause(&self) -> Duration {
+        let now = self.clock.now();
+        match self.store.call(|db| db.next_delivery_at()).await {
+            Ok(Some(at)) => at.since(now).duration().min(IDLE),
+            Ok(None) | Err(_) => IDLE,
+        }
+    }
+
+    /// Delivers all that is due now. A way that fails does not stop the others.
+    pub async fn round(&self) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        let due = self.store.call(move |db| db.due_deliveries(now, AT_ONCE)).await?;
+        let notifiers = Arc::clone(&self.notifiers.borrow());
+        let mut by_way: BTreeMap<String, Vec<Delivery>> = BTreeMap::new();
+        for delivery in due {
+            by_way.entry(delivery.to.clone()).or_default().push(delivery);
+        }
+        for (name, deliveries) in by_way {
+            let way = notifiers.iter().find(|n| n.name() == name);
+            for delivery in deliveries {
+                let sent = match way {
+                    Some(way) => match tokio::time::timeout(WITHIN, way.send(&delivery.message)).await {
+                        Ok(sent) => sent,
+                        Err(_) => Err(NotSent::Later("no answer in time".into())),
+                    },
+                    None => Err(NotSent::Never(format!("{name} is no longer in the config"))),
+                };
+                let failed = sent.is_err();
+                self.record(&delivery, sent).await?;
+                if failed {
+                    // In order, or later: the next ones to the same way wait for this one's pause.
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn record(&self, delivery: &Delivery, sent: Result<(), NotSent>) -> anyhow::Result<()> {
+        let (id, now) = (delivery.id, self.clock.now());
+        match sent {
+            Ok(()) => self.store.call(move |db| db.delivered(id, now)).await,
+            Err(NotSent::Never(why)) => {
+                tracing::error!(to = delivery.to, "a message was given up: {why}");
+                self.store.call(move |db| db.failed(id, &why, None)).await
+            }
+            Err(NotSent::Later(why)) => {
+                let next = again(delivery, now);
+                tracing::warn!(to = delivery.to, tries = delivery.tries + 1, "a message waits: {why}");
+                self.store.call(move |db| db.failed(id, &why, next)).await
+            }
+        }
+    }
+}
+
+/// When to try again; `None` gives up.
+fn again(delivery: &Delivery, now: Millis) -> Option<Millis> {
+    if GIVE_UP_AFTER <= now.since(delivery.queued_at) {
+        return None;
+    }
+    let doubled = FIRST_PAUSE.0.saturating_mul(1 << delivery.tries.min(12));
+    Some(now + Span(doubled).min(LONGEST_PAUSE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ids::MessageId;
+    use crate::model::message::{Message, Urgency};
+    use crate::model::severity::Severity;
+
+    fn delivery(tries: u32) -> Delivery {
+        let message = Message {
+            urgency: Urgency::Message,
+            title: "t".into(),
+            body: "b".into(),
+            severity: Severity::Red,
+            incident: None,
+            approval: None,
+            key: "k".into(),
+        };
+        Delivery { id: MessageId(1), to: "phone".into(), message, queued_at: Millis(0), tries, next_at: Millis(0) }
+    }
+
+    #[test]
+    fn pauses_double_up_to_half_an_hour_and_end_after_a_week() {
+        for (tries, want) in [(0, 5), (1, 10), (3, 40), (12, 1_800), (40, 1_800)] {
+            assert_eq!(again(&delivery(tries), Millis(1)), Some(Millis(1) + Span::secs(want)), "after {tries}");
+        }
+        assert_eq!(again(&delivery(40), Millis(0) + Span::days(7)), None);
+    }
+}

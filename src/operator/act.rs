@@ -1,0 +1,118 @@
+//! Acting by hand: undo, settle, start a runbook. All of it goes through the gate as ever.
+
+use std::sync::Arc;
+
+use crate::gate::settle::{Became, NotSettled};
+use crate::model::ids::{ActionId, RunId, RunbookName};
+use crate::model::plan::{Origin, Verdict};
+use crate::model::run::RunState;
+use crate::model::target::Target;
+use crate::model::taint::Tainted;
+use crate::model::value::Value;
+use crate::operator::order::{self, Refusal, Who};
+use crate::operator::view::{Done, Planned, RunView};
+use crate::operator::{Operator, refuse};
+use crate::run::runner::Start;
+
+/// How long to wait for a run that inquires: its low steps have timeouts of their own.
+const INQUIRY: std::time::Duration = std::time::Duration::from_secs(60);
+
+impl Operator {
+    /// Plans the undo of an action; the operator is asked before it happens.
+    pub(crate) async fn undo(self: &Arc<Self>, action: ActionId, who: Who) -> Result<Planned, Refusal> {
+        let run = self.runner.undo(action, Origin::Operator { uid: who.uid }).await?;
+        self.planned(run).await
+    }
+
+    pub(crate) async fn settle(&self, action: ActionId, became: order::Became, note: &str, who: Who) -> Result<Done, Refusal> {
+        let became = match became {
+            order::Became::Ran => Became::Ran,
+            order::Became::DidNotRun => Became::DidNotRun,
+        };
+        match self.gate().settle(action, became, note, &who.to_string()).await? {
+            Ok(()) => Ok(Done { words: format!("{action} is settled: it {}", became.as_str().replace('-', " ")) }),
+            Err(NotSettled(why)) => refuse(why),
+        }
+    }
+
+    /// Starts a runbook by hand. A dry run plans, shows and ends there.
+    pub(crate) async fn runbook_run(
+        self: &Arc<Self>,
+        name: RunbookName,
+        on: Target,
+        set: Vec<(String, String)>,
+        dry_run: bool,
+        who: Who,
+    ) -> Result<Planned, Refusal> {
+        let params = set.into_iter().map(|(key, value)| (key, Value::Text(Tainted::new(&value)))).collect();
+        let start = Start {
+            origin: Origin::Operator { uid: who.uid },
+            incident: None,
+            runbook: Some(name),
+            on: Some(on),
+            params,
+        };
+        if dry_run {
+            return self.dry_run(&start).await;
+        }
+        let run = self.runner.start(start).await?;
+        self.planned(run).await
+    }
+
+    async fn dry_run(&self, start: &Start) -> Result<Planned, Refusal> {
+        let (plan, words) = self.runner.rehearse(start).await?;
+        let verdict = match &plan {
+            Some(plan) => self.gate().verdict(plan).await?,
+            None => Verdict::Allow,
+        };
+        Ok(Planned { run: RunId(0), approval: None, plan, verdict, words })
+    }
+
+    /// Waits until a run has its question, or ended without one.
+    async fn planned(&self, run: RunId) -> Result<Planned, Refusal> {
+        let deadline = tokio::time::Instant::now() + INQUIRY;
+        loop {
+            let row = self.store().call(move |db| db.run(run)).await?;
+            let Some(row) = row else { return refuse(format!("there is no run {run}")) };
+            match row.state {
+                RunState::Waiting { plan, .. } => {
+                    let asked = self.store().call(move |db| db.approvals_of(run)).await?;
+                    let approval = asked.into_iter().max_by_key(|a| a.id);
+                    let words = match &approval {
+                        Some(approval) => approval.question.clone(),
+                        None => crate::gate::words::plan(&plan),
+                    };
+                    let verdict = Verdict::Ask { why: "you typed it; reef asks before it acts".into() };
+                    return Ok(Planned { run, approval: approval.map(|a| a.id), plan: Some(plan), verdict, words });
+                }
+                RunState::Acting { plan, .. } | RunState::Verifying { plan, .. } => {
+                    let words = crate::gate::words::plan(&plan);
+                    return Ok(Planned { run, approval: None, plan: Some(plan), verdict: Verdict::Allow, words });
+                }
+                RunState::Ended(ending) => {
+                    let words = format!("{}: {}", ending.word(), ending.words());
+                    let verdict = Verdict::Forbid { why: words.clone() };
+                    return Ok(Planned { run, approval: None, plan: None, verdict, words });
+                }
+                RunState::Inquiring { .. } if deadline <= tokio::time::Instant::now() => {
+                    return refuse(format!("{run} is still looking; `reef status` shows it when it asks"));
+                }
+                RunState::Inquiring { .. } => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    pub(crate) async fn run_view(&self, run: RunId) -> Result<RunView, Refusal> {
+        let (row, actions) = self.store().call(move |db| Ok((db.run(run)?, db.actions_of(run)?))).await?;
+        let Some(row) = row else { return refuse(format!("there is no run {run}")) };
+        let (ending, words) = match &row.state {
+            RunState::Ended(ending) => (Some(ending.word().to_owned()), ending.words().to_owned()),
+            state @ (RunState::Inquiring { .. }
+            | RunState::Waiting { .. }
+            | RunState::Acting { .. }
+            | RunState::Verifying { .. }) => (None, state.plan().map(crate::gate::words::plan).unwrap_or_default()),
+        };
+        let actions = actions.into_iter().map(|a| a.id).collect();
+        Ok(RunView { run, state: row.state.word().to_owned(), ending, words, actions })
+    }
+}

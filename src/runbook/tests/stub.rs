@@ -1,0 +1,215 @@
+//! The tools and readings that the tests check against.
+
+use std::collections::BTreeMap;
+
+use crate::model::ids::{RunbookName, StepName, ToolName, Word};
+use crate::model::reading::Reading;
+use crate::model::severity::Severity;
+use crate::model::target::Signal;
+use crate::model::time::{Millis, Span};
+use crate::model::tool::{Found, Gives, Input, Need, Tier, ToolSpec};
+use crate::model::value::{Kind, Value};
+use crate::runbook::{Mistake, Runbook, check, parse};
+
+const NEED: Need = Need::Required;
+const MAY: Need = Need::Optional;
+
+fn spec(
+    name: &'static str,
+    tier: Tier,
+    inputs: &[(&'static str, Kind, Need)],
+    gives: &[(&'static str, Kind)],
+) -> ToolSpec {
+    let input = |(name, kind, need): &(&'static str, Kind, Need)| Input {
+        name,
+        kind: kind.clone(),
+        need: *need,
+        doc: "what it acts on",
+    };
+    ToolSpec {
+        name: ToolName::of(name),
+        summary: "a stub",
+        inputs: inputs.iter().map(input).collect(),
+        gives: gives.iter().map(|(name, kind)| give(name, kind)).collect(),
+        max_tier: tier,
+        timeout: Span::secs(5),
+        example: "",
+    }
+}
+
+fn give(name: &'static str, kind: &Kind) -> Gives {
+    Gives { name, kind: kind.clone(), doc: "a value" }
+}
+
+#[expect(clippy::too_many_lines, reason = "one table, a line for each tool")]
+pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
+    use Kind::{Bytes, Flag, Int, Path, Span, Target, Text, Word};
+    use Tier::{Critical, High, Low};
+    let words = || Kind::List(Box::new(Word));
+    let paths = || Kind::List(Box::new(Path));
+    let n = match name.as_str() {
+        "disk.usage" => spec(
+            "disk.usage",
+            Low,
+            &[("path", Path, NEED), ("top", Int, MAY)],
+            &[
+                ("path", Path),
+                ("kind", Word),
+                ("size", Bytes),
+                ("age", Span),
+                ("growth", Bytes),
+                ("safe", Flag),
+                ("ambiguous", Flag),
+                ("candidates", words()),
+            ],
+        ),
+        "logs.rotate" => {
+            spec("logs.rotate", High, &[("path", Path, NEED), ("older", Span, MAY)], &[])
+        }
+        "files.compress" => spec(
+            "files.compress",
+            High,
+            &[("path", Path, NEED), ("older", Span, MAY), ("what", Word, MAY)],
+            &[],
+        ),
+        "files.clean" => spec(
+            "files.clean",
+            High,
+            &[("path", Path, NEED), ("older", Span, NEED), ("what", Word, NEED)],
+            &[],
+        ),
+        "files.empty_quarantine" => spec(
+            "files.empty_quarantine",
+            High,
+            &[("id", Word, MAY), ("all", Flag, MAY), ("older", Span, MAY)],
+            &[],
+        ),
+        "files.destroy" => spec("files.destroy", Critical, &[("path", Path, NEED)], &[]),
+        "files.move" => spec("files.move", High, &[("paths", paths(), NEED)], &[("moved", Int)]),
+        "files.find" => spec("files.find", Low, &[("path", Path, NEED)], &[("paths", paths())]),
+        "unit.status" => spec(
+            "unit.status",
+            Low,
+            &[("unit", Target, NEED)],
+            &[("state", Word), ("result", Word), ("restarts", Int), ("restartable", Flag)],
+        ),
+        "unit.restart" => spec("unit.restart", High, &[("unit", Target, NEED)], &[]),
+        "unit.logs" => spec(
+            "unit.logs",
+            Low,
+            &[("unit", Target, NEED), ("lines", Int, MAY)],
+            &[("template", Text), ("errors", Int)],
+        ),
+        "process.list" => spec(
+            "process.list",
+            Low,
+            &[("top", Int, MAY)],
+            &[
+                ("busiest", Target),
+                ("name", Word),
+                ("busy_percent", Int),
+                ("unit", Target),
+                ("restartable", Flag),
+                ("verdict", Word),
+            ],
+        ),
+        "process.kill" => spec("process.kill", High, &[("process", Target, NEED)], &[]),
+        "http.get" => {
+            spec("http.get", Low, &[("endpoint", Target, NEED)], &[("status", Int), ("took", Span)])
+        }
+        "tls.inspect" => spec(
+            "tls.inspect",
+            Low,
+            &[("endpoint", Target, NEED)],
+            &[("days", Int), ("method", Word), ("issuer", Text)],
+        ),
+        "logs.patterns" => spec(
+            "logs.patterns",
+            Low,
+            &[("log", Target, NEED), ("lines", Int, MAY)],
+            &[("known", Flag), ("template", Text), ("count", Int)],
+        ),
+        "memory.usage" => spec(
+            "memory.usage",
+            Low,
+            &[("top", Int, MAY)],
+            &[
+                ("process", Target),
+                ("name", Word),
+                ("unit", Target),
+                ("restartable", Flag),
+                ("size", Bytes),
+            ],
+        ),
+        "human.message" => {
+            spec("human.message", Low, &[("urgency", Word, MAY)], &[("urgency", Word)])
+        }
+        _ => return None,
+    };
+    Some(n)
+}
+
+pub(super) fn readings(probe: &Word) -> Option<Vec<Gives>> {
+    use Kind::{Bytes, Int, Path, Target, Text, Word};
+    let gives: &[(&'static str, Kind)] = match probe.as_str() {
+        "disk" => &[("path", Path), ("free", Bytes), ("used_percent", Int), ("source", Text)],
+        "memory" => &[("available", Bytes), ("available_percent", Int), ("unit", Target)],
+        "cpu" => &[("load_percent", Int)],
+        "unit" => &[("unit", Target), ("result", Word), ("restarts", Int), ("main_pid", Int)],
+        "http" => &[("endpoint", Target), ("status", Int), ("unit", Target)],
+        "tls" => &[("endpoint", Target), ("days", Int)],
+        "errors" => &[("log", Target), ("template", Text), ("count", Int), ("baseline", Int)],
+        "process" => &[("process", Word)],
+        _ => return None,
+    };
+    Some(gives.iter().map(|(name, kind)| give(name, kind)).collect())
+}
+
+pub(super) fn name(name: &str) -> RunbookName {
+    RunbookName::new(name).unwrap()
+}
+
+pub(super) fn step_name(name: &str) -> StepName {
+    StepName::new(name).unwrap()
+}
+
+/// A file with this front matter (title and match are given) and body.
+pub(super) fn file(front: &str, body: &str) -> String {
+    let matches = if front.starts_with("match =") { "" } else { "match = { probe = \"disk\" }\n" };
+    format!("+++\ntitle = \"A book\"\n{matches}{front}\n+++\n{body}\n")
+}
+
+#[track_caller]
+pub(super) fn book(front: &str, body: &str) -> Runbook {
+    match parse(name("book"), &file(front, body)) {
+        Ok(book) => book,
+        Err(mistakes) => panic!("{}", told(&mistakes)),
+    }
+}
+
+/// All that parse or check has to say.
+pub(super) fn mistakes(text: &str) -> Vec<Mistake> {
+    match parse(name("book"), text) {
+        Ok(book) => check(&book, &tool, &readings),
+        Err(mistakes) => mistakes,
+    }
+}
+
+pub(super) fn told(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(|mistake| format!("{mistake}\n")).collect()
+}
+
+pub(super) fn reading(probe: &str, target: &str, severity: Severity) -> Reading {
+    let signal = Signal {
+        probe: Word::new(probe).unwrap(),
+        target: target.parse().unwrap(),
+        aspect: Word::of("bytes"),
+    };
+    Reading::new(signal, Millis(0), severity, Word::of("bytes"), "92 %, 3 GiB free")
+}
+
+pub(super) fn found(values: &[(&str, Value)]) -> Found {
+    let values: BTreeMap<String, Value> =
+        values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    Found { values, words: crate::model::taint::Tainted::new("found") }
+}

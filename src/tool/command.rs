@@ -1,0 +1,56 @@
+//! Commands for a host, as values.
+
+use crate::clients::host::{HostLink, LinkError, Output};
+use crate::model::target::Target;
+use crate::model::time::Span;
+use crate::model::tool::ToolError;
+use crate::policy::argv::classify::{Class, classify};
+use crate::policy::argv::{Argv, ReadOnly};
+use crate::tool::args::{failed, refused};
+use crate::tool::world::World;
+use std::sync::Arc;
+
+/// The link to the host of a target.
+pub fn link(world: &World, target: &Target) -> Result<Arc<dyn HostLink>, ToolError> {
+    world.hosts.get(target.on()).cloned().ok_or_else(|| {
+        let known: Vec<_> = world.hosts.keys().map(ToString::to_string).collect();
+        refused(format!("{} is no host of the config; known: {}", target.on(), known.join(", ")))
+    })
+}
+
+/// A command of parts.
+pub fn argv(parts: &[&str]) -> Result<Argv, ToolError> {
+    Argv::new(parts.iter().map(|part| (*part).to_owned()).collect()).map_err(refused)
+}
+
+/// A command that the classifier lets through as read-only.
+pub fn read_only(parts: &[&str]) -> Result<ReadOnly, ToolError> {
+    let argv = argv(parts)?;
+    match classify(&argv) {
+        Class::ReadOnly(argv) => Ok(argv),
+        Class::Critical { why } | Class::Evaluator { why } => {
+            Err(refused(format!("{argv}: {why}")))
+        }
+    }
+}
+
+/// Runs a reading command; an exit code above zero is an error with the first line that it said.
+pub async fn read(
+    link: &dyn HostLink,
+    argv: &ReadOnly,
+    timeout: Span,
+) -> Result<Output, ToolError> {
+    let said = link.read(argv, timeout).await;
+    let output = said.map_err(|e: LinkError| failed(format!("{}: {e}", argv.argv().program())))?;
+    match output.code {
+        Some(0) => Ok(output),
+        code => {
+            let code = code.map_or("a signal".to_owned(), |c| format!("code {c}"));
+            Err(failed(format!(
+                "{} ended with {code}: {}",
+                argv.argv().program(),
+                output.stderr.first_line()
+            )))
+        }
+    }
+}

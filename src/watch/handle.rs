@@ -1,0 +1,65 @@
+//! The rest of reef's hand on the tick loop.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Fut;
+use crate::model::ids::HostName;
+use crate::model::reading::Reading;
+use crate::model::target::Signal;
+use crate::run::runner::Looker;
+use crate::watch::ticker::{Command, Standing};
+
+/// Sends commands to the tick loop. A clone is the same hand.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Handle {
+    /// How many commands may wait; the loop takes them between two looks.
+    const WAITING: usize = 64;
+
+    /// A hand and the loop's end of it.
+    pub fn new() -> (Self, mpsc::Receiver<Command>) {
+        let (commands, loop_end) = mpsc::channel(Self::WAITING);
+        (Self { commands }, loop_end)
+    }
+
+    /// Every signal as it stands.
+    pub async fn snapshot(&self) -> Vec<Standing> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Snapshot { reply }).await;
+        answer.await.unwrap_or_default()
+    }
+
+    /// Looks at everything now; returns when all looks that were begun have ended.
+    pub async fn look_all(&self) {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::LookAll { reply }).await;
+        drop(answer.await);
+    }
+
+    pub async fn send(&self, command: Command) {
+        if self.commands.send(command).await.is_err() {
+            tracing::debug!("the tick loop has ended");
+        }
+    }
+}
+
+impl Looker for Handle {
+    fn look<'a>(&'a self, signal: &'a Signal) -> Fut<'a, Result<Reading, String>> {
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            self.send(Command::Look { signal: signal.clone(), reply }).await;
+            let readings = answer.await.map_err(|_| format!("no probe speaks of {signal}"))?;
+            readings.into_iter().next().ok_or_else(|| format!("the probe said nothing about {signal}"))
+        })
+    }
+
+    fn around<'a>(&'a self, host: &'a HostName) -> Fut<'a, Vec<Reading>> {
+        Box::pin(async move {
+            let all = self.snapshot().await;
+            all.into_iter().map(|s| s.reading).filter(|r| r.signal.target.on() == host).collect()
+        })
+    }
+}
