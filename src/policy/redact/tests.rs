@@ -24,7 +24,14 @@ fn upper(n: usize) -> String {
 }
 
 /// Kind, what stands before, the secret, what stands behind.
-fn samples() -> Vec<(&'static str, &'static str, String, &'static str)> {
+type Sample = (&'static str, &'static str, String, &'static str);
+
+fn samples() -> Vec<Sample> {
+    [samples_by_form(), samples_by_place()].concat()
+}
+
+/// Those that their form gives away.
+fn samples_by_form() -> Vec<Sample> {
     let r = random;
     let s = |prefix: &str, tail: String| format!("{prefix}{tail}");
     vec![
@@ -97,9 +104,16 @@ fn samples() -> Vec<(&'static str, &'static str, String, &'static str)> {
         ("Matrix token", "", format!("syt_{}_{}", r(8), r(20)), ""),
         ("Azure key", "DefaultEndpointsProtocol=https;AccountKey=", format!("{}==", r(86)), ";x=y"),
         ("JSON web token", "got ", format!("eyJ{}.eyJ{}.{}", r(20), r(40), r(43)), " back"),
+        ("age key", "", s("AGE-SECRET-KEY-1", upper(58)), ""),
         ("password hash", "root:", format!("$6$salt5678${}", r(86)), ":19000:0"),
         ("password hash", "", format!("$2b$12${}", r(53)), ""),
-        ("age key", "", s("AGE-SECRET-KEY-1", upper(58)), ""),
+    ]
+}
+
+/// Those that only their place gives away.
+fn samples_by_place() -> Vec<Sample> {
+    let r = random;
+    vec![
         ("URL credentials", "postgres://app:", "hunter2".to_owned(), "@db:5432/app"),
         ("URL credentials", "smb://ann:", "p:q@r".to_owned(), "@nas/share"),
         ("URL credentials", "https://", r(40), "@git.example.org/x"),
@@ -136,7 +150,6 @@ fn samples() -> Vec<(&'static str, &'static str, String, &'static str)> {
         ("option", "reef --auth-token ", "hunter2".to_owned(), ""),
         ("element", "<password>", "hunter2".to_owned(), "</password>"),
         ("netrc password", "machine x login ann password ", "hunter2".to_owned(), ""),
-        ("high entropy", "session id ", String::new(), ""),
         ("high entropy", "csrf_salt=", r(32), ""),
     ]
 }
@@ -145,9 +158,6 @@ fn samples() -> Vec<(&'static str, &'static str, String, &'static str)> {
 fn each_kind_is_found_and_what_stands_around_it_stays() {
     let redactor = redactor();
     for (kind, before, secret, behind) in samples() {
-        if secret.is_empty() {
-            continue;
-        }
         let text = format!("{before}{secret}{behind}");
         let want = format!("{before}[redacted {kind}]{behind}");
         assert_eq!(redactor.redact(&text), want, "{text}");
