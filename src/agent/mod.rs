@@ -198,7 +198,7 @@ impl Way<'_> {
         self.usage.input = self.usage.input.saturating_add(used.input);
         self.usage.output = self.usage.output.saturating_add(used.output);
         self.micros = self.micros.saturating_add(micros);
-        reply.map_err(NoConclusion::from)
+        reply.map_err(|error| self.talk.no_reply(error))
     }
 
     /// The incident's own bounds; day and month are the purse's.

@@ -12,17 +12,19 @@ use crate::agent::conclusion::Held;
 use crate::agent::context::{LAST_TURN, REMINDER, SYSTEM, body};
 use crate::agent::evidence::Evidence;
 use crate::agent::guard::Guard;
+use crate::llm::ModelError;
 use crate::model::chat::{Reply, Turn, WantedCall};
 use crate::model::conclusion::Conclusion;
-use crate::model::tool::{Bounds, Call, Found, ToolError, ToolSpec};
+use crate::model::digest::Canonical;
+use crate::model::tool::{Call, Found, ToolError, ToolSpec};
 use crate::runbook::Runbook;
 
 /// The longest first turn, in characters. Its parts have bounds of their own and stay below it.
 const LONGEST_BODY: usize = 20_000;
 /// The longest result of a tool, fence and all, in characters.
 const LONGEST_RESULT: usize = 2_000;
-/// What the fence and the last turn's hint may take of it.
-const FRAME: usize = 200;
+/// What the fence with its bar before each line, and the last turn's hint, may take of it.
+const FRAME: usize = 320;
 /// What the values that got an id may take of it.
 const LONGEST_VALUES: usize = 900;
 /// The longest error of a tool, in characters.
@@ -76,15 +78,11 @@ impl<'a> Talk<'a> {
         specs: Vec<ToolSpec>,
     ) -> Self {
         let own = brief.incident.signal.target.clone();
-        let of_runbook = brief.runbook.as_ref().map(Runbook::bounds);
-        // Without a runbook nothing declares roots: then only the incident's own path may be looked at.
-        let bounds_of_calls = of_runbook.unwrap_or_else(|| Bounds {
-            roots: own.as_path().into_iter().collect(),
-            ..Bounds::default()
-        });
+        // Without a runbook nothing declares roots: paths may be looked at, and none be touched.
+        let bounds_of_calls = brief.runbook.as_ref().map(Runbook::bounds).unwrap_or_default();
         let evidence = Evidence::of(brief);
         let cards = Cards::new(specs, &evidence, brief);
-        let text = guard.fenced("incident", &body(brief, &evidence, guard), LONGEST_BODY);
+        let text = guard.opening(&body(brief, &evidence, guard), LONGEST_BODY);
         Self {
             brief,
             guard,
@@ -131,7 +129,7 @@ impl<'a> Talk<'a> {
         };
         let read = self.understand(calls, wanted);
         let key = match &read {
-            Ok(Act::Query(call)) => call.to_string(),
+            Ok(Act::Query(call)) => call.canonical(Canonical::new("call")).finish().to_string(),
             Ok(Act::Conclude(_)) => return read,
             Err(_) => format!("{} {}", wanted.name, wanted.arguments),
         };
@@ -203,6 +201,18 @@ impl<'a> Talk<'a> {
                 text.push_str(&self.guard.quote(found.words.as_str(), LONGEST_RESULT));
                 Ok(self.guard.fenced("result", &text, LONGEST_RESULT - FRAME))
             }
+        }
+    }
+
+    /// Why a model gave no reply, in words that are safe to keep.
+    pub(super) fn no_reply(&self, error: ModelError) -> NoConclusion {
+        let words = |why: &str| self.guard.line(why);
+        match error {
+            ModelError::Down(why) | ModelError::Rejected(why) => {
+                NoConclusion::ModelDown(words(&why))
+            }
+            ModelError::Slow => NoConclusion::Slow,
+            ModelError::Malformed(why) => NoConclusion::Malformed(words(&why)),
         }
     }
 
