@@ -3,8 +3,6 @@
 //! `POST /order` takes an [`Order`] as JSON and answers `{"ok": view}` or `{"refused": {"why": ...}}`.
 //! Who asks is what the kernel says of the peer, never what the peer says of itself.
 
-use std::sync::Arc;
-
 use serde_json::Value as Json;
 
 use crate::Fut;
@@ -22,10 +20,4 @@ pub(crate) const ROUTE: &str = "/order";
 pub trait Carries: Send + Sync {
     /// The view that the order names, as JSON.
     fn carry_out<'a>(&'a self, order: Order, who: Who) -> Fut<'a, Result<Json, Refusal>>;
-}
-
-impl<T: Carries + ?Sized> Carries for Arc<T> {
-    fn carry_out<'a>(&'a self, order: Order, who: Who) -> Fut<'a, Result<Json, Refusal>> {
-        (**self).carry_out(order, who)
-    }
 }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -30,6 +31,9 @@ const LARGEST: usize = 1 << 20;
 
 /// How many may wait to be accepted.
 const BACKLOG: u32 = 64;
+
+/// How long half a request may keep the daemon from stopping.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// The longest path that a socket may have (unix(7): `sun_path` has 108 bytes, one of them a zero).
 const LONGEST_PATH: usize = 107;
@@ -145,9 +149,17 @@ impl Server {
             .fallback(nowhere)
             .layer(DefaultBodyLimit::max(LARGEST))
             .with_state(desk);
-        let served = axum::serve(self.listener, app.into_make_service_with_connect_info::<Caller>())
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await;
+        let callers = app.into_make_service_with_connect_info::<Caller>();
+        let serving = axum::serve(self.listener, callers).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LINGER).await;
+        };
+        let served = tokio::select! {
+            served = serving => served,
+            // Somebody connected and never finished a request: nothing of theirs is under way.
+            () = late => Ok(()),
+        };
         orders.close();
         orders.wait().await;
         drop(self.file);

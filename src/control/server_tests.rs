@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::Mutex;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
 
