@@ -26,7 +26,6 @@ use crate::{llm, notify};
 #[derive(Debug)]
 pub struct Assembled {
     pub globals: Globals,
-    pub probes: Vec<Probe>,
     pub endpoints: Vec<Endpoint>,
     pub notify: Vec<notify::table::Settings>,
     pub model: Option<llm::table::Settings>,
@@ -35,10 +34,12 @@ pub struct Assembled {
     pub outcome: Outcome,
     /// The file, if there is one.
     pub path: Option<String>,
+    /// What stands behind a probe, by the last part of its name.
+    served_by: BTreeMap<String, Target>,
 }
 
-/// Reads and checks the whole config.
-pub fn read(source: Source, env: &Env, tally: std::sync::Arc<dyn Tally>) -> Result<Assembled, Mistakes> {
+/// Reads and checks the whole config; the probes are apart, because they go to the tick loop's thread.
+pub fn read(source: Source, env: &Env, tally: std::sync::Arc<dyn Tally>) -> Result<(Assembled, Vec<Probe>), Mistakes> {
     let path = (source.name != EMBEDDED).then(|| source.name.clone());
     let (reader, mut root) = Reader::open(source, env.clone());
     let globals = Globals::read(&mut root);
@@ -61,7 +62,9 @@ pub fn read(source: Source, env: &Env, tally: std::sync::Arc<dyn Tally>) -> Resu
                     probes.extend(table::of_host(host));
                 }
             }
-            Ok(Assembled { globals, probes, endpoints: watched.endpoints, notify, model, shelf, outcome, path })
+            let served_by = served_by(&probes, &globals.host_name);
+            let endpoints = watched.endpoints;
+            Ok((Assembled { globals, endpoints, notify, model, shelf, outcome, path, served_by }, probes))
         }
         (done, shelf, _) => {
             let of_config = done.err().map(|m| m.all().to_vec()).unwrap_or_default();
@@ -95,7 +98,6 @@ impl Assembled {
     /// What the config names, for the tools. `state` is reef's own folder, which no action touches
     /// but for the drill's scratch.
     pub fn inventory(&self, state: &AbsPath, scratch: &AbsPath) -> Inventory {
-        let here = &self.globals.host_name;
         let of_host = |(host, section): (&HostName, &crate::config::hosts::HostSection)| {
             let unit = |unit: &crate::model::ids::UnitName| Target::new(host.clone(), Thing::Unit, unit.as_str()).ok();
             section.restartable.iter().filter_map(unit).collect::<Vec<_>>()
@@ -109,12 +111,7 @@ impl Assembled {
             databases: BTreeSet::new(),
             patterns: self.shelf.books.iter().filter_map(|b| b.matches.pattern.as_ref()).map(|p| p.0.as_str().to_owned()).collect(),
             certbot: AbsPath::new("/etc/letsencrypt/renewal").ok(),
-            served_by: self
-                .probes
-                .iter()
-                .filter_map(|p| p.served_by.clone().map(|unit| (p.name.rsplit('.').next().unwrap_or(&p.name).to_owned(), unit)))
-                .filter(|(_, unit)| unit.on() == here)
-                .collect(),
+            served_by: self.served_by.clone(),
         }
     }
 
@@ -133,6 +130,15 @@ impl Assembled {
         }
         logs
     }
+}
+
+fn served_by(probes: &[Probe], here: &HostName) -> BTreeMap<String, Target> {
+    let last_part = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
+    probes
+        .iter()
+        .filter_map(|probe| probe.served_by.clone().map(|unit| (last_part(&probe.name), unit)))
+        .filter(|(_, unit)| unit.on() == here)
+        .collect()
 }
 
 fn endpoint(endpoint: &Endpoint) -> world::Endpoint {

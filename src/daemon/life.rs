@@ -22,7 +22,8 @@ use crate::daemon::jobs::{self, Schedule};
 use crate::daemon::live::{Folders, Making};
 use crate::daemon::reload::Again;
 use crate::daemon::watchdog::{self, say};
-use crate::daemon::wire::{SecretPrograms, Site};
+use crate::control::server::Server;
+use crate::daemon::wire::{Orders, SecretPrograms};
 use crate::gate::rules::Mode;
 use crate::gate::settle;
 use crate::model::time::{Millis, Span};
@@ -73,7 +74,7 @@ pub async fn run(options: Options, env: Env, started: impl FnOnce(Started)) -> R
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let source = Source::find(options.config.as_deref(), &env).map_err(NotStarted::Config)?;
     let pulse = Arc::new(Pulse::default());
-    let mut assembled = assemble::read(source, &env, Arc::clone(&pulse) as _).map_err(NotStarted::Config)?;
+    let (assembled, probes) = assemble::read(source, &env, Arc::clone(&pulse) as _).map_err(NotStarted::Config)?;
     let places = Places::find(options.state.as_deref(), &env).map_err(|why| anyhow::anyhow!(why))?;
     std::fs::create_dir_all(&places.state)
         .with_context(|| format!("the state folder {} cannot be made", places.state.display()))?;
@@ -84,7 +85,6 @@ pub async fn run(options: Options, env: Env, started: impl FnOnce(Started)) -> R
     let (hand, commands) = Handle::new();
 
     // The looks begin before the store is open: what they see waits for no disk.
-    let probes = std::mem::take(&mut assembled.probes);
     let grace = clock.now() + boot_grace();
     let (looking, news) = ticker(probes, live.hosts.clone(), grace, Arc::clone(&clock), Arc::clone(&pulse));
     let looks = on_its_own_thread(looking, commands, stop.clone())?;
@@ -142,20 +142,14 @@ async fn serve(daemon: Daemon, outside: Outside, started: impl FnOnce(Started)) 
     responder.promise_quarantine().await?;
 
     let mut services = JoinSet::new();
-    let socket = control::server::bind(&places.socket()).await?;
-    services.spawn(control::server::serve(socket, Arc::clone(&operator) as _, stop.clone()));
-    if let Listen::At(at) = listen {
-        let listener = tokio::net::TcpListener::bind(at)
-            .await
-            .with_context(|| format!("the page cannot be served at {at}; set [web] listen to another port, or \"off\""))?;
-        let site = Arc::new(Site { operator: Arc::clone(&operator), pulse: Arc::clone(&pulse) });
-        let stop = stop.clone();
-        services.spawn(async move {
-            if let Err(error) = web::serve(listener, site, stop).await {
-                tracing::error!("the page is not served any more: {error:#}");
-            }
-        });
-    }
+    let socket = Server::bind(&places.socket()).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let orders = socket.serve(Arc::new(Orders(Arc::clone(&operator))), stop.clone());
+    services.spawn(async move {
+        if let Err(error) = orders.await {
+            tracing::error!("the socket is not served any more: {error:#}");
+        }
+    });
+    let _ = listen;
     services.spawn(jobs::reports(Arc::clone(&operator), schedule, stop.clone()));
     services.spawn(watchdog::feed(pulse, clock, stop.clone()));
     let mut responding = JoinSet::new();
@@ -262,5 +256,6 @@ fn scope(globals: &Globals) -> HoldScope {
 
 /// For those who only check: the whole config as the daemon would read it.
 pub fn check(source: Source, env: &Env) -> Result<Assembled, Mistakes> {
-    assemble::read(source, env, Arc::new(Pulse::default()) as _)
+    let (assembled, _) = assemble::read(source, env, Arc::new(Pulse::default()) as _)?;
+    Ok(assembled)
 }

@@ -49,7 +49,7 @@ pub async fn start(source: Source, state: &Path, env: &Env, probes: Probes) -> a
         Probes::Configured => source,
         Probes::None => Source::new(EMBEDDED, ""),
     };
-    let mut assembled = assemble::read(source, env, Arc::clone(&pulse) as _).map_err(|m| anyhow::anyhow!("{m}"))?;
+    let (assembled, configured) = assemble::read(source, env, Arc::clone(&pulse) as _).map_err(|m| anyhow::anyhow!("{m}"))?;
     let folders = Folders::below(state)?;
     let making = Making { env: env.clone(), clock: Arc::clone(&clock), folders: folders.clone(), mode: Mode::Live };
     let mut live = making.live(&assembled, &SecretPrograms::new(env)).await.map_err(|why| anyhow::anyhow!(why))?;
@@ -61,7 +61,7 @@ pub async fn start(source: Source, state: &Path, env: &Env, probes: Probes) -> a
     let stop = CancellationToken::new();
     let (hand, commands) = Handle::new();
     let started_with = match probes {
-        Probes::Configured => std::mem::take(&mut assembled.probes),
+        Probes::Configured => configured,
         Probes::None => Vec::new(),
     };
     let (looking, news) =

@@ -41,10 +41,9 @@ impl Again {
     async fn reload(&self, swap: &Swap) -> Result<String, String> {
         let env = &self.making.env;
         let source = Source::find(self.config.as_deref(), env).map_err(|m| m.to_string())?;
-        let mut assembled =
+        let (assembled, probes) =
             assemble::read(source, env, Arc::clone(&self.pulse) as _).map_err(|m| m.to_string())?;
         let live = self.making.live(&assembled, &SecretPrograms::new(env)).await?;
-        let probes = std::mem::take(&mut assembled.probes);
         let words = format!(
             "{} is in force: {} probes, {} runbooks, ceiling {}",
             assembled.path.as_deref().unwrap_or("the built-in default"),

@@ -16,12 +16,15 @@ use crate::clock::Clock;
 use crate::config::env::Env;
 use crate::config::secret::SecretCommand;
 use crate::gate::rules::Rules;
+use crate::control::Carries;
 use crate::model::ids::HostName;
 use crate::model::message::Urgency;
 use crate::model::taint::Tainted;
 use crate::model::target::{AbsPath, Target};
 use crate::model::time::Span;
 use crate::model::tool::ToolSpec;
+use crate::operator::Operator;
+use crate::operator::order::{Order, Refusal, Who};
 use crate::probe::reef_self::{Counts, Tally};
 use crate::run::announce::{Words, announce, headline};
 use crate::store::Store;
@@ -176,5 +179,15 @@ struct Nowhere;
 impl Outbox for Nowhere {
     fn tell<'a>(&'a self, _about: &'a Target, _urgency: Urgency) -> Fut<'a, Result<String, String>> {
         Box::pin(async { Err("nobody is told from here".into()) })
+    }
+}
+
+/// The operator behind the socket.
+#[derive(Debug)]
+pub struct Orders(pub Arc<Operator>);
+
+impl Carries for Orders {
+    fn carry_out<'a>(&'a self, order: Order, who: Who) -> Fut<'a, Result<serde_json::Value, Refusal>> {
+        Box::pin(self.0.carry_out(order, who))
     }
 }
