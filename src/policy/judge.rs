@@ -213,10 +213,7 @@ fn breakers(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Verdict {
         state.verdict(asked.run, of)
     };
     let this = say(&one, &format!("{} on {}", call.tool, call.target));
-    match this {
-        Verdict::Allow => say(&Key::All, "all actions"),
-        this => this,
-    }
+    if this == Verdict::Allow { say(&Key::All, "all actions") } else { this }
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Decides what a command is from its arguments alone: what is not proven to read is critical.
 
 use crate::policy::argv::check::Check;
-use crate::policy::argv::reads::{
-    EVALUATORS, FOLDERS, Form, READS, RUNNERS, Read, VERB_FIRST, Valued,
-};
+use crate::policy::argv::programs::{EVALUATORS, FOLDERS, RUNNERS};
+use crate::policy::argv::reads::{Form, READS, Read, VERB_FIRST, Valued};
 use crate::policy::argv::{Argv, ReadOnly};
 
 /// What a command is.
@@ -112,10 +111,8 @@ fn fits(read: &Read, args: &[String]) -> Result<(), Misfit> {
 
 /// Behind a kind of a cluster stand names.
 fn takes(check: Check, place: usize, operand: &str) -> bool {
-    match check {
-        Check::Kinds if 0 < place && !operand.contains('/') => Check::Name.takes(operand),
-        check => check.takes(operand),
-    }
+    let behind_a_kind = matches!(check, Check::Kinds) && 0 < place && !operand.contains('/');
+    if behind_a_kind { Check::Name.takes(operand) } else { check.takes(operand) }
 }
 
 fn begins(operands: &[&str], verb: &[&str]) -> bool {

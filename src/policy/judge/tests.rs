@@ -68,8 +68,11 @@ fn check(rule: &str, facts: &GateFacts, want: &str) -> String {
     got.why().to_owned()
 }
 
+/// Words of the reason, and what brings it about.
+type Breaking = (&'static str, fn(&mut GateFacts));
+
 /// Each way in which a rule forbids, alone.
-fn forbidding() -> Vec<(&'static str, fn(&mut GateFacts))> {
+fn forbidding() -> Vec<Breaking> {
     vec![
         ("paused", |f| f.paused = Some("by uid 1000".to_owned())),
         ("reef's own", |f| f.protected.paths.push(path("/var/log"))),
@@ -77,7 +80,7 @@ fn forbidding() -> Vec<(&'static str, fn(&mut GateFacts))> {
         ("leash observe", |f| f.leash = Leash::Observe),
         ("still works on", |f| f.lease_held_by = Some((TARGET.parse().unwrap(), RunId(8)))),
         ("limit", |f| {
-            f.actions = (1..=3).map(|run| fact(100 + run, NOW - Span::mins(9))).collect()
+            f.actions = (1..=3).map(|run| fact(100 + run, NOW - Span::mins(9))).collect();
         }),
         ("breaker", |f| {
             f.actions = (1..=2).map(|run| fact(100 + run, NOW - Span::mins(5))).collect();
