@@ -6,6 +6,7 @@ pub mod cpu;
 pub mod disk;
 pub mod dns;
 pub mod errors;
+pub mod exec;
 pub mod folder;
 pub mod http;
 #[cfg(feature = "kube")]

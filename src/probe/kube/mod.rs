@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::Fut;
 use crate::clients::kube::{Cluster, Member, NoCluster, Ready, Schedulable, Settings};
-use crate::config::section::{Entry, Section};
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::{Reading, Unit};
 use crate::model::severity::Severity;
@@ -12,7 +11,7 @@ use crate::model::target::{AbsPath, Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
-use crate::probe::ask::{Ask, Common, Context, Draft, Named};
+use crate::probe::ask::{Ask, Common, Draft, Named};
 use crate::probe::{How, NetProbe, Past};
 
 /// Looks for which a member that was removed is still spoken of: enough to clear what it had fired.
@@ -150,7 +149,7 @@ pub fn gives() -> Vec<Gives> {
     vec![Gives { name: "member", kind: Kind::Target, doc: "the member, CLUSTER:member:NAME" }]
 }
 
-/// `kube.NAME = "/path/to/kubeconfig"` below `[probe]`, or a table with `kubeconfig_file`, `context`
+/// `NAME = "/path/to/kubeconfig"` below `[kubernetes]` or `[probe.kube]`, or a table with `kubeconfig_file`, `context`
 /// and the common keys.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let Some(kubeconfig) = ask.main::<AbsPath>("kubeconfig_file") else { return Vec::new() };
@@ -171,24 +170,6 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let how = How::Net(Box::new(KubeProbe::new(cluster.clone(), settings)));
     let probe = common.probe(Word::of("kube"), format!("kube.{}", ask.name), cluster, how);
     vec![Draft { probe, main, parent, endpoint: None, named: Named::Yes }]
-}
-
-/// The same under its own heading: `[kubernetes] k3s = { kubeconfig_file = "…" }`.
-pub fn configure_clusters(section: &mut Section, cx: &Context) -> Vec<(String, Vec<Draft>)> {
-    let mut found = Vec::new();
-    for (name, entry) in section.entries() {
-        let mut ask = match entry {
-            Entry::Short(text) => Ask::short(&name, text, section, cx),
-            Entry::Table(table) => Ask::table(&name, table, section, cx),
-            Entry::Other => {
-                section.mistake(&name, "is no kubeconfig: write { kubeconfig_file = \"/path\" }");
-                continue;
-            }
-        };
-        let drafts = configure(&mut ask);
-        found.push((name, drafts));
-    }
-    found
 }
 
 #[cfg(test)]
