@@ -4,6 +4,7 @@ pub mod dns;
 pub mod events;
 pub mod host;
 pub mod http;
+#[cfg(feature = "kube")]
 pub mod kube;
 pub mod process;
 pub mod socket;

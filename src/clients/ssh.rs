@@ -1,1 +1,0 @@
-//! A host behind SSH.
