@@ -118,6 +118,11 @@ mod tests {
             eprintln!("SKIPPED: cannot make a limited cgroup here ({why}); run the tests as root");
             return;
         }
+        for swap in ["memory.memsw.limit_in_bytes", "memory.swap.max"] {
+            // Not every kernel has one of them; without swap it has nothing to limit.
+            let bytes = if swap.ends_with("max") { "0" } else { "16777216" };
+            let _none = std::fs::write(cgroup.join(swap), bytes);
+        }
         let vmstat = || std::fs::read_to_string("/proc/vmstat").unwrap();
         let mut kills = Kills::default();
         let before = kills.read(&vmstat(), tree).unwrap();

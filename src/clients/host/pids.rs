@@ -115,7 +115,7 @@ mod tests {
                 "0::/user.slice/user-1000.slice/user@1000.service/app.slice/a.service\n",
                 name("a.service"),
             ),
-            ("0::/user.slice/user-1000.slice/session-3.scope\n", name("session-3.scope")),
+            ("0::/user.slice/user-1000.slice/run-u3.scope\n", name("run-u3.scope")),
             (
                 "4:memory:/foo.service\n1:name=systemd:/system.slice/a@b.service\n0::/\n",
                 name("a@b.service"),
