@@ -68,3 +68,77 @@ pub struct ActionFact {
     pub outcome: Option<Outcome>,
     pub proof: Proof,
 }
+
+impl ActionFact {
+    /// Whether it counts at all: not a drill's, not a query.
+    pub fn counts(&self) -> bool {
+        !self.drill && self.tier != Tier::Low
+    }
+}
+
+#[cfg(test)]
+pub(in crate::policy) mod tests {
+    use super::*;
+    use crate::model::ids::StepName;
+    use crate::model::plan::Step;
+    use crate::model::target::AbsPath;
+    use crate::model::tool::{Bounds, Call, Effect, Repeat, Undo};
+
+    pub(in crate::policy) fn path(text: &str) -> AbsPath {
+        AbsPath::new(text).unwrap()
+    }
+
+    pub(in crate::policy) fn step(tool: &'static str, target: &str) -> Step {
+        let target: Target = target.parse().unwrap();
+        let call = Call {
+            tool: ToolName::of(tool),
+            target: target.clone(),
+            args: std::collections::BTreeMap::new(),
+            bounds: Bounds::default(),
+        };
+        Step {
+            name: StepName::new("one").unwrap(),
+            call,
+            tier: Tier::High,
+            effect: Effect {
+                words: String::new(),
+                max_items: 1,
+                max_bytes: 1,
+                takes: None,
+                artifact: None,
+            },
+            undo: Undo::Impossible("cannot".to_owned()),
+            repeat: Repeat::Never,
+            lease: vec![target],
+        }
+    }
+
+    /// A done and proven action of `run` at `at`.
+    pub(in crate::policy) fn fact(run: i64, at: Millis) -> ActionFact {
+        ActionFact {
+            action: ActionId(run),
+            run: RunId(run),
+            tool: ToolName::of("unit.restart"),
+            target: "mini:unit:web.service".parse().unwrap(),
+            tier: Tier::High,
+            drill: false,
+            at,
+            ended_at: Some(at),
+            outcome: Some(Outcome::Done),
+            proof: Proof::Passed,
+        }
+    }
+
+    #[test]
+    fn outcomes_are_read_back_as_results_are_written() {
+        for result in [
+            ActionResult::Done(String::new()),
+            ActionResult::NotStarted(String::new()),
+            ActionResult::Failed(String::new()),
+            ActionResult::Unknown(String::new()),
+        ] {
+            assert_eq!(Outcome::parse(result.word()), Some(Outcome::from(&result)));
+        }
+        assert_eq!(Outcome::parse("fine"), None);
+    }
+}

@@ -1,7 +1,9 @@
 //! What no leash and no approval allows.
 
 use crate::model::plan::Step;
-use crate::model::target::AbsPath;
+use crate::model::target::{AbsPath, Thing};
+use crate::model::tool::{Call, Undo};
+use crate::model::value::Value;
 use crate::policy::leash::Scratch;
 
 /// What must not be touched.
@@ -14,16 +16,270 @@ pub struct Protected {
 }
 
 impl Protected {
-    /// Whether all that the step touches lies in the drill's scratch, by name alone.
+    /// Whether all that the step touches lies in the drill's scratch, by name alone: its target, every
+    /// path among its arguments and those of its undo, and its roots. Links are the tools' to resolve.
     pub fn scratch_of(&self, step: &Step) -> Scratch {
-        let _ = step;
-        todo!()
+        let Some(scratch) = &self.scratch else { return Scratch::Outside };
+        let calls = [Some(&step.call), undo_of(step)];
+        let inside = |call: &Call| {
+            let thing = matches!(call.target.thing(), Thing::Path | Thing::Host);
+            let mut paths = arg_paths(call);
+            paths.extend(call.target.as_path());
+            paths.extend(call.bounds.roots.iter().cloned());
+            thing && !paths.is_empty() && paths.iter().all(|path| path.is_below(scratch))
+        };
+        if calls.into_iter().flatten().all(inside) { Scratch::Inside } else { Scratch::Outside }
+    }
+}
+
+fn undo_of(step: &Step) -> Option<&Call> {
+    match &step.undo {
+        Undo::By(call) => Some(call),
+        Undo::Impossible(_) => None,
     }
 }
 
 /// Why the step is forbidden for good, if it is. `scratch` as [`Protected::scratch_of`] says, for a
 /// drill; [`Scratch::Outside`] for everybody else.
 pub fn forbidden(step: &Step, protected: &Protected, scratch: Scratch) -> Option<String> {
-    let _ = (step, protected, scratch);
-    todo!()
+    own_state(&step.call, protected, scratch)
+        .or_else(|| private_key(&step.call))
+        .or_else(|| cluster(&step.call))
+}
+
+/// reef's own state and audit. An argument above them would take them along; the target of a step may
+/// be the volume that they lie on.
+fn own_state(call: &Call, protected: &Protected, scratch: Scratch) -> Option<String> {
+    if scratch == Scratch::Inside {
+        return None;
+    }
+    let hit = |path: &AbsPath| protected.paths.iter().find(|own| path.is_below(own)).cloned();
+    let above = |path: &AbsPath| protected.paths.iter().find(|own| own.is_below(path)).cloned();
+    let own =
+        call.target.as_path().and_then(|path| hit(&path)).or_else(|| {
+            arg_paths(call).iter().find_map(|path| hit(path).or_else(|| above(path)))
+        })?;
+    Some(format!("{own} is reef's own: nothing may touch it"))
+}
+
+/// Folders of private keys.
+const KEY_FOLDERS: &[&str] = &[
+    "/etc/ssl/private",
+    "/etc/letsencrypt/live",
+    "/etc/letsencrypt/archive",
+    "/etc/letsencrypt/keys",
+    "/etc/letsencrypt/accounts",
+    "/etc/pki/tls/private",
+    "/etc/wireguard",
+    "/root/.ssh",
+    "/root/.gnupg",
+];
+
+fn private_key(call: &Call) -> Option<String> {
+    let folders = || KEY_FOLDERS.iter().filter_map(|folder| AbsPath::new(folder).ok());
+    let of_folder = |path: &AbsPath| folders().any(|f| path.is_below(&f) || f.is_below(path));
+    let target = call.target.as_path();
+    let found = target
+        .filter(|path| is_key(path) || folders().any(|f| path.is_below(&f)))
+        .or_else(|| arg_paths(call).into_iter().find(|path| is_key(path) || of_folder(path)))?;
+    Some(format!("{found} holds or is a private key: nothing may touch it"))
+}
+
+/// By the names that private keys have.
+fn is_key(path: &AbsPath) -> bool {
+    let lower = path.as_str().to_ascii_lowercase();
+    let name = lower.rsplit('/').next().unwrap_or("");
+    let whole = ["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "key.pem", "keys.txt"];
+    let ends = [".key", ".p12", ".pfx", ".jks", "_key", "-key.pem", ".kdbx", ".gpg", ".ppk"];
+    lower.split('/').any(|part| part == ".ssh" || part == ".gnupg")
+        || whole.contains(&name)
+        || ends.iter().any(|end| name.ends_with(end))
+        || (name.starts_with("privkey") && name.ends_with(".pem"))
+}
+
+/// Namespaces and RBAC of a cluster, whatever tool names them.
+fn cluster(call: &Call) -> Option<String> {
+    let words = words(call);
+    let any = |of: &[&str]| words.iter().any(|word| of.contains(&word.as_str()));
+    let family = words.first().map_or("", String::as_str);
+    let cluster = call.target.thing() == Thing::Member
+        || ["kube", "k8s", "helm"].iter().any(|f| family.starts_with(f))
+        || any(&["kubectl", "helm"]);
+    let rbac = ["role", "rolebinding", "clusterrole", "clusterrolebinding", "rbac"];
+    let delete = ["delete", "destroy", "remove", "prune", "drop", "uninstall", "purge"];
+    let plural = |of: &[&str]| words.iter().any(|w| of.contains(&w.trim_end_matches('s')));
+    if cluster && plural(&rbac) {
+        return Some("RBAC of a cluster is a human's alone".to_owned());
+    }
+    if cluster && any(&delete) && (plural(&["namespace"]) || any(&["ns"])) {
+        return Some("deleting a namespace is a human's alone".to_owned());
+    }
+    None
+}
+
+/// The call's words: its tool's parts first, then its target's and arguments'.
+fn words(call: &Call) -> Vec<String> {
+    let mut found = vec![call.tool.as_str().to_owned(), call.target.name().to_owned()];
+    for value in call.args.values() {
+        each(value, &mut |value| match value {
+            Value::Word(word) => found.push(word.as_str().to_owned()),
+            Value::Target(target) => found.push(target.name().to_owned()),
+            Value::Text(text) => found.push(text.as_str().to_owned()),
+            Value::Int(_)
+            | Value::Bytes(_)
+            | Value::Span(_)
+            | Value::Flag(_)
+            | Value::Path(_)
+            | Value::List(_) => {}
+        });
+    }
+    let parts = |text: &String| {
+        let odd = |c: char| !c.is_ascii_alphanumeric();
+        text.to_ascii_lowercase().split(odd).map(str::to_owned).collect::<Vec<_>>()
+    };
+    found.iter().flat_map(parts).filter(|word| !word.is_empty()).collect()
+}
+
+/// Every path among the arguments, in lists and targets too.
+fn arg_paths(call: &Call) -> Vec<AbsPath> {
+    let mut paths = Vec::new();
+    for value in call.args.values() {
+        each(value, &mut |value| match value {
+            Value::Path(path) => paths.push(path.clone()),
+            Value::Target(target) => paths.extend(target.as_path()),
+            Value::Int(_)
+            | Value::Bytes(_)
+            | Value::Span(_)
+            | Value::Flag(_)
+            | Value::Word(_)
+            | Value::List(_)
+            | Value::Text(_) => {}
+        });
+    }
+    paths
+}
+
+/// Calls `found` for the value and, in a list, for each below it.
+fn each(value: &Value, found: &mut impl FnMut(&Value)) {
+    found(value);
+    if let Value::List(items) = value {
+        items.iter().for_each(|item| each(item, found));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ids::Word;
+    use crate::policy::fact::tests::{path, step};
+
+    fn protected() -> Protected {
+        Protected {
+            paths: vec![path("/var/lib/reef"), path("/etc/reef")],
+            scratch: Some(path("/var/lib/reef/drill")),
+        }
+    }
+
+    fn with(tool: &'static str, target: &str, args: Vec<Value>) -> Step {
+        let mut step = step(tool, target);
+        step.call.args =
+            args.into_iter().enumerate().map(|(i, value)| (format!("a{i}"), value)).collect();
+        step
+    }
+
+    #[track_caller]
+    fn check(tool: &'static str, target: &str, args: Vec<Value>, want: Option<&str>) {
+        let step = with(tool, target, args);
+        let got = forbidden(&step, &protected(), Scratch::Outside);
+        assert_eq!(got.is_some(), want.is_some(), "{}: {got:?}", step.call);
+        assert!(got.unwrap_or_default().contains(want.unwrap_or_default()));
+    }
+
+    #[test]
+    fn reefs_own_state_is_out_of_reach() {
+        let own = Some("reef's own");
+        let at = |p| vec![Value::Path(path(p))];
+        check("files.clean", "mini:/var/log", at("/var/log"), None);
+        check("files.clean", "mini:/var", at("/var/log"), None);
+        check("files.clean", "mini:/", at("/var/lib/reefs"), None);
+        check("files.clean", "mini:/var/lib/reef/reef.db", vec![], own);
+        check("files.clean", "mini:/", at("/var/lib/reef"), own);
+        check("files.clean", "mini:/", at("/var/lib/reef/reef.db"), own);
+        check("files.clean", "mini:/", at("/var/lib"), own);
+        check("files.clean", "mini:/", at("/"), own);
+        check("files.clean", "mini:/", vec![Value::List(at("/etc/reef/x"))], own);
+        let target = Value::Target("mini:/etc/reef/config.toml".parse().unwrap());
+        check("files.clean", "mini", vec![target], own);
+    }
+
+    #[test]
+    fn private_keys_are_out_of_reach() {
+        for key in [
+            "/home/ann/.ssh/config",
+            "/root/.ssh/id_ed25519",
+            "/srv/id_rsa",
+            "/etc/ssh/ssh_host_ed25519_key",
+            "/etc/letsencrypt/live/x/fullchain.pem",
+            "/srv/tls/privkey1.pem",
+            "/srv/tls/web.KEY",
+            "/srv/tls/web-key.pem",
+            "/etc/wireguard/wg0.conf",
+            "/etc/ssl",
+        ] {
+            check("files.clean", "mini:/", vec![Value::Path(path(key))], Some("private key"));
+        }
+        check("files.clean", "mini:/srv/id_rsa", vec![], Some("private key"));
+        for fine in ["/srv/id_rsa.pub", "/var/log/keyboard.log", "/srv/monkey/x.log"] {
+            check("files.clean", "mini:/", vec![Value::Path(path(fine))], None);
+        }
+    }
+
+    #[test]
+    fn namespaces_and_rbac_are_a_humans_alone() {
+        let word = |w| Value::Word(Word::new(w).unwrap());
+        let (ns, rbac) = (Some("namespace"), Some("RBAC"));
+        check("kube.delete", "lab:member:apps", vec![word("namespace")], ns);
+        check("kube.delete", "lab:member:namespace/apps", vec![], ns);
+        check("kube.delete_ns", "lab:member:apps", vec![], ns);
+        check(
+            "exec.run",
+            "mini",
+            vec![Value::List(vec![word("kubectl"), word("delete"), word("ns")])],
+            ns,
+        );
+        check("kube.apply", "lab:member:x", vec![word("ClusterRoleBinding")], rbac);
+        check("kube.patch", "lab:member:roles/x", vec![], rbac);
+        check("kube.delete", "lab:member:pod/web", vec![word("pod")], None);
+        check("kube.get", "lab:member:namespaces/x", vec![], None);
+        check("postgres.grant", "mini", vec![word("role")], None);
+    }
+
+    #[test]
+    fn the_drill_may_touch_its_scratch_and_nothing_else() {
+        let at = |p| vec![Value::Path(path(p))];
+        let scratch = "mini:/var/lib/reef/drill";
+        let inside = with("files.clean", scratch, at("/var/lib/reef/drill/logs"));
+        assert_eq!(protected().scratch_of(&inside), Scratch::Inside);
+        assert_eq!(forbidden(&inside, &protected(), Scratch::Inside), None);
+        for (target, args) in [
+            (scratch, at("/var/log")),
+            (scratch, at("/var/lib/reef/drills")),
+            (scratch, at("/var/lib/reef")),
+            (scratch, vec![Value::List(vec![Value::Path(path("/etc"))])]),
+            ("mini:/var/lib/reef", at("/var/lib/reef/drill/x")),
+            ("mini:unit:x.service", at("/var/lib/reef/drill/x")),
+            ("mini", vec![]),
+        ] {
+            let step = with("files.clean", target, args);
+            assert_eq!(protected().scratch_of(&step), Scratch::Outside, "{}", step.call);
+        }
+        let mut rooted = inside.clone();
+        rooted.call.bounds.roots = vec![path("/var")];
+        assert_eq!(protected().scratch_of(&rooted), Scratch::Outside);
+        let mut undone = inside.clone();
+        undone.undo = Undo::By(step("files.restore", "mini:/etc").call);
+        assert_eq!(protected().scratch_of(&undone), Scratch::Outside);
+        let none = Protected { scratch: None, ..protected() };
+        assert_eq!(none.scratch_of(&inside), Scratch::Outside);
+    }
 }

@@ -1,9 +1,12 @@
 //! How often reef may act: a fold over past actions, so a restart refills nothing.
 
+use std::collections::BTreeSet;
+
 use crate::model::ids::RunId;
 use crate::model::plan::{Step, Verdict};
-use crate::model::time::Millis;
-use crate::policy::fact::ActionFact;
+use crate::model::time::{Millis, Span};
+use crate::model::tool::Tier;
+use crate::policy::fact::{ActionFact, Outcome};
 
 /// The most actions in an hour. What one run does on one service is one action, however many steps it
 /// takes: a plan that was judged whole is not cut in the middle by its own steps.
@@ -19,6 +22,9 @@ impl Default for Limits {
     }
 }
 
+/// What the limits look back over.
+const HOUR: Span = Span::hours(1);
+
 /// Whether one more action is within the limits. The service is the step's target.
 pub fn judge(
     facts: &[ActionFact],
@@ -27,6 +33,131 @@ pub fn judge(
     limits: &Limits,
     now: Millis,
 ) -> Verdict {
-    let _ = (facts, run, step, limits, now);
-    todo!()
+    if step.tier == Tier::Low {
+        return Verdict::Allow;
+    }
+    // What provably did not happen used nothing up.
+    let recent = || {
+        facts
+            .iter()
+            .filter(|f| f.counts() && f.outcome != Some(Outcome::NotStarted))
+            .filter(|f| now.since(f.at) < HOUR)
+    };
+    let service = &step.call.target;
+    let mut all: BTreeSet<_> = recent().map(|f| (f.run, &f.target)).collect();
+    all.insert((run, service));
+    let on_service = all.iter().filter(|(_, target)| *target == service).count();
+    let free =
+        |at: Option<Millis>| at.map_or(HOUR, |at| Span((at + HOUR).0.saturating_sub(now.0).max(0)));
+    if (limits.per_service_hour as usize) < on_service {
+        let oldest = recent().filter(|f| f.target == *service).map(|f| f.at).min();
+        let (n, free) = (limits.per_service_hour, free(oldest));
+        let why = format!("limit: {n} actions an hour on {service} are used up, next in {free}");
+        return Verdict::Forbid { why };
+    }
+    if (limits.per_hour as usize) < all.len() {
+        let (n, free) = (limits.per_hour, free(recent().map(|f| f.at).min()));
+        let why = format!("limit: {n} actions an hour in all are used up, next in {free}");
+        return Verdict::Forbid { why };
+    }
+    Verdict::Allow
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::fact::tests::{fact, step};
+
+    const NOW: Millis = Millis(100_000_000);
+
+    fn ago(span: Span) -> Millis {
+        NOW - span
+    }
+
+    #[track_caller]
+    fn check(facts: &[ActionFact], run: i64, want: &str) {
+        let step = step("unit.restart", "mini:unit:web.service");
+        let got = judge(facts, RunId(run), &step, &Limits::default(), NOW);
+        assert_eq!(got.word(), want, "{got:?}");
+    }
+
+    #[test]
+    fn three_an_hour_on_a_service() {
+        let facts: Vec<_> = (1..=3).map(|run| fact(run, ago(Span::mins(run * 10)))).collect();
+        check(&facts[..2], 9, "allow");
+        check(&facts, 9, "forbid");
+        check(&facts, 2, "allow");
+        let step = step("unit.restart", "mini:unit:db.service");
+        assert_eq!(judge(&facts, RunId(9), &step, &Limits::default(), NOW), Verdict::Allow);
+    }
+
+    #[test]
+    fn an_hour_is_an_hour() {
+        let mut facts: Vec<_> = (1..=3).map(|run| fact(run, ago(Span::mins(5)))).collect();
+        facts[0].at = ago(HOUR);
+        check(&facts, 9, "allow");
+        facts[0].at = ago(HOUR) + Span(1);
+        check(&facts, 9, "forbid");
+        // A clock that jumped back refills nothing.
+        facts[0].at = NOW + Span::days(1);
+        check(&facts, 9, "forbid");
+    }
+
+    #[test]
+    fn ten_an_hour_in_all() {
+        let mut facts: Vec<_> = (1..=10).map(|run| fact(run, ago(Span::mins(5)))).collect();
+        for (i, fact) in facts.iter_mut().enumerate() {
+            fact.target = format!("mini:unit:s{i}.service").parse().unwrap();
+        }
+        check(&facts[..9], 99, "allow");
+        check(&facts, 99, "forbid");
+    }
+
+    #[test]
+    fn the_steps_of_one_run_on_one_service_are_one_action() {
+        let mut facts: Vec<_> = (0..20).map(|_| fact(1, ago(Span::mins(5)))).collect();
+        check(&facts, 1, "allow");
+        check(&facts, 2, "allow");
+        facts.push(fact(2, ago(Span::mins(4))));
+        check(&facts, 3, "allow");
+        facts.push(fact(3, ago(Span::mins(4))));
+        check(&facts, 4, "forbid");
+    }
+
+    #[test]
+    fn what_did_nothing_does_not_count() {
+        let base: Vec<_> = (1..=3).map(|run| fact(run, ago(Span::mins(5)))).collect();
+        let change = |f: fn(&mut ActionFact)| {
+            let mut facts = base.clone();
+            f(&mut facts[1]);
+            facts
+        };
+        check(&change(|f| f.drill = true), 9, "allow");
+        check(&change(|f| f.tier = Tier::Low), 9, "allow");
+        check(&change(|f| f.outcome = Some(Outcome::NotStarted)), 9, "allow");
+        for outcome in [None, Some(Outcome::Unknown), Some(Outcome::Failed)] {
+            let mut facts = base.clone();
+            facts[1].outcome = outcome;
+            check(&facts, 9, "forbid");
+        }
+    }
+
+    #[test]
+    fn the_reason_says_when_the_next_may_run() {
+        let facts: Vec<_> = (1..=3).map(|run| fact(run, ago(Span::mins(run * 10)))).collect();
+        let step = step("unit.restart", "mini:unit:web.service");
+        let got = judge(&facts, RunId(9), &step, &Limits::default(), NOW);
+        assert_eq!(
+            got.why(),
+            "limit: 3 actions an hour on mini:unit:web.service are used up, next in 30 min"
+        );
+    }
+
+    #[test]
+    fn a_query_is_not_limited() {
+        let facts: Vec<_> = (1..=30).map(|run| fact(run, ago(Span::mins(1)))).collect();
+        let mut step = step("unit.status", "mini:unit:web.service");
+        step.tier = Tier::Low;
+        assert_eq!(judge(&facts, RunId(99), &step, &Limits::default(), NOW), Verdict::Allow);
+    }
 }
