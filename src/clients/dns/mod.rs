@@ -147,6 +147,7 @@ impl Dns {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a record of any other kind is no address")]
     async fn ask(&self, name: &str, kind: RecordType) -> Result<Vec<IpAddr>, NoAddress> {
         let lookup = self.resolver()?.lookup(name, kind).await.map_err(|e| self.sort(&e))?;
         let addresses: Vec<IpAddr> = lookup
@@ -200,6 +201,10 @@ impl Dns {
         options.timeout = self.timeout.duration() * 3 / 8;
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the crate's errors change with its features; others are told in their words"
+    )]
     fn sort(&self, error: &NetError) -> NoAddress {
         match error {
             NetError::Dns(DnsError::ResponseCode(code)) => Self::sort_code(*code),
@@ -213,6 +218,10 @@ impl Dns {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other code says that the server could not find out"
+    )]
     fn sort_code(code: ResponseCode) -> NoAddress {
         match code {
             ResponseCode::NXDomain => NoAddress::NoSuchName,

@@ -215,7 +215,7 @@ impl HttpProbe {
         of(severity, clears, reason, format!("{status} in {took}"))
     }
 
-    fn reading(&self, judged: Judged, now: Millis) -> Reading {
+    fn reading(&self, judged: &Judged, now: Millis) -> Reading {
         let mut reading = Reading::new(
             self.signal.clone(),
             now,
@@ -253,7 +253,7 @@ impl NetProbe for HttpProbe {
                     };
                 }
             }
-            vec![self.reading(judged, now)]
+            vec![self.reading(&judged, now)]
         })
     }
 
@@ -268,7 +268,7 @@ impl NetProbe for HttpProbe {
             status: 0,
             took: None,
         };
-        vec![self.reading(judged, now)]
+        vec![self.reading(&judged, now)]
     }
 }
 
