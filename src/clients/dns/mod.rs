@@ -52,6 +52,8 @@ pub enum NoAddress {
     /// Nothing listens there.
     Closed,
     Unreachable(String),
+    /// What came was no answer to the question.
+    Broken(String),
     Setup(String),
 }
 
@@ -66,6 +68,7 @@ impl NoAddress {
             Self::TimedOut(_) => "timeout",
             Self::Closed => "refused",
             Self::Unreachable(_) => "unreachable",
+            Self::Broken(_) => "broken",
             Self::Setup(_) => "setup",
         }
     }
@@ -81,6 +84,7 @@ impl fmt::Display for NoAddress {
             Self::TimedOut(after) => write!(f, "did not answer within {after}"),
             Self::Closed => f.write_str("does not listen (connection refused)"),
             Self::Unreachable(why) => write!(f, "cannot be reached: {why}"),
+            Self::Broken(why) => write!(f, "gave no proper answer: {why}"),
             Self::Setup(why) => write!(f, "cannot be asked: {why}"),
         }
     }
@@ -214,7 +218,10 @@ impl Dns {
                 NoAddress::Closed
             }
             NetError::Io(io) => NoAddress::Unreachable(io.to_string()),
-            other => NoAddress::Failed(other.to_string()),
+            NetError::NoConnections if self.server == Server::System => {
+                NoAddress::Setup("/etc/resolv.conf names no server".into())
+            }
+            other => NoAddress::Broken(other.to_string()),
         }
     }
 
