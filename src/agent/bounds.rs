@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::llm::ModelError;
 use crate::model::time::Span;
 
 /// The bounds of one investigation.
@@ -60,16 +59,6 @@ impl fmt::Display for NoConclusion {
             Self::OverBudget(why) => write!(f, "the model's budget is spent: {why}"),
             Self::TooManyTurns => f.write_str("the model did not conclude within its turns"),
             Self::Repeated => f.write_str("the model made the same call again and again"),
-        }
-    }
-}
-
-impl From<ModelError> for NoConclusion {
-    fn from(error: ModelError) -> Self {
-        match error {
-            ModelError::Down(why) | ModelError::Rejected(why) => Self::ModelDown(why),
-            ModelError::Slow => Self::Slow,
-            ModelError::Malformed(why) => Self::Malformed(why),
         }
     }
 }

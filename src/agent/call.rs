@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::agent::cards::is_open;
 use crate::agent::evidence::Evidence;
-use crate::model::target::Target;
+use crate::model::target::{AbsPath, Target};
 use crate::model::tool::{Bounds, Call, Input, Need, ToolSpec};
 use crate::model::value::{Value, Values};
 
@@ -24,7 +24,7 @@ impl From<&str> for Refusal {
 pub(super) struct Scope {
     /// What every call is about.
     pub(super) own: Target,
-    /// The runbook's, or no roots but the incident's own path.
+    /// The runbook's; without one there are no roots.
     pub(super) bounds: Bounds,
 }
 
@@ -55,6 +55,32 @@ pub(super) fn resolve(
     }
     let (target, bounds) = (scope.own.clone(), scope.bounds.clone());
     Ok(Call { tool: spec.name.clone(), target, args, bounds })
+}
+
+/// Whether every path of a call lies below a declared root, by name. Links are the tool's to resolve.
+pub(super) fn check_roots(call: &Call) -> Result<(), Refusal> {
+    let is_rooted = |path: &AbsPath| {
+        call.bounds.roots.iter().any(|root| root.as_str() != "/" && path.is_below(root))
+    };
+    if call.args.values().all(|value| paths(value).into_iter().all(is_rooted)) {
+        return Ok(());
+    }
+    let roots: Vec<_> = call.bounds.roots.iter().map(AbsPath::as_str).collect();
+    Err(Refusal(format!("{} may touch only what lies below: {}", call.tool, roots.join(", "))))
+}
+
+fn paths(value: &Value) -> Vec<&AbsPath> {
+    match value {
+        Value::Path(path) => vec![path],
+        Value::List(items) => items.iter().flat_map(paths).collect(),
+        Value::Int(_)
+        | Value::Bytes(_)
+        | Value::Span(_)
+        | Value::Flag(_)
+        | Value::Word(_)
+        | Value::Target(_)
+        | Value::Text(_) => vec![],
+    }
 }
 
 /// The value that an id stands for, if it is of the input's kind.

@@ -65,13 +65,15 @@ impl Cards {
 }
 
 /// A low tool is in reach when it gives something to know: sending a message is what the conclusions
-/// are for. One above low may be proposed when the matched runbook lists it, or when none matched.
+/// are for. One above low may be proposed when the matched runbook lists it; without a runbook, when it
+/// touches no path, because nothing declares the roots.
 fn is_in_reach(spec: &ToolSpec, brief: &Brief) -> bool {
     match spec.max_tier {
         Tier::Low => !spec.gives.is_empty(),
-        Tier::Medium | Tier::High | Tier::Critical => {
-            brief.runbook.as_ref().is_none_or(|book| book.tools.contains(&spec.name))
-        }
+        Tier::Medium | Tier::High | Tier::Critical => match &brief.runbook {
+            Some(book) => book.tools.contains(&spec.name),
+            None => spec.inputs.iter().all(|input| !with_items(&input.kind).contains(&Kind::Path)),
+        },
     }
 }
 

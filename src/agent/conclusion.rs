@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value as Json};
 
 use crate::agent::brief::Offer;
-use crate::agent::call::{Refusal, Scope, resolve};
+use crate::agent::call::{Refusal, Scope, check_roots, resolve};
 use crate::agent::cards::{ASK, Cards, ESCALATE, MOST_OPTIONS, MOST_PROPOSED, PROPOSE, STEPS};
 use crate::agent::evidence::Evidence;
 use crate::agent::guard::Guard;
@@ -95,7 +95,9 @@ impl Held<'_> {
                 None | Some(Json::Null) => &none,
                 Some(args) => args.as_object().ok_or_else(shape)?,
             };
-            calls.push(resolve(spec, arguments, self.evidence, self.scope)?);
+            let call = resolve(spec, arguments, self.evidence, self.scope)?;
+            check_roots(&call)?;
+            calls.push(call);
         }
         Ok(Conclusion::Propose { calls, why: self.text(given.get("why"), "why", LONGEST_TEXT)? })
     }

@@ -9,10 +9,12 @@ use crate::policy::redact::Redactor;
 
 /// The longest line, in characters.
 const LONGEST_LINE: usize = 160;
+/// The most lines of one quoted text.
+const MOST_LINES: usize = 40;
 
 /// Redacts and fences for one investigation.
 pub(super) struct Guard {
-    pub(super) fence: Fence,
+    fence: Fence,
     redactor: Arc<Redactor>,
 }
 
@@ -31,10 +33,16 @@ impl Guard {
         self.clean(&text.replace(['\n', '\r'], " "), LONGEST_LINE)
     }
 
-    /// Several lines of machine text, each marked, so that none can pass for a heading or for evidence.
+    /// Several lines of machine text, set in, so that none can pass for a heading or for evidence.
     pub(super) fn quote(&self, text: &str, longest: usize) -> String {
         let clean = self.clean(text, longest);
-        clean.lines().map(|line| format!("> {line}\n")).collect()
+        let lines = clean.lines().filter(|line| !line.trim().is_empty());
+        lines.take(MOST_LINES).map(|line| format!("  {line}\n")).collect()
+    }
+
+    /// The first turn: what the fence means, and the fenced incident.
+    pub(super) fn opening(&self, body: &str, longest: usize) -> String {
+        format!("{}\n{}", self.fence.words(), self.fenced("incident", body, longest))
     }
 
     fn clean(&self, text: &str, longest: usize) -> String {

@@ -26,13 +26,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::Fut;
 use crate::agent::context::SYSTEM;
 use crate::agent::guard::Guard;
-use crate::agent::talk::{Act, Problem, Talk, tokens};
+use crate::agent::talk::{Act, Problem, Talk};
 use crate::llm::{Model, ModelError};
 use crate::model::chat::{Reply, Usage};
 use crate::model::conclusion::Conclusion;
 use crate::model::time::Span;
 use crate::model::tool::{Call, Found, ToolError, ToolSpec};
-use crate::policy::budget::{Price, cost};
+use crate::policy::budget::{Amount, Cap, Caps, Price, Spent, cost, estimate, reserve};
 use crate::policy::redact::Redactor;
 
 mod bounds;
@@ -97,13 +97,11 @@ pub struct Investigation {
     pub turns: u32,
 }
 
-/// The tokens that a provider counted; where it did not, an estimate, so that a budget is never free.
+/// The tokens that a provider counted; where it did not, an estimate, so that nothing is free.
 fn counted(reply: &Reply, input: u64) -> Usage {
-    let output = || tokens(reply.raw.to_string().len());
-    Usage {
-        input: if reply.usage.input == 0 { input } else { reply.usage.input },
-        output: if reply.usage.output == 0 { output() } else { reply.usage.output },
-    }
+    let or = |counted, guess| if counted == 0 { guess } else { counted };
+    let output = estimate(reply.raw.to_string().len(), 0, None).tokens;
+    Usage { input: or(reply.usage.input, input), output: or(reply.usage.output, output) }
 }
 
 /// What one reply is taken to have at the most, in tokens; a longer one is counted as it was.
@@ -181,16 +179,15 @@ impl Way<'_> {
 
     /// One reply: set aside what it may cost, ask, and settle what it did cost.
     async fn reply(&mut self) -> Result<Reply, NoConclusion> {
-        let input = self.talk.estimate();
-        let expected = Usage { input, output: REPLY };
-        let micros = self.cost(expected);
-        self.check_bounds(expected, micros)?;
-        let reserved = self.purse.reserve(input.saturating_add(REPLY), micros).await;
+        let want = estimate(self.talk.bytes(), REPLY, self.agent.price);
+        let expected = Usage { input: want.tokens.saturating_sub(REPLY), output: REPLY };
+        self.check_bounds(want)?;
+        let reserved = self.purse.reserve(want.tokens, want.micros).await;
         let reservation = reserved.map_err(NoConclusion::OverBudget)?;
         let asked = self.agent.model.reply(SYSTEM, &self.talk.turns, &self.talk.cards.shown);
         let reply = timeout_at(self.deadline, asked).await.unwrap_or(Err(ModelError::Slow));
         let used = match &reply {
-            Ok(reply) => counted(reply, input),
+            Ok(reply) => counted(reply, expected.input),
             // It was not taken, so it was not charged.
             Err(ModelError::Down(_) | ModelError::Rejected(_)) => Usage::default(),
             // It may well have been answered, and charged.
@@ -201,24 +198,18 @@ impl Way<'_> {
         self.usage.input = self.usage.input.saturating_add(used.input);
         self.usage.output = self.usage.output.saturating_add(used.output);
         self.micros = self.micros.saturating_add(micros);
-        reply.map_err(NoConclusion::from)
+        reply.map_err(|error| self.talk.no_reply(error))
     }
 
     /// The incident's own bounds; day and month are the purse's.
-    fn check_bounds(&self, next: Usage, micros: i64) -> Result<(), NoConclusion> {
-        let bounds = self.agent.bounds;
-        let spent = self.usage.input.saturating_add(self.usage.output);
-        let wanted = spent.saturating_add(next.input).saturating_add(next.output);
-        if bounds.tokens < wanted {
-            let why = format!("{spent} of {} tokens for this incident are used", bounds.tokens);
-            return Err(NoConclusion::OverBudget(why));
-        }
-        if bounds.micros < self.micros.saturating_add(micros) {
-            let left = bounds.micros.saturating_sub(self.micros);
-            let why = format!("the next reply may cost {micros} millionths, {left} are left");
-            return Err(NoConclusion::OverBudget(why));
-        }
-        Ok(())
+    fn check_bounds(&self, want: Amount) -> Result<(), NoConclusion> {
+        let cap =
+            Cap { micros: Some(self.agent.bounds.micros), tokens: Some(self.agent.bounds.tokens) };
+        let tokens = self.usage.input.saturating_add(self.usage.output);
+        let caps = Caps { incident: cap, day: Cap::default(), month: Cap::default() };
+        let spent = Amount { micros: self.micros, tokens };
+        let spent = Spent { incident: spent, ..Spent::default() };
+        reserve(&caps, &spent, want).map_err(|over| NoConclusion::OverBudget(over.words))
     }
 
     fn cost(&self, usage: Usage) -> i64 {

@@ -12,25 +12,25 @@ use crate::agent::conclusion::Held;
 use crate::agent::context::{LAST_TURN, REMINDER, SYSTEM, body};
 use crate::agent::evidence::Evidence;
 use crate::agent::guard::Guard;
+use crate::llm::ModelError;
 use crate::model::chat::{Reply, Turn, WantedCall};
 use crate::model::conclusion::Conclusion;
-use crate::model::tool::{Bounds, Call, Found, ToolError, ToolSpec};
+use crate::model::digest::Canonical;
+use crate::model::tool::{Call, Found, ToolError, ToolSpec};
 use crate::runbook::Runbook;
 
 /// The longest first turn, in characters. Its parts have bounds of their own and stay below it.
 const LONGEST_BODY: usize = 20_000;
 /// The longest result of a tool, fence and all, in characters.
 const LONGEST_RESULT: usize = 2_000;
-/// What the fence and the last turn's hint may take of it.
-const FRAME: usize = 200;
+/// What the fence with its bar before each line, and the last turn's hint, may take of it.
+const FRAME: usize = 320;
 /// What the values that got an id may take of it.
 const LONGEST_VALUES: usize = 900;
 /// The longest error of a tool, in characters.
 const LONGEST_ERROR: usize = 400;
 /// The most calls that one reply may have; the others are answered with a refusal.
 const MOST_CALLS: usize = 8;
-/// Bytes to a token: an estimate for English and JSON, replaced by the provider's count after a reply.
-const BYTES_PER_TOKEN: usize = 4;
 
 /// A call that was understood.
 #[derive(Debug)]
@@ -78,15 +78,11 @@ impl<'a> Talk<'a> {
         specs: Vec<ToolSpec>,
     ) -> Self {
         let own = brief.incident.signal.target.clone();
-        let of_runbook = brief.runbook.as_ref().map(Runbook::bounds);
-        // Without a runbook nothing declares roots: then only the incident's own path may be looked at.
-        let bounds_of_calls = of_runbook.unwrap_or_else(|| Bounds {
-            roots: own.as_path().into_iter().collect(),
-            ..Bounds::default()
-        });
+        // Without a runbook nothing declares roots: paths may be looked at, and none be touched.
+        let bounds_of_calls = brief.runbook.as_ref().map(Runbook::bounds).unwrap_or_default();
         let evidence = Evidence::of(brief);
         let cards = Cards::new(specs, &evidence, brief);
-        let text = guard.fenced("incident", &body(brief, &evidence, guard), LONGEST_BODY);
+        let text = guard.opening(&body(brief, &evidence, guard), LONGEST_BODY);
         Self {
             brief,
             guard,
@@ -102,11 +98,11 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// About how many tokens the next request has.
-    pub(super) fn estimate(&self) -> u64 {
+    /// How many bytes the next request has.
+    pub(super) fn bytes(&self) -> usize {
         let turns = serde_json::to_vec(&self.turns).map_or(usize::MAX / 2, |bytes| bytes.len());
         let cards = serde_json::to_vec(&self.cards.shown).map_or(0, |bytes| bytes.len());
-        tokens(SYSTEM.len() + turns + cards)
+        SYSTEM.len() + turns + cards
     }
 
     /// Takes a reply into the conversation; gives its calls. A reply without one is reminded once.
@@ -133,7 +129,7 @@ impl<'a> Talk<'a> {
         };
         let read = self.understand(calls, wanted);
         let key = match &read {
-            Ok(Act::Query(call)) => call.to_string(),
+            Ok(Act::Query(call)) => call.canonical(Canonical::new("call")).finish().to_string(),
             Ok(Act::Conclude(_)) => return read,
             Err(_) => format!("{} {}", wanted.name, wanted.arguments),
         };
@@ -208,6 +204,18 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// Why a model gave no reply, in words that are safe to keep.
+    pub(super) fn no_reply(&self, error: ModelError) -> NoConclusion {
+        let words = |why: &str| self.guard.line(why);
+        match error {
+            ModelError::Down(why) | ModelError::Rejected(why) => {
+                NoConclusion::ModelDown(words(&why))
+            }
+            ModelError::Slow => NoConclusion::Slow,
+            ModelError::Malformed(why) => NoConclusion::Malformed(words(&why)),
+        }
+    }
+
     /// Puts the result of a call into the conversation.
     pub(super) fn answer(&mut self, wanted: &WantedCall, words: Result<String, String>) {
         let ok = words.is_ok();
@@ -243,9 +251,4 @@ fn check_ids(calls: &[WantedCall]) -> Result<(), NoConclusion> {
         }
     }
     Ok(())
-}
-
-/// Tokens for so many bytes, rounded up.
-pub(super) fn tokens(bytes: usize) -> u64 {
-    u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX)
 }

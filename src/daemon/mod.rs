@@ -1,1 +1,15 @@
 //! The composition root: builds the world, runs it, shuts it down.
+//!
+//! [`assemble`] makes a checked config of text; [`live`] is what a reload swaps; [`build`] wires
+//! everything out of parts that a test can replace; [`life`] is one process from lock to farewell.
+
+pub mod assemble;
+pub mod books;
+pub mod build;
+pub mod jobs;
+pub mod life;
+pub mod live;
+pub mod private;
+pub mod reload;
+pub mod watchdog;
+pub mod wire;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -34,7 +34,8 @@ pub mod words;
 
 /// The gate. One for the daemon's life.
 pub struct Gate {
-    tools: BTreeMap<ToolName, Box<dyn Tool>>,
+    /// Swapped whole by a reload; what was parsed from the old ones goes on.
+    tools: RwLock<Tools>,
     store: Store,
     clock: Arc<dyn Clock>,
     rules: watch::Receiver<Arc<Rules>>,
@@ -43,6 +44,8 @@ pub struct Gate {
     /// What each run is about, for its records; gone with the run.
     told: Mutex<BTreeMap<RunId, Told>>,
 }
+
+type Tools = Arc<BTreeMap<ToolName, Box<dyn Tool>>>;
 
 /// What the records of a run say beside the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,7 +86,7 @@ pub enum Acted {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "gate with {} tools", self.tools.len())
+        write!(f, "gate with {} tools", self.tools().len())
     }
 }
 
@@ -95,17 +98,25 @@ impl Gate {
         rules: watch::Receiver<Arc<Rules>>,
         tasks: TaskTracker,
     ) -> Self {
-        let tools = tools.into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect();
-        Self { tools, store, clock, rules, tasks, told: Mutex::default() }
+        Self { tools: RwLock::new(by_name(tools)), store, clock, rules, tasks, told: Mutex::default() }
     }
 
-    pub fn spec(&self, name: &ToolName) -> Option<&ToolSpec> {
-        self.tools.get(name).map(|tool| tool.spec())
+    fn tools(&self) -> Tools {
+        Arc::clone(&self.tools.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Other tools from now on: the config names other things.
+    pub fn replace_tools(&self, tools: Vec<Box<dyn Tool>>) {
+        *self.tools.write().unwrap_or_else(PoisonError::into_inner) = by_name(tools);
+    }
+
+    pub fn spec(&self, name: &ToolName) -> Option<ToolSpec> {
+        self.tools().get(name).map(|tool| tool.spec().clone())
     }
 
     /// All tools, by name.
-    pub fn specs(&self) -> impl Iterator<Item = &ToolSpec> {
-        self.tools.values().map(|tool| tool.spec())
+    pub fn specs(&self) -> Vec<ToolSpec> {
+        self.tools().values().map(|tool| tool.spec().clone()).collect()
     }
 
     /// The rules in force.
@@ -115,14 +126,14 @@ impl Gate {
 
     /// Runs a low call. What is above low is refused here: there is no permit on this way.
     pub async fn query(&self, _origin: &Origin, call: &Call) -> Result<Found, ToolError> {
-        let (tool, parsed) = self.parse(call)?;
+        let (spec, parsed) = self.parse(call)?;
         let Parsed::Query(query) = parsed else {
             return Err(ToolError::Refused(format!(
                 "{} changes things, so it cannot be asked as a question",
                 call.tool
             )));
         };
-        let within = tool.spec().timeout;
+        let within = spec.timeout;
         match tokio::time::timeout(within.duration(), query.run()).await {
             Ok(answer) => answer,
             Err(_) => Err(ToolError::Failed(format!("no answer within {within}"))),
@@ -131,14 +142,14 @@ impl Gate {
 
     /// What a call above low would do, as a step that can be judged. Changes nothing.
     pub async fn preview(&self, name: &StepName, call: &Call) -> Result<Step, ToolError> {
-        let (tool, parsed) = self.parse(call)?;
+        let (spec, parsed) = self.parse(call)?;
         let Parsed::Action(action) = parsed else {
             return Err(ToolError::Refused(format!(
                 "{} only looks, so it is no step of a plan",
                 call.tool
             )));
         };
-        let within = tool.spec().timeout;
+        let within = spec.timeout;
         let (effect, undo) = match tokio::time::timeout(within.duration(), action.preview()).await {
             Ok(previewed) => previewed?,
             Err(_) => {
@@ -150,7 +161,7 @@ impl Gate {
             call: call.clone(),
             // A tool that calls itself milder than the table allows is taken at its word; one that calls
             // itself stricter, too. Beyond its table it is a defect, and unclassified is critical.
-            tier: if action.tier() <= tool.spec().max_tier {
+            tier: if action.tier() <= spec.max_tier {
                 action.tier()
             } else {
                 crate::model::tool::Tier::Critical
@@ -186,10 +197,15 @@ impl Gate {
         all.remove(&run);
     }
 
-    fn parse(&self, call: &Call) -> Result<(&dyn Tool, Parsed), ToolError> {
-        let tool = self.tools.get(&call.tool);
+    fn parse(&self, call: &Call) -> Result<(ToolSpec, Parsed), ToolError> {
+        let tools = self.tools();
+        let tool = tools.get(&call.tool);
         let tool =
             tool.ok_or_else(|| ToolError::Refused(format!("there is no tool {}", call.tool)))?;
-        Ok((&**tool, tool.parse(call)?))
+        Ok((tool.spec().clone(), tool.parse(call)?))
     }
+}
+
+fn by_name(tools: Vec<Box<dyn Tool>>) -> Tools {
+    Arc::new(tools.into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect())
 }

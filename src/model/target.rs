@@ -214,6 +214,11 @@ impl AbsPath {
         Ok(Self(format!("/{}", parts.join("/"))))
     }
 
+    /// `/`.
+    pub fn root() -> Self {
+        Self("/".into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -114,7 +114,7 @@ impl Operator {
     }
 
     pub(crate) fn tools(&self) -> Tools {
-        tools(self.gate().specs())
+        tools(self.gate().specs().iter())
     }
 }
 

@@ -68,8 +68,8 @@ impl Operator {
             signals: signalled(snapshot),
             last_action,
             model: facts.model.clone(),
-            messages_this_week: stored.outbox.delivered,
-            messages_waiting: stored.outbox.waiting,
+            messages_this_week: u64::from(stored.outbox.delivered),
+            messages_waiting: u64::from(stored.outbox.waiting),
             troubles,
             findings: facts.findings.clone(),
         })

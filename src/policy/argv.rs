@@ -4,6 +4,7 @@ use std::fmt;
 
 mod check;
 pub mod classify;
+mod programs;
 mod reads;
 
 /// The most arguments of a command, its program included.

@@ -74,7 +74,7 @@ pub fn state(
         (after && run.ended.is_none()).then_some(*id)
     };
     match fold.paused_until {
-        _ if rules.in_a_row.max(1) <= fold.in_a_row => Breaker::WaitsForHuman,
+        _ if fold.waits => Breaker::WaitsForHuman,
         Some(until) if now < until => Breaker::PausedUntil(until),
         Some(_) => Breaker::TryingOne { by: runs.iter().find_map(open) },
         None => Breaker::Passing,
@@ -142,6 +142,8 @@ fn ended(fact: &ActionFact) -> Option<Event> {
 #[derive(Debug, Default)]
 struct Fold {
     in_a_row: u32,
+    /// Once too many failed in a row, no late success lifts it: only a reset.
+    waits: bool,
     /// Failures since the last success.
     failed_at: Vec<Millis>,
     paused_until: Option<Millis>,
@@ -153,10 +155,13 @@ impl Fold {
             Event::Reset => *self = Self::default(),
             Event::Success => {
                 let still_paused = self.paused_until.is_some_and(|until| at < until);
-                *self = Self::default().paused(self.paused_until.filter(|_| still_paused));
+                // A success of something that began before the pause does not end it.
+                let paused_until = self.paused_until.filter(|_| still_paused);
+                *self = Self { waits: self.waits, paused_until, ..Self::default() };
             }
             Event::Failure => {
                 self.in_a_row = self.in_a_row.saturating_add(1);
+                self.waits |= rules.in_a_row.max(1) <= self.in_a_row;
                 self.failed_at.push(at);
                 let recent =
                     self.failed_at.iter().filter(|f| at.since(**f) <= rules.within).count();
@@ -166,11 +171,6 @@ impl Fold {
                 }
             }
         }
-    }
-
-    /// A success of something that began before the pause does not end it.
-    fn paused(self, paused_until: Option<Millis>) -> Self {
-        Self { paused_until, ..self }
     }
 }
 

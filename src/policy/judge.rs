@@ -2,15 +2,16 @@
 
 use crate::model::approval::{Approval, ApprovalState};
 use crate::model::digest::Digest;
-use crate::model::ids::{RunId, StepName};
+use crate::model::ids::{ActionId, RunId, StepName};
 use crate::model::plan::{Leash, Origin, Step, Verdict};
 use crate::model::target::Target;
 use crate::model::time::Millis;
-use crate::policy::breaker::BreakerRules;
+use crate::model::tool::Tier;
+use crate::policy::breaker::{self, BreakerRules, Key};
 use crate::policy::fact::ActionFact;
-use crate::policy::forbidden::Protected;
-use crate::policy::leash::{Confirmed, Source};
-use crate::policy::limits::Limits;
+use crate::policy::forbidden::{Protected, forbidden};
+use crate::policy::leash::{self, Case, Confirmed, Scratch, Source};
+use crate::policy::limits::{self, Limits};
 
 /// An answered question, as the judge wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,14 +76,145 @@ pub struct Asked<'a> {
     pub step: &'a Step,
 }
 
-/// The verdict: the strictest of all rules. `Err` is why the facts could not be read, and forbids.
+/// The verdict: the strictest of all rules, and of those as strict the first. `Err` is why the facts
+/// could not be read, and forbids.
 pub fn judge(asked: &Asked<'_>, facts: Result<&GateFacts, &str>, now: Millis) -> Verdict {
-    let _ = (asked, facts, now);
-    todo!()
+    let facts = match facts {
+        Ok(facts) => facts,
+        Err(why) => return forbid(format!("the facts to judge by could not be read: {why}")),
+    };
+    let mut verdict = Verdict::Allow;
+    for (_, next) in reasons(asked, facts, now) {
+        if strictness(&verdict) < strictness(&next) {
+            verdict = next;
+        }
+    }
+    verdict
 }
 
 /// What each rule says, in their order.
 pub fn reasons(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Vec<(Rule, Verdict)> {
-    let _ = (asked, facts, now);
-    todo!()
+    let drill = is_drill(asked.origin, facts);
+    let scratch = match drill {
+        Drill::Yes => facts.protected.scratch_of(asked.step),
+        Drill::No => Scratch::Outside,
+    };
+    let leash = leash_or_approval(asked, facts, scratch, now);
+    if asked.step.tier == Tier::Low {
+        return vec![(Rule::Leash, leash)];
+    }
+    let forbidden = forbidden(asked.step, &facts.protected, scratch);
+    let (hold, limits, breaker) = match drill {
+        Drill::Yes => (Verdict::Allow, Verdict::Allow, Verdict::Allow),
+        Drill::No => (
+            held(facts),
+            limits::judge(&facts.actions, asked.run, asked.step, &facts.limits, now),
+            breakers(asked, facts, now),
+        ),
+    };
+    vec![
+        (Rule::Pause, paused(facts)),
+        (Rule::Forbidden, forbidden.map_or(Verdict::Allow, forbid)),
+        (Rule::Hold, hold),
+        (Rule::Leash, leash),
+        (Rule::Lease, lease(asked, facts)),
+        (Rule::Limits, limits),
+        (Rule::Breaker, breaker),
+    ]
 }
+
+fn forbid(why: String) -> Verdict {
+    Verdict::Forbid { why }
+}
+
+/// Without the words, which must not decide.
+fn strictness(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Allow => 0,
+        Verdict::Ask { .. } => 1,
+        Verdict::Forbid { .. } => 2,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drill {
+    Yes,
+    No,
+}
+
+/// A drill, or the undo of a drill's action.
+fn is_drill(origin: &Origin, facts: &GateFacts) -> Drill {
+    let of_drill = |id: &ActionId| facts.actions.iter().any(|f| f.action == *id && f.drill);
+    match origin {
+        Origin::Drill => Drill::Yes,
+        Origin::Undo(id) if of_drill(id) => Drill::Yes,
+        Origin::Undo(_)
+        | Origin::Incident(_)
+        | Origin::Proposal(_)
+        | Origin::Operator { .. }
+        | Origin::Timer => Drill::No,
+    }
+}
+
+fn paused(facts: &GateFacts) -> Verdict {
+    match &facts.paused {
+        Some(why) => forbid(format!("paused: {why}; `reef resume` lifts it")),
+        None => Verdict::Allow,
+    }
+}
+
+fn held(facts: &GateFacts) -> Verdict {
+    match &facts.hold {
+        Some(why) => forbid(format!("held: {why}; `reef resume` lifts it")),
+        None => Verdict::Allow,
+    }
+}
+
+/// The leash's verdict; an approval of exactly this plan turns its question into a yes.
+fn leash_or_approval(
+    asked: &Asked<'_>,
+    facts: &GateFacts,
+    scratch: Scratch,
+    now: Millis,
+) -> Verdict {
+    let verdict = leash::verdict(&Case {
+        tier: asked.step.tier,
+        leash: facts.leash,
+        origin: asked.origin,
+        source: facts.source,
+        confirmed: facts.confirmed,
+        scratch,
+    });
+    match (verdict, &facts.approval) {
+        (Verdict::Ask { .. }, Some(approval)) if approves(approval, asked, now) => Verdict::Allow,
+        (verdict, _) => verdict,
+    }
+}
+
+fn approves(approval: &ApprovedDigest, asked: &Asked<'_>, now: Millis) -> bool {
+    approval.digest == asked.plan
+        && now < approval.expires_at
+        && !approval.used.contains(&asked.step.name)
+}
+
+fn lease(asked: &Asked<'_>, facts: &GateFacts) -> Verdict {
+    match &facts.lease_held_by {
+        Some((key, run)) if *run != asked.run => forbid(format!("{run} still works on {key}")),
+        Some(_) | None => Verdict::Allow,
+    }
+}
+
+/// Of this tool on this target, and of all actions.
+fn breakers(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Verdict {
+    let call = &asked.step.call;
+    let one = Key::One { tool: call.tool.clone(), target: call.target.clone() };
+    let say = |key: &Key, of: &str| {
+        let state = breaker::state(&facts.actions, key, &facts.rules, &facts.resets, now);
+        state.verdict(asked.run, of)
+    };
+    let this = say(&one, &format!("{} on {}", call.tool, call.target));
+    if this == Verdict::Allow { say(&Key::All, "all actions") } else { this }
+}
+
+#[cfg(test)]
+mod tests;

@@ -115,10 +115,7 @@ impl SignalState {
         if reading.severity == Severity::Unknown {
             return self.unseen(now);
         }
-        let state = match self {
-            Self::Unseen { before, .. } => *before,
-            seen => seen,
-        };
+        let state = if let Self::Unseen { before, .. } = self { *before } else { self };
         let green_in_grace = state.green_at().is_some_and(|at| tuning.grace_from <= at);
         let waits =
             if now < tuning.grace_until && !green_in_grace { Waits::Yes } else { Waits::No };
@@ -179,7 +176,9 @@ impl SignalState {
                     Self::Open { severity, green_at, since, red_at, red, milder: 0, green: 0 };
                 (now, Box::new(open))
             }
-            seen => (now, Box::new(seen)),
+            Self::New | Self::Green { .. } | Self::Rising { .. } | Self::Noted { .. } => {
+                (now, Box::new(self))
+            }
         };
         let open = matches!(*before, Self::Open { .. });
         if open || now.since(since) <= BLIND_AFTER {
@@ -195,9 +194,10 @@ impl SignalState {
             return (Self::Green { green_at: seen.at }, None);
         }
         let green_at = self.green_at();
-        let (since, bad, red) = match self {
-            Self::Rising { since, bad, red, .. } => (since, bad, red),
-            _ => (seen.at, 0, 0),
+        let (since, bad, red) = if let Self::Rising { since, bad, red, .. } = self {
+            (since, bad, red)
+        } else {
+            (seen.at, 0, 0)
         };
         let bad = bad.saturating_add(1);
         let red = count(red, seen.severity == Severity::Red);

@@ -1,6 +1,8 @@
 //! How a kind of probe reads what was written about one probe: a short text or a table.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clients::http::Http;
@@ -12,11 +14,12 @@ use crate::config::setting::Setting;
 use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
+use crate::policy::redact::Redactor;
 use crate::probe::reef_self::{Tally, Uncounted};
 use crate::probe::{How, Probe};
 
 /// What probes are made with: the machines that the config knows, and the clients that they share.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Context {
     /// This machine.
     pub here: HostName,
@@ -26,8 +29,18 @@ pub struct Context {
     pub known_as: BTreeMap<String, HostName>,
     pub http: Http,
     pub tls: Tls,
+    /// Where systemd keeps what the administrator enabled.
+    pub systemd: PathBuf,
+    /// What takes secrets out of a program's output.
+    pub redactor: Arc<Redactor>,
     /// Who counts looks, for the probe of reef itself.
     pub tally: Arc<dyn Tally>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "context of {}", self.here)
+    }
 }
 
 impl Context {
@@ -39,6 +52,8 @@ impl Context {
             known_as: BTreeMap::new(),
             http: Http::new(),
             tls: Tls::new(),
+            systemd: PathBuf::from("/etc/systemd/system"),
+            redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),
         }
     }
@@ -120,6 +135,36 @@ impl Common {
         }
     }
 
+    /// The keys that make sense for a probe of this machine as a whole: `every`, `timeout`,
+    /// `fire_after`, `clear_after` and `wakes`.
+    pub fn of_machine(section: &mut Section, default: &Self) -> Self {
+        let mut common = Self {
+            every: section.or("every", default.every),
+            timeout: section.or("timeout", default.timeout),
+            fire_after: section.or("fire_after", default.fire_after),
+            clear_after: section.or("clear_after", default.clear_after),
+            wakes: section.or("wakes", default.wakes),
+            ..default.clone()
+        };
+        for (key, given, least) in
+            [("every", &mut common.every, Span::secs(1)), ("timeout", &mut common.timeout, Span(100))]
+        {
+            if *given < least {
+                section.mistake(key, format!("is too short: {least} at least"));
+                *given = least;
+            }
+        }
+        for (key, n) in
+            [("fire_after", &mut common.fire_after), ("clear_after", &mut common.clear_after)]
+        {
+            if *n == 0 {
+                section.mistake(key, "counts looks, so it is 1 at least");
+                *n = 1;
+            }
+        }
+        common
+    }
+
     /// Makes the probe. `named` is what it is called: `http.jellyfin`.
     pub fn probe(&self, kind: Word, named: String, host: HostName, how: How) -> Probe {
         Probe {
@@ -152,12 +197,18 @@ pub struct Ask<'a> {
 #[derive(Debug)]
 enum Written {
     Short(String),
+    /// Neither text nor a table: the value stays with the table of its kind.
+    Bare,
     Table(Section),
 }
 
 impl<'a> Ask<'a> {
     pub fn short(name: &'a str, text: String, kind: &'a mut Section, cx: &'a Context) -> Self {
         Self { name, cx, kind, written: Written::Short(text) }
+    }
+
+    pub fn bare(name: &'a str, kind: &'a mut Section, cx: &'a Context) -> Self {
+        Self { name, cx, kind, written: Written::Bare }
     }
 
     pub fn table(name: &'a str, table: Section, kind: &'a mut Section, cx: &'a Context) -> Self {
@@ -168,6 +219,7 @@ impl<'a> Ask<'a> {
     pub fn main<T: Setting>(&mut self, key: &str) -> Option<T> {
         match &mut self.written {
             Written::Table(table) => table.need(key),
+            Written::Bare => self.kind.need(self.name),
             Written::Short(text) => match T::read(&Given::Text(text.clone())) {
                 Ok(value) => Some(value),
                 Err(why) => {
@@ -178,32 +230,47 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// As [`Ask::main`] for a kind that is said by a list.
+    pub fn main_list<T: Setting>(&mut self, key: &str) -> Option<Vec<T>> {
+        match &mut self.written {
+            Written::Table(table) => {
+                if !table.has(key) {
+                    table.mistake(key, "is missing, and this table needs it");
+                    return None;
+                }
+                table.list(key)
+            }
+            Written::Bare => self.kind.list(self.name),
+            Written::Short(_) => self.main(key).map(|one| vec![one]),
+        }
+    }
+
     /// As [`Ask::main`] for a kind whose short form says something that a table may leave out.
     pub fn main_or<T: Setting>(&mut self, key: &str, default: T) -> T {
         match &mut self.written {
             Written::Table(table) => table.or(key, default),
-            Written::Short(_) => self.main(key).unwrap_or(default),
+            Written::Short(_) | Written::Bare => self.main(key).unwrap_or(default),
         }
     }
 
     pub fn opt<T: Setting>(&mut self, key: &str) -> Option<T> {
         match &mut self.written {
             Written::Table(table) => table.opt(key),
-            Written::Short(_) => None,
+            Written::Short(_) | Written::Bare => None,
         }
     }
 
     pub fn or<T: Setting>(&mut self, key: &str, default: T) -> T {
         match &mut self.written {
             Written::Table(table) => table.or(key, default),
-            Written::Short(_) => default,
+            Written::Short(_) | Written::Bare => default,
         }
     }
 
     pub fn list<T: Setting>(&mut self, key: &str) -> Option<Vec<T>> {
         match &mut self.written {
             Written::Table(table) => table.list(key),
-            Written::Short(_) => None,
+            Written::Short(_) | Written::Bare => None,
         }
     }
 
@@ -211,7 +278,7 @@ impl<'a> Ask<'a> {
     pub fn mistake(&mut self, key: &str, what: impl Into<String>) {
         match &mut self.written {
             Written::Table(table) => table.mistake(key, what),
-            Written::Short(_) => self.kind.mistake(self.name, what),
+            Written::Short(_) | Written::Bare => self.kind.mistake(self.name, what),
         }
     }
 
@@ -219,7 +286,7 @@ impl<'a> Ask<'a> {
     pub fn finding(&mut self, key: &str, what: impl Into<String>) {
         match &mut self.written {
             Written::Table(table) => table.finding(key, what),
-            Written::Short(_) => self.kind.finding(self.name, what),
+            Written::Short(_) | Written::Bare => self.kind.finding(self.name, what),
         }
     }
 
@@ -239,22 +306,25 @@ impl<'a> Ask<'a> {
     pub fn common(&mut self, default: Common, host: &HostName) -> Common {
         let every = self.at_least("every", default.every, Span::secs(1));
         let timeout = self.at_least("timeout", default.timeout, Span(100));
-        let fire_after = self.or("fire_after", default.fire_after);
-        let clear_after = self.or("clear_after", default.clear_after);
-        for (key, n) in [("fire_after", fire_after), ("clear_after", clear_after)] {
-            if n == 0 {
-                self.mistake(key, "counts looks, so it is 1 at least");
-            }
-        }
+        let fire_after = self.looks("fire_after", default.fire_after);
+        let clear_after = self.looks("clear_after", default.clear_after);
         Common {
             every,
             timeout,
-            fire_after: fire_after.max(1),
-            clear_after: clear_after.max(1),
+            fire_after,
+            clear_after,
             wakes: self.or("wakes", default.wakes),
             parent: self.opt("parent"),
             served_by: self.served_by(host),
         }
+    }
+
+    fn looks(&mut self, key: &str, default: u32) -> u32 {
+        let n = self.or(key, default);
+        if n == 0 {
+            self.mistake(key, "counts looks, so it is 1 at least");
+        }
+        n.max(1)
     }
 
     /// A span with a lower bound.

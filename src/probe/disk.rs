@@ -407,7 +407,7 @@ mod tests {
         let mut seen = Vec::new();
         for _ in 0..4 {
             let got = look(&mut probe, std::slice::from_ref(&stale), &NoPast);
-            assert_eq!((got.len(), got[1].severity), (2, Severity::Unknown));
+            assert_eq!((got.len(), got[1].severity), (2, Unknown));
             seen.push(got[0].severity);
         }
         use Severity::{Red, Unknown};

@@ -6,8 +6,11 @@ pub mod cpu;
 pub mod disk;
 pub mod dns;
 pub mod errors;
+pub mod exec;
 pub mod folder;
 pub mod http;
+#[cfg(feature = "kube")]
+pub mod kube;
 pub mod memory;
 pub mod net;
 pub mod oom;

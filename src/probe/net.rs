@@ -13,7 +13,7 @@ use crate::model::time::Millis;
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
 use crate::policy::threshold::Judged;
-use crate::probe::spoken::{Numbered, Spoken, flat, host_signal, number, percent};
+use crate::probe::spoken::{Numbered, Spoken, host_signal, number, percent};
 use crate::probe::{HostProbe, Past};
 
 /// Interfaces of containers and virtual machines, which come and go with them.
@@ -130,16 +130,13 @@ impl HostProbe for Net {
         self.before = interfaces.iter().map(|i| (i.name.clone(), i.clone())).collect();
         self.looked_at = Some(now);
         self.spoken.complete(readings, |signal| {
-            let words = match signal.target.thing() {
-                Thing::Host => "interfaces can be looked at again",
-                _ => {
-                    let words = "the interface is gone, or has carried nothing since it came back";
-                    let gone = Word::of("gone");
-                    return Some(Reading::unknown(signal.clone(), now, gone, words));
-                }
+            let (severity, reason, words) = if signal.target.thing() == Thing::Host {
+                (Severity::Green, "ok", "interfaces can be looked at again")
+            } else {
+                let words = "the interface is gone, or has carried nothing since it came back";
+                (Severity::Unknown, "gone", words)
             };
-            let judged = flat(Severity::Green);
-            Some(Reading::new(signal.clone(), now, judged.severity, Word::of("ok"), words))
+            Some(Reading::new(signal.clone(), now, severity, Word::of(reason), words))
         })
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct GateBench<'a> {
 
 impl Bench for GateBench<'_> {
     fn specs(&self) -> Vec<ToolSpec> {
-        self.gate.specs().cloned().collect()
+        self.gate.specs()
     }
 
     fn query<'a>(&'a self, call: &'a Call) -> Fut<'a, Result<Found, ToolError>> {

@@ -270,7 +270,7 @@ impl Runner {
             .gate
             .spec(&step.tool)
             .ok_or_else(|| anyhow::anyhow!("there is no tool {}", step.tool))?;
-        Ok(crate::runbook::resolve(step, spec, bindings, bounds, &subject.reading.signal.target)?)
+        Ok(crate::runbook::resolve(step, &spec, bindings, bounds, &subject.reading.signal.target)?)
     }
 
     /// What the runbook says as written: a plan, a question, or neither.
@@ -339,7 +339,7 @@ impl Runner {
                 let verify = crate::runbook::resolve_verify(
                     &book.verify,
                     &signal,
-                    spec,
+                    spec.as_ref(),
                     bindings,
                     &book.bounds(),
                 )?;

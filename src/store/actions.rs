@@ -214,3 +214,107 @@ fn action(row: &Row<'_>) -> Result<ActionRow> {
         undone_by: row.get("undone_by")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::audit::AuditPayload;
+    use crate::store::Store;
+    use crate::store::tests::{entry, memory, step};
+
+    fn dispatch(store: &Store, origin: &Origin, at: i64) -> ActionId {
+        let dispatched = store.call_now(|db| {
+            db.atomically(|db| {
+                let run = db.new_run(origin, None, None, Millis(at))?;
+                let payload = AuditPayload { run: Some(run), ..AuditPayload::default() };
+                let entry = entry(AuditKind::Dispatched, at, payload);
+                db.dispatched(&entry, run, &step("mini:/var/log"), Drill::No)
+            })
+        });
+        dispatched.unwrap()
+    }
+
+    fn say(store: &Store, kind: AuditKind, at: i64, action: ActionId, outcome: &str) {
+        let outcome = Some(outcome.to_owned());
+        let payload = AuditPayload { action: Some(action), outcome, ..AuditPayload::default() };
+        store.call_now(|db| db.append(&entry(kind, at, payload))).unwrap();
+    }
+
+    const OPERATOR: Origin = Origin::Operator { uid: 1_000 };
+
+    #[test]
+    fn an_action_is_what_its_records_say_together() {
+        let store = memory();
+        let id = dispatch(&store, &OPERATOR, 10);
+        let row = |id| store.call_now(|db| db.action(id)).unwrap().unwrap();
+        let open = || store.call_now(|db| db.open_dispatches()).unwrap();
+        let unsettled = || store.call_now(|db| db.unsettled()).unwrap();
+        assert_eq!(open(), [row(id)]);
+        assert_eq!(row(id).lease, step("mini:/var/log").lease);
+        assert_eq!(row(id).service_key, "mini:/var/log");
+
+        say(&store, AuditKind::Closed, 20, id, "unknown");
+        assert_eq!(row(id).closed, Some((Millis(20), "unknown".into())));
+        assert_eq!((open().len(), unsettled()), (0, vec![row(id)]));
+
+        say(&store, AuditKind::Settled, 30, id, "ran");
+        say(&store, AuditKind::Verified, 40, id, "no");
+        assert_eq!(row(id).settled, Some((Millis(30), "ran".into())));
+        assert_eq!(row(id).verified, Some(false));
+        assert_eq!(unsettled(), []);
+        say(&store, AuditKind::Verified, 50, id, "yes");
+        assert_eq!(row(id).verified, Some(true), "the last word counts");
+    }
+
+    #[test]
+    fn an_undo_is_known_once_it_is_done() {
+        let store = memory();
+        let id = dispatch(&store, &OPERATOR, 10);
+        let undo = dispatch(&store, &Origin::Undo(id), 20);
+        let undone = || store.call_now(|db| db.action(id)).unwrap().unwrap().undone_by;
+        assert_eq!(undone(), None);
+        say(&store, AuditKind::Closed, 30, undo, "failed");
+        assert_eq!(undone(), None);
+        let again = dispatch(&store, &Origin::Undo(id), 40);
+        say(&store, AuditKind::Closed, 50, again, "done");
+        assert_eq!(undone(), Some(again));
+    }
+
+    #[test]
+    fn since_takes_what_was_dispatched_or_spoken_of() {
+        let store = memory();
+        let (old, new) = (dispatch(&store, &OPERATOR, 10), dispatch(&store, &OPERATOR, 100));
+        let since = |at| -> Vec<ActionId> {
+            let rows = store.call_now(|db| db.actions_since(Millis(at))).unwrap();
+            rows.iter().map(|row| row.id).collect()
+        };
+        assert_eq!(since(50), [new]);
+        say(&store, AuditKind::Closed, 60, old, "failed");
+        assert_eq!(since(50), [old, new]);
+        assert_eq!(since(101), []);
+    }
+
+    #[test]
+    fn what_became_of_an_action_outlives_its_payload() {
+        let store = memory();
+        let id = dispatch(&store, &OPERATOR, 10);
+        say(&store, AuditKind::Closed, 20, id, "done");
+        store
+            .call_now(|db| {
+                db.erase_payload(id.0, "x", "x", Millis(30))?;
+                db.erase_payload(id.0 + 1, "x", "x", Millis(30))
+            })
+            .unwrap();
+        let row = store.call_now(|db| db.action(id)).unwrap().unwrap();
+        assert_eq!(row.closed, Some((Millis(20), "done".into())));
+    }
+
+    #[test]
+    fn a_close_without_its_dispatch_is_an_error_and_no_record() {
+        let store = memory();
+        let payload = AuditPayload { action: Some(ActionId(7)), ..AuditPayload::default() };
+        let e = store.call_now(|db| db.append(&entry(AuditKind::Closed, 1, payload))).unwrap_err();
+        assert!(e.to_string().contains("no action D-7"), "{e:#}");
+        assert_eq!(store.call_now(|db| db.head()).unwrap(), None);
+    }
+}

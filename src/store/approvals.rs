@@ -238,3 +238,120 @@ fn approval(row: &Row<'_>) -> Result<Approval> {
     let json: String = row.get(1)?;
     from_json(&format!("approval {id}"), &json)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::store::Store;
+    use crate::store::tests::{memory, plan};
+
+    fn draft() -> ApprovalDraft {
+        let yes = Choice { say: "compress".into(), plan: Some(plan("mini:/var")), digest: None };
+        let no = Choice { say: "I will handle it".into(), plan: None, digest: None };
+        ApprovalDraft {
+            run: RunId(1),
+            incident: None,
+            question: "What now?".into(),
+            choices: vec![yes, no],
+            tier: Tier::High,
+            asked_at: Millis(10),
+            expires_at: Millis(100),
+        }
+    }
+
+    fn asked(store: &Store) -> ApprovalId {
+        store.call_now(|db| db.ask(draft())).unwrap().id
+    }
+
+    fn answer(store: &Store, id: ApprovalId, answer: Answer, at: i64) -> AnswerOutcome {
+        store.call_now(|db| db.answer(id, answer, "operator", Millis(at))).unwrap()
+    }
+
+    const YES: Answer = Answer::Approve { choice: 0 };
+
+    #[test]
+    fn a_choice_carries_its_own_plans_digest_or_is_refused() {
+        let store = memory();
+        let approval = store.call_now(|db| db.ask(draft())).unwrap();
+        assert_eq!(approval.choices[0].digest, Some(plan("mini:/var").digest()));
+        let mut forged = draft();
+        forged.choices[0].digest = Some(Digest::of(b"another"));
+        assert!(store.call_now(|db| db.ask(forged)).is_err());
+        assert_eq!(store.call_now(|db| db.pending_approvals()).unwrap(), [approval]);
+    }
+
+    #[test]
+    fn of_two_answers_from_two_threads_one_wins() {
+        for _ in 0..20 {
+            let store = memory();
+            let id = asked(&store);
+            let outcomes = std::thread::scope(|scope| {
+                let yes = scope.spawn(|| answer(&store, id, YES, 20));
+                let no = scope.spawn(|| answer(&store, id, Answer::Deny, 20));
+                [yes.join().unwrap(), no.join().unwrap()]
+            });
+            let taken = |o: &&AnswerOutcome| matches!(o, AnswerOutcome::Taken(_));
+            let late = |o: &&AnswerOutcome| matches!(o, AnswerOutcome::Already(_));
+            assert_eq!(outcomes.iter().filter(taken).count(), 1, "{outcomes:?}");
+            assert_eq!(outcomes.iter().filter(late).count(), 1, "{outcomes:?}");
+        }
+    }
+
+    #[test]
+    fn a_late_or_wrong_answer_counts_for_nothing() {
+        let store = memory();
+        let id = asked(&store);
+        let none = answer(&store, id, Answer::Approve { choice: 2 }, 20);
+        assert!(matches!(none, AnswerOutcome::NoChoice(_)));
+        let late = answer(&store, id, YES, 100);
+        assert!(matches!(&late, AnswerOutcome::Expired(a) if a.state.word() == "expired"));
+        assert!(
+            matches!(answer(&store, id, YES, 20), AnswerOutcome::Expired(_)),
+            "once is for good"
+        );
+        assert_eq!(answer(&store, ApprovalId(9), YES, 20), AnswerOutcome::Absent);
+        let used = store.call_now(|db| db.use_approval(id, Millis(20))).unwrap();
+        assert!(matches!(used, Used::No(_)));
+    }
+
+    #[test]
+    fn silence_ends_in_no() {
+        let store = memory();
+        let id = asked(&store);
+        let expire = |at| store.call_now(|db| db.expire_approvals(Millis(at))).unwrap();
+        assert_eq!(expire(99), []);
+        assert_eq!(expire(100).len(), 1);
+        assert_eq!(expire(101), [], "it is told once");
+        let state = store.call_now(|db| db.approval(id)).unwrap().unwrap().state;
+        assert_eq!(state, ApprovalState::Expired { at: Millis(100) });
+    }
+
+    #[test]
+    fn an_approval_is_used_once_and_each_step_of_it_once() {
+        let store = memory();
+        let id = asked(&store);
+        let step =
+            |step, at| store.call_now(|db| db.use_approval_step(id, step, Millis(at))).unwrap();
+        assert!(matches!(step(0, 20), Used::No(_)), "nobody has answered");
+        answer(&store, id, YES, 20);
+        assert!(matches!(step(0, 100), Used::No(_)), "it ran out");
+        let first = step(0, 30);
+        assert!(matches!(&first, Used::Now(a) if a.state.word() == "approved"), "{first:?}");
+        assert!(matches!(step(0, 31), Used::No(_)));
+        assert!(matches!(step(1, 200), Used::Now(_)), "a plan that has begun goes on");
+        assert!(matches!(step(1, 201), Used::No(_)));
+        assert_eq!(store.call_now(|db| db.void_approval(id, "x", Millis(40))).unwrap(), None);
+    }
+
+    #[test]
+    fn a_void_approval_cannot_be_used() {
+        let store = memory();
+        let id = asked(&store);
+        answer(&store, id, YES, 20);
+        let void = store.call_now(|db| db.void_approval(id, "reloaded", Millis(30))).unwrap();
+        assert_eq!(void.unwrap().state.word(), "void");
+        let used = store.call_now(|db| db.use_approval(id, Millis(31))).unwrap();
+        assert!(matches!(used, Used::No(a) if a.state.word() == "void"));
+    }
+}

@@ -184,3 +184,69 @@ fn record(row: &Row<'_>) -> Result<AuditRecord> {
     };
     Ok(AuditRecord { seq, at: row.get(1)?, actor: row.get(2)?, kind, payload, hash: row.get(4)? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::{entry, memory};
+
+    #[test]
+    fn filters_find_what_they_name() {
+        let store = memory();
+        let make = |i: i64| AuditPayload {
+            incident: (i % 2 == 0).then_some(IncidentId(i)),
+            run: Some(RunId(i / 3)),
+            tool: Some(["files.compress", "unit.restart"][usize::from(i % 4 == 0)].into()),
+            target: Some(format!("mini:/var/{i}")),
+            ..AuditPayload::default()
+        };
+        let kind = |i: i64| if i < 5 { AuditKind::Would } else { AuditKind::Noted };
+        for i in 1..=9 {
+            store.call_now(|db| db.append(&entry(kind(i), i * 10, make(i)))).unwrap();
+        }
+        let all = AuditFilter::default;
+        let cases = [
+            (all(), vec![9, 8, 7, 6, 5, 4, 3, 2, 1]),
+            (AuditFilter { limit: 2, ..all() }, vec![9, 8]),
+            (AuditFilter { since: Some(Millis(80)), ..all() }, vec![9, 8]),
+            (AuditFilter { kind: Some(AuditKind::Would), ..all() }, vec![4, 3, 2, 1]),
+            (AuditFilter { incident: Some(IncidentId(6)), ..all() }, vec![6]),
+            (AuditFilter { run: Some(RunId(1)), ..all() }, vec![5, 4, 3]),
+            (AuditFilter { action: Some(ActionId(2)), ..all() }, vec![2]),
+            (AuditFilter { text: Some("RESTART".into()), ..all() }, vec![8, 4]),
+            (AuditFilter { text: Some("/var/7".into()), ..all() }, vec![7]),
+            (AuditFilter { text: Some("'; --".into()), ..all() }, vec![]),
+            (
+                AuditFilter {
+                    run: Some(RunId(1)),
+                    kind: Some(AuditKind::Noted),
+                    limit: 5,
+                    ..all()
+                },
+                vec![5],
+            ),
+        ];
+        for (filter, want) in cases {
+            let found = store.call_now(|db| db.audit_list(&filter)).unwrap();
+            assert_eq!(found.iter().map(|r| r.seq).collect::<Vec<_>>(), want, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_went_in() {
+        let store = memory();
+        let payload = AuditPayload {
+            tier: Some(crate::model::tool::Tier::High),
+            reason: "it's \"full\"\n\u{0}".into(),
+            tools_called: vec!["disk.usage".into()],
+            cost_micros: Some(-1),
+            ..AuditPayload::default()
+        };
+        let given = entry(AuditKind::Refused, 7, payload);
+        store.call_now(|db| db.append(&given)).unwrap();
+        let record = store.call_now(|db| db.audit(1)).unwrap().unwrap();
+        assert_eq!(record.payload.as_ref(), Some(&given.payload));
+        assert_eq!((record.at, record.kind, record.actor), (given.at, given.kind, given.actor));
+        assert_eq!(store.call_now(|db| db.audit(2)).unwrap(), None);
+    }
+}

@@ -139,3 +139,92 @@ fn over(period: &'static str, used: Cost, cost: Cost, cap: Cap) -> Option<Spent>
         (cap < used.saturating_add(more)).then_some(Spent { period, what, used, cap })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::memory;
+
+    const PERIODS: Periods = Periods { day: Millis(1_000), month: Millis(100) };
+
+    fn money(micros: i64) -> Cost {
+        Cost { micros, tokens: 10 }
+    }
+
+    #[test]
+    fn the_first_cap_in_the_way_is_named() {
+        let caps = |incident, day, month| {
+            let cap = |micros| Cap { micros: Some(micros), tokens: None };
+            Caps { incident: cap(incident), day: cap(day), month: cap(month) }
+        };
+        let tokens = Caps { day: Cap { micros: None, tokens: Some(29) }, ..Caps::default() };
+        let cases = [
+            (caps(50, 90, 140), Ok(())),
+            (Caps::default(), Ok(())),
+            (caps(49, 90, 140), Err("incident money 30 of 49")),
+            (caps(50, 79, 140), Err("day money 60 of 79")),
+            (caps(50, 90, 129), Err("month money 110 of 129")),
+            (tokens, Err("day tokens 20 of 29")),
+        ];
+        for (caps, want) in cases {
+            let store = memory();
+            let reserve = |incident, micros, caps: &Caps, at| {
+                let incident = Some(IncidentId(incident));
+                store
+                    .call_now(|db| db.reserve(incident, money(micros), caps, PERIODS, Millis(at)))
+                    .unwrap()
+            };
+            let free = Caps::default();
+            for (incident, micros, at) in
+                [(9, 500, 99), (9, 50, 100), (1, 30, 1_000), (2, 30, 2_000)]
+            {
+                reserve(incident, micros, &free, at).unwrap();
+            }
+            let got = reserve(1, 20, &caps, 3_000).map(|_| ());
+            let got = got.map_err(|s| format!("{} {} {} of {}", s.period, s.what, s.used, s.cap));
+            assert_eq!(got, want.map_err(String::from), "{caps:?}");
+        }
+    }
+
+    #[test]
+    fn settling_gives_back_what_was_not_spent_and_only_once() {
+        let store = memory();
+        let caps = Caps::default();
+        let id = store
+            .call_now(|db| db.reserve(None, money(100), &caps, PERIODS, Millis(2_000)))
+            .unwrap()
+            .unwrap();
+        let settle = || store.call_now(|db| db.settle_reservation(id, money(40), Millis(2_001)));
+        settle().unwrap();
+        assert!(settle().is_err());
+        assert_eq!(store.call_now(|db| db.spent_since(Millis(0))).unwrap(), money(40));
+        let less = Cost { micros: -1, tokens: 0 };
+        assert!(store.call_now(|db| db.reserve(None, less, &caps, PERIODS, Millis(1))).is_err());
+    }
+
+    #[test]
+    fn eight_threads_reserve_no_more_than_the_cap() {
+        let store = memory();
+        let day = Cap { micros: Some(1_000), tokens: Some(500) };
+        let caps = Caps { day, ..Caps::default() };
+        let reserved: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let one = || {
+                            store.call_now(|db| {
+                                db.reserve(None, money(30), &caps, PERIODS, Millis(2_000))
+                            })
+                        };
+                        (0..20).filter(|_| one().unwrap().is_ok()).count()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|t| t.join().unwrap()).sum()
+        });
+        assert_eq!(reserved, 33);
+        let spent = store.call_now(|db| db.spent_since(Millis(0))).unwrap();
+        assert_eq!(spent, Cost { micros: 990, tokens: 330 });
+        assert_eq!(store.call_now(|db| db.model_calls_since(Millis(0))).unwrap(), 33);
+    }
+}

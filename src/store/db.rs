@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, anyhow};
 use rusqlite::types::{ToSql, ToSqlOutput, Value};
 use rusqlite::{Connection, ErrorCode, Row, params_from_iter};
+use tokio::sync::watch;
 
 use crate::model::audit::ChainHead;
 use crate::store::Health;
@@ -27,6 +28,8 @@ pub struct Db {
     dir: Option<PathBuf>,
     ballast: Option<Ballast>,
     health: Arc<Mutex<Health>>,
+    /// Moves when a message was committed to the outbox.
+    pub(in crate::store) enqueued: watch::Sender<u64>,
 }
 
 impl Db {
@@ -36,7 +39,8 @@ impl Db {
         ballast: Option<Ballast>,
         health: Arc<Mutex<Health>>,
     ) -> Self {
-        Self { conn, depth: 0, written: Vec::new(), new_head: None, dir, ballast, health }
+        let (enqueued, _) = watch::channel(0);
+        Self { conn, depth: 0, written: Vec::new(), new_head: None, dir, ballast, health, enqueued }
     }
 
     /// `BEGIN IMMEDIATE` .. `COMMIT` around `f`; an `Err` rolls everything back. A call inside another is a part
@@ -98,11 +102,11 @@ impl Db {
         self.tidy();
         match self.control("BEGIN IMMEDIATE") {
             Err(e) if is_full(&e) && self.release_ballast() == Released::Now => {
-                self.control("BEGIN IMMEDIATE").map_err(|e| self.words(&e))
+                self.control("BEGIN IMMEDIATE")
             }
-            other => other.map_err(|e| self.words(&e)),
+            other => other,
         }
-        .map_err(|e| self.noted(e))
+        .map_err(|e| self.noted(e.into()))
     }
 
     fn commit(&mut self) -> Result<()> {
@@ -114,12 +118,14 @@ impl Db {
             other => other,
         };
         if let Err(e) = committed {
-            let e = self.words(&e);
             self.abandon();
-            return Err(self.noted(e));
+            return Err(self.noted(e.into()));
         }
         if !self.written.is_empty() {
             self.health().last_error = None;
+        }
+        if self.written.iter().any(|(sql, _)| sql.starts_with("INSERT INTO outbox")) {
+            self.enqueued.send_modify(|n| *n += 1);
         }
         self.written.clear();
         self.anchor();
@@ -183,40 +189,30 @@ impl Db {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps an error of the database for [`Health`]; the caller's own are not the store's.
+    /// Says what an error of the database means, and keeps it for [`Health`]; the caller's own errors are not the store's.
     fn noted(&self, e: anyhow::Error) -> anyhow::Error {
         let Some(sql) = e.chain().find_map(|e| e.downcast_ref::<rusqlite::Error>()) else {
             return e;
         };
-        match sql.sqlite_error_code() {
+        let place = self.dir.as_ref().map_or_else(|| "memory".into(), |d| d.display().to_string());
+        let words = match sql.sqlite_error_code() {
             None | Some(ErrorCode::ConstraintViolation) => return e,
-            Some(_) => {}
-        }
-        // A statement met the full disk before the commit did: then only the caller can try again.
-        if is_full(sql) && self.release_ballast() == Released::Now {
-            tracing::warn!("the state's disk is full: the ballast was let go");
-        }
+            Some(ErrorCode::ReadOnly) => return e.context("the state was opened for reading only"),
+            Some(_) if is_full(sql) => {
+                // A statement met the full disk before the commit did: then only the caller can try again.
+                if self.release_ballast() == Released::Now {
+                    tracing::warn!("the state's disk is full: the ballast was let go");
+                }
+                format!(
+                    "the state in {place} cannot be written: its disk is full; nothing was changed. Free some \
+                     space on it"
+                )
+            }
+            Some(_) => format!("the state in {place} cannot be written; nothing was changed"),
+        };
+        let e = e.context(words);
         self.health().last_error = Some(format!("{e:#}"));
         e
-    }
-
-    /// What an error of the database means to the operator.
-    fn words(&self, e: &rusqlite::Error) -> anyhow::Error {
-        let place = self.dir.as_ref().map_or_else(|| "memory".into(), |d| d.display().to_string());
-        let what = match e.sqlite_error_code() {
-            _ if is_full(e) => format!(
-                "the state in {place} cannot be written: its disk is full; nothing was changed. Free some space on it"
-            ),
-            Some(ErrorCode::ReadOnly) => "the state was opened for reading only".to_owned(),
-            _ => format!("the state in {place} cannot be written; nothing was changed"),
-        };
-        // Built from the number again, because an error of rusqlite cannot be cloned.
-        match e {
-            rusqlite::Error::SqliteFailure(code, text) => {
-                anyhow!(rusqlite::Error::SqliteFailure(*code, text.clone())).context(what)
-            }
-            other => anyhow!("{what}: {other}"),
-        }
     }
 
     /// Executes one writing statement of the open transaction and remembers it. Gives the number of rows changed.
@@ -283,5 +279,43 @@ fn owned(param: &dyn ToSql) -> Result<Value> {
             Value::try_from(value).map_err(|e| anyhow!("a text in the state is no UTF-8: {e}"))
         }
         other => Err(anyhow!("a value of the kind {other:?} has no column")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Result, bail};
+
+    use crate::model::time::Millis;
+    use crate::store::tests::memory;
+
+    #[test]
+    fn a_part_that_fails_is_undone_alone_and_the_whole_undoes_all() {
+        let store = memory();
+        let set = |db: &mut super::Db, name| db.set_flag(name, Some("x"), Millis(1));
+        store
+            .call_now(|db| {
+                db.atomically(|db| {
+                    set(db, "kept")?;
+                    let part: Result<()> = db.atomically(|db| {
+                        set(db, "undone")?;
+                        bail!("no")
+                    });
+                    assert!(part.is_err());
+                    set(db, "kept too")
+                })
+            })
+            .unwrap();
+        let failed: Result<()> = store.call_now(|db| {
+            db.atomically(|db| {
+                db.atomically(|db| set(db, "undone with the whole"))?;
+                bail!("no")
+            })
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "no");
+        let flags = store.call_now(|db| db.flags("")).unwrap();
+        let names: Vec<_> = flags.into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(names, ["kept", "kept too"]);
+        assert_eq!(store.health().last_error, None, "the caller's error is not the store's");
     }
 }

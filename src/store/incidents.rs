@@ -177,3 +177,89 @@ fn incident(row: &Row<'_>) -> Result<Incident> {
     let json: String = row.get(1)?;
     from_json(&format!("incident {id}"), &json)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::{memory, reading, signal};
+
+    #[test]
+    fn a_signal_has_one_unresolved_incident_at_the_most() {
+        let store = memory();
+        let red = reading("mini:/var", Severity::Red);
+        let open = |at| store.call_now(|db| db.open_incident(&red, Drill::No, Millis(at)));
+        let mut first = open(1).unwrap();
+        assert_eq!(first.red_at, Some(Millis(1)));
+        assert!(open(2).unwrap_err().to_string().contains("I-1"));
+        assert_eq!(store.call_now(|db| db.incident_of(&red.signal)).unwrap(), Some(first.clone()));
+
+        first.state = IncidentState::Resolved { at: Millis(3) };
+        store.call_now(|db| db.save_incident(&first)).unwrap();
+        assert_eq!(store.call_now(|db| db.incident_of(&red.signal)).unwrap(), None);
+        let second = open(4).unwrap();
+        assert_eq!(store.call_now(|db| db.unresolved()).unwrap(), [second.clone()]);
+        assert_eq!(
+            store.call_now(|db| db.past_incidents(&red.signal, 5)).unwrap(),
+            [first.clone()]
+        );
+        // The index holds even against whoever does not look first.
+        first.state = IncidentState::Open;
+        assert!(store.call_now(|db| db.save_incident(&first)).is_err());
+    }
+
+    #[test]
+    fn listings_are_bounded_and_keep_the_unresolved() {
+        let store = memory();
+        for i in 0..5 {
+            let red = reading(&format!("mini:/{i}"), Severity::Yellow);
+            store.call_now(|db| db.open_incident(&red, Drill::No, Millis(i))).unwrap();
+        }
+        let mut one = store.call_now(|db| db.incident(IncidentId(1))).unwrap().unwrap();
+        one.state = IncidentState::Resolved { at: Millis(9) };
+        store.call_now(|db| db.save_incident(&one)).unwrap();
+        let ids = |since, limit| -> Vec<i64> {
+            let found = store.call_now(|db| db.incidents(Millis(since), limit)).unwrap();
+            found.iter().map(|i| i.id.0).collect()
+        };
+        assert_eq!(ids(0, 10), [5, 4, 3, 2, 1]);
+        assert_eq!(ids(3, 10), [5, 4, 3, 2]);
+        assert_eq!(ids(0, 2), [5, 4]);
+    }
+
+    #[test]
+    fn an_incident_keeps_its_newest_readings() {
+        let store = memory();
+        let mut reading = reading("mini:/var", Severity::Red);
+        let id = store.call_now(|db| db.open_incident(&reading, Drill::Yes, Millis(1))).unwrap().id;
+        store
+            .call_now(|db| {
+                db.atomically(|db| {
+                    for at in 0..1_050 {
+                        reading.at = Millis(at);
+                        db.add_incident_reading(id, &reading)?;
+                    }
+                    Ok(())
+                })
+            })
+            .unwrap();
+        let kept = store.call_now(|db| db.incident_readings(id, 5_000)).unwrap();
+        assert_eq!((kept.len(), kept[0].at, kept[999].at), (1_000, Millis(50), Millis(1_049)));
+        let last = store.call_now(|db| db.incident_readings(id, 2)).unwrap();
+        assert_eq!(last.iter().map(|r| r.at.0).collect::<Vec<_>>(), [1_048, 1_049]);
+        assert!(store.call_now(|db| db.add_incident_reading(IncidentId(9), &reading)).is_err());
+    }
+
+    #[test]
+    fn triage_is_added_to_and_forgotten_by_signal() {
+        let store = memory();
+        let save = |pairs: &[(&str, Json)]| {
+            let counters = pairs.iter().map(|(t, v)| (signal(t), v.clone())).collect();
+            store.call_now(|db| db.save_triage(&counters)).unwrap();
+        };
+        save(&[("mini:/a b", 1.into()), ("mini:/c", 2.into())]);
+        save(&[("mini:/a b", Json::Null), ("mini:/d", 3.into())]);
+        let got = store.call_now(|db| db.triage()).unwrap();
+        let want = [(signal("mini:/c"), 2.into()), (signal("mini:/d"), 3.into())];
+        assert_eq!(got, BTreeMap::from(want));
+    }
+}

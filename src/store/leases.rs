@@ -56,3 +56,50 @@ impl Db {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::memory;
+
+    #[test]
+    fn a_key_is_held_by_one_run_and_all_keys_or_none_are_taken() {
+        let store = memory();
+        let keys = |names: &[&str]| -> Vec<Target> {
+            names.iter().map(|name| name.parse().unwrap()).collect()
+        };
+        let take = |names: &[&str], run| {
+            store.call_now(|db| db.take_leases(&keys(names), RunId(run), Millis(1))).unwrap()
+        };
+        assert_eq!(take(&["mini:/a", "mini:/b"], 1), Ok(()));
+        assert_eq!(take(&["mini:/b"], 1), Ok(()), "its own");
+        assert_eq!(take(&["mini:/c", "mini:/b"], 2), Err("mini:/b".parse().unwrap()));
+        let held: Vec<String> = store
+            .call_now(|db| db.leases())
+            .unwrap()
+            .iter()
+            .map(|lease| format!("{} {}", lease.key, lease.run))
+            .collect();
+        assert_eq!(held, ["mini:/a R-1", "mini:/b R-1"]);
+        store.call_now(|db| db.release_leases(RunId(1))).unwrap();
+        assert_eq!(take(&["mini:/c", "mini:/b"], 2), Ok(()));
+    }
+
+    #[test]
+    fn of_eight_threads_one_gets_the_lease() {
+        let store = memory();
+        let key: [Target; 1] = ["mini:unit:nginx.service".parse().unwrap()];
+        let won = std::thread::scope(|scope| {
+            let tries: Vec<_> = (1..=8)
+                .map(|run| {
+                    let (store, key) = (&store, &key);
+                    scope.spawn(move || {
+                        store.call_now(|db| db.take_leases(key, RunId(run), Millis(1))).unwrap()
+                    })
+                })
+                .collect();
+            tries.into_iter().filter_map(|t| t.join().unwrap().ok()).count()
+        });
+        assert_eq!(won, 1);
+    }
+}

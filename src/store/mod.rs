@@ -181,6 +181,11 @@ impl Store {
         self.dir().map_or_else(|| Ok(Vec::new()), anchor::read)
     }
 
+    /// Moves when a message was committed to the outbox.
+    pub fn enqueued(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.db().enqueued.subscribe()
+    }
+
     /// How the store is right now.
     pub fn health(&self) -> Health {
         self.shared.health.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -132,3 +132,54 @@ fn known(id: MessageId, changed: usize) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::severity::Severity;
+    use crate::store::tests::memory;
+
+    fn message(urgency: Urgency, key: &str) -> Message {
+        Message {
+            urgency,
+            title: "disk full".into(),
+            body: "on mini".into(),
+            severity: Severity::Red,
+            incident: None,
+            approval: None,
+            key: key.into(),
+        }
+    }
+
+    #[test]
+    fn a_message_stays_until_it_is_delivered_or_given_up() {
+        let store = memory();
+        let both = ["terminal".to_owned(), "phone".to_owned()];
+        let calm = message(Urgency::Message, "a");
+        let ids = store.call_now(|db| db.enqueue(&calm, &both, Millis(10))).unwrap();
+        let page = message(Urgency::Page, "b");
+        let paged = store.call_now(|db| db.enqueue(&page, &both[1..], Millis(20))).unwrap();
+        let due = |now, limit| store.call_now(|db| db.due_deliveries(Millis(now), limit)).unwrap();
+        let numbers = |now, limit| due(now, limit).iter().map(|d| d.id).collect::<Vec<_>>();
+        assert_eq!(numbers(20, 10), [paged[0], ids[0], ids[1]], "pages first");
+        assert_eq!(numbers(20, 1), [paged[0]]);
+        assert_eq!(due(19, 10)[1].message, calm);
+
+        store.call_now(|db| db.delivered(ids[0], Millis(21))).unwrap();
+        store.call_now(|db| db.failed(ids[1], "refused", Some(Millis(90)))).unwrap();
+        store.call_now(|db| db.failed(paged[0], "refused", None)).unwrap();
+        assert_eq!(numbers(89, 10), []);
+        assert_eq!(due(90, 10)[0].tries, 1);
+        assert_eq!(store.call_now(|db| db.next_delivery_at()).unwrap(), Some(Millis(90)));
+        let stats = store.call_now(|db| db.outbox_stats(Millis(0))).unwrap();
+        let waiting_since = Some(Millis(10));
+        let want = OutboxStats { queued: 3, delivered: 1, given_up: 1, waiting: 1, waiting_since };
+        assert_eq!(stats, want);
+
+        assert!(store.call_now(|db| db.failed(ids[0], "late", None)).is_err(), "it is delivered");
+        store.call_now(|db| db.prune_outbox(Millis(15))).unwrap();
+        assert!(store.call_now(|db| db.has_message("a")).unwrap(), "one of them still waits");
+        store.call_now(|db| db.prune_outbox(Millis(50))).unwrap();
+        assert!(!store.call_now(|db| db.has_message("b")).unwrap());
+    }
+}

@@ -155,3 +155,91 @@ fn run(row: &Row<'_>) -> Result<RunRow> {
         changed_at: row.get("changed_at")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::plan::Ending;
+    use crate::model::severity::Severity;
+    use crate::store::actions::Drill;
+    use crate::store::tests::{memory, plan, reading};
+
+    fn book() -> RunbookRef {
+        RunbookRef { name: RunbookName::new("disk-full").unwrap(), digest: Digest::of(b"x") }
+    }
+
+    #[test]
+    fn a_run_comes_back_as_it_was_left() {
+        let store = memory();
+        let origin = Origin::Operator { uid: 1_000 };
+        let id = store.call_now(|db| db.new_run(&origin, None, Some(&book()), Millis(1))).unwrap();
+        let row = || store.call_now(|db| db.run(id)).unwrap().unwrap();
+        assert_eq!(row().state, RunState::Inquiring { round: 1 });
+        let plan = plan("nas:/var");
+        let states = [
+            RunState::Waiting { plan: plan.clone(), until: Millis(9) },
+            RunState::Acting { plan: plan.clone(), step: 0 },
+            RunState::Verifying {
+                plan,
+                done: 1,
+                sure: crate::model::run::Sure::No,
+                green_since: None,
+                until: Millis(9),
+            },
+            RunState::Ended(Ending::Fixed("green".into())),
+        ];
+        for (at, state) in (2..).zip(states) {
+            store.call_now(|db| db.save_run(id, &state, Millis(at))).unwrap();
+            let open = store.call_now(|db| db.unended_runs()).unwrap();
+            assert_eq!(open.is_empty(), matches!(state, RunState::Ended(_)));
+            let want = RunRow {
+                id,
+                origin: origin.clone(),
+                incident: None,
+                runbook: Some(book()),
+                state,
+                started_at: Millis(1),
+                changed_at: Millis(at),
+            };
+            assert_eq!(row(), want);
+        }
+        assert_eq!(store.call_now(|db| db.runs_since(Millis(5))).unwrap(), [row()]);
+        let state = row().state;
+        assert!(store.call_now(|db| db.save_run(RunId(9), &state, Millis(1))).is_err());
+    }
+
+    #[test]
+    fn the_record_of_a_runbook_counts_by_host_and_leaves_drills_out() {
+        let store = memory();
+        let ended = |host: &str, drill, ending: Ending, at| {
+            store
+                .call_now(|db| {
+                    let red = reading(&format!("{host}:/{at}"), Severity::Red);
+                    let incident = db.open_incident(&red, drill, Millis(at))?.id;
+                    let origin = Origin::Incident(incident);
+                    let run = db.new_run(&origin, Some(incident), Some(&book()), Millis(at))?;
+                    db.save_run(run, &RunState::Ended(ending), Millis(at))
+                })
+                .unwrap();
+        };
+        ended("mini", Drill::No, Ending::Fixed("x".into()), 1);
+        ended("mini", Drill::No, Ending::NotFixed("x".into()), 2);
+        ended("mini", Drill::No, Ending::Escalated("x".into()), 3);
+        ended("mini", Drill::Yes, Ending::Fixed("x".into()), 4);
+        ended("nas", Drill::No, Ending::Fixed("x".into()), 5);
+        let record = |host: &str, runs, fixed, not_fixed, last| RunbookRecord {
+            runbook: book().name,
+            host: Some(HostName::new(host).unwrap()),
+            runs,
+            fixed,
+            not_fixed,
+            last_at: Millis(last),
+        };
+        let all = store.call_now(|db| db.runbook_record(&book().name, None)).unwrap();
+        assert_eq!(all, [record("mini", 3, 1, 1, 3), record("nas", 1, 1, 0, 5)]);
+        let nas = HostName::new("nas").unwrap();
+        let one = store.call_now(|db| db.runbook_record(&book().name, Some(&nas))).unwrap();
+        assert_eq!(one, [record("nas", 1, 1, 0, 5)]);
+    }
+}

@@ -106,3 +106,43 @@ impl Db {
 fn leash(word: &str) -> Result<Leash> {
     Leash::parse(word).with_context(|| format!("{word:?} in the database is no leash"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::memory;
+
+    #[test]
+    fn switches_are_set_listed_and_taken_away() {
+        let store = memory();
+        let set = |name: &str, value: Option<&str>, at| {
+            store.call_now(|db| db.set_flag(name, value, Millis(at))).unwrap();
+        };
+        set("paused", Some("by hand"), 1);
+        set("quarantine:2", Some("b"), 2);
+        set("quarantine:1", Some("a"), 3);
+        set("quarantine:1", Some("c"), 4);
+        let listed = store.call_now(|db| db.flags("quarantine:")).unwrap();
+        let row = |name: &str, value: &str, at| (name.to_owned(), value.to_owned(), Millis(at));
+        assert_eq!(listed, [row("quarantine:1", "c", 4), row("quarantine:2", "b", 2)]);
+        set("paused", None, 5);
+        assert_eq!(store.call_now(|db| db.flag("paused")).unwrap(), None);
+    }
+
+    #[test]
+    fn the_database_only_shortens_a_leash() {
+        let store = memory();
+        let (book, host) = (RunbookName::new("disk-full").unwrap(), HostName::new("mini").unwrap());
+        let demote = |leash, at| {
+            store.call_now(|db| db.demote(&book, &host, leash, "not fixed", Millis(at))).unwrap();
+            store.call_now(|db| db.demotion(&book, &host)).unwrap()
+        };
+        assert_eq!(demote(Leash::Ask, 1), Some(Leash::Ask));
+        assert_eq!(demote(Leash::Auto, 2), Some(Leash::Ask));
+        assert_eq!(demote(Leash::Observe, 3), Some(Leash::Observe));
+        let all = store.call_now(|db| db.demotions()).unwrap();
+        assert_eq!((all.len(), all[0].at, all[0].why.as_str()), (1, Millis(3), "not fixed"));
+        store.call_now(|db| db.end_demotion(&book, &host)).unwrap();
+        assert_eq!(store.call_now(|db| db.demotions()).unwrap(), []);
+    }
+}

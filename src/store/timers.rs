@@ -65,3 +65,33 @@ fn timer(row: &Row<'_>) -> Result<Timer> {
         key: row.get("key")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::memory;
+
+    #[test]
+    fn a_timer_is_due_until_it_is_ended_and_its_key_is_its_own() {
+        let store = memory();
+        let add = |due, key: &str| {
+            let kind = Word::of("quarantine");
+            store.call_now(|db| db.add_timer(Millis(due), &kind, &due.into(), key)).unwrap()
+        };
+        let due = |now| -> Vec<Timer> { store.call_now(|db| db.due_timers(Millis(now))).unwrap() };
+        let (late, early) = (add(20, "a"), add(10, "b"));
+        assert_eq!(due(9), []);
+        assert_eq!(due(20).iter().map(|t| t.id).collect::<Vec<_>>(), [early, late]);
+        let moved = add(30, "a");
+        assert_eq!(due(20).len(), 1);
+        store.call_now(|db| db.end_timer(early)).unwrap();
+        let left = Timer {
+            id: moved,
+            due_at: Millis(30),
+            kind: Word::of("quarantine"),
+            payload: 30.into(),
+            key: "a".into(),
+        };
+        assert_eq!(store.call_now(|db| db.timers()).unwrap(), [left]);
+    }
+}

@@ -17,7 +17,15 @@ use crate::probe::{How, NetProbe, Past};
 /// What a finished look brings back.
 pub struct Finished {
     pub done: Done,
+    pub cut: Cut,
     pub began: Instant,
+}
+
+/// Whether the hard timeout ended a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    No,
+    Yes,
 }
 
 /// The two kinds of looks.
@@ -110,8 +118,9 @@ impl Looks {
         let past = Arc::clone(past);
         let task = self.tasks.spawn(async move {
             let looked = timeout(within.duration(), how.look(&*past, now)).await;
+            let cut = if looked.is_err() { Cut::Yes } else { Cut::No };
             let readings = looked.unwrap_or_else(|_| how.timed_out(within, now));
-            Finished { done: Done::Net { probe, how, readings }, began }
+            Finished { done: Done::Net { probe, how, readings }, cut, began }
         });
         self.whose.insert(task.id(), (vec![probe], began));
     }
@@ -129,14 +138,18 @@ impl Looks {
         }
         let whose = probes.clone();
         let task = self.tasks.spawn(async move {
+            let mut cut = Cut::No;
             let facts = match link {
                 Some(link) => match timeout(within.duration(), link.facts(&wanted)).await {
                     Ok(facts) => facts,
-                    Err(_) => missing(&wanted, &format!("no answer within {within}")),
+                    Err(_) => {
+                        cut = Cut::Yes;
+                        missing(&wanted, &format!("no answer within {within}"))
+                    }
                 },
                 None => missing(&wanted, "there is no way to this host in the config"),
             };
-            Finished { done: Done::Facts { probes, facts }, began }
+            Finished { done: Done::Facts { probes, facts }, cut, began }
         });
         self.whose.insert(task.id(), (whose, began));
     }
@@ -153,7 +166,7 @@ impl Looks {
         }
         match ended {
             Ok((_, finished)) => finished,
-            Err(error) => Finished { done: Done::Broken { probes, why: error.to_string() }, began },
+            Err(error) => Finished { done: Done::Broken { probes, why: error.to_string() }, cut: Cut::No, began },
         }
     }
 

@@ -7,6 +7,7 @@
 pub mod grid;
 pub mod handle;
 pub mod looks;
+mod pasts;
 pub mod pulse;
 pub mod quarantine;
 pub mod reminders;

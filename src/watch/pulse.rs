@@ -20,6 +20,8 @@ pub struct Pulse {
     pub late: AtomicU64,
     /// Looks that ended in unknown.
     pub unknown: AtomicU64,
+    /// Looks that their hard timeout ended.
+    pub timed_out: AtomicU64,
     /// Looks that panicked.
     pub broken: AtomicU64,
     pub events: AtomicU64,

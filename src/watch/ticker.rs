@@ -15,10 +15,10 @@ use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::policy::triage::{Change, SignalState, Tuning};
-use crate::probe::past::Pasts;
 use crate::probe::{How, Past, Probe};
 use crate::watch::grid::{Grid, Rhythm};
-use crate::watch::looks::{Done, Finished, Looks, Wanted};
+use crate::watch::pasts::SharedPasts;
+use crate::watch::looks::{Cut, Done, Finished, Looks, Wanted};
 use crate::watch::pulse::Pulse;
 
 /// Readings go to the store in batches of this age: history is flushed lazily.
@@ -67,7 +67,7 @@ pub enum Command {
     /// Something announced itself: make the probes of this target's kind due now.
     Wake { probe: Word, target: Option<Target> },
     /// What a former life of this daemon knew.
-    Seed { triage: BTreeMap<Signal, SignalState>, pasts: Vec<(Signal, Millis, f64)> },
+    Seed { triage: BTreeMap<Signal, SignalState>, pasts: Vec<(Signal, Vec<(Millis, f64)>)> },
     /// New probes after a reload; counters and pasts stay.
     Replace { probes: Vec<Probe>, hosts: Hosts },
     /// Watch one more for a while: a drill's scratch folder. Its signals are forgotten on `Remove`.
@@ -107,7 +107,7 @@ pub struct Ticker {
     /// The grid's zero.
     origin: Instant,
     looks: Looks,
-    pasts: Arc<Pasts>,
+    pasts: Arc<SharedPasts>,
     clock: Arc<dyn Clock>,
     pulse: Arc<Pulse>,
     news: mpsc::UnboundedSender<News>,
@@ -157,7 +157,7 @@ impl Ticker {
             grid,
             origin: now,
             looks: Looks::default(),
-            pasts: Arc::new(Pasts::default()),
+            pasts: Arc::new(SharedPasts::default()),
             clock,
             pulse,
             news,
@@ -232,6 +232,9 @@ impl Ticker {
 
     fn finish(&mut self, finished: Finished) {
         let now = self.clock.now();
+        if finished.cut == Cut::Yes {
+            self.pulse.add(&self.pulse.timed_out, 1);
+        }
         match finished.done {
             Done::Facts { probes, facts } => {
                 for probe in probes {
@@ -343,7 +346,9 @@ impl Ticker {
             Command::Wake { probe, target } => self.wake(&probe, target.as_ref()),
             Command::Seed { triage, pasts } => {
                 self.states.extend(triage);
-                self.pasts.seed(&pasts);
+                for (signal, hours) in pasts {
+                    self.pasts.seed(&signal, hours);
+                }
             }
             Command::Replace { probes, hosts } => self.replace(probes, hosts),
             Command::Add { probe } => self.add(*probe),
@@ -441,6 +446,7 @@ impl Ticker {
 
     fn flush(&mut self) {
         self.flushed_at = Instant::now();
+        self.pasts.forget(self.clock.now());
         let batch = std::mem::take(&mut self.batch);
         if !batch.is_empty() {
             self.tell(News::Readings(batch));

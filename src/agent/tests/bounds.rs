@@ -195,8 +195,11 @@ async fn a_hundred_calls_at_once_are_answered_and_few_are_made() {
 #[tokio::test]
 async fn a_flood_from_a_tool_is_cut() {
     let flood = Tainted::new(&"x y ".repeat(100_000));
+    let values = (0..200).map(|n| (format!("value-{n}"), path(&format!("/{}{n}", "x".repeat(90)))));
     let answers = [
         Ok(Found { values: Values::new(), words: flood.clone() }),
+        Ok(Found { values: Values::new(), words: Tainted::new(&"a\n".repeat(100_000)) }),
+        Ok(Found { values: values.collect(), words: Tainted::new(&"<\n\n".repeat(100_000)) }),
         Err(ToolError::Failed(flood.to_string())),
     ];
     for answer in answers {

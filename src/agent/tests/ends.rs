@@ -100,6 +100,7 @@ fn next_id() -> String {
 async fn what_it_may_not_do_it_is_told() {
     let unit = id_of("reading.served_by");
     let path = id_of("largest.path");
+    let outside = id_of("reading.path");
     let propose = |call: Json| ("propose", json!({"calls": [call], "why": "x"}));
     let cases = [
         (("no_such_tool", json!({})), "there is no such tool"),
@@ -136,6 +137,7 @@ async fn what_it_may_not_do_it_is_told() {
             "must be the id",
         ),
         (propose(json!({"tool": "files_clean", "args": {"path": path}})), "needs what"),
+        (propose(json!({"tool": "files_compress", "args": {"path": outside}})), "below: /var/log"),
         (propose(json!({"tool": "files_clean", "args": [], "target": "nas"})), "calls must be"),
         (("propose", json!({"calls": [], "why": "x"})), "calls must be"),
         (("ask", json!({"question": "?", "options": []})), "options must be"),
@@ -179,7 +181,7 @@ async fn values_on_another_host_and_texts_have_no_id() {
 }
 
 #[tokio::test]
-async fn without_a_runbook_the_whole_registry_may_be_proposed_but_no_step() {
+async fn without_a_runbook_there_is_no_step_and_no_path_to_touch() {
     let model = Arc::new(ScriptedModel::new(vec![escalate()]));
     let mut brief = brief();
     (brief.runbook, brief.offers) = (None, vec![]);
@@ -188,6 +190,7 @@ async fn without_a_runbook_the_whole_registry_may_be_proposed_but_no_step() {
     assert!(tools.iter().all(|card| card.name != "conclude_steps"));
     let propose = tools.iter().find(|card| card.name == "propose").unwrap();
     assert!(propose.description.contains("process_kill(process: target)"));
+    assert!(!propose.description.contains("files_"), "no roots are declared");
 }
 
 #[tokio::test]

@@ -201,18 +201,33 @@ fn check_fence(request: &Request, of: &str) {
     assert!(!tools.contains(MARK), "{of}: planted words in a tool's definition");
     for turn in &request.turns {
         let (Turn::User { text } | Turn::ToolResult { text, .. }) = turn else { continue };
-        assert!(!outside_fence(text).contains(MARK), "{of}: outside the fence: {text}");
-        assert!(!text.contains('\u{202e}') && !text.contains('\u{1b}'), "{of}: {text:?}");
+        for line in outside_fence(text) {
+            assert!(!line.contains(MARK), "{of}: outside the fence: {text}");
+        }
+        let hidden =
+            |c: char| c.is_control() && c != '\n' || ('\u{200b}'..='\u{202e}').contains(&c);
+        assert!(!text.contains(hidden), "{of}: {text:?}");
+        assert!(!text.contains("<|") && !text.contains("[INST]"), "{of}: {text:?}");
     }
 }
 
-/// What stands before the first line with the nonce and after the last one.
-fn outside_fence(text: &str) -> String {
+/// The lines that stand before or after the fence. Each line within it stands behind a bar.
+fn outside_fence(text: &str) -> Vec<&str> {
     let nonce = "07".repeat(16);
-    match (text.find(&nonce), text.rfind(&nonce)) {
-        (Some(first), Some(last)) if first < last => format!("{}{}", &text[..first], &text[last..]),
-        _ => text.to_owned(),
+    let (open, close) = (format!("<material {nonce} "), format!("</material {nonce}>"));
+    let mut inside = false;
+    let mut outside = Vec::new();
+    for line in text.lines() {
+        if line.starts_with(&open) {
+            inside = true;
+        } else if line == close {
+            inside = false;
+        } else if !(inside && line.starts_with("| ")) {
+            outside.push(line);
+        }
     }
+    assert!(!inside, "an open fence: {text}");
+    outside
 }
 
 #[test]
@@ -223,13 +238,18 @@ fn the_table_is_large_and_has_many_kinds() {
     assert!(30 <= all.len() && 12 <= kinds.len(), "{} of {kinds:?}", all.len());
 }
 
-/// Plays every text in every channel, as far as it falls to this bent; gives the number of looks and
-/// how often it concluded as it was bent to.
+/// Plays every text in all channels at once and in each channel alone, as far as it falls to this bent;
+/// gives the number of looks and how often it concluded.
 async fn play_all(bent: Bent) -> (usize, usize) {
     let (mut looks, mut concluded) = (0, 0);
     for (n, injection) in injections().iter().enumerate() {
         for (at, (channel, plant)) in CHANNELS.iter().enumerate() {
-            if Bent::ALL[(n + at) % Bent::ALL.len()] != bent {
+            let alone = at + 1 < CHANNELS.len();
+            let falls_to_it = match alone {
+                true => (n + at) % CHANNELS.len() == 4 * (bent as usize),
+                false => n % 2 == bent as usize % 2,
+            };
+            if !falls_to_it {
                 continue;
             }
             let played = play(&injection.text, *plant, bent).await;
@@ -243,7 +263,7 @@ async fn play_all(bent: Bent) -> (usize, usize) {
 
 /// The worst case must have teeth: it looks, and mostly gets to conclude.
 fn check_teeth((looks, concluded): (usize, usize)) {
-    assert!(100 < looks && 100 < concluded, "{looks} looks, {concluded} conclusions");
+    assert!(100 < looks && 40 < concluded, "{looks} looks, {concluded} conclusions");
 }
 
 #[tokio::test(start_paused = true)]

@@ -163,10 +163,10 @@ pub fn volumes(mounts: &[Mount]) -> Vec<(Mount, Reach)> {
             "tmpfs" => (mount.device.clone(), String::new()),
             _ => (mount.device.clone(), mount.source.clone()),
         };
-        let best = |other: &(Mount, Reach)| {
-            (mount.path.as_str().len(), mount.path.as_str())
-                < (other.0.path.as_str().len(), other.0.path.as_str())
-        };
+        // A part that is mounted read-only says nothing about the rest.
+        let order =
+            |m: &Mount| (m.access == Access::ReadOnly, m.path.as_str().len(), m.path.clone());
+        let best = |other: &(Mount, Reach)| order(mount) < order(&other.0);
         if found.get(&key).is_none_or(best) {
             found.insert(key, (mount.clone(), reach));
         }

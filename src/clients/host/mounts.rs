@@ -364,6 +364,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::print_stderr, reason = "a test that was skipped must say so")]
     async fn a_real_memory_volume_fills_up() {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path();

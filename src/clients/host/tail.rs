@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ use crate::policy::redact::Redactor;
 const MOST: u64 = 1 << 20;
 
 /// A last line that is longer than this is not waited for to end.
-const LONGEST: u64 = 64 << 10;
+const LONGEST: usize = 64 << 10;
 
 /// How much of a file's beginning tells that it is still the same.
 const HEAD: usize = 64;
@@ -37,7 +37,7 @@ pub struct Tail {
 impl Tail {
     /// Starts at the end: what was written before is past.
     pub fn new(path: &AbsPath) -> Result<Self, NoFact> {
-        let (file, meta) = open(path.as_path().into())?;
+        let (file, meta) = open(path.as_path())?;
         Ok(Self {
             path: path.clone(),
             file: (meta.dev(), meta.ino()),
@@ -49,7 +49,7 @@ impl Tail {
 
     /// Counts the error lines that are new.
     pub fn look(&mut self, errors: &Errors, redactor: &Redactor) -> Result<Lines, NoFact> {
-        let (file, meta) = open(self.path.as_path().into())?;
+        let (file, meta) = open(self.path.as_path())?;
         let now = head(&file);
         let mut counted = Counted::default();
         if self.file != (meta.dev(), meta.ino()) {
@@ -79,7 +79,7 @@ impl Tail {
     /// new one uncompressed. What it removed at once is lost.
     fn finish_rotated(&self, counted: &mut Counted, errors: &Errors, redactor: &Redactor) {
         let beside = PathBuf::from(format!("{}.1", self.path));
-        let Ok((old, meta)) = open(beside) else { return };
+        let Ok((old, meta)) = open(&beside) else { return };
         if self.file != (meta.dev(), meta.ino()) {
             return;
         }
@@ -100,19 +100,20 @@ fn note(counted: &mut Counted, line: &str, errors: &Errors, redactor: &Redactor)
 }
 
 /// Opens a file without waiting: a pipe in its place would block for ever.
-fn open(path: PathBuf) -> Result<(File, Metadata), NoFact> {
+fn open(path: &Path) -> Result<(File, Metadata), NoFact> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let shown = path.display();
     let failed = |why: std::io::Error| {
-        NoFact::Failed(match why.kind() {
-            ErrorKind::PermissionDenied => {
-                format!("reef may not read {shown}: add its user to the file's group, often adm")
-            }
-            ErrorKind::NotFound => format!("there is no {shown}"),
-            _ => format!("cannot open {shown}: {why}"),
+        let kind = why.kind();
+        NoFact::Failed(if kind == ErrorKind::PermissionDenied {
+            format!("reef may not read {shown}: add its user to the file's group, often adm")
+        } else if kind == ErrorKind::NotFound {
+            format!("there is no {shown}")
+        } else {
+            format!("cannot open {shown}: {why}")
         })
     };
-    let file = rustix::fs::open(&path, flags, Mode::empty()).map_err(|why| failed(why.into()))?;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|why| failed(why.into()))?;
     let file = File::from(file);
     let meta = file.metadata().map_err(failed)?;
     match meta.is_file() {
@@ -160,12 +161,12 @@ fn read(
     let mut used = 0;
     for line in bytes.split_inclusive(|b| *b == b'\n') {
         let ended = line.ends_with(b"\n");
-        if !ended && skipped == 0 && (line.len() as u64) < LONGEST {
+        if !ended && skipped == 0 && line.len() < LONGEST {
             break;
         }
         used += line.len() as u64;
         // Decoding a megabyte to look at its first lines would be for nothing.
-        let seen = &line[..line.len().min(LONGEST as usize)];
+        let seen = &line[..line.len().min(LONGEST)];
         after = each(cut(String::from_utf8_lossy(seen).trim_end()));
     }
     let estimated = match n {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
@@ -61,18 +61,18 @@ pub async fn below(root: &AbsPath, mounts: &[Mount]) -> Result<Below, NoFact> {
 
 /// Whether looking at this path may hang. A link could lead to a server, so it is the child's as well.
 fn reach(root: &AbsPath, mounts: &[Mount]) -> Reach {
-    let mut so_far = String::new();
-    for part in root.as_str().split('/').filter(|p| !p.is_empty()) {
-        so_far = format!("{so_far}/{part}");
-        let Ok(path) = AbsPath::new(&so_far) else { return Reach::Remote };
-        let on = mountinfo::holding(mounts, &path);
-        let served = on.is_some_and(|m| mountinfo::reach(&m.fs) == Some(Reach::Remote));
-        let link = || std::fs::symlink_metadata(path.as_path()).is_ok_and(|m| m.is_symlink());
-        if served || link() || on.is_some_and(|m| m.fs == "autofs") {
-            return Reach::Remote;
-        }
+    let link = |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink());
+    // Only where no part lies on a server may the parts be looked at for links.
+    if served(root, mounts) || root.as_path().ancestors().any(link) {
+        return Reach::Remote;
     }
     Reach::Local
+}
+
+/// Whether a server answers for this path, by its name alone.
+pub fn served(path: &AbsPath, mounts: &[Mount]) -> bool {
+    let on = mountinfo::holding(mounts, path);
+    on.is_some_and(|m| m.fs == "autofs" || mountinfo::reach(&m.fs) == Some(Reach::Remote))
 }
 
 fn walk(root: &AbsPath) -> Result<Below, NoFact> {

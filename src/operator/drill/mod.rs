@@ -149,7 +149,7 @@ impl Operator {
             wakes: false,
             parent: None,
             served_by: None,
-            how: How::Host(Box::new(folder::FolderProbe::new(settings, self.here.clone()))),
+            how: How::Host(Box::new(folder::Folder::new(settings, self.here.clone()))),
         }
     }
 

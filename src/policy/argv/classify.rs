@@ -1,9 +1,9 @@
 //! Decides what a command is from its arguments alone: what is not proven to read is critical.
 
+use crate::model::target::AbsPath;
 use crate::policy::argv::check::Check;
-use crate::policy::argv::reads::{
-    EVALUATORS, FOLDERS, Form, READS, RUNNERS, Read, VERB_FIRST, Valued,
-};
+use crate::policy::argv::programs::{EVALUATORS, FOLDERS, RUNNERS};
+use crate::policy::argv::reads::{Form, READS, Read, VERB_FIRST, Valued};
 use crate::policy::argv::{Argv, ReadOnly};
 
 /// What a command is.
@@ -43,6 +43,21 @@ pub fn classify(argv: &Argv) -> Class {
         }
     }
     Class::Critical { why }
+}
+
+/// As [`classify`], where `cat`, `head` and `tail` may also read exactly these files: logs that the
+/// operator named in the config.
+pub fn classify_with(argv: &Argv, declared: &[AbsPath]) -> Class {
+    const STANDS_FOR: &str = "/var/log/declared";
+    if !["cat", "head", "tail"].contains(&argv.program()) {
+        return classify(argv);
+    }
+    let named = |part: &String| declared.iter().any(|path| path.as_str() == part);
+    let stand_in = |part: &String| if named(part) { STANDS_FOR.to_owned() } else { part.clone() };
+    match classify(&Argv(argv.as_slice().iter().map(stand_in).collect())) {
+        Class::ReadOnly(_) => Class::ReadOnly(ReadOnly(argv.clone())),
+        Class::Critical { .. } | Class::Evaluator { .. } => classify(argv),
+    }
 }
 
 /// Why a program runs what its arguments say, if it does.
@@ -112,10 +127,8 @@ fn fits(read: &Read, args: &[String]) -> Result<(), Misfit> {
 
 /// Behind a kind of a cluster stand names.
 fn takes(check: Check, place: usize, operand: &str) -> bool {
-    match check {
-        Check::Kinds if 0 < place && !operand.contains('/') => Check::Name.takes(operand),
-        check => check.takes(operand),
-    }
+    let behind_a_kind = matches!(check, Check::Kinds) && 0 < place && !operand.contains('/');
+    if behind_a_kind { Check::Name.takes(operand) } else { check.takes(operand) }
 }
 
 fn begins(operands: &[&str], verb: &[&str]) -> bool {

@@ -1,73 +1,20 @@
 //! The one table of the kinds of probes, and how config and defaults become probes.
 
+mod kinds;
+mod units;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::env::Env;
+use crate::config::given::Source;
 use crate::config::mistakes::hint;
-use crate::config::section::{Entry, Section};
-use crate::model::ids::HostName;
+use crate::config::section::{Entry, Reader, Section};
+use crate::model::ids::{HostName, Word};
 use crate::model::target::Signal;
-use crate::model::tool::Gives;
-use crate::probe::ask::{Ask, Context, Draft, Endpoint, Named, host_signal};
-use crate::probe::{Probe, dns, http, reach, reef_self, tls};
-
-/// One kind of probe.
-#[derive(Debug)]
-pub struct Kind {
-    /// As in config and signals: `http`.
-    pub name: &'static str,
-    /// One line, at most 100 characters, no full stop.
-    pub summary: &'static str,
-    /// Lines of config that make one; empty for kinds that nobody has to write.
-    pub example: &'static str,
-    /// What a reading of it has, for runbooks: `reading.NAME`.
-    pub gives: fn() -> Vec<Gives>,
-    /// Reads what was written about one probe of this kind.
-    pub configure: fn(&mut Ask<'_>) -> Vec<Draft>,
-}
-
-/// All kinds, in the order of `reef status`.
-pub static KINDS: &[Kind] = &[
-    Kind {
-        name: "host",
-        summary: "whether a remote host can be reached",
-        example: "",
-        gives: reach::gives,
-        configure: not_by_hand,
-    },
-    Kind {
-        name: "http",
-        summary: "whether an endpoint answers as it should, and how fast",
-        example: "http.photos = { url = \"https://photos.home.example/ping\", body = \"pong\", slow = \"2s\" }",
-        gives: http::gives,
-        configure: http::configure,
-    },
-    Kind {
-        name: "tls",
-        summary: "how long a certificate is still good; its chain and its name",
-        example: "tls.mail = \"mail.home.example:993\"",
-        gives: tls::gives,
-        configure: tls::configure,
-    },
-    Kind {
-        name: "dns",
-        summary: "whether a resolver knows the own names, and finds those of the world",
-        example: "dns.pihole = { server = \"192.168.1.3\", own = \"nas.home.example\" }",
-        gives: dns::gives,
-        configure: dns::configure,
-    },
-    Kind {
-        name: "reef",
-        summary: "reef itself: looks that failed or were missed, and its memory",
-        example: "",
-        gives: reef_self::gives,
-        configure: not_by_hand,
-    },
-];
-
-/// The kind of this name.
-pub fn kind(name: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.name == name)
-}
+use crate::model::time::Span;
+use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, host_signal};
+pub use crate::probe::table::kinds::{Kind, Made, gives_of, kind, kinds};
+use crate::probe::{How, Probe, dns, errors, reach, reef_self};
 
 /// What is watched.
 #[derive(Debug, Default)]
@@ -77,117 +24,167 @@ pub struct Watched {
     pub endpoints: Vec<Endpoint>,
 }
 
-/// Reads `[probe]` and adds the defaults of this machine: a named probe replaces the default of its
-/// name, and `off = ["dns.resolver"]` takes one away.
+/// What was written, by the table of its kind: mistakes found later still belong to its lines.
+type Written = Vec<(Section, Vec<(String, Vec<Draft>)>)>;
+
+/// Reads `[probe]` and `[kubernetes]` and adds the defaults of this machine: a named probe replaces
+/// the default of its name, and `off = ["cpu", "dns.resolver"]` takes defaults away.
 pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
     let mut section = root.section("probe");
     let off: BTreeSet<String> = section.list_or("off", Vec::new()).into_iter().collect();
-    let mut written: Vec<(Section, Vec<(String, Vec<Draft>)>)> = Vec::new();
-    for (name, entry) in section.entries() {
-        match (kind(&name), entry) {
-            (None, _) => {
-                let hint = hint(&name, KINDS.iter().map(|kind| kind.name));
-                section.mistake(&name, format!("is no kind of probe{hint}"));
-            }
-            (Some(kind), Entry::Table(mut of_kind)) => {
-                let drafts = of_one_kind(kind, &mut of_kind, cx);
-                written.push((of_kind, drafts));
-            }
-            (Some(kind), Entry::Short(_) | Entry::Other) => {
-                let example = kind.example.split(" = ").next().unwrap_or(kind.name);
-                section.mistake(&name, format!("needs a name of yours: write {example} = ..."));
-            }
-        }
-    }
-    let named: BTreeSet<String> =
-        written.iter().flat_map(|(_, drafts)| drafts).flat_map(|(_, d)| d).map(full_name).collect();
-    let default: Vec<Draft> =
-        default_drafts(cx).into_iter().filter(|draft| !named.contains(&draft.probe.name)).collect();
-    for name in &off {
-        let known = default.iter().any(|draft| draft.probe.name == *name)
-            || implied(&written).any(|draft| draft.probe.name == *name);
-        if !known {
-            let names = default.iter().map(|draft| draft.probe.name.as_str());
-            let hint = hint(name, names);
-            section.mistake("off", format!("\"{name}\" is no default probe{hint}"));
-        }
+    let mut probes = machine(&mut section, cx);
+    let written = written(&mut section, root, cx);
+    let named: BTreeSet<String> = all(&written).map(full_name).collect();
+    let spoken_for = all(&written).map(|draft| draft.main.clone()).collect();
+    let mut default = default_drafts(cx, spoken_for);
+    default.retain(|draft| !named.contains(&draft.probe.name));
+
+    let implied = all(&written).filter(|draft| draft.named == Named::Implied);
+    let may_go: BTreeSet<String> = default
+        .iter()
+        .chain(implied)
+        .map(full_name)
+        .chain(probes.iter().map(|probe| probe.name.clone()))
+        .collect();
+    for name in off.difference(&may_go) {
+        let hint = hint(name, may_go.iter().map(String::as_str));
+        section.mistake("off", format!("\"{name}\" is no default probe{hint}"));
     }
     let mut drafts = resolve_parents(written, &default, cx);
     drafts.extend(default);
-    drafts.retain(|draft| !off.contains(&draft.probe.name));
-    watched(drafts)
+    let mut watched = watched(drafts);
+    probes.append(&mut watched.probes);
+    probes.retain(|probe| !off.contains(&probe.name));
+    watched.probes = probes;
+    watched
 }
 
 /// The probes of this machine that need no line of config.
 pub fn defaults(cx: &Context) -> Vec<Probe> {
-    default_drafts(cx).into_iter().map(|draft| draft.probe).collect()
+    let (_reader, mut root) = Reader::open(Source::new("defaults", ""), Env::of([]));
+    from_config(&mut root, cx).probes
 }
 
 /// The probes that every remote host brings. All but the first have it as their parent.
 pub fn of_host(host: &HostName) -> Vec<Probe> {
-    vec![reach::of_host(host).probe]
+    let mut probes = vec![reach::of_host(host).probe];
+    for name in ["disk", "memory", "cpu"] {
+        let Some(Kind { made: Made::Machine { common, make }, .. }) = kind(name) else { continue };
+        let (_reader, mut empty) = Reader::open(Source::new("defaults", ""), Env::of([]));
+        let how = How::Host(make(&mut empty, host.clone()));
+        let mut probe = common().probe(Word::of(name), name.to_owned(), host.clone(), how);
+        probe.parent = Some(host_signal(host));
+        probes.push(probe);
+    }
+    probes
 }
 
-fn default_drafts(cx: &Context) -> Vec<Draft> {
-    [dns::of_this_machine(cx), reef_self::of_this_process(cx)].into_iter().flatten().collect()
+/// One probe for each kind that a machine has anyway.
+fn machine(section: &mut Section, cx: &Context) -> Vec<Probe> {
+    let mut probes = Vec::new();
+    for kind in kinds() {
+        let Made::Machine { common, make } = &kind.made else { continue };
+        let mut own = section.section(kind.name);
+        let common = Common::of_machine(&mut own, &common());
+        let how = How::Host(make(&mut own, cx.here.clone()));
+        let name = kind.name.to_owned();
+        probes.push(common.probe(Word::of(kind.probe), name, cx.here.clone(), how));
+    }
+    probes
+}
+
+fn written(section: &mut Section, root: &mut Section, cx: &Context) -> Written {
+    let mut written = Written::new();
+    for (name, entry) in section.entries() {
+        match (kind(&name).map(|kind| (kind, &kind.made)), entry) {
+            (Some((_, Made::Named(configure))), Entry::Table(mut of_kind)) => {
+                let drafts = of_one_kind(*configure, &mut of_kind, cx);
+                written.push((of_kind, drafts));
+            }
+            (Some((kind, Made::Named(_))), Entry::Short(_) | Entry::Other) => {
+                let example = kind.example.split(" = ").next().unwrap_or(kind.name);
+                section.mistake(&name, format!("needs a name of yours: write {example} = ..."));
+            }
+            (Some((_, Made::Itself)), _) => {
+                section.mistake(&name, "is made by reef itself: there is nothing to write here");
+            }
+            // Machine kinds were read before.
+            (Some((_, Made::Machine { .. })), _) => {}
+            (None, _) => {
+                let hint = hint(&name, kinds().map(|kind| kind.name));
+                section.mistake(&name, format!("is no kind of probe{hint}"));
+            }
+        }
+    }
+    #[cfg(feature = "kube")]
+    {
+        let mut clusters = root.section("kubernetes");
+        let drafts = of_one_kind(crate::probe::kube::configure, &mut clusters, cx);
+        written.push((clusters, drafts));
+    }
+    #[cfg(not(feature = "kube"))]
+    if root.has("kubernetes") {
+        root.mistake("kubernetes", "is not in this build: build reef with the feature kube");
+    }
+    written
+}
+
+fn all(written: &Written) -> impl Iterator<Item = &Draft> {
+    written.iter().flat_map(|(_, of_kind)| of_kind).flat_map(|(_, drafts)| drafts)
+}
+
+/// `spoken_for` are the signals of probes that the config names.
+fn default_drafts(cx: &Context, spoken_for: BTreeSet<Signal>) -> Vec<Draft> {
+    let errors = errors::of_host(&cx.here).map(|mut draft| {
+        // Asking the journal starts a program; events make the probe due before its time.
+        draft.probe.every = Span::mins(5);
+        draft
+    });
+    [Some(units::of_here(cx, spoken_for)), errors, dns::of_this_machine(cx), reef_self::of_this_process(cx)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn full_name(draft: &Draft) -> String {
     draft.probe.name.clone()
 }
 
-fn implied(written: &[(Section, Vec<(String, Vec<Draft>)>)]) -> impl Iterator<Item = &Draft> {
-    let all = written.iter().flat_map(|(_, drafts)| drafts).flat_map(|(_, drafts)| drafts);
-    all.filter(|draft| draft.named == Named::Implied)
-}
-
 /// The drafts of one kind, by the name that the operator gave.
-fn of_one_kind(kind: &Kind, section: &mut Section, cx: &Context) -> Vec<(String, Vec<Draft>)> {
+fn of_one_kind(
+    configure: fn(&mut Ask<'_>) -> Vec<Draft>,
+    section: &mut Section,
+    cx: &Context,
+) -> Vec<(String, Vec<Draft>)> {
     let mut found = Vec::new();
     for (name, entry) in section.entries() {
         let mut ask = match entry {
             Entry::Short(text) => Ask::short(&name, text, section, cx),
             Entry::Table(table) => Ask::table(&name, table, section, cx),
-            Entry::Other => {
-                let what = format!("is neither text nor a table; write {}", kind.example);
-                section.mistake(&name, what);
-                continue;
-            }
+            Entry::Other => Ask::bare(&name, section, cx),
         };
-        let drafts = (kind.configure)(&mut ask);
+        let drafts = configure(&mut ask);
         found.push((name, drafts));
     }
     found
 }
 
-/// For kinds that follow from something else.
-fn not_by_hand(ask: &mut Ask<'_>) -> Vec<Draft> {
-    let name = ask.name.to_owned();
-    ask.mistake(&name, "is made by reef itself: there is nothing to write here");
-    Vec::new()
-}
-
 /// Turns `parent = "nas"` and `parent = "http.photos"` into signals, and drops implied probes whose
 /// name the config took for itself.
 fn resolve_parents(
-    written: Vec<(Section, Vec<(String, Vec<Draft>)>)>,
+    written: Written,
     default: &[Draft],
     cx: &Context,
 ) -> Vec<Draft> {
     let mut mains: BTreeMap<String, Signal> = BTreeMap::new();
-    for draft in written.iter().flat_map(|(_, d)| d).flat_map(|(_, d)| d).chain(default) {
+    for draft in all(&written).chain(default) {
         // A named probe stands before an implied one of the same name.
         if draft.named == Named::Yes || !mains.contains_key(&draft.probe.name) {
             mains.insert(draft.probe.name.clone(), draft.main.clone());
         }
     }
-    let named: BTreeSet<String> = written
-        .iter()
-        .flat_map(|(_, d)| d)
-        .flat_map(|(_, d)| d)
-        .filter(|draft| draft.named == Named::Yes)
-        .map(full_name)
-        .collect();
+    let named: BTreeSet<String> =
+        all(&written).filter(|draft| draft.named == Named::Yes).map(full_name).collect();
     let mut drafts: Vec<Draft> = Vec::new();
     for (mut section, of_kind) in written {
         for (name, mut of_name) in of_kind {

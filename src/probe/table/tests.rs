@@ -30,13 +30,14 @@ fn probe<'a>(watched: &'a Watched, name: &str) -> &'a Probe {
 
 #[test]
 fn every_kind_is_told_apart_and_documented() {
-    let names: BTreeSet<&str> = KINDS.iter().map(|kind| kind.name).collect();
-    assert_eq!(names.len(), KINDS.len(), "a name twice");
-    for kind in KINDS {
+    let names: BTreeSet<&str> = kinds().map(|kind| kind.name).collect();
+    assert_eq!(names.len(), kinds().count(), "a name twice");
+    for kind in kinds() {
         let summary = kind.summary;
         assert!(!summary.is_empty() && summary.len() <= 100, "{}: {summary}", kind.name);
         assert!(!summary.ends_with('.'), "{}: {summary}", kind.name);
-        assert!(crate::model::ids::Word::new(kind.name).is_ok());
+        assert!(Word::new(kind.name).is_ok() && Word::new(kind.probe).is_ok());
+        assert!(gives_of(kind.probe).is_some());
         let gives: BTreeSet<&str> = (kind.gives)().iter().map(|g| g.name).collect();
         assert_eq!(gives.len(), (kind.gives)().len(), "{}: a value twice", kind.name);
         assert!((kind.gives)().iter().all(|g| !g.doc.is_empty()), "{}: no doc", kind.name);
@@ -45,17 +46,42 @@ fn every_kind_is_told_apart_and_documented() {
 
 #[test]
 fn every_example_makes_a_probe_of_its_kind() {
-    for kind in KINDS.iter().filter(|kind| !kind.example.is_empty()) {
+    for kind in kinds().filter(|kind| !kind.example.is_empty()) {
         let watched = read(kind.example).unwrap_or_else(|e| panic!("{}: {e}", kind.name));
-        let of_kind: Vec<_> =
-            watched.probes.iter().filter(|probe| probe.kind.as_str() == kind.name).collect();
-        assert!(!of_kind.is_empty(), "{} makes none", kind.example);
-        for probe in of_kind {
-            assert!(probe.name.starts_with(kind.name), "{}", probe.name);
+        let called = |probe: &&Probe| {
+            probe.name == kind.name || probe.name.starts_with(&format!("{}.", kind.name))
+        };
+        let made: Vec<_> = watched.probes.iter().filter(called).collect();
+        assert!(!made.is_empty(), "{} makes none", kind.example);
+        for probe in made {
+            assert_eq!(probe.kind.as_str(), kind.probe, "{}", probe.name);
             assert!(Span(0) < probe.timeout && Span::secs(1) <= probe.every);
             assert!(0 < probe.fire_after && 0 < probe.clear_after);
         }
     }
+}
+
+#[test]
+fn the_defaults_watch_the_whole_machine() {
+    let probes = defaults(&context());
+    let names: Vec<&str> = probes.iter().map(|probe| probe.name.as_str()).collect();
+    for name in ["disk", "memory", "oom", "cpu", "net", "errors.journal", "dns.resolver", "reef"] {
+        assert!(names.contains(&name), "{name} of {names:?}");
+    }
+    let every = |name: &str| probes.iter().find(|probe| probe.name == name).unwrap().every;
+    assert_eq!((every("disk"), every("memory")), (Span::mins(5), Span::mins(1)));
+    assert_eq!(every("errors.journal"), Span::mins(5));
+    let unique: BTreeSet<&&str> = names.iter().collect();
+    assert_eq!(unique.len(), names.len(), "{names:?}");
+}
+
+#[test]
+fn a_remote_host_explains_its_own_probes() {
+    let nas = HostName::new("nas").unwrap();
+    let probes = of_host(&nas);
+    assert_eq!(probes[0].parent, None);
+    assert!(3 < probes.len() && probes.iter().all(|probe| probe.host == nas));
+    assert!(probes[1..].iter().all(|probe| probe.parent == Some(host_signal(&nas))));
 }
 
 #[test]
@@ -123,7 +149,7 @@ fn each_mistake_is_told_at_its_line() {
     for (lines, part) in [
         ("htpp.a = \"http://a\"", "did you mean \"http\""),
         ("http = \"http://a\"", "needs a name of yours"),
-        ("http.a = 3", "neither text nor a table"),
+        ("http.a = 3", "not text in quotes"),
         ("http.a = \"nas\"", "is no URL"),
         ("http.a = { body = \"x\" }", "url: is missing"),
         ("http.a = { url = \"http://a\", bodi = \"x\" }", "bodi"),
@@ -144,6 +170,13 @@ fn each_mistake_is_told_at_its_line() {
         ("tls.a = \"a:0\"", "is no server"),
         ("dns.a = \"pihole\"", "is no name server"),
         ("reef.a = \"x\"", "made by reef itself"),
+        ("exec.a = \"/bin/check -w 1\"", "no shell reads it"),
+        ("exec.a = []", "names no program"),
+        ("exec.a = { timeout = \"3s\" }", "argv: is missing"),
+        ("disk = { every = \"1ms\" }", "too short"),
+        ("disk.\"srv\" = { yellow = \"3 %\" }", "mount point"),
+        ("cpu = { fire_after = 0 }", "1 at least"),
+        ("cpu = \"x\"", "not a table"),
         ("off = [\"dns.resolvr\"]", "did you mean \"dns.resolver\""),
     ] {
         let told = read(lines).err().unwrap_or_else(|| panic!("{lines} was taken"));

@@ -1,4 +1,4 @@
-//! The shipped runbooks: each parses, checks, and does what its issue is.
+//! The shipped runbooks: each parses, checks, and does what its text says.
 
 use crate::model::ids::Word;
 use crate::model::severity::Severity;
@@ -107,16 +107,16 @@ fn each_reading_goes_to_its_runbook() {
 /// Kind, place, and whether it is safe to touch.
 type Largest = (&'static str, &'static str, bool);
 
-/// Runs disk-full: the aspect, the severity, the attempt, and what the largest group is.
+/// Runs disk-full: the reason, the severity, the attempt, and what the largest group is.
 fn disk_full(
-    aspect: &'static str,
+    reason: &'static str,
     severity: Severity,
     attempt: u32,
     largest: Largest,
 ) -> Vec<String> {
     let book = one("disk-full");
     let mut disk = reading("disk", "mini:/", severity);
-    disk.signal.aspect = Word::of(aspect);
+    disk.reason = Word::of(reason);
     disk.values.insert("path".into(), path("/"));
     let mut bindings = Bindings::new(&book, &disk).on_attempt(attempt);
     let (kind, at, safe) = largest;
@@ -148,9 +148,9 @@ fn disk_full_makes_room_only_where_that_is_routine() {
         ("bytes", Red, 1, ("database", "/var/lib/postgresql", false), &[]),
         ("bytes", Red, 2, ("backups", "/srv/backups", false), &[]),
     ];
-    for (aspect, severity, attempt, largest, want) in cases {
-        let got = disk_full(aspect, severity, attempt, largest);
-        assert_eq!(got, want, "{aspect} {severity} {attempt} {largest:?}");
+    for (reason, severity, attempt, largest, want) in cases {
+        let got = disk_full(reason, severity, attempt, largest);
+        assert_eq!(got, want, "{reason} {severity} {attempt} {largest:?}");
     }
 }
 
@@ -268,5 +268,59 @@ fn a_certificate_is_asked_about_once_by_its_method() {
         let asked = asks(&book, &bindings, 0).unwrap();
         assert_eq!(asked.len(), 1, "{method}");
         assert!(question(asked[0], &bindings).contains("9 days"), "{method}");
+    }
+}
+
+#[test]
+fn service_failed_restarts_what_failed_and_leaves_what_was_stopped() {
+    let book = one("service-failed");
+    for (state, result, want) in [
+        ("failed", "exit-code", &["restart"][..]),
+        ("activating", "exit-code", &["restart"]),
+        ("active", "success", &["restart"]),
+        ("inactive", "oom-kill", &["start-again"]),
+        ("inactive", "success", &[]),
+        ("not-found", "success", &[]),
+    ] {
+        let mut failed = reading("unit", "mini:unit:app.service", Severity::Red);
+        failed.values.insert("unit".into(), target("mini:unit:app.service"));
+        let mut bindings = Bindings::new(&book, &failed);
+        let values = [("state", word(state)), ("result", word(result))];
+        bindings.found(&step_name("state"), &found(&values));
+        let did = acting(&book, &mut bindings);
+        assert_eq!(did, want, "{state} {result}");
+        assert_eq!(asks(&book, &bindings, did.len()).unwrap().is_empty(), !want.is_empty());
+    }
+}
+
+#[test]
+fn memory_restarts_only_what_was_killed_or_is_declared_restartable() {
+    let book = one("memory-pressure");
+    for (reason, killed, restartable, want) in [
+        ("oom", Some("failed"), false, &["revive"][..]),
+        ("oom", Some("active"), true, &[]),
+        ("oom", None, true, &[]),
+        ("low", None, true, &["relieve"]),
+        ("low", None, false, &[]),
+    ] {
+        let mut red = reading("memory", "mini", Severity::Red);
+        red.reason = Word::of(reason);
+        if killed.is_some() {
+            red.values.insert("unit".into(), target("mini:unit:db.service"));
+        }
+        let mut bindings = Bindings::new(&book, &red);
+        bindings.found(
+            &step_name("largest"),
+            &found(&[
+                ("unit", target("mini:unit:app.service")),
+                ("restartable", Value::Flag(restartable)),
+            ]),
+        );
+        if let Some(state) = killed {
+            bindings.found(&step_name("killed"), &found(&[("state", word(state))]));
+        }
+        let did = acting(&book, &mut bindings);
+        assert_eq!(did, want, "{reason} {killed:?} {restartable}");
+        assert_eq!(asks(&book, &bindings, did.len()).unwrap().is_empty(), !want.is_empty());
     }
 }

@@ -16,6 +16,8 @@ use crate::store::readings::pack::{Of, unpack};
 
 mod hours;
 mod pack;
+#[cfg(test)]
+mod tests;
 
 /// A signal's number in `readings.db`. Only good for the store that gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,7 +142,14 @@ impl Readings {
     pub fn maintain(&self, now: Millis) -> Result<()> {
         let mut inner = self.inner();
         let bound = inner.bound;
-        hours::pack_ended(&mut inner.conn, now).context("cannot roll the history up")?;
+        let packed = match hours::pack_ended(&mut inner.conn, now) {
+            Err(e) if e.downcast_ref().is_some_and(is_full) => {
+                hours::shrink(&inner.conn, bound / 4 * 3)
+                    .and_then(|()| hours::pack_ended(&mut inner.conn, now))
+            }
+            other => other,
+        };
+        packed.context("cannot roll the history up")?;
         hours::forget_old(&inner.conn, now).context("cannot let go of old history")?;
         // Below the bound by more than an hour of packing needs.
         hours::shrink(&inner.conn, bound / 10 * 9).context("cannot let go of old history")

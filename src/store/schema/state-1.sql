@@ -12,6 +12,10 @@ CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+-- A REPLACE deletes without asking the trigger above.
+CREATE TRIGGER audit_in_order BEFORE INSERT ON audit
+WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM audit)
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
 -- What the records carry. The columns are computed, so that they cannot say anything else than the text does.
 CREATE TABLE payload (
@@ -33,9 +37,15 @@ CREATE TABLE erased (
 ) STRICT;
 CREATE TRIGGER payload_no_update BEFORE UPDATE ON payload
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER payload_no_replace BEFORE INSERT ON payload
+WHEN EXISTS (SELECT 1 FROM payload WHERE seq = NEW.seq)
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER payload_erase BEFORE DELETE ON payload
 WHEN NOT EXISTS (SELECT 1 FROM erased WHERE seq = OLD.seq)
 BEGIN SELECT RAISE(ABORT, 'a payload is erased only with a record that says so'); END;
+CREATE TRIGGER erased_no_replace BEFORE INSERT ON erased
+WHEN EXISTS (SELECT 1 FROM erased WHERE seq = NEW.seq)
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER erased_no_update BEFORE UPDATE ON erased
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER erased_no_delete BEFORE DELETE ON erased

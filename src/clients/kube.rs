@@ -1,1 +1,0 @@
-//! The members of a Kubernetes cluster.

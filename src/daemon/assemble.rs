@@ -1,0 +1,149 @@
+//! From the config's text to a checked whole: every section is asked of the layer that owns it, and
+//! every mistake is told at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::clients::http::Http;
+use crate::clients::tls::Tls;
+use crate::config::env::Env;
+use crate::config::given::Source;
+use crate::config::globals::Globals;
+use crate::config::mistakes::{Mistake, Mistakes};
+use crate::config::places::EMBEDDED;
+use crate::config::secret::SecretSource;
+use crate::config::section::{Outcome, Reader};
+use crate::daemon::books::{self, Shelf};
+use crate::daemon::wire;
+use crate::model::ids::HostName;
+use crate::model::target::{AbsPath, Target, Thing};
+use crate::probe::ask::{Context, Endpoint};
+use crate::probe::reef_self::Tally;
+use crate::probe::{Probe, table};
+use crate::tool::world::{self, Inventory, LogSource};
+use crate::{llm, notify};
+
+/// A checked config.
+#[derive(Debug)]
+pub struct Assembled {
+    pub globals: Globals,
+    pub endpoints: Vec<Endpoint>,
+    pub notify: Vec<notify::table::Settings>,
+    pub model: Option<llm::table::Settings>,
+    pub shelf: Shelf,
+    /// Every key with its value and origin, and what is not fatal.
+    pub outcome: Outcome,
+    /// The file, if there is one.
+    pub path: Option<String>,
+    /// What stands behind a probe, by the last part of its name.
+    served_by: BTreeMap<String, Target>,
+}
+
+/// Reads and checks the whole config; the probes are apart, because they go to the tick loop's thread.
+pub fn read(source: Source, env: &Env, tally: std::sync::Arc<dyn Tally>) -> Result<(Assembled, Vec<Probe>), Mistakes> {
+    let path = (source.name != EMBEDDED).then(|| source.name.clone());
+    let (reader, mut root) = Reader::open(source, env.clone());
+    let globals = Globals::read(&mut root);
+    // Without globals the other sections are still read, so that their mistakes are told too.
+    let cx = context(globals.as_ref(), tally);
+    let watched = table::from_config(&mut root, &cx);
+    let notify = notify::table::configure(&mut root);
+    let model = llm::table::configure(&mut root);
+    root.finish();
+    let folder = globals.as_ref().and_then(|g| g.runbook_dir.as_ref());
+    let enabled = |name: &crate::model::ids::RunbookName| {
+        globals.as_ref().and_then(|g| g.runbooks.get(name)).is_none_or(|section| section.enabled)
+    };
+    let shelf = books::read(folder.map(AbsPath::as_path), enabled, &wire::tool_specs(&cx.here));
+    match (reader.done(), shelf, globals) {
+        (Ok(outcome), Ok(shelf), Some(globals)) => {
+            let mut probes = watched.probes;
+            for (host, section) in &globals.hosts {
+                if section.ssh.is_some() && *host != globals.host_name {
+                    probes.extend(table::of_host(host));
+                }
+            }
+            let served_by = served_by(&probes, &globals.host_name);
+            let endpoints = watched.endpoints;
+            Ok((Assembled { globals, endpoints, notify, model, shelf, outcome, path, served_by }, probes))
+        }
+        (done, shelf, _) => {
+            let of_config = done.err().map(|m| m.all().to_vec()).unwrap_or_default();
+            let of_books = shelf.err().unwrap_or_default();
+            let all: Vec<Mistake> = of_config.into_iter().chain(of_books).collect();
+            Err(Mistakes::new(all).unwrap_or_else(|| Mistakes::one(Mistake::of_file("config", "could not be read"))))
+        }
+    }
+}
+
+fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Context {
+    let here = globals.map_or_else(|| HostName::of("this-machine"), |g| g.host_name.clone());
+    let mut hosts = BTreeSet::from([here.clone()]);
+    let mut known_as = BTreeMap::from([("this".to_owned(), here.clone())]);
+    for (name, section) in globals.iter().flat_map(|g| &g.hosts) {
+        hosts.insert(name.clone());
+        if let Some(address) = section.ssh.as_ref().and_then(|ssh| ssh.address.as_ref()) {
+            known_as.insert(address.to_string().to_ascii_lowercase(), name.clone());
+        }
+    }
+    Context { here, hosts, known_as, http: Http::new(), tls: Tls::new(), tally }
+}
+
+impl Assembled {
+    /// Every secret that the config names: fetched once, and known to the redactor.
+    pub fn secrets(&self) -> Vec<SecretSource> {
+        let of_model = self.model.as_ref().and_then(|m| m.key().cloned());
+        notify::table::secrets(&self.notify).cloned().chain(of_model).collect()
+    }
+
+    /// What the config names, for the tools. `state` is reef's own folder, which no action touches
+    /// but for the drill's scratch.
+    pub fn inventory(&self, state: &AbsPath, scratch: &AbsPath) -> Inventory {
+        let of_host = |(host, section): (&HostName, &crate::config::hosts::HostSection)| {
+            let unit = |unit: &crate::model::ids::UnitName| Target::new(host.clone(), Thing::Unit, unit.as_str()).ok();
+            section.restartable.iter().filter_map(unit).collect::<Vec<_>>()
+        };
+        Inventory {
+            endpoints: self.endpoints.iter().map(|e| (e.target.name().to_owned(), endpoint(e))).collect(),
+            restartable: self.globals.hosts.iter().flat_map(of_host).collect(),
+            logs: self.logs(),
+            protected: vec![state.clone()],
+            scratch: Some(scratch.clone()),
+            databases: BTreeSet::new(),
+            patterns: self.shelf.books.iter().filter_map(|b| b.matches.pattern.as_ref()).map(|p| p.0.as_str().to_owned()).collect(),
+            certbot: AbsPath::new("/etc/letsencrypt/renewal").ok(),
+            served_by: self.served_by.clone(),
+        }
+    }
+
+    fn logs(&self) -> BTreeMap<String, LogSource> {
+        let mut logs = BTreeMap::from([("journal".to_owned(), LogSource::Journal)]);
+        for record in &self.outcome.records {
+            // `probe.errors.NAME = "/path"` and `probe.errors.NAME.log = "/path"`.
+            let Some(rest) = record.path.strip_prefix("probe.errors.") else { continue };
+            let (name, key) = rest.split_once('.').unwrap_or((rest, "log"));
+            let shown = record.shown.trim_matches('"');
+            if key == "log"
+                && let Ok(path) = AbsPath::new(shown)
+            {
+                logs.insert(name.to_owned(), LogSource::File(path));
+            }
+        }
+        logs
+    }
+}
+
+fn served_by(probes: &[Probe], here: &HostName) -> BTreeMap<String, Target> {
+    let last_part = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
+    probes
+        .iter()
+        .filter_map(|probe| probe.served_by.clone().map(|unit| (last_part(&probe.name), unit)))
+        .filter(|(_, unit)| unit.on() == here)
+        .collect()
+}
+
+fn endpoint(endpoint: &Endpoint) -> world::Endpoint {
+    world::Endpoint {
+        url: endpoint.url.as_ref().map(|url| url.whole().to_owned()),
+        tls: endpoint.tls.as_ref().map(|(host, port)| format!("{host}:{port}")),
+    }
+}

@@ -1,0 +1,191 @@
+//! Wires everything out of parts that a test can replace: clock, store, hosts, probes, model.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::clock::zone::Zone;
+use crate::daemon::live::{Folders, Live};
+use crate::gate::Gate;
+use crate::gate::rules::Rules;
+use crate::gate::tool::Tool;
+use crate::model::ids::HostName;
+use crate::model::time::Millis;
+use crate::notify::drain::{Drain, Notifiers};
+use crate::operator::{Facts, Operator, Reload};
+use crate::policy::tree::HoldScope;
+use crate::probe::Probe;
+use crate::report::Reporter;
+use crate::run::runner::{Books, Runner};
+use crate::store::Store;
+use crate::store::budgets::{Caps, Periods};
+use crate::watch::handle::Handle;
+use crate::watch::pulse::Pulse;
+use crate::watch::responder::Responder;
+use crate::watch::ticker::{Command, News, Ticker};
+
+/// What a daemon is built of.
+pub struct Parts {
+    pub here: HostName,
+    pub clock: Arc<dyn Clock>,
+    pub store: Store,
+    pub folders: Folders,
+    pub live: Live,
+    pub scope: HoldScope,
+    /// Makes the tools once the rules they go by are there.
+    pub tools: Box<dyn FnOnce(watch::Receiver<Arc<Rules>>) -> Vec<Box<dyn Tool>> + Send>,
+    pub reload: Box<dyn FnOnce(Swap) -> Reload + Send>,
+    pub pulse: Arc<Pulse>,
+    pub watch: Handle,
+    pub stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "parts of a daemon on {}", self.here)
+    }
+}
+
+/// The daemon's halves but for the tick loop: plain futures that a test joins on one runtime.
+#[derive(Debug)]
+pub struct Daemon {
+    pub operator: Arc<Operator>,
+    pub responder: Responder,
+    pub drain: Drain,
+    pub swap: Swap,
+    /// Runs and actions: waited for at the end.
+    pub tasks: TaskTracker,
+    pub stop: CancellationToken,
+}
+
+/// The senders that a reload swaps everything through.
+#[derive(Debug, Clone)]
+pub struct Swap {
+    pub rules: watch::Sender<Arc<Rules>>,
+    pub books: watch::Sender<Books>,
+    pub agent: watch::Sender<Option<Arc<crate::agent::Agent>>>,
+    pub notifiers: watch::Sender<Notifiers>,
+    pub facts: watch::Sender<Arc<Facts>>,
+    pub caps: Arc<Mutex<Caps>>,
+    pub gate: Arc<Gate>,
+    pub watch: Handle,
+}
+
+impl Swap {
+    /// Puts a new config in force, whole. Runs under way finish on their own copy.
+    pub async fn apply(&self, live: Live, probes: Vec<Probe>, tools: Vec<Box<dyn Tool>>) {
+        self.gate.replace_tools(tools);
+        self.rules.send_replace(live.rules);
+        self.books.send_replace(live.books);
+        self.agent.send_replace(live.agent);
+        self.notifiers.send_replace(live.notifiers);
+        self.facts.send_replace(live.facts);
+        *self.caps.lock().unwrap_or_else(PoisonError::into_inner) = live.caps;
+        self.watch.send(Command::Replace { probes, hosts: live.hosts }).await;
+    }
+}
+
+/// Builds the daemon; nothing runs yet.
+pub fn daemon(parts: Parts) -> Daemon {
+    let Parts { here, clock, store, folders, live, scope, tools, reload, pulse, watch: hand, stop } = parts;
+    let tasks = TaskTracker::new();
+    let (rules, rules_now) = watch::channel(live.rules);
+    let (books, books_now) = watch::channel(live.books);
+    let (agent, agent_now) = watch::channel(live.agent);
+    let (notifiers, notifiers_now) = watch::channel(live.notifiers);
+    let (facts, facts_now) = watch::channel(live.facts);
+    let caps = Arc::new(Mutex::new(live.caps));
+    let gate = Arc::new(Gate::new(
+        tools(rules_now.clone()),
+        store.clone(),
+        Arc::clone(&clock),
+        rules_now,
+        tasks.clone(),
+    ));
+    let (answers, _) = watch::channel(0);
+    let (endings, _) = watch::channel(0);
+    let caps_now = Arc::clone(&caps);
+    let zone = facts_now.clone();
+    let runner = Arc::new(Runner {
+        gate: Arc::clone(&gate),
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        looker: Arc::new(hand.clone()),
+        books: books_now,
+        agent: agent_now,
+        answers,
+        endings,
+        tasks: tasks.clone(),
+        stop: stop.clone(),
+        caps: Box::new(move || *caps_now.lock().unwrap_or_else(PoisonError::into_inner)),
+        periods: Box::new(move |now| periods(zone.borrow().zone, now)),
+        nonce,
+    });
+    let swap = Swap {
+        rules,
+        books,
+        agent,
+        notifiers,
+        facts,
+        caps,
+        gate,
+        watch: hand.clone(),
+    };
+    let reporter = Reporter {
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+        folder: PathBuf::from(folders.state.as_str()).join("reports"),
+    };
+    let operator = Arc::new(Operator {
+        runner: Arc::clone(&runner),
+        watch: hand,
+        pulse,
+        reporter: Arc::new(reporter),
+        facts: facts_now,
+        reload: reload(swap.clone()),
+        here: here.clone(),
+        started_at: clock.now(),
+        scratch: folders.scratch,
+        drill: Arc::default(),
+    });
+    let drain = Drain {
+        store: store.clone(),
+        clock,
+        notifiers: notifiers_now,
+        enqueued: store.enqueued(),
+        stop: stop.clone(),
+    };
+    Daemon { operator, responder: Responder::new(runner, here, scope), drain, swap, tasks, stop }
+}
+
+/// The tick loop with its ends: the news go to the responder, the commands come from the handle.
+pub fn ticker(
+    probes: Vec<Probe>,
+    hosts: crate::clients::host::Hosts,
+    grace_until: Millis,
+    clock: Arc<dyn Clock>,
+    pulse: Arc<Pulse>,
+) -> (Ticker, mpsc::UnboundedReceiver<News>) {
+    // Unbounded: the loop must never wait for a store that is slow, and it sends a batch every half
+    // minute and a change now and then.
+    let (news, told) = mpsc::unbounded_channel();
+    (Ticker::new(probes, hosts, grace_until, clock, pulse, news), told)
+}
+
+fn periods(zone: Zone, now: Millis) -> Periods {
+    Periods { day: zone.start_of_day(now), month: zone.start_of_month(now) }
+}
+
+/// Sixteen bytes that no text can know beforehand.
+fn nonce() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        // Without randomness the fence would be guessable: use what at least nobody was told.
+        bytes = std::process::id().to_be_bytes().repeat(4).try_into().unwrap_or([0; 16]);
+    }
+    bytes
+}

@@ -1,0 +1,261 @@
+//! One process from lock to farewell.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::env::Env;
+use crate::config::given::Source;
+use crate::config::globals::{Globals, HoldScope as Scope, Listen};
+use crate::config::mistakes::Mistakes;
+use crate::config::places::Places;
+use crate::daemon::assemble::{self, Assembled};
+use crate::daemon::build::{Daemon, Parts, daemon, ticker};
+use crate::daemon::jobs::{self, Schedule};
+use crate::daemon::live::{Folders, Making};
+use crate::daemon::reload::Again;
+use crate::daemon::watchdog::{self, say};
+use crate::control::server::Server;
+use crate::daemon::wire::{Orders, SecretPrograms};
+use crate::gate::rules::Mode;
+use crate::gate::settle;
+use crate::model::time::{Millis, Span};
+use crate::operator::Operator;
+use crate::policy::tree::HoldScope;
+use crate::store::Store;
+use crate::store::db::Db;
+use crate::watch::handle::Handle;
+use crate::watch::pulse::Pulse;
+use crate::watch::ticker::{Command, News, Ticker};
+
+/// What `reef run` was told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub config: Option<PathBuf>,
+    pub state: Option<PathBuf>,
+    pub mode: Mode,
+}
+
+/// Why a daemon did not start.
+#[derive(Debug)]
+pub enum NotStarted {
+    /// The config has mistakes: exit code 2.
+    Config(Mistakes),
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for NotStarted {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// What is known once the daemon runs, for the first screen.
+#[derive(Debug, Clone)]
+pub struct Started {
+    pub operator: Arc<Operator>,
+    pub stop: CancellationToken,
+}
+
+/// How long actions in flight are waited for at the end; they are recorded either way.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(30);
+/// After a boot services take their time: until then nothing that was never green counts.
+const BOOT_GRACE: Span = Span::mins(10);
+
+/// Runs the daemon until a signal ends it. `started` is called once everything is up.
+pub async fn run(options: Options, env: Env, started: impl FnOnce(Started)) -> Result<(), NotStarted> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let source = Source::find(options.config.as_deref(), &env).map_err(NotStarted::Config)?;
+    let pulse = Arc::new(Pulse::default());
+    let (assembled, probes) = assemble::read(source, &env, Arc::clone(&pulse) as _).map_err(NotStarted::Config)?;
+    let places = Places::find(options.state.as_deref(), &env).map_err(|why| anyhow::anyhow!(why))?;
+    std::fs::create_dir_all(&places.state)
+        .with_context(|| format!("the state folder {} cannot be made", places.state.display()))?;
+    let folders = Folders::below(&places.state)?;
+    let making = Making { env: env.clone(), clock: Arc::clone(&clock), folders, mode: options.mode };
+    let live = making.live(&assembled, &SecretPrograms::new(&env)).await.map_err(|why| anyhow::anyhow!(why))?;
+    let stop = CancellationToken::new();
+    let (hand, commands) = Handle::new();
+
+    // The looks begin before the store is open: what they see waits for no disk.
+    let grace = clock.now() + boot_grace();
+    let (looking, news) = ticker(probes, live.hosts.clone(), grace, Arc::clone(&clock), Arc::clone(&pulse));
+    let looks = on_its_own_thread(looking, commands, stop.clone())?;
+    let opened = Store::open(&places.state);
+    let store = opened.map_err(|error| {
+        stop.cancel();
+        anyhow::anyhow!("{error}")
+    })?;
+
+    let (schedule, schedule_now) = watch::channel(schedule(&assembled.globals));
+    let again = Again { config: options.config, making: making.clone(), store: store.clone(), pulse: Arc::clone(&pulse), schedule };
+    let (here, scope, listen) =
+        (assembled.globals.host_name.clone(), scope(&assembled.globals), assembled.globals.web);
+    let (tool_store, hosts) = (store.clone(), live.hosts.clone());
+    let folders = making.folders.clone();
+    let daemon = daemon(Parts {
+        here,
+        clock: Arc::clone(&clock),
+        store,
+        folders,
+        live,
+        scope,
+        tools: Box::new(move |rules| making.tools(&assembled, &hosts, &tool_store, rules)),
+        reload: Box::new(move |swap| again.reloader(swap)),
+        pulse: Arc::clone(&pulse),
+        watch: hand,
+        stop: stop.clone(),
+    });
+    let outside = Outside { news, places, listen, schedule: schedule_now, pulse, clock };
+    let served = serve(daemon, outside, started).await;
+    stop.cancel();
+    looks.join().map_err(|_| anyhow::anyhow!("the tick loop broke"))?;
+    served.map_err(NotStarted::Other)
+}
+
+/// What the daemon needs of the world around it.
+struct Outside {
+    news: mpsc::UnboundedReceiver<News>,
+    places: Places,
+    listen: Listen,
+    schedule: watch::Receiver<Schedule>,
+    pulse: Arc<Pulse>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Brings everything up, waits for the end, and takes everything down in order: no new dispatch, what
+/// is in flight ends and is recorded, what was said is told.
+async fn serve(daemon: Daemon, outside: Outside, started: impl FnOnce(Started)) -> anyhow::Result<()> {
+    let Daemon { operator, responder, drain, tasks, stop, swap: _ } = daemon;
+    let Outside { news, places, listen, schedule, pulse, clock } = outside;
+    let store = operator.store().clone();
+    begin(&store, &operator, clock.now()).await?;
+    seed(&operator, clock.now()).await?;
+    operator.runner.resume().await?;
+    responder.promise_quarantine().await?;
+
+    let mut services = JoinSet::new();
+    let socket = Server::bind(&places.socket()).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let orders = socket.serve(Arc::new(Orders(Arc::clone(&operator))), stop.clone());
+    services.spawn(async move {
+        if let Err(error) = orders.await {
+            tracing::error!("the socket is not served any more: {error:#}");
+        }
+    });
+    let _ = listen;
+    services.spawn(jobs::reports(Arc::clone(&operator), schedule, stop.clone()));
+    services.spawn(watchdog::feed(pulse, clock, stop.clone()));
+    let mut responding = JoinSet::new();
+    responding.spawn(responder.run(news));
+    let mut draining = JoinSet::new();
+    draining.spawn(drain.run());
+    say(&[NotifyState::Ready, NotifyState::Status("watching")]);
+    started(Started { operator: Arc::clone(&operator), stop: stop.clone() });
+
+    let ended = signals(&operator, &stop).await;
+    say(&[NotifyState::Stopping]);
+    stop.cancel();
+    while services.join_next().await.is_some() {}
+    while responding.join_next().await.is_some() {}
+    tasks.close();
+    if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
+        tracing::warn!("an action is still in flight; it is recorded as dispatched and settled after the next start");
+    }
+    while draining.join_next().await.is_some() {}
+    let now = operator.now();
+    store.call(move |db| settle::note(db, "reef", "stopped", "told to", now).map(drop)).await?;
+    ended
+}
+
+/// The first record of a life, and the end of what the last one left unsaid.
+async fn begin(store: &Store, operator: &Operator, now: Millis) -> anyhow::Result<()> {
+    let what = format!("reef {} on {}, leash at most {}", env!("CARGO_PKG_VERSION"), operator.here, operator.gate().rules().ceiling);
+    store.call(move |db: &mut Db| settle::note(db, "reef", "started", &what, now).map(drop)).await
+}
+
+/// Gives the tick loop what a former life knew: counters, and the medians of the last week.
+async fn seed(operator: &Operator, now: Millis) -> anyhow::Result<()> {
+    let counters = operator.store().call(|db| db.triage()).await?;
+    let mut triage = std::collections::BTreeMap::new();
+    for (signal, state) in counters {
+        match serde_json::from_value(state) {
+            Ok(state) => drop(triage.insert(signal, state)),
+            // Written by another version: the signal is counted anew.
+            Err(error) => tracing::warn!(%signal, "its counters cannot be read: {error}"),
+        }
+    }
+    let hours = operator.store().readings().call(move |r| r.all_hourly(now - Span::days(7))).await?;
+    let medians = |hours: Vec<crate::store::readings::Hour>| {
+        hours.into_iter().filter_map(|hour| hour.median.map(|median| (hour.at, median))).collect()
+    };
+    let pasts = hours.into_iter().map(|(signal, hours)| (signal, medians(hours))).collect();
+    operator.watch.send(Command::Seed { triage, pasts }).await;
+    Ok(())
+}
+
+/// Waits for a signal: hang-up reads the config anew, interrupt and terminate end.
+async fn signals(operator: &Arc<Operator>, stop: &CancellationToken) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("signals cannot be listened to")?;
+    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be listened to")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be listened to")?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            () = stop.cancelled() => return Ok(()),
+            _ = hangup.recv() => {
+                match operator.reload(crate::operator::order::Who { uid: 0 }).await {
+                    Ok(done) => tracing::info!("{}", done.words),
+                    Err(refusal) => tracing::error!("{refusal}"),
+                }
+            }
+        }
+    }
+}
+
+/// The scheduler, the looks and triage have a thread and a runtime of their own: nothing that acts or
+/// talks can make a look late.
+fn on_its_own_thread(
+    ticker: Ticker,
+    commands: mpsc::Receiver<Command>,
+    stop: CancellationToken,
+) -> anyhow::Result<std::thread::JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the tick loop's runtime cannot be made")?;
+    std::thread::Builder::new()
+        .name("looks".into())
+        .spawn(move || runtime.block_on(ticker.run(commands, stop)))
+        .context("the tick loop's thread cannot be made")
+}
+
+/// How much of the grace after a boot is left.
+fn boot_grace() -> Span {
+    let up = rustix::system::sysinfo().uptime;
+    Span((BOOT_GRACE.0 - Span::secs(up).0).max(0))
+}
+
+pub(crate) fn schedule(globals: &Globals) -> Schedule {
+    Schedule { write: globals.report.cron.clone(), deliver: globals.report.deliver_at }
+}
+
+fn scope(globals: &Globals) -> HoldScope {
+    match globals.hold_scope {
+        Scope::Global => HoldScope::Global,
+        Scope::Host => HoldScope::Host,
+    }
+}
+
+/// For those who only check: the whole config as the daemon would read it.
+pub fn check(source: Source, env: &Env) -> Result<Assembled, Mistakes> {
+    let (assembled, _) = assemble::read(source, env, Arc::new(Pulse::default()) as _)?;
+    Ok(assembled)
+}

@@ -1,0 +1,239 @@
+//! What the config decides and a reload swaps: rules, runbooks, tools, notifiers, the model.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+use crate::agent::{Agent, AgentBounds};
+use crate::clients::files::local::LocalFiles;
+use crate::clients::host::Hosts;
+use crate::clients::host::local::LocalHost;
+use crate::clients::http::Http;
+use crate::clients::signal::LocalProcesses;
+use crate::clients::ssh::SshHost;
+use crate::clients::tls::Tls;
+use crate::clock::Clock;
+use crate::config::env::Env;
+use crate::config::globals::{Globals, Listen};
+use crate::config::hosts::HostSection;
+use crate::config::secret::SecretCommand;
+use crate::daemon::assemble::Assembled;
+use crate::daemon::wire::{ToolOutbox, ToolWeb};
+use crate::gate::rules::{Mode, Rules};
+use crate::gate::tool::Tool;
+use crate::model::ids::HostName;
+use crate::model::target::AbsPath;
+use crate::notify::drain::Notifiers;
+use crate::operator::Facts;
+use crate::policy::breaker::BreakerRules;
+use crate::policy::forbidden::Protected;
+use crate::policy::limits::Limits;
+use crate::policy::redact::Redactor;
+use crate::run::runner::Books;
+use crate::store::Store;
+use crate::store::budgets::{Cap, Caps};
+use crate::tool::world::World;
+
+/// Where reef's own things lie.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    pub state: AbsPath,
+    /// The drill's scratch.
+    pub scratch: AbsPath,
+    pub quarantine: AbsPath,
+}
+
+impl Folders {
+    /// All below the state folder.
+    pub fn below(state: &Path) -> anyhow::Result<Self> {
+        let text = state.to_str().ok_or_else(|| anyhow::anyhow!("the state folder's name is no UTF-8: {}", state.display()))?;
+        let path = |rest: &str| AbsPath::new(&format!("{text}{rest}")).map_err(|e| anyhow::anyhow!("the state folder: {e}"));
+        Ok(Self { state: path("")?, scratch: path("/drill")?, quarantine: path("/quarantine")? })
+    }
+}
+
+/// The swappable parts, as one config made them.
+pub struct Live {
+    pub rules: Arc<Rules>,
+    pub books: Books,
+    pub agent: Option<Arc<Agent>>,
+    pub notifiers: Notifiers,
+    pub facts: Arc<Facts>,
+    pub caps: Caps,
+    pub hosts: Hosts,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "live config with {} runbooks", self.books.len())
+    }
+}
+
+/// What making it needs beside the config.
+#[derive(Debug, Clone)]
+pub struct Making {
+    pub env: Env,
+    pub clock: Arc<dyn Clock>,
+    pub folders: Folders,
+    pub mode: Mode,
+}
+
+impl Making {
+    /// Fetches the secrets and makes what the config asks for. The error tells every secret that could
+    /// not be fetched.
+    pub async fn live(&self, assembled: &Assembled, commands: &dyn SecretCommand) -> Result<Live, String> {
+        let redactor = Arc::new(self.redactor(assembled, commands).await?);
+        let http = Http::new();
+        let notifiers =
+            crate::notify::table::build(&assembled.notify, &self.env, commands, Box::new(std::io::stderr()), &http)
+                .await
+                .map_err(|wrong| wrong.join("\n"))?;
+        let notify = notifiers.iter().map(|n| n.name().to_owned()).collect();
+        let agent = match &assembled.model {
+            Some(settings) => {
+                let model: Arc<dyn crate::llm::Model> = settings.build(&self.env, commands, &http).await?.into();
+                Some(Arc::new(Agent { model, bounds: bounds(&assembled.globals), price: settings.price, redactor: Arc::clone(&redactor) }))
+            }
+            None => None,
+        };
+        let mut books = assembled.shelf.books.clone();
+        let drill = crate::operator::drill::runbook(&self.folders.scratch, &assembled.globals.host_name);
+        books.push(drill.map_err(|m| m.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?);
+        Ok(Live {
+            rules: Arc::new(self.rules(assembled, notify)),
+            facts: Arc::new(facts(assembled, agent.as_deref())),
+            books: Arc::new(books),
+            agent,
+            notifiers: Arc::new(notifiers),
+            caps: caps(assembled),
+            hosts: self.hosts(&assembled.globals, &redactor),
+        })
+    }
+
+    async fn redactor(&self, assembled: &Assembled, commands: &dyn SecretCommand) -> Result<Redactor, String> {
+        let mut known: Vec<SecretString> = Vec::new();
+        let mut wrong = Vec::new();
+        for secret in assembled.secrets() {
+            match secret.resolve(&self.env, commands).await {
+                Ok(value) => known.push(value),
+                Err(why) => wrong.push(why),
+            }
+        }
+        if wrong.is_empty() { Ok(Redactor::new(known)) } else { Err(wrong.join("\n")) }
+    }
+
+    fn hosts(&self, globals: &Globals, redactor: &Arc<Redactor>) -> Hosts {
+        let local = LocalHost::new(globals.host_name.clone(), Arc::clone(&self.clock), Arc::clone(redactor));
+        let mut hosts: Hosts = BTreeMap::new();
+        hosts.insert(globals.host_name.clone(), Arc::new(local));
+        let control = self.folders.state.as_path().join("ssh");
+        for (name, section) in &globals.hosts {
+            if let Some(ssh) = ssh(name, section) {
+                hosts.insert(name.clone(), Arc::new(SshHost::new(name.clone(), ssh, control.clone(), Arc::clone(redactor))));
+            }
+        }
+        hosts
+    }
+
+    fn rules(&self, assembled: &Assembled, notify: Vec<String>) -> Rules {
+        let globals = &assembled.globals;
+        let ceiling = |(host, section): (&HostName, &HostSection)| section.ceiling.map(|c| (host.clone(), c));
+        let mut leashes = BTreeMap::new();
+        for (name, section) in &globals.runbooks {
+            leashes.extend(section.leash.map(|leash| ((name.clone(), None), leash)));
+            leashes.extend(section.leash_on.iter().map(|(host, leash)| ((name.clone(), Some(host.clone())), *leash)));
+        }
+        Rules {
+            mode: self.mode,
+            ceiling: globals.ceiling,
+            host_ceilings: globals.hosts.iter().filter_map(ceiling).collect(),
+            runbook_ceilings: globals.runbooks.iter().filter_map(|(n, s)| s.ceiling.map(|c| (n.clone(), c))).collect(),
+            starts: assembled.shelf.books.iter().map(|b| (b.name.clone(), b.leash)).collect(),
+            leashes,
+            limits: Limits { per_service_hour: globals.limits.per_service_hour, per_hour: globals.limits.per_hour },
+            breaker: BreakerRules {
+                failures: globals.breaker.failures,
+                within: globals.breaker.within,
+                pause: globals.breaker.pause,
+                in_a_row: globals.breaker.give_up,
+            },
+            protected: Protected { paths: vec![self.folders.state.clone()], scratch: Some(self.folders.scratch.clone()) },
+            page_repeat: globals.pages_repeat,
+            notify,
+            ..Rules::default()
+        }
+    }
+
+    /// The tools over what the config names.
+    pub fn tools(
+        &self,
+        assembled: &Assembled,
+        hosts: &Hosts,
+        store: &Store,
+        rules: watch::Receiver<Arc<Rules>>,
+    ) -> Vec<Box<dyn Tool>> {
+        let world = World {
+            here: assembled.globals.host_name.clone(),
+            hosts: hosts.clone(),
+            files: Arc::new(LocalFiles),
+            processes: Arc::new(LocalProcesses),
+            web: Arc::new(ToolWeb { http: Http::new(), tls: Tls::new(), clock: Arc::clone(&self.clock) }),
+            outbox: Arc::new(ToolOutbox { store: store.clone(), clock: Arc::clone(&self.clock), rules }),
+            inventory: Arc::new(assembled.inventory(&self.folders.state, &self.folders.scratch)),
+            now: Arc::clone(&self.clock),
+            quarantine: self.folders.quarantine.clone(),
+        };
+        crate::tool::table::table(&world)
+    }
+}
+
+fn ssh(name: &HostName, section: &HostSection) -> Option<crate::clients::ssh::Settings> {
+    let ssh = section.ssh.as_ref()?;
+    let address = ssh.address.as_ref().map_or_else(|| name.to_string(), ToString::to_string);
+    Some(crate::clients::ssh::Settings {
+        destination: match &ssh.user {
+            Some(user) => format!("{user}@{address}"),
+            None => address,
+        },
+        config_file: ssh.ssh_config.clone(),
+        connect_timeout: crate::model::time::Span::secs(10),
+    })
+}
+
+fn bounds(globals: &Globals) -> AgentBounds {
+    AgentBounds {
+        turns: globals.budget.turns,
+        tokens: globals.budget.tokens_incident,
+        micros: globals.budget.incident.0,
+        time: globals.budget.time,
+        ..AgentBounds::default()
+    }
+}
+
+fn caps(assembled: &Assembled) -> Caps {
+    let budget = &assembled.globals.budget;
+    let tokens = i64::try_from(budget.tokens_incident).ok();
+    Caps {
+        incident: Cap { micros: Some(budget.incident.0), tokens },
+        day: Cap { micros: budget.day.map(|m| m.0), tokens: None },
+        month: Cap { micros: budget.month.map(|m| m.0), tokens: None },
+    }
+}
+
+fn facts(assembled: &Assembled, agent: Option<&Agent>) -> Facts {
+    Facts {
+        zone: assembled.globals.timezone,
+        config: assembled.path.clone(),
+        page: match &assembled.globals.web {
+            Listen::At(at) => Some(format!("http://{at}/")),
+            Listen::Off => None,
+        },
+        model: agent.map(|agent| agent.model.name().to_owned()),
+        findings: assembled.outcome.findings.iter().map(ToString::to_string).collect(),
+        books: assembled.shelf.origins.clone(),
+    }
+}
+

@@ -1,0 +1,193 @@
+//! Small adapters: what a layer asks for by a trait, made of what another layer has.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use crate::Fut;
+use crate::clients::files::local::LocalFiles;
+use crate::clients::http::url::WebUrl;
+use crate::clients::http::{GetRequest, Http};
+use crate::clients::process::{self, Given, Limits};
+use crate::clients::signal::LocalProcesses;
+use crate::clients::tls::{Leaf, Tls};
+use crate::clock::Clock;
+use crate::config::env::Env;
+use crate::config::secret::SecretCommand;
+use crate::gate::rules::Rules;
+use crate::control::Carries;
+use crate::model::ids::HostName;
+use crate::model::message::Urgency;
+use crate::model::taint::Tainted;
+use crate::model::target::{AbsPath, Target};
+use crate::model::time::Span;
+use crate::model::tool::ToolSpec;
+use crate::operator::Operator;
+use crate::operator::order::{Order, Refusal, Who};
+use crate::probe::reef_self::{Counts, Tally};
+use crate::run::announce::{Words, announce, headline};
+use crate::store::Store;
+use crate::tool::table::table;
+use crate::tool::world::{Answer, Certificate, Endpoint, Inventory, Outbox, Web, World};
+use crate::watch::pulse::Pulse;
+
+/// The operator's own argv for a secret: run as written, nothing of it kept but the secret.
+#[derive(Debug)]
+pub struct SecretPrograms {
+    /// What pass, vault, bws and op find their stores by.
+    env: BTreeMap<String, String>,
+}
+
+/// The variables that secret stores go by; nothing else of reef's environment reaches them.
+const STORES: [&str; 12] = [
+    "HOME", "GNUPGHOME", "PASSWORD_STORE_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "VAULT_ADDR",
+    "VAULT_TOKEN", "VAULT_NAMESPACE", "BWS_ACCESS_TOKEN", "BWS_SERVER_URL", "OP_SERVICE_ACCOUNT_TOKEN",
+];
+
+impl SecretPrograms {
+    pub fn new(env: &Env) -> Self {
+        let known = |name: &&str| env.get(name).map(|value| ((*name).to_owned(), value.to_owned()));
+        Self { env: STORES.iter().filter_map(known).collect() }
+    }
+}
+
+/// A vault may want a moment; a prompt for a passphrase would want for ever.
+const SECRET_WITHIN: Span = Span::secs(20);
+
+impl SecretCommand for SecretPrograms {
+    fn run<'a>(&'a self, argv: &'a [String]) -> Fut<'a, Result<SecretString, String>> {
+        Box::pin(async move {
+            let limits = Limits { timeout: SECRET_WITHIN, max_output: 64 << 10 };
+            let given = Given { env: self.env.clone(), ..Given::default() };
+            let raw = process::run_raw(argv, limits, &given).await.map_err(|e| e.to_string())?;
+            if raw.code != Some(0) {
+                return Err(format!("it ended with {}", raw.code.map_or("a signal".into(), |c| format!("exit code {c}"))));
+            }
+            let text = String::from_utf8(raw.stdout).map_err(|_| "it printed no text".to_owned())?;
+            Ok(SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned()))
+        })
+    }
+}
+
+impl Tally for Pulse {
+    fn counts(&self) -> Counts {
+        Counts {
+            looks: Self::count(&self.looks),
+            failed: Self::count(&self.broken) + Self::count(&self.timed_out),
+            missed: Self::count(&self.missed),
+        }
+    }
+}
+
+/// Requests of tools: their own client, so that a probe's connections stay the probes'.
+#[derive(Debug)]
+pub struct ToolWeb {
+    pub http: Http,
+    pub tls: Tls,
+    pub clock: Arc<dyn Clock>,
+}
+
+const WEB_WITHIN: Span = Span::secs(10);
+
+impl Web for ToolWeb {
+    fn get<'a>(&'a self, endpoint: &'a Endpoint) -> Fut<'a, Result<Answer, String>> {
+        Box::pin(async move {
+            let url = endpoint.url.as_deref().ok_or("this endpoint has no URL")?;
+            let url = WebUrl::parse(url).map_err(|e| e.to_string())?;
+            let answer = self.http.get(&GetRequest::new(url, WEB_WITHIN)).await.map_err(|e| e.to_string())?;
+            Ok(Answer { status: answer.status, took: answer.took })
+        })
+    }
+
+    fn certificate<'a>(&'a self, endpoint: &'a Endpoint) -> Fut<'a, Result<Certificate, String>> {
+        Box::pin(async move {
+            let server = endpoint.tls.as_deref().ok_or("this endpoint has no TLS")?;
+            let (host, port) = server.rsplit_once(':').ok_or("the endpoint's TLS server has no port")?;
+            let port = port.parse().map_err(|_| "the endpoint's TLS port is no number".to_owned())?;
+            let seen = self.tls.look(host, port, host, WEB_WITHIN).await.map_err(|e| e.to_string())?;
+            let Leaf { not_after, names, issuer, self_signed, .. } = seen.leaf;
+            // The tool compares the two: equal means that it signed itself.
+            let subject = if self_signed { issuer.clone() } else { Tainted::default() };
+            let names = names.iter().map(ToString::to_string).collect();
+            Ok(Certificate { ends_at: not_after, issuer, subject, names, server: None })
+        })
+    }
+}
+
+/// `human.message`: the text is composed here, from the incident that the call is about.
+#[derive(Debug)]
+pub struct ToolOutbox {
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    pub rules: tokio::sync::watch::Receiver<Arc<Rules>>,
+}
+
+impl Outbox for ToolOutbox {
+    fn tell<'a>(&'a self, about: &'a Target, urgency: Urgency) -> Fut<'a, Result<String, String>> {
+        Box::pin(async move {
+            let (about, now, rules) = (about.clone(), self.clock.now(), Arc::clone(&self.rules.borrow()));
+            let told = self
+                .store
+                .call(move |db| {
+                    db.atomically(|db| {
+                        let open = db.unresolved()?.into_iter().find(|i| i.signal.target == about);
+                        let Some(mut incident) = open else { return Ok(None) };
+                        let title = headline(&incident);
+                        let words = Words {
+                            body: incident.reading.words.to_string(),
+                            title: title.clone(),
+                            severity: incident.severity,
+                            about: "told",
+                        };
+                        announce(db, &rules, &mut incident, urgency, &words, now)?;
+                        db.save_incident(&incident)?;
+                        Ok(Some(title))
+                    })
+                })
+                .await;
+            match told {
+                Ok(Some(title)) => Ok(title),
+                Ok(None) => Err("there is no open incident about it".into()),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        })
+    }
+}
+
+/// The tools' specs without a world behind them: for checks that run no tool.
+pub fn tool_specs(here: &HostName) -> Vec<ToolSpec> {
+    let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
+    let world = World {
+        here: here.clone(),
+        hosts: BTreeMap::new(),
+        files: Arc::new(LocalFiles),
+        processes: Arc::new(LocalProcesses),
+        web: Arc::new(ToolWeb { http: Http::new(), tls: Tls::new(), clock: Arc::clone(&clock) }),
+        outbox: Arc::new(Nowhere),
+        inventory: Arc::new(Inventory::default()),
+        now: clock,
+        quarantine: AbsPath::root(),
+    };
+    table(&world).iter().map(|tool| tool.spec().clone()).collect()
+}
+
+/// The outbox of a world that tells nobody.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Outbox for Nowhere {
+    fn tell<'a>(&'a self, _about: &'a Target, _urgency: Urgency) -> Fut<'a, Result<String, String>> {
+        Box::pin(async { Err("nobody is told from here".into()) })
+    }
+}
+
+/// The operator behind the socket.
+#[derive(Debug)]
+pub struct Orders(pub Arc<Operator>);
+
+impl Carries for Orders {
+    fn carry_out<'a>(&'a self, order: Order, who: Who) -> Fut<'a, Result<serde_json::Value, Refusal>> {
+        Box::pin(self.0.carry_out(order, who))
+    }
+}
