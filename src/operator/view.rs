@@ -63,6 +63,24 @@ pub struct Status {
     pub findings: Vec<String>,
 }
 
+/// `reef status` where no daemon runs: what the last one left in the state folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    pub now: Millis,
+    pub zone: String,
+    /// The state folder.
+    pub state: String,
+    pub paused: Option<String>,
+    pub hold: Option<Vec<String>>,
+    pub approvals: Vec<Approval>,
+    /// Unresolved; their severity is that of the last look.
+    pub incidents: Vec<Incident>,
+    /// Dispatched without a known end.
+    pub unknown_actions: Vec<ActionId>,
+    pub last_action: Option<(Millis, String)>,
+    pub messages_waiting: u64,
+}
+
 /// `reef check`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Check {

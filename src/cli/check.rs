@@ -1,0 +1,62 @@
+//! `reef check`: looks at everything now; speaks Nagios.
+
+use crate::cli::Cx;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::page::{Detail, Ink, Page, cut, pad, width};
+use crate::cli::signals::{Rows, says};
+use crate::cli::when::When;
+use crate::control::client::NoAnswer;
+use crate::model::severity::Severity;
+use crate::operator::order::Order;
+use crate::operator::view::Check;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only what is on this host
+    host: Option<String>,
+}
+
+/// What keeps it from looking is unknown, as with any plugin.
+pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
+    let json = match cx.ask(&Order::Check { host: args.host }).await {
+        Ok(json) => json,
+        Err(Failure::NoAnswer(why @ (NoAnswer::NotRunning(_) | NoAnswer::Daemon(_)))) => {
+            cx.tell(&why.into());
+            return Ok(Exit::nagios(Severity::Unknown));
+        }
+        Err(failure) => return Err(failure),
+    };
+    let check = cx.show(json, render)?;
+    Ok(Exit::nagios(Rows::of(&check.signals).worst()))
+}
+
+/// Each signal that is not green with its numbers, then how many are.
+pub(crate) fn render(check: &Check, page: &Page) -> String {
+    let when = When::new(&check.zone, check.now);
+    let rows = Rows::of(&check.signals);
+    let shown = |severity: Severity| match page.detail {
+        Detail::Full => true,
+        Detail::Brief => severity != Severity::Green,
+    };
+    let listed: Vec<_> = rows.rows.iter().filter(|(_, s)| shown(s.reading.severity)).collect();
+    let names = listed.iter().map(|(name, _)| width(name)).max().unwrap_or(0).min(page.width / 3);
+    let mut out = String::new();
+    for (name, signal) in &listed {
+        let severity = signal.reading.severity;
+        let word = page.ink(Ink::Of(severity), &pad(severity.as_str(), 8));
+        let says = cut(&says(signal, &when), page.width.saturating_sub(names + 10));
+        out.push_str(&format!("{word}{}  {says}\n", pad(&cut(name, names), names)));
+    }
+    let n = rows.of_severity(Severity::Green).len();
+    let took = format!("looked in {}", check.took);
+    if rows.rows.is_empty() {
+        out.push_str(&format!("nothing is watched; {took}\n"));
+    } else if page.detail == Detail::Full {
+        out.push_str(&format!("{took}\n"));
+    } else {
+        let word = page.ink(Ink::Of(Severity::Green), &pad("green", 8));
+        let n = if listed.is_empty() { format!("all {n}") } else { format!("{n} more") };
+        out.push_str(&format!("{word}{n} (-v)   {took}\n"));
+    }
+    out
+}
