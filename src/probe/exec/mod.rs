@@ -1,8 +1,7 @@
 //! `exec`: any Nagios plugin, or a program of the operator's own that answers like one.
 
+pub mod late;
 mod perfdata;
-
-use std::sync::Arc;
 
 use crate::Fut;
 use crate::clients::host::{LinkError, Output};
@@ -16,8 +15,8 @@ use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
 use crate::policy::argv::Argv;
-use crate::policy::redact::Redactor;
 use crate::probe::ask::{Ask, Common, Draft, Named};
+use crate::probe::exec::late::LateRedactor;
 use crate::probe::{How, NetProbe, Past};
 
 /// Only the first line is shown; perfdata never fills this.
@@ -36,11 +35,11 @@ pub struct Settings {
 pub struct ExecProbe {
     settings: Settings,
     signal: Signal,
-    redactor: Arc<Redactor>,
+    redactor: LateRedactor,
 }
 
 impl ExecProbe {
-    pub fn new(settings: Settings, check: Target, redactor: Arc<Redactor>) -> Self {
+    pub fn new(settings: Settings, check: Target, redactor: LateRedactor) -> Self {
         let (probe, aspect) = (Word::of("exec"), Word::of("status"));
         let signal = Signal { probe, target: check, aspect };
         Self { settings, signal, redactor }
@@ -110,7 +109,8 @@ impl NetProbe for ExecProbe {
         Box::pin(async move {
             let limits = Limits { timeout: self.settings.timeout, max_output: OUTPUT };
             let argv = self.settings.argv.as_slice();
-            let reading = match run(argv, limits, &Given::default(), &self.redactor).await {
+            let redactor = self.redactor.get();
+            let reading = match run(argv, limits, &Given::default(), &redactor).await {
                 Ok(output) => self.judge(&output, now),
                 Err(why) => self.unseen(&why, now),
             };
@@ -157,7 +157,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     // The group is ended within a second of its time.
     common.timeout = Span(settings.timeout.0 + 2_000);
     let Some(check) = ask.target(&host, Thing::Check) else { return Vec::new() };
-    let probe = ExecProbe::new(settings, check, Arc::clone(&ask.cx.redactor));
+    let probe = ExecProbe::new(settings, check, ask.cx.redactor.clone());
     let (main, parent) = (probe.signal.clone(), common.parent.clone());
     let how = How::Net(Box::new(probe));
     let probe = common.probe(Word::of("exec"), format!("exec.{}", ask.name), host, how);
@@ -166,17 +166,32 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use secrecy::SecretString;
+
     use super::*;
     use crate::model::ids::HostName;
     use crate::model::reading::Unit;
+    use crate::policy::redact::Redactor;
     use crate::probe::ask::NoPast;
 
     async fn look(parts: &[&str], timeout: Span) -> Reading {
         let argv = Argv::new(parts.iter().map(|&p| p.to_owned()).collect()).unwrap();
         let check = Target::new(HostName::new("mini").unwrap(), Thing::Check, "raid").unwrap();
-        let redactor = Arc::new(Redactor::new(Vec::new()));
-        let mut probe = ExecProbe::new(Settings { argv, timeout }, check, redactor);
+        let redactor = LateRedactor::default();
+        let mut probe = ExecProbe::new(Settings { argv, timeout }, check, redactor.clone());
+        // The secrets become known after the probe was made.
+        let secret = SecretString::from("hunter2hunter2".to_owned());
+        redactor.fill(Arc::new(Redactor::new(vec![secret])));
         probe.look(&NoPast, Millis(1)).await.remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_a_plugin_prints_goes_no_further() {
+        let reading = look(&["/bin/echo", "login with hunter2hunter2 failed"], Span::secs(5)).await;
+        let told = format!("{reading:?}");
+        assert!(told.contains("login with") && !told.contains("hunter2hunter2"), "{told}");
     }
 
     #[tokio::test]
