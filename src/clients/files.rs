@@ -81,6 +81,8 @@ pub struct Walked {
     pub unreadable: u64,
     /// Why it ended early, where it did.
     pub cut: Option<String>,
+    /// What the volume says is used, where the walk began at the volume's top.
+    pub used: Option<u64>,
 }
 
 /// Takes each file of a walk.

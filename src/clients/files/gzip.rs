@@ -70,7 +70,7 @@ pub(super) fn compress(job: &Job) -> Result<Compressed, FilesError> {
     let until = Instant::now() + job.within.duration();
     let source = Source { job, place, file, seen, until };
     match beside(&source) {
-        Err(FilesError::NoRoom) => through_spare(&source),
+        Err(FilesError::NoRoom) => through_spare(source),
         done => done,
     }
 }
@@ -91,22 +91,20 @@ fn beside(source: &Source<'_>) -> Result<Compressed, FilesError> {
 /// Where the volume is full to the last page: the compressed file is made on another volume, then the
 /// original gives its room, then the compressed file comes home. If it finds no room even then, it stays
 /// where it is, and the answer says where.
-fn through_spare(source: &Source<'_>) -> Result<Compressed, FilesError> {
-    let to = destination(source)?;
+fn through_spare(source: Source<'_>) -> Result<Compressed, FilesError> {
+    let to = destination(&source)?;
     let spare = &source.job.spare;
     std::fs::create_dir_all(spare.as_path()).map_err(|e| open::failed_io("create", spare, &e))?;
     let name = format!("{}-{}.gz", source.job.mark, source.job.entry.id.ino);
     let path = AbsPath::new(&format!("{spare}/{name}"))
         .map_err(|bad| FilesError::Failed(bad.to_string()))?;
     let place = Place::of(spare, &path)?;
-    if place.dir.metadata().map_err(|e| open::failed_io("look at", spare, &e)).map(dev)?
-        == source.job.entry.id.dev
-    {
+    let volume = place.stat_of(&place.dir)?.st_dev;
+    if volume == source.job.entry.id.dev {
         return Err(FilesError::NoRoom);
     }
     let mut out = Out { file: place.create()?, place, copied: 0 };
-    let done = finish(source, &mut out, None);
-    let compressed = match done {
+    let compressed = match finish(&source, &mut out, None) {
         Ok(compressed) => compressed,
         Err(why) => {
             out.place.unlink()?;
@@ -114,22 +112,24 @@ fn through_spare(source: &Source<'_>) -> Result<Compressed, FilesError> {
         }
     };
     let bytes = out.copied;
-    match home(source, &out, &to) {
+    // A removed file keeps its room until its last descriptor is closed.
+    let Source { place, file, .. } = source;
+    drop(file);
+    match home(&place, &out, &to) {
         Ok(()) => {
-            out.place.unlink()?;
+            // The file is compressed and home: a copy too many in the spare folder is no failure.
+            if let Err(why) = out.place.unlink() {
+                tracing::warn!("{why}");
+            }
             Ok(Compressed { to: to.path.clone(), bytes, compressed })
         }
         Err(_) => Ok(Compressed { to: out.place.path.clone(), bytes, compressed }),
     }
 }
 
-fn dev(metadata: std::fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::dev(&metadata)
-}
-
 /// Copies a finished compressed file from the spare folder to its place.
-fn home(source: &Source<'_>, out: &Out, to: &Place) -> Result<(), FilesError> {
-    let part = source.place.beside(format!(".{}.reef-part", source.place.name))?;
+fn home(place: &Place, out: &Out, to: &Place) -> Result<(), FilesError> {
+    let part = place.beside(format!(".{}.reef-part", place.name))?;
     let mut file = part.create()?;
     let copied = (|| {
         let mut from = &out.file;
@@ -331,7 +331,7 @@ pub(super) fn decompress(root: &AbsPath, marked: &Marked) -> Result<u64, FilesEr
     match marked.how {
         Compress::Replace => {
             let to = from.beside(plain.to_owned())?;
-            let bytes = unpack(&from, &gz, &seen, &to, Rest::Nothing)?;
+            let bytes = unpack(&from, &gz, &seen, &to, &Rest::Nothing)?;
             from.remove_exactly(&gz, &seen)?;
             Ok(bytes)
         }
@@ -341,7 +341,7 @@ pub(super) fn decompress(root: &AbsPath, marked: &Marked) -> Result<u64, FilesEr
             let bytes = if to.is_taken()? {
                 refill(&from, &gz, &seen, &to)?
             } else {
-                unpack(&from, &gz, &seen, &to, Rest::Nothing)?
+                unpack(&from, &gz, &seen, &to, &Rest::Nothing)?
             };
             from.remove_exactly(&gz, &seen)?;
             Ok(bytes)
@@ -362,7 +362,7 @@ fn unpack(
     gz: &File,
     like: &Stat,
     to: &Place,
-    rest: Rest<'_>,
+    rest: &Rest<'_>,
 ) -> Result<u64, FilesError> {
     let part = to.beside(format!(".{}.reef-part", to.name))?;
     let mut file = part.create()?;
@@ -370,7 +370,7 @@ fn unpack(
         let write = |e: io::Error| open::failed_io("unpack", &from.path, &e);
         let mut back = MultiGzDecoder::new(BufReader::new(gz));
         let bytes = io::copy(&mut back, &mut file).map_err(write)?;
-        if let Rest::Of(mut rest) = rest {
+        if let Rest::Of(mut rest) = *rest {
             let since = io::copy(&mut rest, &mut file).map_err(write)?;
             if since != open::length(&to.stat_of(rest)?) {
                 return Err(FilesError::Changed(format!("{} is being written to", to.path)));
@@ -407,7 +407,7 @@ fn refill(from: &Place, gz: &File, like: &Stat, to: &Place) -> Result<u64, Files
         return Err(FilesError::Changed(format!("{} is no plain file now", to.path)));
     }
     if 0 < now.st_size {
-        return unpack(from, gz, &now, to, Rest::Of(&file));
+        return unpack(from, gz, &now, to, &Rest::Of(&file));
     }
     // Still empty: filled in place, so that it keeps its inode for whoever comes to write.
     let mut back = MultiGzDecoder::new(BufReader::new(gz));

@@ -125,14 +125,14 @@ async fn rotate_keeps_the_inode_for_its_writer() {
 async fn a_rotation_is_undone_to_the_very_file() {
     let stage = Stage::new();
     let log = stage.file("log/app.log", &log_text(200_000), OLD);
-    let before = tree(&log.parent().unwrap().to_owned());
+    let before = tree(log.parent().unwrap());
     let inode = log.metadata().unwrap().ino();
     let (undo, result) = stage.act(&on_root(&stage, "logs.rotate")).await;
     done(&result);
     assert_eq!(log.metadata().unwrap().len(), 0);
     done(&stage.act(&undone_by(&undo)).await.1);
     assert_eq!(log.metadata().unwrap().ino(), inode);
-    assert!(tree(&log.parent().unwrap().to_owned()) == before);
+    assert!(tree(log.parent().unwrap()) == before);
 }
 
 #[tokio::test]
@@ -283,32 +283,24 @@ async fn quarantine_is_emptied_for_good_and_by_age() {
 #[tokio::test]
 async fn temp_files_in_use_or_fresh_stay() {
     let stage = Stage::new();
-    stage.file("tmp/idle", b"x", OLD);
-    let open = stage.file("tmp/open", b"x", OLD);
+    let real = stage.root().metadata().unwrap().mtime() * 1_000;
+    // Their own times say that they are old; the names came to be just now.
+    let old = Span(super::stage::NOW - real + OLD.0);
+    stage.file("tmp/idle", b"x", old);
+    let open = stage.file("tmp/open", b"x", old);
     let reader = std::fs::File::open(open).unwrap();
-    let call = |days| {
-        let older = Value::Span(Span::days(days));
-        stage.call(
-            "files.clean",
-            &[("path", path(&stage.root())), ("older", older), ("what", word("temp"))],
-        )
-    };
-    // The names came to be just now, whatever the files' own times say.
-    let (effect, _) = stage.preview(&call(10)).await.unwrap();
-    let real = i64::try_from(
-        std::fs::metadata(stage.root())
-            .unwrap()
-            .modified()
-            .unwrap()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_millis(),
-    )
-    .unwrap();
-    let fresh = super::stage::NOW - real < Span::days(10).0;
-    assert_eq!(effect.max_items == 0, fresh, "{}", effect.words);
-    stage.hands.0.store(real + Span::days(11).0, std::sync::atomic::Ordering::Relaxed);
-    let (effect, _) = stage.preview(&call(10)).await.unwrap();
+    let older = Value::Span(Span::days(10));
+    let call = stage.call(
+        "files.clean",
+        &[("path", path(&stage.root())), ("older", older), ("what", word("temp"))],
+    );
+    let at =
+        |days| stage.hands.0.store(real + Span::days(days).0, std::sync::atomic::Ordering::Relaxed);
+    at(9);
+    let (effect, _) = stage.preview(&call).await.unwrap();
+    assert!(effect.max_items == 0 && effect.words.contains("2 too young"), "{}", effect.words);
+    at(11);
+    let (effect, _) = stage.preview(&call).await.unwrap();
     assert_eq!(effect.max_items, 1, "{}", effect.words);
     assert!(effect.words.contains("1 open"), "{}", effect.words);
     drop(reader);

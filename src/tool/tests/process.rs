@@ -140,7 +140,7 @@ async fn a_runaway_is_told_by_its_own_past_and_a_job_is_left_alone() {
     assert_eq!(found.values["unit"], Value::Target(target("mini:unit:nginx.service")));
     assert_eq!(found.values["restartable"], Value::Flag(true));
     assert_eq!(found.values["busy_percent"], Value::Int(99));
-    busiest(&stage, vec![process(8, "restic", 9_900, None), nginx]);
+    busiest(&stage, vec![process(8, "restic", 19_900, None), nginx]);
     let found = stage.query(&call).await.unwrap();
     assert_eq!(found.values["verdict"], word("job"), "{}", found.words);
     assert!(!found.values.contains_key("unit"));

@@ -289,7 +289,9 @@ pub(super) fn undone_by(undo: &Undo) -> Call {
 pub(super) fn done(result: &ActionResult) -> &str {
     match result {
         ActionResult::Done(words) => words,
-        other => panic!("{other:?}"),
+        ActionResult::NotStarted(_) | ActionResult::Failed(_) | ActionResult::Unknown(_) => {
+            panic!("{result:?}")
+        }
     }
 }
 
