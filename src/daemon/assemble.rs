@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::clients::http::Http;
-use crate::clients::tls::Tls;
 use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::globals::Globals;
@@ -16,6 +14,7 @@ use crate::daemon::books::{self, Shelf};
 use crate::daemon::wire;
 use crate::model::ids::HostName;
 use crate::model::target::{AbsPath, Target, Thing};
+use crate::policy::redact::Redactor;
 use crate::probe::ask::{Context, Endpoint};
 use crate::probe::reef_self::Tally;
 use crate::probe::{Probe, table};
@@ -34,6 +33,8 @@ pub struct Assembled {
     pub outcome: Outcome,
     /// The file, if there is one.
     pub path: Option<String>,
+    /// Shared by all that reads; it learns the secrets once they are fetched.
+    pub redactor: std::sync::Arc<Redactor>,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -64,7 +65,7 @@ pub fn read(source: Source, env: &Env, tally: std::sync::Arc<dyn Tally>) -> Resu
             }
             let served_by = served_by(&probes, &globals.host_name);
             let endpoints = watched.endpoints;
-            Ok((Assembled { globals, endpoints, notify, model, shelf, outcome, path, served_by }, probes))
+            Ok((Assembled { globals, endpoints, notify, model, shelf, outcome, path, redactor: cx.redactor, served_by }, probes))
         }
         (done, shelf, _) => {
             let of_config = done.err().map(|m| m.all().to_vec()).unwrap_or_default();
@@ -85,7 +86,7 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
             known_as.insert(address.to_string().to_ascii_lowercase(), name.clone());
         }
     }
-    Context { here, hosts, known_as, http: Http::new(), tls: Tls::new(), tally }
+    Context { hosts, known_as, tally, ..Context::new(here) }
 }
 
 impl Assembled {

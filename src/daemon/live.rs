@@ -85,7 +85,8 @@ impl Making {
     /// Fetches the secrets and makes what the config asks for. The error tells every secret that could
     /// not be fetched.
     pub async fn live(&self, assembled: &Assembled, commands: &dyn SecretCommand) -> Result<Live, String> {
-        let redactor = Arc::new(self.redactor(assembled, commands).await?);
+        self.learn_secrets(assembled, commands).await?;
+        let redactor = Arc::clone(&assembled.redactor);
         let http = Http::new();
         let notifiers =
             crate::notify::table::build(&assembled.notify, &self.env, commands, Box::new(std::io::stderr()), &http)
@@ -113,7 +114,7 @@ impl Making {
         })
     }
 
-    async fn redactor(&self, assembled: &Assembled, commands: &dyn SecretCommand) -> Result<Redactor, String> {
+    async fn learn_secrets(&self, assembled: &Assembled, commands: &dyn SecretCommand) -> Result<(), String> {
         let mut known: Vec<SecretString> = Vec::new();
         let mut wrong = Vec::new();
         for secret in assembled.secrets() {
@@ -122,7 +123,8 @@ impl Making {
                 Err(why) => wrong.push(why),
             }
         }
-        if wrong.is_empty() { Ok(Redactor::new(known)) } else { Err(wrong.join("\n")) }
+        assembled.redactor.learn(&known);
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
     }
 
     fn hosts(&self, globals: &Globals, redactor: &Arc<Redactor>) -> Hosts {

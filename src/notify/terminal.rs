@@ -40,7 +40,7 @@ fn text(message: &Message) -> String {
     let title = bounded(&message.title, LONGEST_TITLE).replace('\n', " ");
     let mut text = format!("{urgency}{:<7} {title}\n", message.severity.as_str());
     for line in bounded(&message.body, LONGEST_BODY).lines() {
-        text.push_str(&format!("        {line}").trim_end().to_owned());
+        text.push_str(format!("        {line}").trim_end());
         text.push('\n');
     }
     text

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use regex::Regex;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -21,7 +21,8 @@ const KNOWN: &str = "known secret";
 /// Replaces secrets by `[redacted KIND]`. Built once from the secrets that the config knows; a pattern
 /// compiles when text first holds one of its words.
 pub struct Redactor {
-    needles: Needles,
+    /// Replaced when secrets become known; whoever reads goes on with what it took.
+    needles: RwLock<Arc<Needles>>,
     /// Of each rule, compiled when first needed. `None` inside: it does not compile, which a test over
     /// the table rules out.
     compiled: Vec<OnceLock<Option<Regex>>>,
@@ -52,12 +53,26 @@ impl Redactor {
                 needles.add(keyword.as_bytes(), Case::Any, Some(i));
             }
         }
-        for secret in &known {
+        let needles = RwLock::new(Arc::new(needles));
+        let redactor = Self { needles, compiled: RULES.iter().map(|_| OnceLock::new()).collect() };
+        redactor.learn(&known);
+        redactor
+    }
+
+    /// More known secrets: they are fetched after the first things that redact are made.
+    pub fn learn(&self, known: &[SecretString]) {
+        let mut shared = self.needles.write().unwrap_or_else(PoisonError::into_inner);
+        let mut needles = (**shared).clone();
+        for secret in known {
             for form in forms::of(secret.expose_secret()) {
                 needles.add(form.as_bytes(), Case::Exact, None);
             }
         }
-        Self { needles, compiled: RULES.iter().map(|_| OnceLock::new()).collect() }
+        *shared = Arc::new(needles);
+    }
+
+    fn needles(&self) -> Arc<Needles> {
+        Arc::clone(&self.needles.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The text without secrets. Doing it twice is as doing it once.
@@ -77,7 +92,7 @@ impl Redactor {
     /// What to replace, in order, none touching another.
     fn hits(&self, text: &str) -> Vec<Hit> {
         let mut hits = Vec::new();
-        if self.needles.any(text.as_bytes()) {
+        if self.needles().any(text.as_bytes()) {
             for piece in between_markers(text) {
                 self.hits_in(&text[piece.clone()], piece.start, &mut hits);
             }
@@ -99,7 +114,7 @@ impl Redactor {
     fn hits_in(&self, piece: &str, start: usize, hits: &mut Vec<Hit>) {
         let at = |span: Range<usize>| span.start + start..span.end + start;
         let mut wanted = vec![false; RULES.len()];
-        self.needles.each(piece.as_bytes(), |span, rule| match rule {
+        self.needles().each(piece.as_bytes(), |span, rule| match rule {
             Some(rule) => wanted[rule] = true,
             None => hits.push(Hit { span: at(span), kind: KNOWN }),
         });

@@ -146,9 +146,10 @@ impl Common {
             wakes: section.or("wakes", default.wakes),
             ..default.clone()
         };
-        for (key, given, least) in
-            [("every", &mut common.every, Span::secs(1)), ("timeout", &mut common.timeout, Span(100))]
-        {
+        for (key, given, least) in [
+            ("every", &mut common.every, Span::secs(1)),
+            ("timeout", &mut common.timeout, Span(100)),
+        ] {
             if *given < least {
                 section.mistake(key, format!("is too short: {least} at least"));
                 *given = least;
@@ -314,8 +315,8 @@ impl<'a> Ask<'a> {
             fire_after,
             clear_after,
             wakes: self.or("wakes", default.wakes),
-            parent: self.opt("parent"),
-            served_by: self.served_by(host),
+            parent: self.opt("parent").or(default.parent),
+            served_by: self.served_by(host).or(default.served_by),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The chain's last heads in a file beside the database: truncation is found against them.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -12,6 +12,8 @@ use crate::model::audit::ChainHead;
 const FILE: &str = "audit.head";
 /// Enough that a copy of the folder taken while reef writes has one that fits.
 const KEPT: usize = 8;
+/// With the proofs.
+const MOST: usize = 100;
 
 /// The heads in `audit.head`, oldest first; none where there is no file.
 pub fn read(dir: &Path) -> Result<Vec<ChainHead>> {
@@ -30,8 +32,13 @@ pub fn read(dir: &Path) -> Result<Vec<ChainHead>> {
     })
 }
 
-/// Adds a head. The file is whole at every moment: written beside, synced, then renamed.
-pub(in crate::store) fn push(dir: &Path, head: ChainHead) -> Result<()> {
+/// Adds a head. The file is whole at every moment: written beside, synced, then renamed. A head that the log does not
+/// have any more (`holds` says no) is never dropped for a newer one: it is the proof that something was cut off.
+pub(in crate::store) fn push(
+    dir: &Path,
+    head: ChainHead,
+    holds: impl Fn(&ChainHead) -> bool,
+) -> Result<()> {
     let path = dir.join(FILE);
     let mut heads = match read(dir) {
         Ok(heads) => heads,
@@ -44,20 +51,25 @@ pub(in crate::store) fn push(dir: &Path, head: ChainHead) -> Result<()> {
         }
     };
     heads.push(head);
-    let old = heads.len().saturating_sub(KEPT);
-    heads.drain(..old);
+    let mut old = heads.len().saturating_sub(KEPT);
+    heads.retain(|head| {
+        let drop = 0 < old && holds(head);
+        old -= usize::from(drop);
+        !drop
+    });
+    heads.truncate(MOST);
     let text = serde_json::to_vec(&heads).context("cannot write the chain's head as JSON")?;
     let beside = dir.join("audit.head.new");
-    replace(dir, &beside, &path, &text).with_context(|| format!("cannot write {}", path.display()))
+    replace(&beside, &path, &text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn replace(dir: &Path, beside: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+/// The folder is not synced: after a power cut an older file may stand there, whose heads are good as well.
+fn replace(beside: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(beside)?;
     file.write_all(text)?;
     file.sync_all()?;
-    fs::rename(beside, path)?;
-    File::open(dir)?.sync_all()
+    fs::rename(beside, path)
 }
 
 #[cfg(test)]
@@ -74,9 +86,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(read(dir.path()).unwrap(), []);
         for seq in 1..=20 {
-            push(dir.path(), head(seq)).unwrap();
+            push(dir.path(), head(seq), |_| true).unwrap();
         }
         assert_eq!(read(dir.path()).unwrap(), (13..=20).map(head).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_head_that_the_log_lost_is_never_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        push(dir.path(), head(50), |_| true).unwrap();
+        for seq in 1..=30 {
+            push(dir.path(), head(seq), |head| head.seq != 50).unwrap();
+        }
+        let kept = read(dir.path()).unwrap();
+        assert_eq!(kept[0], head(50));
+        assert_eq!(kept.last(), Some(&head(30)));
     }
 
     #[test]
@@ -84,7 +108,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(FILE), b"[{\"seq\":").unwrap();
         assert!(read(dir.path()).unwrap_err().to_string().contains("damaged"));
-        push(dir.path(), head(1)).unwrap();
+        push(dir.path(), head(1), |_| true).unwrap();
         assert_eq!(read(dir.path()).unwrap(), [head(1)]);
         assert!(dir.path().join("audit.head.damaged").exists());
     }

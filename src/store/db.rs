@@ -160,7 +160,12 @@ impl Db {
     /// The log is durable already; an anchor that cannot be written is told, and the next one takes its place.
     fn anchor(&mut self) {
         let (Some(head), Some(dir)) = (self.new_head.take(), &self.dir) else { return };
-        if let Err(e) = anchor::push(dir, head) {
+        let holds = |kept: &ChainHead| {
+            let sql = "SELECT hash FROM audit WHERE seq = ?1";
+            let found = self.row(sql, &[&kept.seq], |row| Ok(row.get(0)?));
+            found.is_ok_and(|hash| hash == Some(kept.hash))
+        };
+        if let Err(e) = anchor::push(dir, head, holds) {
             tracing::warn!("{e:#}");
             self.health().last_error = Some(format!("{e:#}"));
         }

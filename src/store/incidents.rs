@@ -111,7 +111,7 @@ impl Db {
         )
     }
 
-    /// Adds a reading; an incident keeps its newest thousand.
+    /// Adds a reading; an incident keeps its newest 200.
     pub fn add_incident_reading(&mut self, id: IncidentId, reading: &Reading) -> Result<()> {
         self.atomically(|db| {
             let added = db.write(
@@ -122,7 +122,7 @@ impl Db {
             db.write(
                 "DELETE FROM incident_reading
                   WHERE incident = ?1 AND id <= (SELECT id FROM incident_reading WHERE incident = ?1
-                                                  ORDER BY id DESC LIMIT 1 OFFSET 1000)",
+                                                  ORDER BY id DESC LIMIT 1 OFFSET 200)",
                 &[&id],
             )?;
             Ok(())
@@ -197,7 +197,7 @@ mod tests {
         store.call_now(|db| db.save_incident(&first)).unwrap();
         assert_eq!(store.call_now(|db| db.incident_of(&red.signal)).unwrap(), None);
         let second = open(4).unwrap();
-        assert_eq!(store.call_now(|db| db.unresolved()).unwrap(), [second.clone()]);
+        assert_eq!(store.call_now(|db| db.unresolved()).unwrap(), [second]);
         assert_eq!(
             store.call_now(|db| db.past_incidents(&red.signal, 5)).unwrap(),
             [first.clone()]
@@ -234,7 +234,7 @@ mod tests {
         store
             .call_now(|db| {
                 db.atomically(|db| {
-                    for at in 0..1_050 {
+                    for at in 0..250 {
                         reading.at = Millis(at);
                         db.add_incident_reading(id, &reading)?;
                     }
@@ -243,9 +243,9 @@ mod tests {
             })
             .unwrap();
         let kept = store.call_now(|db| db.incident_readings(id, 5_000)).unwrap();
-        assert_eq!((kept.len(), kept[0].at, kept[999].at), (1_000, Millis(50), Millis(1_049)));
+        assert_eq!((kept.len(), kept[0].at, kept[199].at), (200, Millis(50), Millis(249)));
         let last = store.call_now(|db| db.incident_readings(id, 2)).unwrap();
-        assert_eq!(last.iter().map(|r| r.at.0).collect::<Vec<_>>(), [1_048, 1_049]);
+        assert_eq!(last.iter().map(|r| r.at.0).collect::<Vec<_>>(), [248, 249]);
         assert!(store.call_now(|db| db.add_incident_reading(IncidentId(9), &reading)).is_err());
     }
 

@@ -155,7 +155,8 @@ impl Store {
         done.context("a call to the state did not come back")?
     }
 
-    /// Runs `f` here and now, blocking: for the command line and tests.
+    /// Runs `f` here and now, blocking: for the command line and tests. Never inside another call: the one connection
+    /// is taken then.
     pub fn call_now<T>(&self, f: impl FnOnce(&mut Db) -> anyhow::Result<T>) -> anyhow::Result<T> {
         f(&mut self.db())
     }

@@ -106,18 +106,19 @@ pub(in crate::store) fn make_dir(dir: &Path) -> Result<(), OpenError> {
 
 /// What an I/O error on the state folder means to the operator.
 pub(in crate::store) fn from_io(path: &Path, e: &io::Error) -> OpenError {
-    match e.kind() {
-        io::ErrorKind::PermissionDenied
-        | io::ErrorKind::ReadOnlyFilesystem
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::AlreadyExists => {
-            OpenError::NotWritable { path: path.into(), why: e.to_string() }
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            OpenError::Full { path: path.into() }
-        }
-        _ => OpenError::Other(anyhow!("cannot open {}: {e}", path.display())),
+    let is = |kinds: &[io::ErrorKind]| kinds.contains(&e.kind());
+    if is(&[
+        io::ErrorKind::PermissionDenied,
+        io::ErrorKind::ReadOnlyFilesystem,
+        io::ErrorKind::NotADirectory,
+        io::ErrorKind::AlreadyExists,
+    ]) {
+        return OpenError::NotWritable { path: path.into(), why: e.to_string() };
     }
+    if is(&[io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded]) {
+        return OpenError::Full { path: path.into() };
+    }
+    OpenError::Other(anyhow!("cannot open {}: {e}", path.display()))
 }
 
 /// Whether the disk was too full for a write.
@@ -304,7 +305,7 @@ fn bad_head(head: &[u8], len: u64) -> Option<String> {
         Some(1) => 65_536,
         Some(size) => u64::from(size),
     };
-    if page < 512 || len < page || len % page != 0 {
+    if page < 512 || len < page || !len.is_multiple_of(page) {
         return Some(format!(
             "its {len} bytes are no whole number of pages of {page} bytes: it was cut off"
         ));

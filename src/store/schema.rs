@@ -23,7 +23,7 @@ impl Schema {
     }
 }
 
-/// A page that was not written must never have to be spilled before the commit: so a full disk shows at the commit alone,
+/// What is erased is overwritten. A page that was not written must never have to be spilled before the commit: so a full disk shows at the commit alone,
 /// where the whole transaction can be done again once there is room.
 pub(in crate::store) const STATE: Schema = Schema {
     file: "reef.db",
@@ -31,13 +31,14 @@ pub(in crate::store) const STATE: Schema = Schema {
     steps: &[include_str!("schema/state-1.sql")],
     pragmas: "PRAGMA synchronous = FULL;
               PRAGMA foreign_keys = ON;
+              PRAGMA secure_delete = ON;
               PRAGMA temp_store = MEMORY;
               PRAGMA cache_spill = OFF;
               PRAGMA cache_size = -1024;
               PRAGMA cell_size_check = ON;
               PRAGMA trusted_schema = OFF;",
     check_below: 32 << 20,
-    holds: "incidents, approvals and the audit log",
+    holds: "incidents, approvals and the audit log, whose heads in audit.head beside it go with it",
 };
 
 pub(in crate::store) const READINGS: Schema = Schema {

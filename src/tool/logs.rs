@@ -83,8 +83,8 @@ pub fn patterns(world: &World) -> Box<dyn Tool> {
         let known: Vec<_> = world.inventory.logs.keys().cloned().collect();
         let (argv, keep) = match world.inventory.logs.get(log.name()) {
             Some(LogSource::Journal) => {
-                let priority = ["--priority", "err", "--reverse", "--output", "cat"];
-                let parts = ["journalctl", "--lines", &n, "--no-pager"];
+                let priority = ["-p", "err", "--reverse", "-o", "cat"];
+                let parts = ["journalctl", "-n", &n, "--no-pager"];
                 (command::read_only(&[&parts[..], &priority[..]].concat())?, Keep::All)
             }
             Some(LogSource::File(path)) => {

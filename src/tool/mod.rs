@@ -21,3 +21,6 @@ pub mod table;
 pub mod unit;
 pub mod web;
 pub mod world;
+
+#[cfg(test)]
+mod tests;

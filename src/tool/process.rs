@@ -56,7 +56,7 @@ fn kill_spec() -> ToolSpec {
         gives: vec![],
         max_tier: Tier::High,
         timeout: Span::secs(20),
-        example: "tool = \"process.kill\"\nargs = { process = \"busy.busiest\" }",
+        example: "tool = \"process.kill\"\nargs = { process = \"mini:pid:4711@123456\" }",
     }
 }
 

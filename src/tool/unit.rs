@@ -136,12 +136,12 @@ pub fn logs(world: &World) -> Box<dyn Tool> {
         // Newest first: an answer that is cut loses the oldest lines.
         let argv = command::read_only(&[
             "journalctl",
-            "--unit",
+            "-u",
             unit.name(),
-            "--lines",
+            "-n",
             &lines.to_string(),
             "--reverse",
-            "--output",
+            "-o",
             "cat",
             "--no-pager",
         ])?;

@@ -52,6 +52,8 @@ pub enum NoAddress {
     /// Nothing listens there.
     Closed,
     Unreachable(String),
+    /// What came was no answer to the question.
+    Broken(String),
     Setup(String),
 }
 
@@ -66,6 +68,7 @@ impl NoAddress {
             Self::TimedOut(_) => "timeout",
             Self::Closed => "refused",
             Self::Unreachable(_) => "unreachable",
+            Self::Broken(_) => "broken",
             Self::Setup(_) => "setup",
         }
     }
@@ -81,6 +84,7 @@ impl fmt::Display for NoAddress {
             Self::TimedOut(after) => write!(f, "did not answer within {after}"),
             Self::Closed => f.write_str("does not listen (connection refused)"),
             Self::Unreachable(why) => write!(f, "cannot be reached: {why}"),
+            Self::Broken(why) => write!(f, "gave no proper answer: {why}"),
             Self::Setup(why) => write!(f, "cannot be asked: {why}"),
         }
     }
@@ -147,6 +151,7 @@ impl Dns {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a record of any other kind is no address")]
     async fn ask(&self, name: &str, kind: RecordType) -> Result<Vec<IpAddr>, NoAddress> {
         let lookup = self.resolver()?.lookup(name, kind).await.map_err(|e| self.sort(&e))?;
         let addresses: Vec<IpAddr> = lookup
@@ -200,6 +205,10 @@ impl Dns {
         options.timeout = self.timeout.duration() * 3 / 8;
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the crate's errors change with its features; others are told in their words"
+    )]
     fn sort(&self, error: &NetError) -> NoAddress {
         match error {
             NetError::Dns(DnsError::ResponseCode(code)) => Self::sort_code(*code),
@@ -209,10 +218,17 @@ impl Dns {
                 NoAddress::Closed
             }
             NetError::Io(io) => NoAddress::Unreachable(io.to_string()),
-            other => NoAddress::Failed(other.to_string()),
+            NetError::NoConnections if self.server == Server::System => {
+                NoAddress::Setup("/etc/resolv.conf names no server".into())
+            }
+            other => NoAddress::Broken(other.to_string()),
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other code says that the server could not find out"
+    )]
     fn sort_code(code: ResponseCode) -> NoAddress {
         match code {
             ResponseCode::NXDomain => NoAddress::NoSuchName,

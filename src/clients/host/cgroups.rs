@@ -98,4 +98,41 @@ mod tests {
         assert_eq!(kills.read("oom_kill 1\n", tree.path()).unwrap().cgroups.len(), 1);
         assert!(kills.read("pgfault 1\n", tree.path()).is_err());
     }
+
+    /// A real kill in a cgroup of this test's own, where one can be made.
+    #[tokio::test]
+    #[expect(clippy::print_stderr, reason = "a test that was skipped must say so")]
+    async fn a_real_kill_is_counted_where_it_happened() {
+        use crate::clients::process::{Given, Limits, run_raw};
+        let name = format!("reef-test-{}.service", std::process::id());
+        let tree = Path::new("/sys/fs/cgroup");
+        let v1 = tree.join("memory").join(&name);
+        let (cgroup, limit) = match tree.join("memory/memory.oom_control").exists() {
+            true => (v1, "memory.limit_in_bytes"),
+            false => (tree.join(&name), "memory.max"),
+        };
+        let made = std::fs::create_dir(&cgroup)
+            .and_then(|()| std::fs::write(cgroup.join(limit), "16777216"));
+        if let Err(why) = made {
+            let _none = std::fs::remove_dir(&cgroup);
+            eprintln!("SKIPPED: cannot make a limited cgroup here ({why}); run the tests as root");
+            return;
+        }
+        for swap in ["memory.memsw.limit_in_bytes", "memory.swap.max"] {
+            // Not every kernel has one of them; without swap it has nothing to limit.
+            let bytes = if swap.ends_with("max") { "0" } else { "16777216" };
+            let _none = std::fs::write(cgroup.join(swap), bytes);
+        }
+        let vmstat = || std::fs::read_to_string("/proc/vmstat").unwrap();
+        let mut kills = Kills::default();
+        let before = kills.read(&vmstat(), tree).unwrap();
+        let script = format!("echo $$ > {}/cgroup.procs; exec tail /dev/zero", cgroup.display());
+        let argv = ["sh", "-c", &script].map(str::to_owned);
+        let ended = run_raw(&argv, Limits::default(), &Given::default()).await;
+        let after = kills.read(&vmstat(), tree).unwrap();
+        std::fs::remove_dir(&cgroup).unwrap();
+        assert_eq!(ended.unwrap().code, None, "it was killed by a signal");
+        assert!(before.host < after.host);
+        assert_eq!(after.cgroups.get(&format!("/{name}")), Some(&1), "{after:?}");
+    }
 }

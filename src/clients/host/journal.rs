@@ -52,10 +52,14 @@ impl Journal {
             return Ok(Counted::default().lines(Span(0)));
         }
         let mut args = vec!["-p".to_owned(), "err".to_owned()];
+        let mut known = None;
         if let Position::After(cursor) = &self.position {
-            args.push(format!("--after-cursor={cursor}"));
+            // Not `--after-cursor`: where the entry at the cursor is no error itself, it skips the first
+            // that is (systemd 252, `sd_journal_next_skip`).
+            args.push(format!("--cursor={cursor}"));
+            known = Some(cursor.as_str());
         }
-        let found = self.read(&args, redactor).await?;
+        let found = self.read(&args, known, redactor).await?;
         match found.cursor {
             // Stepping to the end costs one call, and only after a flood.
             _ if found.cut => self.position = self.newest(redactor).await?,
@@ -68,18 +72,24 @@ impl Journal {
     }
 
     async fn newest(&self, redactor: &Redactor) -> Result<Position, NoFact> {
-        let found = self.read(&["-n".to_owned(), "1".to_owned()], redactor).await?;
+        let found = self.read(&["-n".to_owned(), "1".to_owned()], None, redactor).await?;
         Ok(found.cursor.map_or(Position::Empty, Position::After))
     }
 
-    async fn read(&self, args: &[String], redactor: &Redactor) -> Result<Found, NoFact> {
+    /// Reads what journalctl shows, without the entry that is `known` already.
+    async fn read(
+        &self,
+        args: &[String],
+        known: Option<&str>,
+        redactor: &Redactor,
+    ) -> Result<Found, NoFact> {
         let always = ["--no-pager", "-o", "json", "--output-fields=MESSAGE,SYSLOG_IDENTIFIER"];
         let always = always.map(str::to_owned);
         let argv: Vec<String> = self.program.iter().chain(&always).chain(args).cloned().collect();
         let mut found = Found::default();
         let mut splitter = Splitter::new(LONGEST);
         let mut sink = |piece: &[u8]| {
-            splitter.take(piece, |line| found.entry(line, redactor));
+            splitter.take(piece, |line| found.entry(line, known, redactor));
             0
         };
         let limits = Limits { timeout: Span::secs(8), max_output: 4_096 };
@@ -109,7 +119,7 @@ struct Found {
 }
 
 impl Found {
-    fn entry(&mut self, line: &[u8], redactor: &Redactor) {
+    fn entry(&mut self, line: &[u8], known: Option<&str>, redactor: &Redactor) {
         // `-- No entries --` is said in every format.
         if line.is_empty() || line.starts_with(b"--") {
             return;
@@ -121,6 +131,9 @@ impl Found {
         }
         let entry: Value = serde_json::from_slice(line).unwrap_or(Value::Null);
         if let Some(cursor) = entry.get("__CURSOR").and_then(Value::as_str) {
+            if known == Some(cursor) {
+                return;
+            }
             self.cursor = Some(cursor.to_owned());
         }
         let who = entry.get("SYSLOG_IDENTIFIER").and_then(Value::as_str).unwrap_or("?");
@@ -183,8 +196,8 @@ mod tests {
     async fn each_entry_counts_once() {
         // The cursor that it is given decides what it tells.
         let script = r#"case "$*" in
-            *after-cursor=c3*) echo '-- No entries --' ;;
-            *after-cursor=c1*)
+            *cursor=c3*) echo '{"__CURSOR":"c3","MESSAGE":"seen"}' ;;
+            *cursor=c1*)
                 printf '%s\n' '{"__CURSOR":"c2","SYSLOG_IDENTIFIER":"app","MESSAGE":"cannot reach 10.0.0.1"}'
                 printf '%s\n' '{"__CURSOR":"c3","MESSAGE":[255,104,105]}' 'no json' ;;
             *-n*1*) echo '{"__CURSOR":"c1","MESSAGE":"old"}' ;;
@@ -201,7 +214,7 @@ mod tests {
     async fn a_flood_is_counted_and_left_behind() {
         let script = r#"case "$*" in
             *-n*1*) echo '{"__CURSOR":"end","MESSAGE":"x"}' ;;
-            *after-cursor=end*) yes '{"__CURSOR":"c","MESSAGE":"boom"}' | head -n 20000 ;;
+            *cursor=end*) yes '{"__CURSOR":"c","MESSAGE":"boom"}' | head -n 20000 ;;
             esac"#;
         let mut journal = journal(script);
         journal.look(&redactor()).await.unwrap();

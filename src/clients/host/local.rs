@@ -386,4 +386,57 @@ mod tests {
         }
         assert_eq!(errors, [0, 2, 0]);
     }
+
+    /// On a machine with systemd: its own journal service always runs.
+    #[tokio::test]
+    #[expect(clippy::print_stderr, reason = "a test that was skipped must say so")]
+    async fn real_units_are_read() {
+        if systemd::present(Path::new("/")).is_err() {
+            eprintln!("SKIPPED: no systemd here; it runs in the systemd host of tests/lab");
+            return;
+        }
+        let unit = |name: &str| Fact::Unit(UnitName::new(name).unwrap());
+        let (journald, none) = (unit("systemd-journald.service"), unit("no-such.service"));
+        let wanted = BTreeSet::from([journald.clone(), none.clone(), Fact::FailedUnits]);
+        let facts = host().facts(&wanted).await;
+        let Ok(FactValue::Unit(runs)) = &facts[&journald] else { panic!("{facts:?}") };
+        assert_eq!(
+            (runs.name.as_str(), runs.active.as_str()),
+            ("systemd-journald.service", "active")
+        );
+        assert!(0 < runs.main_pid);
+        let Ok(FactValue::Unit(gone)) = &facts[&none] else { panic!("{facts:?}") };
+        assert_eq!(gone.load, "not-found");
+        assert!(matches!(&facts[&Fact::FailedUnits], Ok(FactValue::FailedUnits(_))), "{facts:?}");
+    }
+
+    /// In a container made for tests an error may be written to the journal: it is told once, and the
+    /// journal's growth is an event.
+    #[tokio::test]
+    #[expect(clippy::print_stderr, reason = "a test that was skipped must say so")]
+    async fn a_real_journal_is_followed() {
+        use crate::clients::events::{Events, Rests, WakeReason};
+        use crate::clients::process::run_raw;
+        if systemd::present(Path::new("/")).is_err() || !Path::new("/.dockerenv").exists() {
+            eprintln!("SKIPPED: no journal to write to; it runs in the systemd host of tests/lab");
+            return;
+        }
+        let wanted = BTreeSet::from([Fact::JournalErrors]);
+        let host = host();
+        let errors = |facts: &Facts| match &facts[&Fact::JournalErrors] {
+            Ok(FactValue::Lines(lines)) => lines.errors,
+            other => panic!("{other:?}"),
+        };
+        errors(&host.facts(&wanted).await);
+        let mut events = Events::new(Rests::default()).unwrap();
+        events.watch(&wanted);
+        let script = "echo 'cannot reach 10.0.0.1' | systemd-cat -p err -t reef-test";
+        let argv = ["sh", "-c", script].map(str::to_owned);
+        run_raw(&argv, Limits::default(), &Given::default()).await.unwrap();
+        let woken = tokio::time::timeout(Span::secs(5).duration(), events.next()).await;
+        assert_eq!(woken.unwrap(), WakeReason::JournalChanged);
+        tokio::time::sleep(Span(300).duration()).await;
+        assert_eq!(errors(&host.facts(&wanted).await), 1);
+        assert_eq!(errors(&host.facts(&wanted).await), 0);
+    }
 }

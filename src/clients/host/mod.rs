@@ -6,6 +6,7 @@ pub mod lines;
 pub mod local;
 pub mod mountinfo;
 pub mod mounts;
+pub mod pace;
 pub mod pids;
 pub mod proc;
 pub mod scan;

@@ -70,9 +70,9 @@ fn unescape(part: &str) -> &str {
 pub fn program(cmdline: &[u8]) -> Option<String> {
     let first = cmdline.split(|b| *b == 0).next()?;
     let text = String::from_utf8_lossy(first);
-    let name = text.rsplit('/').next()?.trim_start_matches('-');
     // `nginx: master process /usr/sbin/nginx` is what a program that renames itself leaves.
-    let name = name.split([':', ' ']).next()?;
+    let path = text.split(": ").next()?;
+    let name = path.rsplit('/').next()?.trim_start_matches('-');
     (!name.is_empty()).then(|| name.to_owned())
 }
 
@@ -115,7 +115,7 @@ mod tests {
                 "0::/user.slice/user-1000.slice/user@1000.service/app.slice/a.service\n",
                 name("a.service"),
             ),
-            ("0::/user.slice/user-1000.slice/session-3.scope\n", name("session-3.scope")),
+            ("0::/user.slice/user-1000.slice/run-u3.scope\n", name("run-u3.scope")),
             (
                 "4:memory:/foo.service\n1:name=systemd:/system.slice/a@b.service\n0::/\n",
                 name("a@b.service"),
@@ -134,6 +134,8 @@ mod tests {
             (b"/usr/sbin/sshd\0-D\0".as_slice(), Some("sshd")),
             (b"-bash\0", Some("bash")),
             (b"nginx: master process /usr/sbin/nginx\0", Some("nginx")),
+            (b"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups\0", Some("sshd")),
+            (b"/usr/lib/plexmediaserver/Plex Media Server\0", Some("Plex Media Server")),
             (b"", None),
         ] {
             assert_eq!(program(cmdline).as_deref(), want);

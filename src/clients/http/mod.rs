@@ -222,22 +222,24 @@ fn location(from: &WebUrl, response: &reqwest::Response) -> Option<WebUrl> {
     from.redirected(response.headers().get("location")?.to_str().ok()?)
 }
 
-/// Reads the body up to its bound. What is left unread closes the connection.
+/// Keeps the body up to its bound, and reads on a little: a body that was read to its end leaves the
+/// connection to the next request, one that was not closes it.
 pub(in crate::clients) async fn read(
     mut response: reqwest::Response,
     max_body: usize,
     started: Instant,
 ) -> Result<Answer, HttpError> {
     let mut body = Vec::new();
-    let mut cut = false;
+    let mut came = 0_usize;
     while let Some(chunk) = response.chunk().await.map_err(|e| HttpError::of(&e))? {
+        came = came.saturating_add(chunk.len());
         let room = max_body - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if room < chunk.len() {
-            cut = true;
+        if max_body.max(BODY) < came {
             break;
         }
     }
+    let cut = max_body < came;
     let status = response.status().as_u16();
     Ok(Answer { status, took: Span::from(started.elapsed()), body, cut })
 }

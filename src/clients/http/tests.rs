@@ -25,6 +25,9 @@ async fn a_body_is_read_to_its_bound() {
     assert_eq!((small.status, small.body.as_slice(), small.cut), (200, &b"hello"[..], false));
     let large = http.get(&request(&format!("{base}/large"))).await.unwrap();
     assert_eq!((large.status, large.body.len(), large.cut), (200, BODY, true));
+    let little = GetRequest { max_body: 2, ..request(&format!("{base}/small")) };
+    let little = http.get(&little).await.unwrap();
+    assert_eq!((little.body.as_slice(), little.cut), (&b"he"[..], true));
 }
 
 #[tokio::test]

@@ -147,7 +147,8 @@ async fn a_real_host_tells_its_facts_and_ends_what_hangs() {
     assert_eq!(failed.code, Some(3));
 
     let missing = host.run(&argv(&["no-such-program-here"]), "", Span::secs(5)).await;
-    let missing = missing.map(|left| (left.code, String::from_utf8_lossy(&left.stderr).into_owned()));
+    let missing =
+        missing.map(|left| (left.code, String::from_utf8_lossy(&left.stderr).into_owned()));
     assert!(matches!(missing, Err(LinkError::NotStarted(_))), "{missing:?}");
 
     let own = host.run(&argv(&["sh", "-c", "exit 127"]), "", Span::secs(5)).await.unwrap();
@@ -155,10 +156,10 @@ async fn a_real_host_tells_its_facts_and_ends_what_hangs() {
 
     // What runs past its time is ended on the host, not only forgotten here.
     let mark = server.path("mark").display().to_string();
-    let script = format!("sleep 3; touch {mark}");
+    let script = format!("sleep 1.4; touch {mark}");
     let late = host.run(&argv(&["sh", "-c", &script]), "", Span::secs(1)).await;
     assert!(matches!(late, Err(LinkError::TimedOut(_))));
-    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     assert!(!server.path("mark").exists(), "it went on running");
     drop(server.tasks);
 }

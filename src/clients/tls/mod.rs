@@ -155,9 +155,11 @@ async fn shake(
         .await
         .map_err(|e| NoCertificate::NoName(e.to_string()))?
         .collect::<Vec<_>>();
-    let tcp = TcpStream::connect(&tcp[..]).await.map_err(|e| match e.kind() {
-        std::io::ErrorKind::ConnectionRefused => NoCertificate::Refused,
-        _ => NoCertificate::Unreachable(e.to_string()),
+    let tcp = TcpStream::connect(&tcp[..]).await.map_err(|e| {
+        match e.kind() == std::io::ErrorKind::ConnectionRefused {
+            true => NoCertificate::Refused,
+            false => NoCertificate::Unreachable(e.to_string()),
+        }
     })?;
     match TlsConnector::from(Arc::new(config)).connect(name, tcp).await {
         Ok(_) => Ok(()),
@@ -189,12 +191,9 @@ impl Capture {
         let read = certificate::read(leaf).map_err(NoCertificate::NoHandshake)?;
         let mut faults = Vec::new();
         if let Err(e) = self.verifier.verify_server_cert(leaf, chain, name, &[], now) {
-            faults.push(match TlsFault::of(&e) {
-                TlsFault::UnknownIssuer | TlsFault::Other(_) if read.self_signed => {
-                    TlsFault::SelfSigned
-                }
-                fault => fault,
-            });
+            let fault = TlsFault::of(&e);
+            let unproven = matches!(fault, TlsFault::UnknownIssuer | TlsFault::Other(_));
+            faults.push(if unproven && read.self_signed { TlsFault::SelfSigned } else { fault });
             // The verifier stops at its first finding; the operator should hear of both.
             let named = ParsedCertificate::try_from(leaf)
                 .and_then(|leaf| rustls::client::verify_server_name(&leaf, name));

@@ -26,10 +26,10 @@ pub(crate) struct Shows {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Signed {
     /// By the authority in [`Peer::ca_file`].
-    ByTheAuthority,
+    Authority,
     /// By an authority that nobody knows.
-    ByAStranger,
-    ByItself,
+    Stranger,
+    Itself,
 }
 
 /// A running peer; it ends when this is dropped. It answers every request with `200 ok`.
@@ -63,12 +63,12 @@ impl Peer {
         params.not_before = at(shows.not_before);
         params.not_after = at(shows.not_after);
         let leaf = match shows.signed {
-            Signed::ByTheAuthority => params.signed_by(&key, &Issuer::new(known, known_key)),
-            Signed::ByAStranger => {
+            Signed::Authority => params.signed_by(&key, &Issuer::new(known, known_key)),
+            Signed::Stranger => {
                 let (stranger, stranger_key) = authority("Stranger CA");
                 params.signed_by(&key, &Issuer::new(stranger, stranger_key))
             }
-            Signed::ByItself => params.self_signed(&key),
+            Signed::Itself => params.self_signed(&key),
         };
         let chain: Vec<CertificateDer<'static>> = vec![leaf.unwrap().der().clone()];
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();

@@ -15,7 +15,7 @@ const BEGAN: Millis = Millis(1_600_000_000_000);
 /// 2090: after any run of this test.
 const FAR: Millis = Millis(3_800_000_000_000);
 const GOOD: Shows =
-    Shows { name: "localhost", not_before: BEGAN, not_after: FAR, signed: Signed::ByTheAuthority };
+    Shows { name: "localhost", not_before: BEGAN, not_after: FAR, signed: Signed::Authority };
 
 async fn look(peer: &Peer, name: &str) -> Seen {
     let tls = Tls::trusting(Some(peer.ca_file.clone()));
@@ -37,8 +37,8 @@ async fn a_good_certificate_shows_its_dates_and_names() {
 async fn each_fault_is_said() {
     let expired = Shows { not_after: Millis(BEGAN.0 + DAY), ..GOOD };
     let early = Shows { not_before: Millis(FAR.0 - DAY), ..GOOD };
-    let stranger = Shows { signed: Signed::ByAStranger, ..GOOD };
-    let own = Shows { signed: Signed::ByItself, ..GOOD };
+    let stranger = Shows { signed: Signed::Stranger, ..GOOD };
+    let own = Shows { signed: Signed::Itself, ..GOOD };
     for (shows, name, want) in [
         (expired, "localhost", vec![TlsFault::Expired]),
         (expired, "other.example", vec![TlsFault::Expired, TlsFault::WrongName]),

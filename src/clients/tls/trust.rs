@@ -43,6 +43,10 @@ impl TlsFault {
 
     /// Reads what rustls says. A self-signed leaf is an unknown issuer to rustls: whoever holds the
     /// chain tells the two apart.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever is not about the certificate ended the handshake before it"
+    )]
     pub fn of(error: &rustls::Error) -> Self {
         match error {
             rustls::Error::InvalidCertificate(why) => Self::of_certificate(why),

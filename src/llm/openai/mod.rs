@@ -92,8 +92,9 @@ impl OpenAi {
         turns: &[Turn],
         tools: &[ToolCard],
     ) -> Result<Reply, ModelError> {
-        let limit = dialect::Limit { host: self.settings.url.host(), tokens: self.settings.max_output };
-        let body = dialect::request(&self.settings.name, limit, system, turns, tools);
+        let limit =
+            dialect::Limit { host: self.settings.url.host(), tokens: self.settings.max_output };
+        let body = dialect::request(&self.settings.name, &limit, system, turns, tools);
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         if let Some(key) = &self.key {
             headers.push(("authorization".into(), format!("Bearer {}", key.expose_secret())));

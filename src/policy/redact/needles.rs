@@ -9,7 +9,7 @@ pub(super) enum Case {
     Exact,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Needle {
     bytes: Vec<u8>,
     case: Case,
@@ -19,7 +19,7 @@ struct Needle {
 
 /// Buckets of needles by a hash of their first three bytes in lower case. A bit a bucket says whether it
 /// holds any: 512 bytes that stay in the cache answer for nearly all text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Needles {
     taken: [u64; WORDS],
     buckets: Vec<Vec<Needle>>,

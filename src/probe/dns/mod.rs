@@ -102,6 +102,7 @@ impl DnsProbe {
                 NoAddress::TimedOut(_)
                 | NoAddress::Closed
                 | NoAddress::Unreachable(_)
+                | NoAddress::Broken(_)
                 | NoAddress::Setup(_),
             ) => self.reading("own", OF_THE_HOME, answer, now),
         }

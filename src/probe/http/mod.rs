@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 use crate::Fut;
 use crate::clients::http::error::HttpError;
 use crate::clients::http::url::WebUrl;
-use crate::clients::http::{Answer, GetRequest, Http, Redirects};
+use crate::clients::http::{Answer, BODY, GetRequest, Http, Redirects};
 use crate::config::given::Given;
 use crate::config::setting::Setting;
 use crate::model::ids::Word;
@@ -149,8 +149,8 @@ impl HttpProbe {
     ) -> Self {
         let request = GetRequest {
             redirects: settings.redirects,
-            // Nobody reads a body that nothing is wanted of; a little of it keeps the connection.
-            max_body: if settings.body.is_some() { crate::clients::http::BODY } else { 8 << 10 },
+            // A body of which nothing is wanted is not kept.
+            max_body: if settings.body.is_some() { BODY } else { 0 },
             ..GetRequest::new(settings.url.clone(), settings.timeout)
         };
         Self { settings, request, signal: signal(endpoint), served_by, http }
@@ -215,7 +215,7 @@ impl HttpProbe {
         of(severity, clears, reason, format!("{status} in {took}"))
     }
 
-    fn reading(&self, judged: Judged, now: Millis) -> Reading {
+    fn reading(&self, judged: &Judged, now: Millis) -> Reading {
         let mut reading = Reading::new(
             self.signal.clone(),
             now,
@@ -253,7 +253,7 @@ impl NetProbe for HttpProbe {
                     };
                 }
             }
-            vec![self.reading(judged, now)]
+            vec![self.reading(&judged, now)]
         })
     }
 
@@ -268,7 +268,7 @@ impl NetProbe for HttpProbe {
             status: 0,
             took: None,
         };
-        vec![self.reading(judged, now)]
+        vec![self.reading(&judged, now)]
     }
 }
 
@@ -288,13 +288,12 @@ pub fn gives() -> Vec<Gives> {
 
 /// `http.NAME = "url"`, or a table with the keys of [`Settings`] and the common ones.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
-    let Some((settings, ca_file)) = settings(ask) else { return Vec::new() };
+    let Some((mut settings, ca_file)) = settings(ask) else { return Vec::new() };
     let url = settings.url.clone();
     let known = ask.cx.host_of(url.host());
     let host = known.clone().unwrap_or_else(|| ask.cx.here.clone());
-    let mut default = Common::with(Span::mins(1), settings.timeout);
-    default.fire_after = 3;
-    let mut common = ask.common(default, &host);
+    let mut common = ask.common(Common::with(Span::mins(1), settings.timeout), &host);
+    settings.timeout = common.timeout;
     common.timeout = settings.whole_look();
     let Some(endpoint) = ask.target(&host, Thing::Endpoint) else { return Vec::new() };
     let http = match &ca_file {
@@ -356,7 +355,6 @@ fn settings(ask: &mut Ask<'_>) -> Option<(Settings, Option<AbsPath>)> {
     if settings.very_slow.is_some_and(|limit| limit < settings.slow) {
         ask.mistake("very_slow", "is below slow: it must be longer");
     }
-    settings.timeout = ask.at_least("timeout", settings.timeout, Span(100));
     settings.retry_after = ask.or("retry_after", settings.retry_after);
     if !ask.or("follow", true) {
         settings.redirects = Redirects::Stop;

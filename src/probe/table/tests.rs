@@ -184,3 +184,44 @@ fn each_mistake_is_told_at_its_line() {
         assert!(told.contains("config.toml:"), "{told}");
     }
 }
+
+/// The embedded default against the machine that runs the tests, whatever it is.
+#[tokio::test]
+async fn the_defaults_give_fifteen_signals_on_a_plain_box() {
+    use std::sync::Arc;
+
+    use crate::clients::host::HostLink;
+    use crate::clients::host::local::LocalHost;
+    use crate::clock::Clock;
+    use crate::model::time::Millis;
+    use crate::policy::redact::Redactor;
+    use crate::probe::ask::NoPast;
+
+    #[derive(Debug)]
+    struct Noon;
+    impl Clock for Noon {
+        fn now(&self) -> Millis {
+            Millis(1_790_000_000_000)
+        }
+    }
+
+    let here = HostName::new("mini").unwrap();
+    let redactor = Arc::new(Redactor::new(Vec::new()));
+    let local = LocalHost::new(here.clone(), Arc::new(Noon), redactor);
+    let mut signals = BTreeSet::new();
+    for probe in defaults(&Context::new(here)) {
+        let readings = match probe.how {
+            How::Host(mut probe) => {
+                let facts = local.facts(&probe.wants()).await;
+                probe.judge(&facts, &NoPast, Noon.now())
+            }
+            // What a look would give without asking the network.
+            How::Net(probe) => probe.timed_out(Span::secs(1), Noon.now()),
+        };
+        for reading in readings {
+            assert!(!reading.words.is_empty(), "{}", reading.signal);
+            assert!(signals.insert(reading.signal.to_string()), "{} twice", reading.signal);
+        }
+    }
+    assert!(15 <= signals.len(), "{signals:#?}");
+}

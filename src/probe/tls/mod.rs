@@ -6,6 +6,7 @@ use crate::clients::tls::{Leaf, NoCertificate, Seen, Tls};
 use crate::model::ids::Word;
 use crate::model::reading::{Reading, Unit};
 use crate::model::severity::Severity;
+use crate::model::taint::Tainted;
 use crate::model::target::{AbsPath, Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
@@ -116,7 +117,7 @@ impl TlsProbe {
         for fault in &seen.faults {
             match fault {
                 TlsFault::WrongName => {
-                    let names: Vec<&str> = seen.leaf.names.iter().map(|n| n.as_str()).collect();
+                    let names: Vec<&str> = seen.leaf.names.iter().map(Tainted::as_str).collect();
                     words += &format!(
                         "; name: it is for {}, not for {}",
                         if names.is_empty() { "no name".into() } else { names.join(", ") },

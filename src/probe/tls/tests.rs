@@ -15,7 +15,7 @@ fn leaf(life_days: i64) -> Leaf {
         not_before: BEGAN,
         not_after: BEGAN + Span::days(life_days),
         names: Vec::new(),
-        issuer: crate::model::taint::Tainted::default(),
+        issuer: Tainted::default(),
         serial: "01".into(),
         self_signed: false,
     }
@@ -58,15 +58,11 @@ async fn look(shows: Shows, name: &str, now: Millis) -> Reading {
 
 #[tokio::test]
 async fn a_real_handshake_says_what_failed() {
-    let good = Shows {
-        name: "localhost",
-        not_before: BEGAN,
-        not_after: FAR,
-        signed: Signed::ByTheAuthority,
-    };
+    let good =
+        Shows { name: "localhost", not_before: BEGAN, not_after: FAR, signed: Signed::Authority };
     let expired = Shows { not_after: BEGAN + Span::days(1), ..good };
-    let stranger = Shows { signed: Signed::ByAStranger, ..good };
-    let own = Shows { signed: Signed::ByItself, ..good };
+    let stranger = Shows { signed: Signed::Stranger, ..good };
+    let own = Shows { signed: Signed::Itself, ..good };
     let now = FAR - Span::days(400);
     for (shows, name, severity, reason, part) in [
         (good, "localhost", Severity::Green, "ok", "400 days left"),

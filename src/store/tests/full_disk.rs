@@ -11,7 +11,7 @@ use crate::model::audit::{AuditEntry, AuditKind, AuditPayload};
 use crate::model::time::Millis;
 use crate::store::ballast::BallastState;
 use crate::store::readings::Sample;
-use crate::store::tests::{entry, signal};
+use crate::store::tests::{entry, signal, skipped};
 use crate::store::{Store, StoreOptions};
 
 const OPTIONS: StoreOptions = StoreOptions { ballast_bytes: 512 << 10, readings_bytes: 512 << 10 };
@@ -25,7 +25,7 @@ fn record(at: i64) -> AuditEntry {
 fn on_two_mebibytes(test: impl FnOnce(&Path)) {
     let dir = tempfile::tempdir().unwrap();
     if let Err(e) = mount("reef", dir.path(), "tmpfs", MountFlags::empty(), c"size=2m") {
-        return eprintln!("SKIPPED: no tmpfs can be mounted here: {e}");
+        return skipped(&e);
     }
     let result = std::panic::catch_unwind(AssertUnwindSafe(|| test(dir.path())));
     unmount(dir.path(), UnmountFlags::DETACH).unwrap();

@@ -76,3 +76,9 @@ pub(in crate::store) fn plan(target: &str) -> Plan {
         on_failure: OnFailure::Stop,
     }
 }
+
+/// Says loudly that a test could not be run: mounting needs root.
+#[expect(clippy::print_stderr, reason = "the only way a test can say that it was skipped")]
+fn skipped(e: &rustix::io::Errno) {
+    eprintln!("SKIPPED: no tmpfs can be mounted here: {e}");
+}

@@ -1,0 +1,9 @@
+//! Tests over the whole table, and of each family against real files and processes.
+
+mod disk;
+mod files;
+mod full;
+mod hosts;
+mod process;
+mod schema;
+mod stage;

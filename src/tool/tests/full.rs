@@ -1,0 +1,137 @@
+//! On a volume that is full for real. Needs root for the mount; says loudly when it cannot.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use super::stage::{Stage, abs, done, log_text, path, undone_by};
+use crate::model::time::Span;
+use crate::model::tool::ActionResult;
+use crate::model::value::Value;
+
+struct Volume(PathBuf);
+
+impl Volume {
+    fn new(at: &Path, bytes: u32) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let options = std::ffi::CString::new(format!("size={bytes},mode=755")).unwrap();
+        match mount("tmpfs", at, "tmpfs", MountFlags::empty(), options.as_c_str()) {
+            Ok(()) => Some(Self(at.to_owned())),
+            Err(why) => {
+                #[expect(clippy::print_stderr, reason = "a test that cannot run must say so")]
+                {
+                    eprintln!("SKIPPED, NOT PROVEN: a full volume needs a mount: {why}");
+                }
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        unmount(&self.0, UnmountFlags::DETACH).unwrap();
+    }
+}
+
+/// Fills a volume to the last byte with logs of growing size; answers how many.
+fn fill(folder: &Path, first: usize) -> usize {
+    std::fs::create_dir_all(folder).unwrap();
+    let mut n = 0;
+    loop {
+        let path = folder.join(format!("app{n:02}.log"));
+        let mut file = std::fs::File::create(&path).unwrap();
+        if file.write_all(&log_text(first * (n + 1))).is_err() {
+            // Whatever fitted stays: the volume is full now.
+            return n;
+        }
+        n += 1;
+    }
+}
+
+fn free(at: &Path) -> u64 {
+    let stat = rustix::fs::statvfs(at).unwrap();
+    stat.f_bavail * stat.f_frsize
+}
+
+fn percent_used(at: &Path) -> u64 {
+    let stat = rustix::fs::statvfs(at).unwrap();
+    100 - stat.f_bavail * 100 / stat.f_blocks
+}
+
+#[tokio::test]
+async fn a_volume_full_to_the_last_byte_is_rotated_and_compressed_by_way_of_another() {
+    let stage = Stage::new();
+    let Some(volume) = Volume::new(&stage.root(), 4 << 20) else { return };
+    fill(&volume.0.join("log"), 60_000);
+    assert_eq!(free(&volume.0), 0);
+    for tool in ["logs.rotate", "files.compress"] {
+        let call = stage.call(tool, &[("path", path(&volume.0))]);
+        let before = super::stage::tree(&volume.0);
+        let (undo, result) = stage.act(&call).await;
+        assert!(done(&result).contains("freed 3"), "{tool}: {result:?}");
+        assert!(percent_used(&volume.0) < 60, "{tool}: {} %", percent_used(&volume.0));
+        // Nothing is left behind on the way.
+        let spare = std::fs::read_dir(stage.world.quarantine.as_path()).unwrap().count();
+        assert_eq!(spare, 0, "{tool}");
+        done(&stage.act(&undone_by(&undo)).await.1);
+        let contents = |tree: &std::collections::BTreeMap<PathBuf, (String, Vec<u8>)>| {
+            tree.iter().map(|(p, (_, c))| (p.clone(), c.clone())).collect::<Vec<_>>()
+        };
+        assert!(contents(&super::stage::tree(&volume.0)) == contents(&before), "{tool}: undo");
+    }
+}
+
+#[tokio::test]
+async fn without_another_volume_a_full_one_is_left_as_it_was() {
+    let mut stage = Stage::new();
+    let Some(volume) = Volume::new(&stage.root(), 2 << 20) else { return };
+    std::fs::create_dir(volume.0.join("quarantine")).unwrap();
+    fill(&volume.0.join("log"), 60_000);
+    stage.world.quarantine = abs(&volume.0.join("quarantine"));
+    let stage = stage.again();
+    let before = super::stage::tree(&volume.0.join("log"));
+    for tool in ["logs.rotate", "files.compress"] {
+        let call = stage.call(tool, &[("path", path(&volume.0.join("log")))]);
+        let (_, result) = stage.act(&call).await;
+        assert!(
+            matches!(&result, ActionResult::Failed(w) if w.contains("no room")),
+            "{tool}: {result:?}"
+        );
+        let mut after = super::stage::tree(&volume.0.join("log"));
+        assert_eq!(after.len(), before.len(), "{tool}: a half-made file is left");
+        after.retain(|path, seen| before.get(path).is_none_or(|b| b.1 != seen.1));
+        assert!(after.is_empty(), "{tool}: {:?}", after.keys());
+    }
+    // With room for the smallest, the way through is smallest first.
+    std::fs::remove_file(volume.0.join("log/app00.log")).unwrap();
+    let call = stage.call("logs.rotate", &[("path", path(&volume.0.join("log")))]);
+    done(&stage.act(&call).await.1);
+    assert!(percent_used(&volume.0) < 60);
+}
+
+#[tokio::test]
+async fn quarantine_on_another_volume_frees_this_one() {
+    let stage = Stage::new();
+    let Some(volume) = Volume::new(&stage.root(), 4 << 20) else { return };
+    std::fs::create_dir(volume.0.join("log")).unwrap();
+    for n in 1..4 {
+        stage.file(&format!("log/app.log.{n}"), &log_text(900_000), Span::days(40));
+    }
+    let older = Value::Span(Span::days(30));
+    let what = super::stage::word("rotated-logs");
+    let call =
+        stage.call("files.clean", &[("path", path(&volume.0)), ("older", older), ("what", what)]);
+    let before = super::stage::tree(&volume.0);
+    let (effect, undo) = stage.preview(&call).await.unwrap();
+    assert!(effect.words.contains("on another volume"), "{}", effect.words);
+    done(&stage.act_as(&call, effect, undo.clone()).await);
+    assert!((3 << 20) < free(&volume.0));
+    done(&stage.act(&undone_by(&undo)).await.1);
+    let mut after = super::stage::tree(&volume.0);
+    let mut before = before;
+    after.remove(&volume.0.join("log"));
+    before.remove(&volume.0.join("log"));
+    assert!(after == before, "not as it was");
+}

@@ -1,0 +1,284 @@
+//! What holds for every tool of the table.
+
+use std::collections::BTreeSet;
+
+use super::stage::{Stage, path, target, word};
+use crate::gate::tool::{Parsed, Tool};
+use crate::model::ids::HostName;
+use crate::model::target::{AbsPath, Target, Thing};
+use crate::model::time::Span;
+use crate::model::tool::{Bounds, Call, Need, Tier, ToolError};
+use crate::model::value::{Kind, Value, Values};
+
+/// A value of the kind that every tool with such an argument takes, or at least understands.
+fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
+    let thing =
+        |thing, name| Value::Target(Target::new(super::stage::here(), thing, name).unwrap());
+    match (name, kind) {
+        ("unit", Kind::Target) => thing(Thing::Unit, "nginx.service"),
+        ("endpoint", Kind::Target) => thing(Thing::Endpoint, "photos"),
+        ("log", Kind::Target) => thing(Thing::Log, "journal"),
+        ("process", Kind::Target) => thing(Thing::Process, "4711@1"),
+        ("what", Kind::Word) => word("rotated-logs"),
+        ("urgency", Kind::Word) => word("message"),
+        ("signal", Kind::Word) => word("term"),
+        (_, Kind::Word) => word("a1"),
+        (_, Kind::Path) => path(&stage.root()),
+        (_, Kind::Int) => Value::Int(2),
+        (_, Kind::Span) => Value::Span(Span::days(30)),
+        (_, Kind::Flag) => Value::Flag(true),
+        (name, kind) => panic!("no sample for {name}: {kind}"),
+    }
+}
+
+/// A call with the required arguments; `files.empty_quarantine` needs one of two optional ones.
+fn smallest(stage: &Stage, tool: &dyn Tool) -> Call {
+    let spec = tool.spec();
+    let mut args: Vec<(&str, Value)> = spec
+        .inputs
+        .iter()
+        .filter(|i| i.need == Need::Required)
+        .map(|i| (i.name, sample(stage, i.name, &i.kind)))
+        .collect();
+    if spec.name.as_str() == "files.empty_quarantine" {
+        args.push(("all", Value::Flag(true)));
+    }
+    stage.call(spec.name.as_str(), &args)
+}
+
+fn refusal(stage: &Stage, call: &Call) -> String {
+    match stage.parse(call) {
+        Err(ToolError::Refused(why)) => why,
+        Err(ToolError::Failed(why)) => panic!("{call} failed instead of being refused: {why}"),
+        Ok(_) => panic!("{call} was taken"),
+    }
+}
+
+#[test]
+fn specs_are_whole() {
+    let stage = Stage::new();
+    let mut names = BTreeSet::new();
+    for tool in stage.tools() {
+        let spec = tool.spec();
+        let name = spec.name.as_str();
+        assert!(names.insert(name.to_owned()), "{name} stands there twice");
+        let (family, verb) = name.split_once('.').unwrap();
+        assert!(!family.is_empty() && !verb.is_empty() && !verb.contains('.'), "{name}");
+        assert!(spec.summary.chars().count() <= 100, "{name}: {}", spec.summary.len());
+        assert!(!spec.summary.is_empty() && !spec.summary.ends_with('.'), "{name}");
+        assert!(Span(0) < spec.timeout, "{name}");
+        let inputs: BTreeSet<_> = spec.inputs.iter().map(|i| i.name).collect();
+        assert_eq!(inputs.len(), spec.inputs.len(), "{name}");
+        assert!(spec.inputs.iter().all(|i| i.kind != Kind::Text && !i.doc.is_empty()), "{name}");
+        assert!(spec.max_tier == Tier::Low || spec.gives.is_empty(), "{name} gives values");
+    }
+}
+
+#[test]
+fn the_table_is_what_runbooks_are_written_against() {
+    let stage = Stage::new();
+    let names: Vec<_> = stage.tools().iter().map(|t| t.spec().name.to_string()).collect();
+    let want = [
+        "disk.usage",
+        "files.clean",
+        "files.compress",
+        "files.decompress",
+        "files.empty_quarantine",
+        "files.quarantine",
+        "files.restore",
+        "http.get",
+        "human.message",
+        "logs.patterns",
+        "logs.rotate",
+        "memory.usage",
+        "process.kill",
+        "process.list",
+        "tls.inspect",
+        "unit.logs",
+        "unit.restart",
+        "unit.status",
+    ];
+    assert_eq!(names, want);
+}
+
+#[test]
+fn tiers_leases_and_bounds_hold_for_every_tool() {
+    let stage = Stage::new();
+    for tool in stage.tools() {
+        let spec = tool.spec();
+        match tool.parse(&smallest(&stage, tool.as_ref())) {
+            Ok(Parsed::Query(_)) => assert_eq!(spec.max_tier, Tier::Low, "{}", spec.name),
+            Ok(Parsed::Action(action)) => {
+                assert!(Tier::Low < action.tier(), "{}", spec.name);
+                assert!(action.tier() <= spec.max_tier, "{}", spec.name);
+                assert!(!action.lease().is_empty(), "{} takes no lease", spec.name);
+            }
+            Err(why) => panic!("{}: {why}", spec.name),
+        }
+    }
+}
+
+#[test]
+fn unknown_wrong_and_missing_arguments_are_refused() {
+    let stage = Stage::new();
+    for tool in stage.tools() {
+        let spec = tool.spec();
+        let good = smallest(&stage, tool.as_ref());
+        let mut unknown = good.clone();
+        unknown.args.insert("force".into(), Value::Flag(true));
+        assert!(refusal(&stage, &unknown).contains("\"force\""), "{}", spec.name);
+        for input in &spec.inputs {
+            for wrong in [Value::List(vec![]), Value::Text(crate::model::taint::Tainted::new("x"))]
+            {
+                let mut call = good.clone();
+                call.args.insert(input.name.into(), wrong);
+                assert!(refusal(&stage, &call).contains(input.name), "{}", spec.name);
+            }
+            if input.need == Need::Required {
+                let mut call = good.clone();
+                call.args.remove(input.name);
+                assert!(refusal(&stage, &call).contains(input.name), "{}", spec.name);
+            }
+        }
+        let mut other = good;
+        other.tool = crate::model::ids::ToolName::of("other.tool");
+        assert!(matches!(tool.parse(&other), Err(ToolError::Refused(_))), "{}", spec.name);
+    }
+}
+
+#[test]
+fn actions_on_paths_stay_within_their_roots() {
+    let stage = Stage::with(|inventory, dir| {
+        inventory.protected = vec![super::stage::abs(&dir.join("files/state"))];
+        inventory.scratch = Some(super::stage::abs(&dir.join("files/state/drill")));
+    });
+    let with = |good: &Call, at: &str, bounds: Bounds| {
+        let mut call = good.clone();
+        call.args.insert("path".into(), Value::Path(AbsPath::new(at).unwrap()));
+        call.bounds = bounds;
+        call
+    };
+    let roots = |roots: &[&str]| Bounds {
+        roots: roots.iter().map(|r| AbsPath::new(r).unwrap()).collect(),
+        ..Bounds::default()
+    };
+    let mut seen = 0;
+    for tool in stage.tools() {
+        let spec = tool.spec();
+        if spec.max_tier == Tier::Low || !spec.inputs.iter().any(|i| i.name == "path") {
+            continue;
+        }
+        seen += 1;
+        let good = smallest(&stage, tool.as_ref());
+        let root = stage.root().to_str().unwrap().to_owned();
+        for (path, bounds, why) in [
+            ("/", roots(&["/"]), "everything"),
+            ("/var/log", roots(&["/"]), "outside"),
+            ("/var/log", roots(&[]), "roots"),
+            ("/var/logs", roots(&["/var/log"]), "outside"),
+            ("/var", roots(&["/var/log"]), "outside"),
+            ("/etc/nginx", roots(&["/etc"]), "system"),
+            ("/usr", roots(&["/usr"]), "system"),
+            (&format!("{root}/state/db"), roots(&[&root]), "protected"),
+            (stage.world.quarantine.as_str(), roots(&["/tmp"]), "protected"),
+        ] {
+            let call = with(&good, path, bounds);
+            assert!(refusal(&stage, &call).contains(why), "{}: {path}", spec.name);
+        }
+        let scratch = with(&good, &format!("{root}/state/drill"), roots(&[&root]));
+        assert!(stage.parse(&scratch).is_ok(), "{}: the drill's scratch", spec.name);
+    }
+    assert_eq!(seen, 5);
+}
+
+#[test]
+fn tools_of_this_machine_refuse_other_hosts_and_calls_stay_on_one() {
+    let stage = Stage::new();
+    let nas = HostName::new("nas").unwrap();
+    for tool in stage.tools() {
+        let name = tool.spec().name.as_str();
+        let mut call = smallest(&stage, tool.as_ref());
+        call.target = Target::host(nas.clone());
+        // A message about any host is sent from here.
+        if name != "human.message" {
+            let why = refusal(&stage, &call);
+            assert!(why.contains("nas"), "{name}: {why}");
+        }
+    }
+}
+
+#[test]
+fn the_tier_comes_from_the_arguments() {
+    let stage = Stage::new();
+    let tier = |name: &str, args: &[(&str, Value)]| stage.action(&stage.call(name, args)).tier();
+    let at = |name: &str| ("path", path(&stage.root().join(name)));
+    assert_eq!(tier("files.compress", &[at("log")]), Tier::High);
+    assert_eq!(tier("files.compress", &[at("app.log")]), Tier::High);
+    assert_eq!(tier("files.compress", &[at("app.log.1")]), Tier::Medium);
+    assert_eq!(tier("files.compress", &[at("log"), ("what", word("rotated"))]), Tier::Medium);
+    assert_eq!(tier("files.compress", &[at("app.log.1"), ("what", word("all"))]), Tier::High);
+    assert_eq!(tier("files.quarantine", &[at("x")]), Tier::Critical);
+}
+
+#[test]
+fn young_files_and_other_kinds_are_not_for_clean() {
+    let stage = Stage::new();
+    let clean = |days: i64, what: &str| {
+        let older = Value::Span(Span::days(days));
+        stage.call(
+            "files.clean",
+            &[("path", path(&stage.root())), ("older", older), ("what", word(what))],
+        )
+    };
+    assert!(refusal(&stage, &clean(29, "rotated-logs")).contains("files.quarantine"));
+    assert!(refusal(&stage, &clean(9, "temp")).contains("files.quarantine"));
+    assert!(refusal(&stage, &clean(90, "data")).contains("files.quarantine"));
+    assert!(stage.parse(&clean(30, "rotated-logs")).is_ok());
+    assert!(stage.parse(&clean(10, "temp")).is_ok());
+    assert!(stage.parse(&clean(0, "package-cache")).is_ok());
+}
+
+/// The arguments of an example, by the kinds of the spec.
+fn arguments(tool: &dyn Tool) -> Values {
+    let example: toml::Table = tool.spec().example.parse().unwrap();
+    assert_eq!(example["tool"].as_str(), Some(tool.spec().name.as_str()));
+    let args = example.get("args").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+    let value = |name: &str, given: &toml::Value| {
+        let input = tool.spec().inputs.iter().find(|i| i.name == name).unwrap();
+        let text = given.as_str().unwrap_or_default();
+        match &input.kind {
+            Kind::Int => Value::Int(given.as_integer().unwrap()),
+            Kind::Flag => Value::Flag(given.as_bool().unwrap()),
+            Kind::Word => word(text),
+            Kind::Path => Value::Path(AbsPath::new(text).unwrap()),
+            Kind::Target => Value::Target(target(text)),
+            Kind::Span => Value::Span(Span::days(text.strip_suffix('d').unwrap().parse().unwrap())),
+            other => panic!("no example of {other}"),
+        }
+    };
+    args.iter().map(|(n, v)| (n.clone(), value(n, v))).collect()
+}
+
+#[test]
+fn every_example_parses() {
+    let stage = Stage::with(|inventory, _| {
+        let jellyfin = inventory.endpoints["photos"].clone();
+        inventory.endpoints.insert("jellyfin".into(), jellyfin);
+    });
+    for tool in stage.tools() {
+        let mut args = arguments(tool.as_ref());
+        for value in args.values_mut() {
+            // The examples speak of a host of their own.
+            if let Value::Target(target) = value {
+                let moved = Target::new(super::stage::here(), target.thing(), target.name());
+                *target = moved.unwrap();
+            }
+        }
+        let mut call = stage.call(tool.spec().name.as_str(), &[]);
+        call.args = args;
+        call.bounds.roots = vec![AbsPath::new("/var/log").unwrap()];
+        if let Err(why) = stage.parse(&call) {
+            panic!("{}: {why}", tool.spec().name);
+        }
+    }
+}

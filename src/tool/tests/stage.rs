@@ -1,0 +1,329 @@
+//! The world that the tests play in: real files and processes, fake hosts and network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::Fut;
+use crate::clients::files::LocalFiles;
+use crate::clients::host::{HostLink, LinkError, Output};
+use crate::clients::signal::LocalProcesses;
+use crate::clock::Clock;
+use crate::gate::permit::Permit;
+use crate::gate::tool::{Action, Parsed, Query, Tool};
+use crate::model::fact::{Fact, FactValue, Facts, NoFact};
+use crate::model::ids::{HostName, StepName, ToolName, Word};
+use crate::model::message::Urgency;
+use crate::model::plan::Step;
+use crate::model::taint::Tainted;
+use crate::model::target::{AbsPath, Target};
+use crate::model::time::{Millis, Span};
+use crate::model::tool::{ActionResult, Bounds, Call, Effect, Found, ToolError, Undo};
+use crate::model::value::Value;
+use crate::policy::argv::{Argv, ReadOnly};
+use crate::tool::table::table;
+use crate::tool::world::{Answer, Certificate, Endpoint, Inventory, LogSource, Outbox, Web, World};
+
+#[derive(Debug)]
+pub(super) struct Hands(pub AtomicI64);
+
+impl Clock for Hands {
+    fn now(&self) -> Millis {
+        Millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A host of which the test writes the facts and the answers.
+#[derive(Debug)]
+pub(super) struct FakeHost {
+    pub name: HostName,
+    pub facts: Mutex<BTreeMap<Fact, FactValue>>,
+    pub said: Mutex<Result<(i32, String), LinkError>>,
+    pub commands: Mutex<Vec<String>>,
+}
+
+impl FakeHost {
+    fn answer(&self, argv: &Argv) -> Result<Output, LinkError> {
+        self.commands.lock().unwrap().push(argv.as_slice().join(" "));
+        let (code, text) = self.said.lock().unwrap().clone()?;
+        let (stdout, stderr) = if code == 0 { (text.as_str(), "") } else { ("", text.as_str()) };
+        Ok(Output {
+            code: Some(code),
+            stdout: Tainted::new(stdout),
+            stderr: Tainted::new(stderr),
+            took: Span(20),
+        })
+    }
+}
+
+impl HostLink for FakeHost {
+    fn name(&self) -> &HostName {
+        &self.name
+    }
+
+    fn facts<'a>(&'a self, wanted: &'a BTreeSet<Fact>) -> Fut<'a, Facts> {
+        let facts = self.facts.lock().unwrap();
+        let absent = || NoFact::Absent("not on this host".into());
+        let found =
+            wanted.iter().map(|f| (f.clone(), facts.get(f).cloned().ok_or_else(absent))).collect();
+        Box::pin(async move { found })
+    }
+
+    fn read<'a>(&'a self, argv: &'a ReadOnly, _: Span) -> Fut<'a, Result<Output, LinkError>> {
+        Box::pin(async { self.answer(argv.argv()) })
+    }
+
+    fn exec<'a>(
+        &'a self,
+        _: &'a Permit,
+        argv: &'a Argv,
+        _: Span,
+    ) -> Fut<'a, Result<Output, LinkError>> {
+        Box::pin(async { self.answer(argv) })
+    }
+}
+
+#[derive(Debug)]
+struct FakeWeb;
+
+impl Web for FakeWeb {
+    fn get<'a>(&'a self, _: &'a Endpoint) -> Fut<'a, Result<Answer, String>> {
+        Box::pin(async { Ok(Answer { status: 502, took: Span(38) }) })
+    }
+
+    fn certificate<'a>(&'a self, endpoint: &'a Endpoint) -> Fut<'a, Result<Certificate, String>> {
+        let own = endpoint.tls.as_deref() == Some("self:443");
+        Box::pin(async move {
+            Ok(Certificate {
+                ends_at: Millis(NOW + 5 * 86_400_000 + 1),
+                issuer: Tainted::new("CN=R3"),
+                subject: Tainted::new(if own { "CN=R3" } else { "CN=photos.example" }),
+                names: vec!["photos.example".into()],
+                server: None,
+            })
+        })
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct FakeOutbox(pub Mutex<Vec<(Target, Urgency)>>);
+
+impl Outbox for FakeOutbox {
+    fn tell<'a>(&'a self, about: &'a Target, urgency: Urgency) -> Fut<'a, Result<String, String>> {
+        self.0.lock().unwrap().push((about.clone(), urgency));
+        Box::pin(async { Ok("enqueued one message".into()) })
+    }
+}
+
+pub(super) const NOW: i64 = 1_800_000_000_000;
+
+/// A world over a temporary folder: `files` for the files of a test, `quarantine` beside it.
+pub(super) struct Stage {
+    pub dir: tempfile::TempDir,
+    pub world: World,
+    pub host: Arc<FakeHost>,
+    pub outbox: Arc<FakeOutbox>,
+    pub hands: Arc<Hands>,
+    table: Vec<Box<dyn Tool>>,
+}
+
+pub(super) fn here() -> HostName {
+    HostName::new("mini").unwrap()
+}
+
+pub(super) fn abs(path: &Path) -> AbsPath {
+    AbsPath::new(path.to_str().unwrap()).unwrap()
+}
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        Self::with(|_, _| {})
+    }
+
+    pub(super) fn with(change: impl FnOnce(&mut Inventory, &Path)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("files")).unwrap();
+        let host = Arc::new(FakeHost {
+            name: here(),
+            facts: Mutex::default(),
+            said: Mutex::new(Ok((0, String::new()))),
+            commands: Mutex::default(),
+        });
+        let outbox = Arc::new(FakeOutbox::default());
+        let hands = Arc::new(Hands(AtomicI64::new(NOW)));
+        let endpoint = |url: &str, tls: &str| Endpoint {
+            url: Some(url.to_owned()),
+            tls: Some(tls.to_owned()),
+        };
+        let mut inventory = Inventory {
+            endpoints: [
+                ("jellyfin".to_owned(), Endpoint { tls: None, ..endpoint("http://nas:8096", "") }),
+                ("photos".to_owned(), endpoint("https://photos.example", "photos.example:443")),
+                ("own".to_owned(), endpoint("https://self", "self:443")),
+            ]
+            .into(),
+            restartable: [target("mini:unit:nginx.service")].into(),
+            logs: [("journal".to_owned(), LogSource::Journal)].into(),
+            patterns: vec!["disk".into()],
+            ..Inventory::default()
+        };
+        change(&mut inventory, dir.path());
+        let link: Arc<dyn HostLink> = host.clone();
+        let world = World {
+            here: here(),
+            hosts: [(here(), link)].into(),
+            files: Arc::new(LocalFiles),
+            processes: Arc::new(LocalProcesses),
+            web: Arc::new(FakeWeb),
+            outbox: outbox.clone(),
+            inventory: Arc::new(inventory),
+            now: hands.clone(),
+            quarantine: abs(&dir.path().join("quarantine")),
+        };
+        let table = table(&world);
+        Self { dir, world, host, outbox, hands, table }
+    }
+
+    /// The table made anew after the world was changed.
+    pub(super) fn again(mut self) -> Self {
+        self.table = table(&self.world);
+        self
+    }
+
+    pub(super) fn tools(&self) -> &[Box<dyn Tool>] {
+        &self.table
+    }
+
+    pub(super) fn root(&self) -> PathBuf {
+        self.dir.path().join("files")
+    }
+
+    /// Writes a file of the stage with an age.
+    pub(super) fn file(&self, name: &str, content: &[u8], age: Span) -> PathBuf {
+        let path = self.root().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        set_age(&path, age);
+        path
+    }
+
+    /// A call of a tool with the stage's files as its root.
+    pub(super) fn call(&self, tool: &str, args: &[(&str, Value)]) -> Call {
+        Call {
+            tool: ToolName::new(tool).unwrap(),
+            target: Target::host(here()),
+            args: args.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect(),
+            bounds: Bounds { roots: vec![abs(&self.root())], ..Bounds::default() },
+        }
+    }
+
+    pub(super) fn parse(&self, call: &Call) -> Result<Parsed, ToolError> {
+        let tool = self.table.iter().find(|t| t.spec().name == call.tool).unwrap();
+        tool.parse(call)
+    }
+
+    pub(super) fn action(&self, call: &Call) -> Box<dyn Action> {
+        match self.parse(call) {
+            Ok(Parsed::Action(action)) => action,
+            Ok(Parsed::Query(_)) => panic!("{call} is a query"),
+            Err(why) => panic!("{call}: {why}"),
+        }
+    }
+
+    pub(super) async fn query(&self, call: &Call) -> Result<Found, ToolError> {
+        let query: Box<dyn Query> = match self.parse(call)? {
+            Parsed::Query(query) => query,
+            Parsed::Action(_) => panic!("{call} is an action"),
+        };
+        query.run().await
+    }
+
+    pub(super) async fn preview(&self, call: &Call) -> Result<(Effect, Undo), ToolError> {
+        self.action(call).preview().await
+    }
+
+    /// Previews and runs as the gate would.
+    pub(super) async fn act(&self, call: &Call) -> (Undo, ActionResult) {
+        let (effect, undo) = self.preview(call).await.unwrap();
+        let result = self.act_as(call, effect, undo.clone()).await;
+        (undo, result)
+    }
+
+    /// Runs with an effect that was previewed before.
+    pub(super) async fn act_as(&self, call: &Call, effect: Effect, undo: Undo) -> ActionResult {
+        let action = self.action(call);
+        let step = Step {
+            name: StepName::new("step").unwrap(),
+            call: call.clone(),
+            tier: action.tier(),
+            effect,
+            undo,
+            repeat: action.repeat(),
+            lease: action.lease(),
+        };
+        action.run(Permit::for_test(step)).await
+    }
+}
+
+pub(super) fn path(path: &Path) -> Value {
+    Value::Path(abs(path))
+}
+
+pub(super) fn word(word: &str) -> Value {
+    Value::Word(Word::new(word).unwrap())
+}
+
+pub(super) fn target(text: &str) -> Target {
+    text.parse().unwrap()
+}
+
+pub(super) fn undone_by(undo: &Undo) -> Call {
+    match undo {
+        Undo::By(call) => call.clone(),
+        Undo::Impossible(why) => panic!("no undo: {why}"),
+    }
+}
+
+#[track_caller]
+pub(super) fn done(result: &ActionResult) -> &str {
+    match result {
+        ActionResult::Done(words) => words,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sets a file's time to `age` before the stage's now.
+pub(super) fn set_age(path: &Path, age: Span) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+    let time = Timespec { tv_sec: (NOW - age.0) / 1_000, tv_nsec: 123_456_789 };
+    let times = Timestamps { last_access: time, last_modification: time };
+    utimensat(CWD, path, &times, AtFlags::empty()).unwrap();
+}
+
+/// All names below a folder, with kind, length, mode, owner, time of change and content.
+pub(super) fn tree(root: &Path) -> BTreeMap<PathBuf, (String, Vec<u8>)> {
+    use std::os::unix::fs::MetadataExt;
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for child in std::fs::read_dir(&folder).unwrap() {
+            let path = child.unwrap().path();
+            let m = path.symlink_metadata().unwrap();
+            let content = if m.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() };
+            if m.is_dir() {
+                folders.push(path.clone());
+            }
+            let shown = format!("{:o} {} {} {}", m.mode(), m.uid(), m.mtime(), m.mtime_nsec());
+            found.insert(path, (shown, content));
+        }
+    }
+    found
+}
+
+/// Text that compresses like a log.
+pub(super) fn log_text(bytes: usize) -> Vec<u8> {
+    let lines =
+        (0..).map(|n| format!("2026-11-20T03:15:{:02} app[17]: request {n} done\n", n % 60));
+    lines.flat_map(String::into_bytes).take(bytes).collect()
+}
