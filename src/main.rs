@@ -1,3 +1,5 @@
 //! The binary: arguments, one match, an exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    reef::cli::main()
+}

@@ -34,10 +34,12 @@ pub mod exit;
 mod follow;
 mod incidents;
 mod left;
+mod logs;
 mod markdown;
 pub mod out;
 pub mod page;
 mod pause;
+mod promote;
 mod reload;
 mod report;
 mod resume;
@@ -201,7 +203,7 @@ impl Cx {
             Command::Audit(command) => audit::run(self, command).await,
             Command::Report(args) => report::run(self, &args).await,
             Command::Runbook(command) => runbook::run(self, command).await,
-            Command::Tools => tools::run(self).await,
+            Command::Tools => tools::run(self),
             Command::Config(command) => config::run(self, &command),
             Command::Pause(args) => pause::run(self, args).await,
             Command::Resume => resume::run(self).await,

@@ -137,7 +137,7 @@ pub fn tools<'a>(specs: impl Iterator<Item = &'a crate::model::tool::ToolSpec>) 
     Tools { tools: specs.map(row).collect() }
 }
 
-fn answers(book: &Runbook) -> String {
+pub(crate) fn answers(book: &Runbook) -> String {
     let list = |words: Vec<String>| words.join(" or ");
     let probes = list(book.matches.probe.iter().map(ToString::to_string).collect());
     let severities = list(book.matches.severity.iter().map(ToString::to_string).collect());

@@ -1,0 +1,117 @@
+//! `reef run`: the daemon, and what a human sees of it first.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::cli::Cx;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::logs;
+use crate::cli::out::{Out, Talk};
+use crate::cli::page::{Ink, Page, count, cut, pad, width};
+use crate::cli::signals::Rows;
+use crate::config::given::Source;
+use crate::daemon::life::{self, NotStarted, Options, Started};
+use crate::gate::rules::Mode;
+use crate::model::plan::Leash;
+use crate::model::severity::Severity;
+use crate::operator::view::Status;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Change nothing, whatever the config allows; record what would have been done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// How long the first screen waits for the first readings.
+const FIRST_LOOKS: Duration = Duration::from_millis(900);
+
+pub(crate) fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
+    let wrong = |mistakes: crate::config::mistakes::Mistakes| Failure::Usage(mistakes.to_string());
+    let source = Source::find(cx.common.config.as_deref(), &cx.env).map_err(wrong)?;
+    logs::begin(logs::configured(&source, &cx.env), cx.out.page.detail, cx.out.page.paint, &cx.env);
+    let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
+    let options = Options { config: cx.common.config.clone(), state: cx.common.state.clone(), mode };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(async {
+        let (up, is_up) = oneshot::channel();
+        let life = Box::pin(life::run(options, cx.env.clone(), move |started| {
+            // Nobody waits for it where there is no terminal.
+            drop(up.send(started));
+        }));
+        let (ended, ()) = tokio::join!(life, greet(&mut cx.out, is_up));
+        ended
+    });
+    match ended {
+        Ok(()) => Ok(Exit::DONE),
+        Err(NotStarted::Config(mistakes)) => Err(wrong(mistakes)),
+        Err(NotStarted::Other(why)) => Err(why.into()),
+    }
+}
+
+/// Shows the first screen once the first readings are there, on a terminal.
+async fn greet(out: &mut Out, is_up: oneshot::Receiver<Started>) {
+    let Ok(started) = is_up.await else { return };
+    if out.talk == Talk::Piped {
+        return;
+    }
+    let deadline = Instant::now() + FIRST_LOOKS;
+    let mut seen = 0;
+    let status = loop {
+        let Ok(status) = started.operator.status().await else { return };
+        let settled = 0 < seen && status.signals.len() == seen;
+        if settled || deadline <= Instant::now() {
+            break status;
+        }
+        seen = status.signals.len();
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    };
+    let screen = first_screen(&status, &out.page);
+    // A terminal that went away is no reason to stop watching.
+    drop(out.say(&screen));
+}
+
+/// The first readings in a table, where the page is, and what reef may do.
+pub fn first_screen(status: &Status, page: &Page) -> String {
+    let rows = Rows::of(&status.signals);
+    let mut out = format!("{} {} watches {}\n\n", page.ink(Ink::Bold, "reef"), status.version, status.host);
+    let names = rows.rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0).min(page.width / 3);
+    for (name, signal) in &rows.rows {
+        let severity = signal.reading.severity;
+        let word = page.ink(Ink::Of(severity), &pad(severity.as_str(), 8));
+        let words = cut(signal.reading.words.first_line(), page.width.saturating_sub(names + 10));
+        let line = format!("{word}{}  {words}", pad(&cut(name, names), names));
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    if rows.rows.is_empty() {
+        out.push_str("the first looks are under way: `reef status` shows them from a second terminal\n");
+    }
+    out.push('\n');
+    let leash = match (status.dry_run, status.ceiling) {
+        (true, _) => "changes nothing (dry run)".to_owned(),
+        (false, Leash::Observe) => "changes nothing (leash: observe)".into(),
+        (false, Leash::Ask) => "asks before it changes anything (leash: ask)".into(),
+        (false, Leash::Auto) => "acts as far as each runbook's leash goes (ceiling: auto)".into(),
+    };
+    let mut parts = vec![page.ink(Ink::Bold, &leash)];
+    parts.push(match &status.page {
+        Some(url) => format!("page: {url}"),
+        None => "no page".into(),
+    });
+    parts.push(match &status.config {
+        Some(config) => format!("config: {config}"),
+        None => "no config file: built-in default".into(),
+    });
+    let unseen = rows.of_severity(Severity::Unknown).len();
+    if 0 < unseen {
+        parts.push(format!("{} cannot be looked at: `reef status` says why", count(unseen, "thing")));
+    }
+    parts.push("Ctrl-C ends it".into());
+    for part in parts {
+        out.push_str(&format!("{part}\n"));
+    }
+    out
+}

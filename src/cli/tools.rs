@@ -1,0 +1,43 @@
+//! `reef tools`: needs no daemon, for the tools are the binary's own.
+
+use crate::cli::Cx;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::page::{Detail, Ink, Page};
+use crate::cli::table::{Cell, Table};
+use crate::daemon::wire::tool_specs;
+use crate::model::ids::HostName;
+use crate::operator::runbooks::tools;
+use crate::operator::view::Tools;
+
+pub(crate) fn run(cx: &mut Cx) -> Result<Exit, Failure> {
+    // The specs are the same on every machine.
+    let specs = tool_specs(&HostName::of("this-machine"));
+    let json = serde_json::to_value(tools(specs.iter())).map_err(anyhow::Error::from)?;
+    cx.show(json, render)?;
+    Ok(Exit::DONE)
+}
+
+pub(crate) fn render(view: &Tools, page: &Page) -> String {
+    if page.detail == Detail::Full {
+        let each: Vec<String> = view.tools.iter().map(|tool| full(tool, page)).collect();
+        return each.join("\n");
+    }
+    let mut table = Table::new(&["tool", "at most", "does"], &[2]);
+    for tool in &view.tools {
+        table.row([
+            tool.name.clone().into(),
+            Cell::of(Ink::Plain, tool.max_tier.as_str()),
+            tool.summary.clone().into(),
+        ]);
+    }
+    table.render(page)
+}
+
+fn full(tool: &crate::operator::view::ToolRow, page: &Page) -> String {
+    let mut out = format!("{}  {}\n", page.ink(Ink::Bold, &tool.name), tool.max_tier);
+    out.push_str(&page.wrap(&tool.summary, 2));
+    let inputs = if tool.inputs.is_empty() { "nothing" } else { &tool.inputs };
+    out.push_str(&page.wrap(&format!("takes {inputs}"), 2));
+    out.push_str(&page.wrap(&tool.example, 4));
+    out
+}
