@@ -14,7 +14,7 @@ use crate::config::setting::Setting;
 use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
-use crate::probe::exec::late::LateRedactor;
+use crate::policy::redact::Redactor;
 use crate::probe::reef_self::{Tally, Uncounted};
 use crate::probe::{How, Probe};
 
@@ -32,7 +32,7 @@ pub struct Context {
     /// Where systemd keeps what the administrator enabled.
     pub systemd: PathBuf,
     /// What takes secrets out of a program's output.
-    pub redactor: LateRedactor,
+    pub redactor: Arc<Redactor>,
     /// Who counts looks, for the probe of reef itself.
     pub tally: Arc<dyn Tally>,
 }
@@ -53,7 +53,7 @@ impl Context {
             http: Http::new(),
             tls: Tls::new(),
             systemd: PathBuf::from("/etc/systemd/system"),
-            redactor: LateRedactor::default(),
+            redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),
         }
     }

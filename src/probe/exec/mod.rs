@@ -1,7 +1,8 @@
 //! `exec`: any Nagios plugin, or a program of the operator's own that answers like one.
 
-pub mod late;
 mod perfdata;
+
+use std::sync::Arc;
 
 use crate::Fut;
 use crate::clients::host::{LinkError, Output};
@@ -15,8 +16,8 @@ use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
 use crate::policy::argv::Argv;
+use crate::policy::redact::Redactor;
 use crate::probe::ask::{Ask, Common, Draft, Named};
-use crate::probe::exec::late::LateRedactor;
 use crate::probe::{How, NetProbe, Past};
 
 /// Only the first line is shown; perfdata never fills this.
@@ -35,11 +36,11 @@ pub struct Settings {
 pub struct ExecProbe {
     settings: Settings,
     signal: Signal,
-    redactor: LateRedactor,
+    redactor: Arc<Redactor>,
 }
 
 impl ExecProbe {
-    pub fn new(settings: Settings, check: Target, redactor: LateRedactor) -> Self {
+    pub fn new(settings: Settings, check: Target, redactor: Arc<Redactor>) -> Self {
         let (probe, aspect) = (Word::of("exec"), Word::of("status"));
         let signal = Signal { probe, target: check, aspect };
         Self { settings, signal, redactor }
@@ -109,8 +110,7 @@ impl NetProbe for ExecProbe {
         Box::pin(async move {
             let limits = Limits { timeout: self.settings.timeout, max_output: OUTPUT };
             let argv = self.settings.argv.as_slice();
-            let redactor = self.redactor.get();
-            let reading = match run(argv, limits, &Given::default(), &redactor).await {
+            let reading = match run(argv, limits, &Given::default(), &self.redactor).await {
                 Ok(output) => self.judge(&output, now),
                 Err(why) => self.unseen(&why, now),
             };
@@ -179,11 +179,11 @@ mod tests {
     async fn look(parts: &[&str], timeout: Span) -> Reading {
         let argv = Argv::new(parts.iter().map(|&p| p.to_owned()).collect()).unwrap();
         let check = Target::new(HostName::new("mini").unwrap(), Thing::Check, "raid").unwrap();
-        let redactor = LateRedactor::default();
+        let redactor = Arc::new(Redactor::new(Vec::new()));
         let mut probe = ExecProbe::new(Settings { argv, timeout }, check, redactor.clone());
         // The secrets become known after the probe was made.
         let secret = SecretString::from("hunter2hunter2".to_owned());
-        redactor.fill(Arc::new(Redactor::new(vec![secret])));
+        redactor.learn(&[secret]);
         probe.look(&NoPast, Millis(1)).await.remove(0)
     }
 
