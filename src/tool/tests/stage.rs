@@ -252,8 +252,13 @@ impl Stage {
 
     /// Runs with an effect that was previewed before.
     pub(super) async fn act_as(&self, call: &Call, effect: Effect, undo: Undo) -> ActionResult {
+        let permit = self.permit_of(call, effect, undo);
+        self.action(call).run(permit).await
+    }
+
+    fn permit_of(&self, call: &Call, effect: Effect, undo: Undo) -> Permit {
         let action = self.action(call);
-        let step = Step {
+        Permit::for_test(Step {
             name: StepName::new("step").unwrap(),
             call: call.clone(),
             tier: action.tier(),
@@ -261,8 +266,13 @@ impl Stage {
             undo,
             repeat: action.repeat(),
             lease: action.lease(),
-        };
-        action.run(Permit::for_test(step)).await
+        })
+    }
+
+    /// A permit for what a call's preview says.
+    pub(super) async fn permit(&self, call: &Call) -> Permit {
+        let (effect, undo) = self.preview(call).await.unwrap();
+        self.permit_of(call, effect, undo)
     }
 }
 
