@@ -1,5 +1,8 @@
 //! Models behind one trait.
 
+pub mod openai;
+pub mod table;
+
 use std::fmt;
 
 use crate::Fut;

@@ -1,5 +1,11 @@
 //! Ways to reach the human; they drain the outbox.
 
+pub mod ntfy;
+mod outcome;
+pub mod table;
+pub mod terminal;
+pub mod webhook;
+
 use std::fmt;
 
 use crate::Fut;

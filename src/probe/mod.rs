@@ -1,5 +1,28 @@
 //! Probes: one file each, one table. A probe never repairs.
 
+pub mod ask;
+pub mod backup;
+pub mod cpu;
+pub mod disk;
+pub mod dns;
+pub mod errors;
+pub mod exec;
+pub mod folder;
+pub mod http;
+#[cfg(feature = "kube")]
+pub mod kube;
+pub mod memory;
+pub mod net;
+pub mod oom;
+pub mod past;
+pub mod process;
+pub mod reach;
+pub mod reef_self;
+pub mod spoken;
+pub mod table;
+pub mod tls;
+pub mod unit;
+
 use std::collections::BTreeSet;
 use std::fmt;
 

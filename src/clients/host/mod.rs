@@ -1,5 +1,19 @@
 //! A host: this machine, or one behind SSH.
 
+pub mod cgroups;
+pub mod journal;
+pub mod lines;
+pub mod local;
+pub mod mountinfo;
+pub mod mounts;
+pub mod pace;
+pub mod pids;
+pub mod proc;
+pub mod scan;
+pub mod systemd;
+pub mod tail;
+pub mod walk;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;

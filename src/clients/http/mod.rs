@@ -1,0 +1,246 @@
+//! HTTP: GETs for probes and tools, POSTs for the outbox and for models.
+
+pub mod error;
+#[cfg(test)]
+pub(crate) mod loopback;
+pub mod url;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method};
+use tokio::time::Instant;
+
+use crate::clients::http::error::HttpError;
+use crate::clients::http::url::WebUrl;
+use crate::clients::tls::trust;
+use crate::model::time::Span;
+
+/// What a probe reads of a body at the most.
+pub const BODY: usize = 64 << 10;
+/// How many redirects are followed, all on their own host.
+const REDIRECTS: u32 = 3;
+/// Longer than the interval between two looks, so that the connection is still there.
+const KEPT_ALIVE: Span = Span::secs(150);
+
+/// Whether a redirect is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirects {
+    /// The redirect itself is the answer.
+    Stop,
+    /// Up to three on the same host, never from https to http; any other is the answer.
+    SameHost,
+}
+
+/// A read over HTTP.
+#[derive(Clone)]
+pub struct GetRequest {
+    pub url: WebUrl,
+    /// For the whole of it: name, connection, redirects, body.
+    pub timeout: Span,
+    /// What comes beyond is not read.
+    pub max_body: usize,
+    pub headers: Vec<(String, String)>,
+    pub redirects: Redirects,
+}
+
+impl GetRequest {
+    /// A plain read with 64 KiB of body that follows redirects on the same host.
+    pub fn new(url: WebUrl, timeout: Span) -> Self {
+        Self { url, timeout, max_body: BODY, headers: Vec::new(), redirects: Redirects::SameHost }
+    }
+}
+
+impl fmt::Debug for GetRequest {
+    /// Without the headers, which may carry tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GET {} within {}", self.url, self.timeout)
+    }
+}
+
+/// A POST. Needs no permit, so only what the design exempts may send one: the delivery of the outbox
+/// and the calls of a model.
+#[derive(Clone)]
+pub struct PostRequest {
+    pub url: WebUrl,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub timeout: Span,
+    /// What comes beyond is not read.
+    pub max_body: usize,
+}
+
+impl fmt::Debug for PostRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "POST {} bytes to {} within {}", self.body.len(), self.url, self.timeout)
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// From the request to the end of what was read.
+    pub took: Span,
+    /// Raw bytes, at most `max_body`.
+    pub body: Vec<u8>,
+    /// Whether the body went on beyond what was read.
+    pub cut: bool,
+}
+
+/// One client for all requests of its holder: nothing is built before the first one, connections are
+/// kept alive between looks. Clones share it.
+///
+/// Proxies of the environment are not used: a probe that looks through a proxy sees the proxy.
+#[derive(Clone, Default)]
+pub struct Http {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    extra_ca: Option<PathBuf>,
+    /// For http: it has no authorities to load.
+    plain: OnceLock<Client>,
+    tls: OnceLock<Client>,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("http client")
+    }
+}
+
+impl Http {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts the authorities in `ca_file` (PEM) beside the system's.
+    pub fn trusting(ca_file: Option<PathBuf>) -> Self {
+        Self { shared: Arc::new(Shared { extra_ca: ca_file, ..Shared::default() }) }
+    }
+
+    /// Reads a URL.
+    pub async fn get(&self, request: &GetRequest) -> Result<Answer, HttpError> {
+        let started = Instant::now();
+        let look = self.follow(request, started);
+        tokio::time::timeout(request.timeout.duration(), look)
+            .await
+            .unwrap_or(Err(HttpError::TimedOut(request.timeout)))
+    }
+
+    async fn follow(&self, request: &GetRequest, started: Instant) -> Result<Answer, HttpError> {
+        let headers = headers(&request.headers)?;
+        let mut url = request.url.clone();
+        for hop in 0..=REDIRECTS {
+            let response = self
+                .client(&url)?
+                .request(Method::GET, url.inner().clone())
+                .headers(headers.clone())
+                .send()
+                .await
+                .map_err(|e| HttpError::of(&e))?;
+            let further = match request.redirects {
+                Redirects::SameHost if hop < REDIRECTS => location(&url, &response),
+                Redirects::SameHost | Redirects::Stop => None,
+            };
+            match further {
+                Some(next) => url = next,
+                None => return read(response, request.max_body, started).await,
+            }
+        }
+        Err(HttpError::Broken("too many redirects".into()))
+    }
+
+    /// Sends a POST. Exempt from the permit by name: only the delivery of the outbox and the calls of
+    /// a model may use it. Redirects are not followed, because a key must not travel on.
+    pub async fn post(&self, request: &PostRequest) -> Result<Answer, HttpError> {
+        let started = Instant::now();
+        let sending = async {
+            let response = self
+                .client(&request.url)?
+                .request(Method::POST, request.url.inner().clone())
+                .headers(headers(&request.headers)?)
+                .body(request.body.clone())
+                .send()
+                .await
+                .map_err(|e| HttpError::of(&e))?;
+            read(response, request.max_body, started).await
+        };
+        tokio::time::timeout(request.timeout.duration(), sending)
+            .await
+            .unwrap_or(Err(HttpError::TimedOut(request.timeout)))
+    }
+
+    fn client(&self, url: &WebUrl) -> Result<&Client, HttpError> {
+        let slot = if url.is_https() { &self.shared.tls } else { &self.shared.plain };
+        if let Some(client) = slot.get() {
+            return Ok(client);
+        }
+        let roots = match url.is_https() {
+            true => trust::roots(self.shared.extra_ca.as_deref()).map_err(HttpError::Setup)?,
+            false => rustls::RootCertStore::empty(),
+        };
+        let tls = trust::client_config(roots).map_err(HttpError::Setup)?;
+        let built = builder()
+            .tls_backend_preconfigured(tls)
+            .build()
+            .map_err(|e| HttpError::Setup(format!("cannot build the HTTP client: {e}")))?;
+        Ok(slot.get_or_init(|| built))
+    }
+}
+
+/// What all clients here have in common.
+pub(in crate::clients) fn builder() -> reqwest::ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("reef/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .pool_idle_timeout(KEPT_ALIVE.duration())
+        .pool_max_idle_per_host(2)
+}
+
+fn headers(given: &[(String, String)]) -> Result<HeaderMap, HttpError> {
+    let mut headers = HeaderMap::with_capacity(given.len());
+    for (name, value) in given {
+        let bad = || HttpError::Setup(format!("the header {name:?} cannot be sent as it stands"));
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
+        value.set_sensitive(true);
+        headers.insert(key, value);
+    }
+    Ok(headers)
+}
+
+fn location(from: &WebUrl, response: &reqwest::Response) -> Option<WebUrl> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    from.redirected(response.headers().get("location")?.to_str().ok()?)
+}
+
+/// Reads the body up to its bound. What is left unread closes the connection.
+pub(in crate::clients) async fn read(
+    mut response: reqwest::Response,
+    max_body: usize,
+    started: Instant,
+) -> Result<Answer, HttpError> {
+    let mut body = Vec::new();
+    let mut cut = false;
+    while let Some(chunk) = response.chunk().await.map_err(|e| HttpError::of(&e))? {
+        let room = max_body - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if room < chunk.len() {
+            cut = true;
+            break;
+        }
+    }
+    let status = response.status().as_u16();
+    Ok(Answer { status, took: Span::from(started.elapsed()), body, cut })
+}
+
+#[cfg(test)]
+mod tests;

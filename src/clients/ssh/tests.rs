@@ -1,0 +1,191 @@
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+
+use super::*;
+use crate::clients::process::{Given, Limits, run_raw};
+use crate::model::fact::FactValue;
+
+/// A real server on loopback with its own keys; it ends when this is dropped.
+struct Server {
+    dir: tempfile::TempDir,
+    port: u16,
+    tasks: tokio::task::JoinSet<()>,
+}
+
+fn present() -> bool {
+    let here = Path::new("/usr/sbin/sshd").exists() && Path::new("/usr/bin/ssh").exists();
+    if !here {
+        let mut err = std::io::stderr();
+        let _closed = writeln!(err, "SKIPPED: openssh-server and openssh-client are not installed");
+    }
+    here
+}
+
+async fn keygen(file: &Path) {
+    let argv = ["/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f"].map(str::to_owned);
+    let argv = [&argv[..], &[file.display().to_string()]].concat();
+    let made = run_raw(&argv, Limits::default(), &Given::default()).await.unwrap();
+    assert_eq!(made.code, Some(0));
+}
+
+impl Server {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        keygen(&at("host_key")).await;
+        keygen(&at("client_key")).await;
+        std::fs::copy(at("client_key.pub"), at("authorized_keys")).unwrap();
+        if rustix::process::geteuid().is_root() {
+            std::fs::create_dir_all("/run/sshd").unwrap();
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let show = |name: &str| at(name).display().to_string();
+        std::fs::write(
+            at("sshd_config"),
+            format!(
+                "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPidFile none\nAuthorizedKeysFile {}\n\
+                 StrictModes no\nUsePAM yes\nPermitRootLogin yes\nPasswordAuthentication no\n\
+                 KbdInteractiveAuthentication no\nUseDNS no\nPrintMotd no\n",
+                show("host_key"),
+                show("authorized_keys")
+            ),
+        )
+        .unwrap();
+        let config = show("sshd_config");
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move {
+            // The limits end the server with the test, should the drop not.
+            let limits = Limits { timeout: Span::secs(30), max_output: 1 << 16 };
+            let argv = ["/usr/sbin/sshd", "-D", "-e", "-f", &config].map(str::to_owned);
+            let _ended = run_raw(&argv, limits, &Given::default()).await;
+        });
+        let server = Self { dir, port, tasks };
+        let key = std::fs::read_to_string(server.path("host_key.pub")).unwrap();
+        server.know(&key);
+        server.wait_until_up().await;
+        server
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes the client's config and the one key that it knows the server by.
+    fn know(&self, key: &str) {
+        let user = match rustix::process::geteuid().is_root() {
+            true => "  User root\n",
+            false => "",
+        };
+        let known = format!("[127.0.0.1]:{} {key}", self.port);
+        std::fs::write(self.path("known_hosts"), known).unwrap();
+        std::fs::write(
+            self.path("ssh_config"),
+            format!(
+                "Host nas\n  HostName 127.0.0.1\n  Port {}\n{user}  IdentityFile {}\n  IdentitiesOnly yes\n\
+                 IdentityAgent none\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile /dev/null\n",
+                self.port,
+                self.path("client_key").display(),
+                self.path("known_hosts").display()
+            ),
+        )
+        .unwrap();
+    }
+
+    async fn wait_until_up(&self) {
+        for _ in 0..200 {
+            if let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.port)) {
+                let mut banner = [0; 4];
+                if stream.read_exact(&mut banner).is_ok() && banner == *b"SSH-" {
+                    return;
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("the server did not start");
+    }
+
+    fn host(&self) -> SshHost {
+        let settings = Settings {
+            destination: "nas".into(),
+            config_file: Some(AbsPath::new(self.path("ssh_config").to_str().unwrap()).unwrap()),
+            connect_timeout: Span::secs(10),
+        };
+        let redactor = Arc::new(Redactor::new(Vec::new()));
+        let name = HostName::new("nas").unwrap();
+        SshHost::new(name, settings, self.dir.path().to_owned(), redactor)
+    }
+}
+
+fn argv(parts: &[&str]) -> Vec<String> {
+    parts.iter().map(|&part| part.to_owned()).collect()
+}
+
+fn wanted() -> BTreeSet<Fact> {
+    BTreeSet::from([Fact::Memory, Fact::Cpu, Fact::Uptime, Fact::Volumes, Fact::FailedUnits])
+}
+
+#[tokio::test]
+async fn a_real_host_tells_its_facts_and_ends_what_hangs() {
+    if !present() {
+        return;
+    }
+    let server = Server::start().await;
+    let host = server.host();
+    let facts = host.facts(&wanted()).await;
+    assert!(matches!(&facts[&Fact::Memory], Ok(FactValue::Memory(m)) if 0 < m.total), "{facts:?}");
+    assert!(matches!(&facts[&Fact::Cpu], Ok(FactValue::Cpu(c)) if 0 < c.cores), "{facts:?}");
+    assert!(matches!(&facts[&Fact::Uptime], Ok(FactValue::Uptime(_))), "{facts:?}");
+    assert!(matches!(&facts[&Fact::Volumes], Ok(FactValue::Volumes(_))), "{facts:?}");
+    assert!(matches!(&facts[&Fact::FailedUnits], Err(NoFact::Absent(_))));
+
+    // Arguments arrive as they are: no shell reads them.
+    let odd = "a b $(id) `id` ' \" * ; |";
+    let said = host.run(&argv(&["echo", odd]), "", Span::secs(5)).await.unwrap();
+    assert_eq!(String::from_utf8(said.stdout).unwrap().trim_end(), odd);
+    let failed = host.run(&argv(&["sh", "-c", "exit 3"]), "", Span::secs(5)).await.unwrap();
+    assert_eq!(failed.code, Some(3));
+
+    let missing = host.run(&argv(&["no-such-program-here"]), "", Span::secs(5)).await;
+    let missing = missing.map(|left| (left.code, String::from_utf8_lossy(&left.stderr).into_owned()));
+    assert!(matches!(missing, Err(LinkError::NotStarted(_))), "{missing:?}");
+
+    let own = host.run(&argv(&["sh", "-c", "exit 127"]), "", Span::secs(5)).await.unwrap();
+    assert_eq!(own.code, Some(127), "a program that ran and said so");
+
+    // What runs past its time is ended on the host, not only forgotten here.
+    let mark = server.path("mark").display().to_string();
+    let script = format!("sleep 3; touch {mark}");
+    let late = host.run(&argv(&["sh", "-c", &script]), "", Span::secs(1)).await;
+    assert!(matches!(late, Err(LinkError::TimedOut(_))));
+    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    assert!(!server.path("mark").exists(), "it went on running");
+    drop(server.tasks);
+}
+
+#[tokio::test]
+async fn a_changed_host_key_and_a_dead_server_are_said_clearly() {
+    if !present() {
+        return;
+    }
+    let server = Server::start().await;
+    server.know(&std::fs::read_to_string(server.path("client_key.pub")).unwrap());
+    let facts = server.host().facts(&wanted()).await;
+    assert_eq!(facts.len(), wanted().len());
+    let Err(NoFact::Failed(why)) = &facts[&Fact::Memory] else { panic!("{facts:?}") };
+    assert!(why.contains("host key"), "{why}");
+
+    let port = server.port;
+    let mut dead = server.host();
+    dead.settings.connect_timeout = Span::secs(2);
+    drop(server.tasks);
+    for _ in 0..100 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let facts = dead.facts(&wanted()).await;
+    let Err(NoFact::Failed(why)) = &facts[&Fact::Uptime] else { panic!("{facts:?}") };
+    assert!(why.contains("is sshd running"), "{why}");
+}

@@ -1,0 +1,166 @@
+//! Everything wrong with a config, in one report.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::config::given::{Place, Source, brief};
+
+/// One thing that is wrong, or one that is worth a word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mistake {
+    /// The file as it was named or found.
+    pub file: String,
+    /// From 1; 0 where it belongs to no line.
+    pub line: usize,
+    pub column: usize,
+    /// The dotted path of the table: `probe.http.x`; empty at the top.
+    pub section: String,
+    /// What is wrong and what to do, for people.
+    pub what: String,
+    /// The line as it was written, without what may be a secret.
+    pub excerpt: Option<String>,
+    #[serde(skip)]
+    width: usize,
+}
+
+impl Mistake {
+    pub(super) fn new(
+        source: &Source,
+        place: Place,
+        section: &str,
+        what: impl Into<String>,
+    ) -> Self {
+        Self {
+            file: source.name.clone(),
+            line: place.line,
+            column: place.column,
+            section: section.to_owned(),
+            what: what.into(),
+            excerpt: excerpt(source, place.line),
+            width: place.width,
+        }
+    }
+
+    /// A mistake that belongs to no line: a file that cannot be read.
+    pub fn of_file(file: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            line: 0,
+            column: 0,
+            section: String::new(),
+            what: what.into(),
+            excerpt: None,
+            width: 0,
+        }
+    }
+}
+
+impl fmt::Display for Mistake {
+    /// `config.toml:12: [probe.http.x] "evry" is not a key here; did you mean "every"?`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if 0 < self.line {
+            write!(f, ":{}", self.line)?;
+        }
+        f.write_str(": ")?;
+        if !self.section.is_empty() {
+            write!(f, "[{}] ", self.section)?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
+/// All mistakes of one reading, in the order of their lines. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Mistakes(Vec<Mistake>);
+
+impl Mistakes {
+    /// `None` without any.
+    pub fn new(mut all: Vec<Mistake>) -> Option<Self> {
+        all.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        all.dedup();
+        (!all.is_empty()).then_some(Self(all))
+    }
+
+    pub fn one(mistake: Mistake) -> Self {
+        Self(vec![mistake])
+    }
+
+    pub fn all(&self) -> &[Mistake] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Mistakes {
+    /// Each mistake with its line and a caret under it, their number, and what to do next.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for mistake in &self.0 {
+            writeln!(f, "{mistake}")?;
+            let Some(line) = &mistake.excerpt else { continue };
+            let number = mistake.line.to_string();
+            writeln!(f, "  {number} | {line}")?;
+            let (at, length) = (mistake.column.saturating_sub(1), line.chars().count());
+            if at < length {
+                let carets = "^".repeat(mistake.width.min(length - at));
+                writeln!(f, "  {:1$} | {2:at$}{carets}", "", number.len(), "")?;
+            }
+        }
+        let count = match self.0.len() {
+            1 => "1 mistake".to_owned(),
+            n => format!("{n} mistakes"),
+        };
+        write!(f, "{count}; nothing was changed. Correct the config, then try `reef config check`.")
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// Words in a key whose value is not for a terminal or a log.
+const SECRET_WORDS: [&str; 8] =
+    ["token", "password", "passwd", "passphrase", "secret", "api_key", "apikey", "credential"];
+
+/// The longest line that is repeated, in characters.
+const LONGEST: usize = 120;
+
+/// A line of the source with at most 120 characters, cut where a secret may start.
+fn excerpt(source: &Source, line: usize) -> Option<String> {
+    let text = source.text.lines().nth(line.checked_sub(source.first_line)?)?;
+    let lower = text.to_ascii_lowercase();
+    let word = SECRET_WORDS.iter().filter_map(|word| lower.find(word)).min();
+    let cut = word.and_then(|at| Some(at + lower[at..].find('=')? + 1));
+    let (shown, more) = match cut {
+        Some(cut) => (&text[..cut], " …"),
+        None if LONGEST < text.chars().count() => (text, "…"),
+        None => (text, ""),
+    };
+    // Tabs are one column wide here, so that the caret stands where it should.
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    Some(shown.chars().take(LONGEST).map(plain).chain(more.chars()).collect())
+}
+
+/// The option that `given` most likely stands for.
+pub fn closest<'a>(given: &str, options: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let given = given.to_lowercase();
+    let near = |option: &&str| {
+        let distance = strsim::damerau_levenshtein(&given, option);
+        distance <= option.chars().count().max(3) / 3
+            || (3 <= given.len() && option.starts_with(&given))
+    };
+    let by = |option: &&str| strsim::damerau_levenshtein(&given, option);
+    options.into_iter().filter(near).min_by_key(by)
+}
+
+/// " did you mean ...?" or the options themselves, to end a message about `given`.
+pub fn hint<'a>(given: &str, options: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    if let Some(option) = closest(&brief(given), options.clone()) {
+        return format!("; did you mean \"{option}\"?");
+    }
+    let all: Vec<&str> = options.into_iter().collect();
+    match all.len() {
+        0 => String::new(),
+        1..=12 => format!("; known are {}", all.join(", ")),
+        _ => format!("; known are {}, ...", all[..12].join(", ")),
+    }
+}

@@ -1,0 +1,454 @@
+//! `disk`: bytes and inodes of every real volume.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::section::{Entry, Section};
+use crate::config::setting::{Bytes, Percent};
+use crate::model::fact::{Fact, FactValue, Facts, Volume};
+use crate::model::ids::{HostName, Word};
+use crate::model::reading::{Reading, Unit};
+use crate::model::severity::Severity;
+use crate::model::taint::Tainted;
+use crate::model::target::{AbsPath, Signal, Target, Thing};
+use crate::model::time::{Millis, Span};
+use crate::model::tool::Gives;
+use crate::model::value::{Kind, Value, Values, human_bytes};
+use crate::policy::threshold::{Direction, Judged, Threshold};
+use crate::probe::spoken::{Numbered, Spoken, host_signal, number, percent, whole};
+use crate::probe::{HostProbe, Past};
+
+/// Looks in a row in which a volume did not answer, after which that is red.
+const STALE_AFTER: u32 = 3;
+
+/// Where people put what they take away again: such a volume is forgotten when it is gone.
+const REMOVABLE: [&str; 3] = ["/media", "/run/media", "/tmp"];
+
+/// The levels of one volume, in percent used.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Levels {
+    pub yellow: f64,
+    pub red: f64,
+}
+
+/// What is too full.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub levels: Levels,
+    /// Levels of single volumes.
+    pub mounts: BTreeMap<AbsPath, Levels>,
+    /// Volumes that are not watched.
+    pub ignore: BTreeSet<AbsPath>,
+    /// A volume larger than this must be short of room too: 90 % of 20 TiB leaves 2 TiB.
+    pub large: u64,
+    /// Short of room: less than this is free ...
+    pub yellow_free: u64,
+    pub red_free: u64,
+    /// ... or it will be full within this at its own growth.
+    pub yellow_within: Span,
+    pub red_within: Span,
+    /// Less than this free is red whatever the share, on volumes of at least `floor_from`.
+    pub floor: u64,
+    pub floor_from: u64,
+    /// Percentage points that a volume must fall below a level before it clears.
+    pub margin: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            levels: Levels { yellow: 85.0, red: 90.0 },
+            mounts: BTreeMap::new(),
+            ignore: BTreeSet::new(),
+            large: 1 << 40,
+            yellow_free: 50 << 30,
+            red_free: 20 << 30,
+            yellow_within: Span::days(7),
+            red_within: Span::days(1),
+            floor: 1 << 30,
+            floor_from: 20 << 30,
+            margin: 2.0,
+        }
+    }
+}
+
+/// Reads `[probe.disk]`: levels for all volumes, and a table for a volume that differs:
+/// `disk."/" = { yellow = "80 %" }`.
+pub fn configure(section: &mut Section) -> Settings {
+    let default = Settings::default();
+    let levels = levels(section, default.levels);
+    let ignore: Vec<AbsPath> = section.list_or("ignore", Vec::new());
+    let mut settings = Settings {
+        levels,
+        mounts: BTreeMap::new(),
+        ignore: ignore.into_iter().collect(),
+        large: section.or("large", Bytes(default.large)).0,
+        yellow_free: section.or("yellow_free", Bytes(default.yellow_free)).0,
+        red_free: section.or("red_free", Bytes(default.red_free)).0,
+        yellow_within: section.or("yellow_within", default.yellow_within),
+        red_within: section.or("red_within", default.red_within),
+        floor: section.or("floor", Bytes(default.floor)).0,
+        floor_from: section.or("floor_from", Bytes(default.floor_from)).0,
+        margin: section.or("margin", Percent(default.margin)).0,
+    };
+    for (name, entry) in section.entries() {
+        match (AbsPath::new(&name), entry) {
+            (Ok(path), Entry::Table(mut table)) => {
+                let of_volume = self::levels(&mut table, levels);
+                table.finish();
+                settings.mounts.insert(path, of_volume);
+            }
+            (Ok(_), Entry::Short(_) | Entry::Other) => {
+                section.mistake(&name, "needs levels; write { yellow = \"80 %\", red = \"95 %\" }");
+            }
+            (Err(_), _) => section.mistake(&name, "is neither a key of disk nor a mount point"),
+        }
+    }
+    settings
+}
+
+fn levels(section: &mut Section, default: Levels) -> Levels {
+    let yellow = section.or("yellow", Percent(default.yellow)).0;
+    let red = section.or("red", Percent(default.red)).0;
+    if red < yellow {
+        section.mistake("red", "lies below yellow");
+    }
+    Levels { yellow, red }
+}
+
+/// What a reading has, for runbooks.
+pub fn gives() -> Vec<Gives> {
+    vec![
+        Gives { name: "path", kind: Kind::Path, doc: "the volume's mount point, or the folder" },
+        Gives { name: "free", kind: Kind::Bytes, doc: "what may still be written" },
+        Gives {
+            name: "total",
+            kind: Kind::Bytes,
+            doc: "the volume's size, or the folder's budget",
+        },
+        Gives { name: "used_percent", kind: Kind::Int, doc: "of bytes, or of inodes" },
+        Gives { name: "source", kind: Kind::Text, doc: "what is mounted there" },
+    ]
+}
+
+/// The probe.
+#[derive(Debug)]
+pub struct Disk {
+    settings: Settings,
+    host: HostName,
+    spoken: Spoken,
+    /// Looks in a row in which a volume did not answer.
+    stale: BTreeMap<AbsPath, u32>,
+}
+
+impl Disk {
+    pub fn new(settings: Settings, host: HostName) -> Self {
+        Self { settings, host, spoken: Spoken::default(), stale: BTreeMap::new() }
+    }
+
+    fn signal(&self, path: &AbsPath, aspect: &'static str) -> Signal {
+        let target = Target::path(self.host.clone(), path);
+        Signal { probe: Word::of("disk"), target, aspect: Word::of(aspect) }
+    }
+
+    fn volume(&mut self, volume: &Volume, past: &dyn Past, now: Millis) -> Vec<Reading> {
+        let bytes = self.signal(&volume.mount, "bytes");
+        if let Some(why) = &volume.stale {
+            let looks = self.stale.entry(volume.mount.clone()).or_default();
+            *looks = looks.saturating_add(1);
+            let severity = if *looks < STALE_AFTER { Severity::Unknown } else { Severity::Red };
+            let words = format!("{} {why}", volume.source);
+            let reading = Reading::new(bytes, now, severity, Word::of("stale"), &words);
+            return vec![Reading { values: values(volume, 0.0), ..reading }];
+        }
+        self.stale.remove(&volume.mount);
+        let growth = past.growth_per_day(&bytes, now);
+        let mut readings = vec![self.settings.bytes(volume, growth).reading(bytes, now)];
+        if 0 < volume.total_inodes {
+            let inodes = self.settings.inodes(volume);
+            readings.push(inodes.reading(self.signal(&volume.mount, "inodes"), now));
+        }
+        readings
+    }
+}
+
+impl Settings {
+    fn threshold(&self, mount: &AbsPath) -> Threshold {
+        let levels = self.mounts.get(mount).unwrap_or(&self.levels);
+        Threshold {
+            yellow: Some(levels.yellow),
+            red: Some(levels.red),
+            direction: Direction::Above,
+            margin: self.margin,
+        }
+    }
+
+    /// `growth` in percentage points a day.
+    fn bytes(&self, volume: &Volume, growth: Option<f64>) -> Numbered {
+        let used = percent(
+            volume.total_bytes - volume.free_bytes.min(volume.total_bytes),
+            volume.total_bytes,
+        );
+        let full_in = growth.filter(|g| 0.001 < *g).map(|g| (100.0 - used) / g);
+        let mut judged = self.threshold(&volume.mount).judge(used);
+        if self.large < volume.total_bytes && !self.mounts.contains_key(&volume.mount) {
+            let short = self.short(volume.free_bytes, full_in, 1.0);
+            let severity = judged.severity.min(short);
+            // Room and time must be a tenth more than where they fire before they clear.
+            let clears = judged.clears.min(self.short(volume.free_bytes, full_in, 1.1));
+            judged = Judged { severity, clears: clears.max(severity) };
+        }
+        let mut reason = "bytes";
+        if self.floor_from <= volume.total_bytes {
+            let red = |is: bool| if is { Severity::Red } else { Severity::Green };
+            let severity = judged.severity.max(red(volume.free_bytes < self.floor));
+            let clears = red(volume.free_bytes < self.floor.saturating_add(self.floor / 5));
+            judged = Judged { severity, clears: judged.clears.max(clears).max(severity) };
+        }
+        let mut words = format!("{used:.0} %, {} free", human_bytes(volume.free_bytes));
+        if let Some(days) = full_in.filter(|days| *days < 30.0) {
+            words.push_str(&format!(", full in {days:.1} d"));
+        }
+        if volume.read_only {
+            judged = Judged { severity: Severity::Red, clears: Severity::Red };
+            reason = "read-only";
+            words = format!("turned read-only; {words}");
+        }
+        let values = values(volume, used);
+        Numbered { judged, reason, value: used, unit: Unit::Percent, words, values }
+    }
+
+    /// How short of room a large volume is; `slack` widens the levels.
+    fn short(&self, free: u64, full_in: Option<f64>, slack: f64) -> Severity {
+        let within =
+            |span: Span| full_in.is_some_and(|days| days < span.as_secs_f64() / 86_400.0 * slack);
+        let below = |level: u64| number(free) < number(level) * slack;
+        if below(self.red_free) || within(self.red_within) {
+            Severity::Red
+        } else if below(self.yellow_free) || within(self.yellow_within) {
+            Severity::Yellow
+        } else {
+            Severity::Green
+        }
+    }
+
+    fn inodes(&self, volume: &Volume) -> Numbered {
+        let left = volume.free_inodes.min(volume.total_inodes);
+        let used = percent(volume.total_inodes - left, volume.total_inodes);
+        Numbered {
+            judged: self.threshold(&volume.mount).judge(used),
+            reason: "inodes",
+            value: used,
+            unit: Unit::Percent,
+            words: format!("{used:.0} % of inodes, {left} left"),
+            values: values(volume, used),
+        }
+    }
+}
+
+fn values(volume: &Volume, used: f64) -> Values {
+    BTreeMap::from([
+        ("path".to_owned(), Value::Path(volume.mount.clone())),
+        ("free".to_owned(), Value::Bytes(volume.free_bytes)),
+        ("total".to_owned(), Value::Bytes(volume.total_bytes)),
+        ("used_percent".to_owned(), whole(used)),
+        ("source".to_owned(), Value::Text(Tainted::bounded(&volume.source, 200))),
+    ])
+}
+
+impl HostProbe for Disk {
+    fn wants(&self) -> BTreeSet<Fact> {
+        BTreeSet::from([Fact::Volumes])
+    }
+
+    fn judge(&mut self, facts: &Facts, past: &dyn Past, now: Millis) -> Vec<Reading> {
+        let volumes = match facts.get(&Fact::Volumes) {
+            Some(Ok(FactValue::Volumes(volumes))) => volumes,
+            other => {
+                let why = other.and_then(|found| found.as_ref().err());
+                return self.spoken.blind(host_signal("disk", &self.host, "bytes"), now, why);
+            }
+        };
+        let mut readings = Vec::new();
+        let mut there = BTreeSet::new();
+        for volume in volumes {
+            if !self.settings.ignore.contains(&volume.mount) {
+                readings.extend(self.volume(volume, past, now));
+                there.insert(volume.mount.clone());
+            }
+        }
+        self.stale.retain(|mount, _| there.contains(mount));
+        self.spoken.complete(readings, |signal| lost(signal, &there, volumes.len(), now))
+    }
+}
+
+/// What is said of a signal that no volume of this look has.
+fn lost(signal: &Signal, there: &BTreeSet<AbsPath>, n: usize, now: Millis) -> Option<Reading> {
+    if signal.target.thing() == Thing::Host {
+        // The stand-in of a look that saw no volume at all.
+        let words = format!("{n} volumes can be looked at again");
+        return Some(Reading::new(signal.clone(), now, Severity::Green, Word::of("ok"), &words));
+    }
+    let path = signal.target.as_path()?;
+    if there.contains(&path) {
+        // A stale volume tells no inodes.
+        let words = "the volume does not answer";
+        return Some(Reading::unknown(signal.clone(), now, Word::of("stale"), words));
+    }
+    let removable = |root: &str| AbsPath::new(root).is_ok_and(|root| path.is_below(&root));
+    if REMOVABLE.into_iter().any(removable) {
+        return None;
+    }
+    let words = "is no longer mounted; if that is meant, reload reef";
+    Some(Reading::unknown(signal.clone(), now, Word::of("gone"), words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fact::NoFact;
+    use crate::probe::past::NoPast;
+
+    const GIB: u64 = 1 << 30;
+    const TIB: u64 = 1 << 40;
+
+    struct Growing(f64);
+    impl Past for Growing {
+        fn same_hour(&self, _: &Signal, _: Millis) -> Option<f64> {
+            None
+        }
+        fn median(&self, _: &Signal, _: Millis) -> Option<f64> {
+            None
+        }
+        fn growth_per_day(&self, _: &Signal, _: Millis) -> Option<f64> {
+            Some(self.0)
+        }
+    }
+
+    fn volume(total: u64, free: u64) -> Volume {
+        Volume {
+            mount: AbsPath::new("/var").unwrap(),
+            source: "/dev/sda1".into(),
+            fs: "ext4".into(),
+            total_bytes: total,
+            free_bytes: free,
+            total_inodes: 0,
+            free_inodes: 0,
+            read_only: false,
+            stale: None,
+        }
+    }
+
+    fn probe() -> Disk {
+        Disk::new(Settings::default(), HostName::new("mini").unwrap())
+    }
+
+    fn look(probe: &mut Disk, volumes: &[Volume], past: &dyn Past) -> Vec<Reading> {
+        let facts = Facts::from([(Fact::Volumes, Ok(FactValue::Volumes(volumes.to_vec())))]);
+        probe.judge(&facts, past, Millis(1))
+    }
+
+    #[track_caller]
+    fn check(volume: Volume, growth: Option<f64>, want: (Severity, Severity, &str)) {
+        let past: Box<dyn Past> = match growth {
+            Some(g) => Box::new(Growing(g)),
+            None => Box::new(NoPast),
+        };
+        let got = look(&mut probe(), &[volume], past.as_ref()).remove(0);
+        assert_eq!((got.severity, got.clears, got.reason.as_str()), want, "{}", got.words);
+    }
+
+    #[test]
+    fn bytes_are_judged_by_share_floor_room_and_growth() {
+        use Severity::{Green, Red, Yellow};
+        let share = |percent: u64| volume(10 * GIB, 10 * GIB * (100 - percent) / 100);
+        check(share(50), None, (Green, Green, "ok"));
+        check(share(84), None, (Green, Yellow, "ok"));
+        check(share(86), None, (Yellow, Yellow, "bytes"));
+        check(share(89), None, (Yellow, Red, "bytes"));
+        check(share(91), None, (Red, Red, "bytes"));
+        // The floor counts from 20 GiB on: a boot volume of 1 GiB always has less than 1 GiB free.
+        check(volume(GIB, GIB / 2), None, (Green, Green, "ok"));
+        check(Volume { free_bytes: GIB - 1, ..volume(25 * GIB, 0) }, None, (Red, Red, "bytes"));
+        // A large volume must be short of room too.
+        check(volume(20 * TIB, 2 * TIB - 1), None, (Green, Green, "ok"));
+        check(volume(2 * TIB, 49 * GIB), None, (Yellow, Yellow, "bytes"));
+        check(volume(2 * TIB, 52 * GIB), None, (Green, Yellow, "ok"));
+        check(volume(2 * TIB, 19 * GIB), None, (Red, Red, "bytes"));
+        check(volume(20 * TIB, 2 * TIB - 1), Some(2.0), (Yellow, Yellow, "bytes"));
+        check(volume(20 * TIB, 2 * TIB - 1), Some(11.0), (Red, Red, "bytes"));
+        check(volume(20 * TIB, 2 * TIB - 1), Some(-5.0), (Green, Green, "ok"));
+        // Growth alone is no reason.
+        check(volume(20 * TIB, 10 * TIB), Some(60.0), (Green, Green, "ok"));
+        let fallen = Volume { read_only: true, ..share(10) };
+        check(fallen, None, (Red, Red, "read-only"));
+    }
+
+    #[test]
+    fn inodes_are_a_signal_of_their_own_where_there_are_any() {
+        let volume = Volume { total_inodes: 200, free_inodes: 10, ..volume(10 * GIB, 9 * GIB) };
+        let got = look(&mut probe(), &[volume], &NoPast);
+        assert_eq!(got.len(), 2);
+        assert_eq!(got[1].signal.to_string(), "disk mini:/var inodes");
+        assert_eq!((got[1].severity, got[1].reason.as_str()), (Severity::Red, "inodes"));
+        assert_eq!(got[1].value, Some(95.0));
+        let names: Vec<_> = got[0].values.keys().map(String::as_str).collect();
+        assert_eq!(names, ["free", "path", "source", "total", "used_percent"]);
+        for gives in gives() {
+            assert!(got.iter().all(|r| r.values[gives.name].fits(&gives.kind)), "{}", gives.name);
+        }
+    }
+
+    #[test]
+    fn a_stale_volume_is_unknown_and_then_red() {
+        let mut probe = probe();
+        let well = Volume { total_inodes: 10, free_inodes: 9, ..volume(GIB, GIB) };
+        let stale = Volume { stale: Some("has not answered".into()), ..volume(0, 0) };
+        look(&mut probe, std::slice::from_ref(&well), &NoPast);
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let got = look(&mut probe, std::slice::from_ref(&stale), &NoPast);
+            assert_eq!((got.len(), got[1].severity), (2, Unknown));
+            seen.push(got[0].severity);
+        }
+        use Severity::{Red, Unknown};
+        assert_eq!(seen, [Unknown, Unknown, Red, Red]);
+        assert_eq!(look(&mut probe, &[well], &NoPast)[0].severity, Severity::Green);
+        assert_eq!(look(&mut probe, &[stale], &NoPast)[0].severity, Unknown);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_unknown() {
+        let mut probe = probe();
+        let none = Facts::from([(Fact::Volumes, Err(NoFact::Failed("no /proc".into())))]);
+        let blind = probe.judge(&none, &NoPast, Millis(1));
+        assert_eq!(blind.len(), 1);
+        assert_eq!(blind[0].signal.to_string(), "disk mini bytes");
+        assert_eq!(blind[0].severity, Severity::Unknown);
+        let again = look(&mut probe, &[volume(GIB, GIB)], &NoPast);
+        assert!(again.iter().all(|r| r.severity == Severity::Green) && again.len() == 2);
+        let usb = Volume { mount: AbsPath::new("/media/usb").unwrap(), ..volume(GIB, GIB) };
+        look(&mut probe, &[volume(GIB, GIB), usb], &NoPast);
+        let gone = look(&mut probe, &[], &NoPast);
+        let unknown: Vec<_> = gone
+            .iter()
+            .filter(|r| r.severity == Severity::Unknown)
+            .map(|r| r.signal.to_string())
+            .collect();
+        assert_eq!(unknown, ["disk mini:/var bytes"]);
+        let blind = probe.judge(&Facts::new(), &NoPast, Millis(1));
+        assert!(!blind.is_empty() && blind.iter().all(|r| r.severity == Severity::Unknown));
+    }
+
+    #[test]
+    fn single_volumes_have_their_own_levels() {
+        let var = AbsPath::new("/var").unwrap();
+        let levels = Levels { yellow: 40.0, red: 60.0 };
+        let own =
+            Settings { mounts: BTreeMap::from([(var.clone(), levels)]), ..Settings::default() };
+        let half = volume(4 * TIB, 2 * TIB);
+        assert_eq!(own.bytes(&half, None).judged.severity, Severity::Yellow);
+        let none = Settings { ignore: BTreeSet::from([var]), ..Settings::default() };
+        let mut probe = Disk::new(none, HostName::new("mini").unwrap());
+        assert_eq!(look(&mut probe, &[half], &NoPast), []);
+    }
+}

@@ -1,0 +1,241 @@
+//! The kinds of probes, one row each.
+
+use crate::config::section::Section;
+use crate::model::ids::HostName;
+use crate::model::time::Span;
+use crate::model::tool::Gives;
+use crate::probe::ask::{Ask, Common, Draft};
+#[cfg(feature = "kube")]
+use crate::probe::kube;
+use crate::probe::{
+    HostProbe, backup, cpu, disk, dns, errors, exec, folder, http, memory, net, oom, process, reach,
+    reef_self, tls, unit,
+};
+
+/// One kind of probe.
+#[derive(Debug)]
+pub struct Kind {
+    /// As in the config: `http`.
+    pub name: &'static str,
+    /// As in its signals and in a runbook's `match`, where it is another's: a folder is a `disk`.
+    pub probe: &'static str,
+    /// One line, at most 100 characters, no full stop.
+    pub summary: &'static str,
+    /// Lines of config that make one; empty for kinds that nobody has to write.
+    pub example: &'static str,
+    /// What a reading of it has, for runbooks: `reading.NAME`.
+    pub gives: fn() -> Vec<Gives>,
+    pub made: Made,
+}
+
+/// How a kind's probes come to be.
+#[derive(Debug)]
+pub enum Made {
+    /// `kind.name = …`, one probe each.
+    Named(fn(&mut Ask<'_>) -> Vec<Draft>),
+    /// One for the machine, whether it is written or not; `[probe.kind]` sets it.
+    Machine { common: fn() -> Common, make: fn(&mut Section, HostName) -> Box<dyn HostProbe> },
+    /// By reef itself.
+    Itself,
+}
+
+const MINUTE: Span = Span::mins(1);
+
+fn every(every: Span) -> Common {
+    Common::with(every, Span::secs(20))
+}
+
+/// Those of this machine as a whole.
+const MACHINE: [Kind; 5] = [
+    Kind {
+        name: "disk",
+        probe: "disk",
+        summary: "bytes and inodes of every real volume",
+        example: "disk.\"/srv\" = { yellow = \"92 %\", red = \"96 %\" }",
+        gives: disk::gives,
+        made: Made::Machine {
+            common: || every(Span::mins(5)),
+            make: |section, host| Box::new(disk::Disk::new(disk::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "memory",
+        probe: "memory",
+        summary: "memory and swap; red only with pressure",
+        example: "memory = { yellow = \"5 %\" }",
+        gives: memory::gives,
+        made: Made::Machine {
+            common: || every(MINUTE),
+            make: |section, host| {
+                Box::new(memory::MemoryProbe::new(memory::configure(section), host))
+            },
+        },
+    },
+    Kind {
+        name: "oom",
+        probe: "memory",
+        summary: "processes that the kernel killed for want of memory",
+        example: "oom = { wakes = true }",
+        gives: oom::gives,
+        made: Made::Machine {
+            common: || Common {
+                fire_after: oom::FIRE_AFTER,
+                clear_after: oom::CLEAR_AFTER,
+                ..every(MINUTE)
+            },
+            make: |_, host| Box::new(oom::Oom::new(host)),
+        },
+    },
+    Kind {
+        name: "cpu",
+        probe: "cpu",
+        summary: "load per core against its own past, and context switches",
+        example: "cpu = { yellow = 4.0 }",
+        gives: cpu::gives,
+        made: Made::Machine {
+            common: || every(MINUTE),
+            make: |section, host| Box::new(cpu::CpuProbe::new(cpu::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "net",
+        probe: "net",
+        summary: "errors and drops of each network interface",
+        example: "net = { rate = 5.0 }",
+        gives: net::gives,
+        made: Made::Machine {
+            common: || every(MINUTE),
+            make: |section, host| Box::new(net::Net::new(net::configure(section), host)),
+        },
+    },
+];
+
+/// Those that the operator names.
+const NAMED: &[Kind] = &[
+    Kind {
+        name: "unit",
+        probe: "unit",
+        summary: "a systemd unit that fails, or restarts again and again",
+        example: "unit.web = \"nginx.service\"",
+        gives: unit::gives,
+        made: Made::Named(unit::configure),
+    },
+    Kind {
+        name: "process",
+        probe: "process",
+        summary: "whether a process runs, and how many of it",
+        example: "process.plex = \"Plex Media Server\"",
+        gives: process::gives,
+        made: Made::Named(process::configure),
+    },
+    Kind {
+        name: "folder",
+        probe: "disk",
+        summary: "a folder against a budget of its own",
+        example: "folder.photos = { path = \"/srv/photos\", budget = \"200 GiB\" }",
+        gives: folder::gives,
+        made: Made::Named(folder::configure),
+    },
+    Kind {
+        name: "backup",
+        probe: "backup",
+        summary: "the age of the newest backup against its schedule",
+        example: "backup.photos = { path = \"/srv/backup/photos\", schedule = \"24h\" }",
+        gives: backup::gives,
+        made: Made::Named(backup::configure),
+    },
+    Kind {
+        name: "errors",
+        probe: "errors",
+        summary: "the rate of errors in a log against its own past",
+        example: "errors.app = \"/var/log/app.log\"",
+        gives: errors::gives,
+        made: Made::Named(errors::configure),
+    },
+    Kind {
+        name: "http",
+        probe: "http",
+        summary: "whether an endpoint answers as it should, and how fast",
+        example: "http.photos = { url = \"https://photos.home.example/ping\", body = \"pong\", slow = \"2s\" }",
+        gives: http::gives,
+        made: Made::Named(http::configure),
+    },
+    Kind {
+        name: "tls",
+        probe: "tls",
+        summary: "how long a certificate is still good; its chain and its name",
+        example: "tls.mail = \"mail.home.example:993\"",
+        gives: tls::gives,
+        made: Made::Named(tls::configure),
+    },
+    Kind {
+        name: "dns",
+        probe: "dns",
+        summary: "whether a resolver knows the own names, and finds those of the world",
+        example: "dns.pihole = { server = \"192.168.1.3\", own = \"nas.home.example\" }",
+        gives: dns::gives,
+        made: Made::Named(dns::configure),
+    },
+    Kind {
+        name: "exec",
+        probe: "exec",
+        summary: "any Nagios plugin, or a program that answers like one",
+        example: "exec.raid = [\"/usr/lib/nagios/plugins/check_raid\"]",
+        gives: exec::gives,
+        made: Made::Named(exec::configure),
+    },
+    #[cfg(feature = "kube")]
+    Kind {
+        name: "kube",
+        probe: "kube",
+        summary: "whether the members of a Kubernetes cluster are ready",
+        example: "kube.k3s = { kubeconfig_file = \"/etc/reef/k3s.yaml\" }",
+        gives: kube::gives,
+        made: Made::Named(kube::configure),
+    },
+];
+
+/// Those that reef makes by itself.
+const ITSELF: [Kind; 2] = [
+    Kind {
+        name: "host",
+        probe: "host",
+        summary: "whether a remote host can be reached",
+        example: "",
+        gives: reach::gives,
+        made: Made::Itself,
+    },
+    Kind {
+        name: "reef",
+        probe: "reef",
+        summary: "reef itself: looks that failed or were missed, and its memory",
+        example: "",
+        gives: reef_self::gives,
+        made: Made::Itself,
+    },
+];
+
+/// All kinds, in the order of `reef status`.
+pub fn kinds() -> impl Iterator<Item = &'static Kind> + Clone {
+    static ALL: (&[Kind], &[Kind], &[Kind]) = (&MACHINE, NAMED, &ITSELF);
+    ALL.0.iter().chain(ALL.1).chain(ALL.2)
+}
+
+/// The kind of this name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    kinds().find(|kind| kind.name == name)
+}
+
+/// What a reading may have whose signal's probe is this word; `None` for a word that is no probe's.
+pub fn gives_of(probe: &str) -> Option<Vec<Gives>> {
+    let mut found: Option<Vec<Gives>> = None;
+    for kind in kinds().filter(|kind| kind.probe == probe) {
+        let known = found.get_or_insert_with(Vec::new);
+        for gives in (kind.gives)() {
+            if known.iter().all(|k| k.name != gives.name) {
+                known.push(gives);
+            }
+        }
+    }
+    found
+}

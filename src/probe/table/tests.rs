@@ -1,0 +1,186 @@
+use super::*;
+use crate::config::env::Env;
+use crate::config::given::Source;
+use crate::config::section::Reader;
+use crate::model::time::Span;
+use crate::probe::How;
+
+fn context() -> Context {
+    let mut cx = Context::new(HostName::new("mini").unwrap());
+    cx.hosts.insert(HostName::new("nas").unwrap());
+    cx.known_as.insert("192.168.1.4".into(), HostName::new("nas").unwrap());
+    cx
+}
+
+/// The probes of these lines below `[probe]`, or all mistakes in one text.
+fn read(lines: &str) -> Result<Watched, String> {
+    let source = Source::new("config.toml", format!("[probe]\n{lines}\n"));
+    let (reader, mut root) = Reader::open(source, Env::of([]));
+    let watched = from_config(&mut root, &context());
+    root.finish();
+    match reader.done() {
+        Ok(_) => Ok(watched),
+        Err(mistakes) => Err(mistakes.to_string()),
+    }
+}
+
+fn probe<'a>(watched: &'a Watched, name: &str) -> &'a Probe {
+    watched.probes.iter().find(|probe| probe.name == name).unwrap()
+}
+
+#[test]
+fn every_kind_is_told_apart_and_documented() {
+    let names: BTreeSet<&str> = kinds().map(|kind| kind.name).collect();
+    assert_eq!(names.len(), kinds().count(), "a name twice");
+    for kind in kinds() {
+        let summary = kind.summary;
+        assert!(!summary.is_empty() && summary.len() <= 100, "{}: {summary}", kind.name);
+        assert!(!summary.ends_with('.'), "{}: {summary}", kind.name);
+        assert!(Word::new(kind.name).is_ok() && Word::new(kind.probe).is_ok());
+        assert!(gives_of(kind.probe).is_some());
+        let gives: BTreeSet<&str> = (kind.gives)().iter().map(|g| g.name).collect();
+        assert_eq!(gives.len(), (kind.gives)().len(), "{}: a value twice", kind.name);
+        assert!((kind.gives)().iter().all(|g| !g.doc.is_empty()), "{}: no doc", kind.name);
+    }
+}
+
+#[test]
+fn every_example_makes_a_probe_of_its_kind() {
+    for kind in kinds().filter(|kind| !kind.example.is_empty()) {
+        let watched = read(kind.example).unwrap_or_else(|e| panic!("{}: {e}", kind.name));
+        let called = |probe: &&Probe| {
+            probe.name == kind.name || probe.name.starts_with(&format!("{}.", kind.name))
+        };
+        let made: Vec<_> = watched.probes.iter().filter(called).collect();
+        assert!(!made.is_empty(), "{} makes none", kind.example);
+        for probe in made {
+            assert_eq!(probe.kind.as_str(), kind.probe, "{}", probe.name);
+            assert!(Span(0) < probe.timeout && Span::secs(1) <= probe.every);
+            assert!(0 < probe.fire_after && 0 < probe.clear_after);
+        }
+    }
+}
+
+#[test]
+fn the_defaults_watch_the_whole_machine() {
+    let probes = defaults(&context());
+    let names: Vec<&str> = probes.iter().map(|probe| probe.name.as_str()).collect();
+    for name in ["disk", "memory", "oom", "cpu", "net", "errors.journal", "dns.resolver", "reef"] {
+        assert!(names.contains(&name), "{name} of {names:?}");
+    }
+    let every = |name: &str| probes.iter().find(|probe| probe.name == name).unwrap().every;
+    assert_eq!((every("disk"), every("memory")), (Span::mins(5), Span::mins(1)));
+    assert_eq!(every("errors.journal"), Span::mins(5));
+    let unique: BTreeSet<&&str> = names.iter().collect();
+    assert_eq!(unique.len(), names.len(), "{names:?}");
+}
+
+#[test]
+fn a_remote_host_explains_its_own_probes() {
+    let nas = HostName::new("nas").unwrap();
+    let probes = of_host(&nas);
+    assert_eq!(probes[0].parent, None);
+    assert!(3 < probes.len() && probes.iter().all(|probe| probe.host == nas));
+    assert!(probes[1..].iter().all(|probe| probe.parent == Some(host_signal(&nas))));
+}
+
+#[test]
+fn a_url_is_enough_and_https_brings_the_certificate() {
+    let watched = read("http.photos = \"https://photos.example/ping\"").unwrap();
+    let (http, tls) = (probe(&watched, "http.photos"), probe(&watched, "tls.photos"));
+    assert_eq!((http.every, http.fire_after, http.clear_after), (Span::mins(1), 3, 2));
+    assert_eq!(tls.every, Span::mins(15));
+    assert_eq!(
+        tls.parent.as_ref().map(ToString::to_string).as_deref(),
+        Some("http mini:endpoint:photos status")
+    );
+    assert_eq!(http.parent, None);
+    assert_eq!(watched.endpoints.len(), 1);
+    let endpoint = &watched.endpoints[0];
+    assert_eq!(endpoint.target.to_string(), "mini:endpoint:photos");
+    assert_eq!(endpoint.tls, Some(("photos.example".into(), 443)));
+    let plain = read("http.photos = \"http://photos.example/\"").unwrap();
+    assert!(plain.probes.iter().all(|probe| probe.kind.as_str() != "tls"));
+}
+
+#[test]
+fn a_known_host_is_the_parent_of_its_urls() {
+    for url in ["http://nas:8096/health", "http://NAS/", "http://192.168.1.4/"] {
+        let watched = read(&format!("http.jellyfin = \"{url}\"")).unwrap();
+        let http = probe(&watched, "http.jellyfin");
+        assert_eq!(http.host.as_str(), "nas", "{url}");
+        assert_eq!(http.parent, Some(host_signal(&HostName::new("nas").unwrap())), "{url}");
+    }
+    let local = read("http.x = \"http://localhost:8080/\"").unwrap();
+    assert_eq!(probe(&local, "http.x").parent, None);
+}
+
+#[test]
+fn the_common_keys_reach_the_probe() {
+    let watched = read(
+        "http.a = \"http://a.example\"\n\
+         http.b = { url = \"http://nas/b\", every = \"10s\", timeout = \"3s\", fire_after = 1, clear_after = 4,\n\
+                    wakes = true, parent = \"http.a\", served_by = \"unit:nginx\", retry_after = \"1s\" }",
+    )
+    .unwrap();
+    let b = probe(&watched, "http.b");
+    assert_eq!((b.every, b.fire_after, b.clear_after, b.wakes), (Span::secs(10), 1, 4, true));
+    assert_eq!(b.timeout, Span::secs(8), "two requests, the pause and a second");
+    assert_eq!(b.parent.as_ref().unwrap().target.to_string(), "mini:endpoint:a");
+    assert_eq!(b.served_by.as_ref().unwrap().to_string(), "nas:unit:nginx.service");
+    assert!(matches!(b.how, How::Net(_)));
+}
+
+#[test]
+fn a_named_probe_replaces_the_default_or_implied_one() {
+    let watched = read(
+        "dns.resolver = \"127.0.0.1\"\nhttp.a = \"https://a.example\"\ntls.a = { server = \"a.example\", every = \"1h\" }",
+    )
+    .unwrap();
+    let named = |name: &str| watched.probes.iter().filter(|probe| probe.name == name).count();
+    assert_eq!((named("dns.resolver"), named("tls.a"), named("http.a")), (1, 1, 1));
+    assert_eq!(probe(&watched, "tls.a").every, Span::hours(1));
+    let without = read("off = [\"dns.resolver\"]").unwrap();
+    assert!(without.probes.iter().all(|probe| probe.name != "dns.resolver"));
+}
+
+#[test]
+fn each_mistake_is_told_at_its_line() {
+    for (lines, part) in [
+        ("htpp.a = \"http://a\"", "did you mean \"http\""),
+        ("http = \"http://a\"", "needs a name of yours"),
+        ("http.a = 3", "not text in quotes"),
+        ("http.a = \"nas\"", "is no URL"),
+        ("http.a = { body = \"x\" }", "url: is missing"),
+        ("http.a = { url = \"http://a\", bodi = \"x\" }", "bodi"),
+        ("http.a = { url = \"http://a\", status = [\"2xx\"] }", "is no HTTP status"),
+        ("http.a = { url = \"http://a\", body_matches = \"(\" }", "no regular expression"),
+        ("http.a = { url = \"http://a\", every = \"10ms\" }", "is too short"),
+        ("http.a = { url = \"http://a\", fire_after = 0 }", "1 at least"),
+        ("http.a = { url = \"http://a\", parent = \"nass\" }", "did you mean \"nas\""),
+        ("http.a = { url = \"http://a\", parent = \"mini\" }", "is this machine"),
+        ("http.a = { url = \"http://a\", parent = \"http.a\" }", "its own parent"),
+        (
+            "http.a = { url = \"http://a\", parent = \"http.b\" }\nhttp.b = { url = \"http://b\", parent = \"http.a\" }",
+            "in a circle",
+        ),
+        ("http.a = { url = \"http://a\", served_by = \"nginx\" }", "is no unit"),
+        ("http.\"a b\" = \"http://a\"", "white space"),
+        ("http.\"*\" = \"http://a\"", "star"),
+        ("tls.a = \"a:0\"", "is no server"),
+        ("dns.a = \"pihole\"", "is no name server"),
+        ("reef.a = \"x\"", "made by reef itself"),
+        ("exec.a = \"/bin/check -w 1\"", "no shell reads it"),
+        ("exec.a = []", "names no program"),
+        ("exec.a = { timeout = \"3s\" }", "argv: is missing"),
+        ("disk = { every = \"1ms\" }", "too short"),
+        ("disk.\"srv\" = { yellow = \"3 %\" }", "mount point"),
+        ("cpu = { fire_after = 0 }", "1 at least"),
+        ("cpu = \"x\"", "not a table"),
+        ("off = [\"dns.resolvr\"]", "did you mean \"dns.resolver\""),
+    ] {
+        let told = read(lines).err().unwrap_or_else(|| panic!("{lines} was taken"));
+        assert!(told.contains(part), "{lines}\n{told}");
+        assert!(told.contains("config.toml:"), "{told}");
+    }
+}

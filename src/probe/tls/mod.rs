@@ -1,0 +1,276 @@
+//! `tls`: how long a certificate is still good, and whether it is good at all.
+
+use crate::Fut;
+use crate::clients::tls::trust::TlsFault;
+use crate::clients::tls::{Leaf, NoCertificate, Seen, Tls};
+use crate::model::ids::Word;
+use crate::model::reading::{Reading, Unit};
+use crate::model::severity::Severity;
+use crate::model::target::{AbsPath, Signal, Target, Thing};
+use crate::model::time::{Millis, Span};
+use crate::model::tool::Gives;
+use crate::model::value::{Kind, Value};
+use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named};
+use crate::probe::{How, NetProbe, Past};
+
+/// Where the server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At {
+    pub host: String,
+    pub port: u16,
+}
+
+impl At {
+    /// `photos.example`, `photos.example:8443`, `[::1]:443`; port 443 where none is said.
+    pub fn parse(given: &str) -> Result<Self, String> {
+        const WHY: &str = "is no server: write HOST or HOST:PORT";
+        let given = given.strip_prefix("https://").unwrap_or(given).trim_end_matches('/');
+        let (host, port) = match given.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, "")) => (host, None),
+            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or(WHY)?)),
+            None => match given.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (given, None),
+            },
+        };
+        let port = match port {
+            None => 443,
+            Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(WHY)?,
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
+        match !host.is_empty() && host.chars().all(plain) {
+            true => Ok(Self { host: host.to_owned(), port }),
+            false => Err(WHY.into()),
+        }
+    }
+}
+
+/// When a certificate is too old.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub at: At,
+    /// `server_name`: what is asked for, where it differs from the host.
+    pub name: String,
+    /// `yellow`: below this, or 20 % of its life, whichever is less. Default 14 days.
+    pub yellow: Span,
+    /// `red`: at this, or 5 % of its life, whichever is less. Default 3 days.
+    pub red: Span,
+    /// `timeout`: of the handshake. Default 10 s.
+    pub timeout: Span,
+}
+
+impl Settings {
+    pub fn new(at: At) -> Self {
+        Self {
+            name: at.host.clone(),
+            at,
+            yellow: Span::days(14),
+            red: Span::days(3),
+            timeout: Span::secs(10),
+        }
+    }
+
+    /// By its dates alone. Fixed days would keep a certificate that lives for six days yellow for
+    /// ever.
+    fn judge_dates(&self, leaf: &Leaf, now: Millis) -> (Severity, &'static str) {
+        let life = leaf.not_after.since(leaf.not_before);
+        let left = leaf.not_after.0.saturating_sub(now.0);
+        let yellow = self.yellow.0.min(life.0 / 5);
+        let red = self.red.0.min(life.0 / 20);
+        match () {
+            () if left <= 0 => (Severity::Red, "expired"),
+            () if left <= red => (Severity::Red, "expiring"),
+            () if left < yellow => (Severity::Yellow, "expiring"),
+            () => (Severity::Green, "ok"),
+        }
+    }
+}
+
+/// Looks at one server's certificate.
+#[derive(Debug)]
+pub struct TlsProbe {
+    settings: Settings,
+    signal: Signal,
+    tls: Tls,
+}
+
+impl TlsProbe {
+    pub fn new(settings: Settings, endpoint: Target, tls: Tls) -> Self {
+        Self { settings, signal: signal(endpoint), tls }
+    }
+
+    fn judge(&self, seen: &Seen, now: Millis) -> Reading {
+        let (dated, reason) = self.settings.judge_dates(&seen.leaf, now);
+        // The first fault that is not about dates is what must be repaired.
+        let other = seen.faults.iter().find(|fault| **fault != TlsFault::Expired);
+        let (severity, reason) = match (other, seen.faults.first()) {
+            (Some(fault), _) => (Severity::Red, fault.word()),
+            (None, Some(fault)) => (Severity::Red, fault.word()),
+            (None, None) => (dated, reason),
+        };
+        let days = days_left(&seen.leaf, now);
+        let mut words = match days {
+            0.. => format!("{days} days left"),
+            ..0 => format!("expired {} days ago", -days),
+        };
+        for fault in &seen.faults {
+            match fault {
+                TlsFault::WrongName => {
+                    let names: Vec<&str> = seen.leaf.names.iter().map(|n| n.as_str()).collect();
+                    words += &format!(
+                        "; name: it is for {}, not for {}",
+                        if names.is_empty() { "no name".into() } else { names.join(", ") },
+                        self.settings.name
+                    );
+                }
+                TlsFault::Expired => {}
+                TlsFault::UnknownIssuer | TlsFault::SelfSigned => {
+                    words += &format!("; chain: {fault} (issuer {})", seen.leaf.issuer);
+                }
+                TlsFault::NotYetValid
+                | TlsFault::Revoked
+                | TlsFault::NoHandshake(_)
+                | TlsFault::Other(_) => words += &format!("; {fault}"),
+            }
+        }
+        let mut reading =
+            Reading::new(self.signal.clone(), now, severity, Word::of(reason), &words);
+        #[expect(clippy::cast_precision_loss, reason = "days of a certificate's life")]
+        {
+            reading.value = Some(days as f64);
+        }
+        reading.unit = Some(Unit::Days);
+        reading.values.insert("days".into(), Value::Int(days));
+        self.with_endpoint(reading)
+    }
+
+    fn unseen(&self, why: &NoCertificate, now: Millis) -> Reading {
+        let severity = match why {
+            // Nothing there speaks TLS: that is an answer, and a bad one.
+            NoCertificate::Refused | NoCertificate::NoHandshake(_) => Severity::Red,
+            NoCertificate::TimedOut(_)
+            | NoCertificate::NoName(_)
+            | NoCertificate::Unreachable(_)
+            | NoCertificate::Setup(_) => Severity::Unknown,
+        };
+        let words = why.to_string();
+        let reason = Word::of(why.word());
+        self.with_endpoint(Reading::new(self.signal.clone(), now, severity, reason, &words))
+    }
+
+    fn with_endpoint(&self, mut reading: Reading) -> Reading {
+        let endpoint = Value::Target(self.signal.target.clone());
+        reading.values.insert("endpoint".into(), endpoint);
+        reading
+    }
+}
+
+/// Whole days, rounded down: -1 from the moment it has expired.
+fn days_left(leaf: &Leaf, now: Millis) -> i64 {
+    leaf.not_after.0.saturating_sub(now.0).div_euclid(Span::days(1).0)
+}
+
+impl NetProbe for TlsProbe {
+    fn look<'a>(&'a mut self, _past: &'a dyn Past, now: Millis) -> Fut<'a, Vec<Reading>> {
+        Box::pin(async move {
+            let Settings { at, name, timeout, .. } = &self.settings;
+            let reading = match self.tls.look(&at.host, at.port, name, *timeout).await {
+                Ok(seen) => self.judge(&seen, now),
+                Err(why) => self.unseen(&why, now),
+            };
+            vec![reading]
+        })
+    }
+
+    fn timed_out(&self, after: Span, now: Millis) -> Vec<Reading> {
+        vec![self.unseen(&NoCertificate::TimedOut(after), now)]
+    }
+}
+
+/// The one signal of a certificate.
+pub fn signal(endpoint: Target) -> Signal {
+    Signal { probe: Word::of("tls"), target: endpoint, aspect: Word::of("days") }
+}
+
+/// What a reading of it has.
+pub fn gives() -> Vec<Gives> {
+    vec![
+        Gives { name: "endpoint", kind: Kind::Target, doc: "the endpoint, HOST:endpoint:NAME" },
+        Gives { name: "days", kind: Kind::Int, doc: "whole days left; negative once expired" },
+    ]
+}
+
+/// `tls.NAME = "host:port"`, or a table with the keys of [`Settings`] and the common ones.
+pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
+    let Some(given) = ask.main::<String>("server") else { return Vec::new() };
+    let at = match At::parse(&given) {
+        Ok(at) => at,
+        Err(why) => {
+            ask.mistake("server", why);
+            return Vec::new();
+        }
+    };
+    let mut settings = Settings::new(at.clone());
+    settings.name = ask.or("server_name", settings.name);
+    settings.yellow = ask.or("yellow", settings.yellow);
+    settings.red = ask.or("red", settings.red);
+    if settings.yellow < settings.red {
+        ask.mistake("yellow", "is shorter than red: yellow comes first");
+    }
+    let known = ask.cx.host_of(&at.host);
+    let host = known.clone().unwrap_or_else(|| ask.cx.here.clone());
+    let common = ask.common(common(), &host);
+    settings.timeout = common.timeout;
+    let ca_file: Option<AbsPath> = ask.opt("ca_file");
+    let Some(endpoint) = ask.target(&host, Thing::Endpoint) else { return Vec::new() };
+    let mut draft = draft(ask.cx, ask.name, settings, endpoint, &common, ca_file);
+    draft.probe.parent = known
+        .filter(|known| *known != ask.cx.here)
+        .map(|known| crate::probe::ask::host_signal(&known));
+    draft.parent = common.parent;
+    vec![draft]
+}
+
+/// The probe that an https URL implies.
+pub fn implied(
+    cx: &Context,
+    name: &str,
+    at: At,
+    endpoint: Target,
+    ca_file: Option<AbsPath>,
+) -> Draft {
+    let draft = draft(cx, name, Settings::new(at), endpoint, &common(), ca_file);
+    Draft { named: Named::Implied, ..draft }
+}
+
+/// Certificates change slowly: every 15 minutes, and one look is enough to be sure of a date.
+fn common() -> Common {
+    Common { fire_after: 2, ..Common::with(Span::mins(15), Span::secs(10)) }
+}
+
+fn draft(
+    cx: &Context,
+    name: &str,
+    settings: Settings,
+    endpoint: Target,
+    common: &Common,
+    ca_file: Option<AbsPath>,
+) -> Draft {
+    let tls = match ca_file {
+        Some(file) => Tls::trusting(Some(file.as_path().to_owned())),
+        None => cx.tls.clone(),
+    };
+    let at = (settings.at.host.clone(), settings.at.port);
+    let host = endpoint.on().clone();
+    let watched = Endpoint { target: endpoint.clone(), url: None, tls: Some(at) };
+    let main = signal(endpoint.clone());
+    let mut common = common.clone();
+    // The handshake has its own time; the look has a second more to say so.
+    common.timeout = Span(settings.timeout.0 + 1_000);
+    let how = How::Net(Box::new(TlsProbe::new(settings, endpoint, tls)));
+    let probe = common.probe(Word::of("tls"), format!("tls.{name}"), host, how);
+    Draft { probe, main, parent: None, endpoint: Some(watched), named: Named::Yes }
+}
+
+#[cfg(test)]
+mod tests;
