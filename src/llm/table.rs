@@ -5,8 +5,8 @@ use crate::config::env::Env;
 use crate::config::secret::{SecretCommand, SecretSource};
 use crate::config::section::Section;
 use crate::config::setting::Micros;
-use crate::llm::openai::{self, OpenAi};
 use crate::llm::Model;
+use crate::llm::openai::{self, OpenAi};
 use crate::policy::budget::{Cap, Caps, Price};
 
 /// `[model]`, before its key is fetched.
@@ -55,11 +55,8 @@ fn price(section: &mut Section) -> Option<Price> {
 fn caps(section: &mut Section) -> Caps {
     const MONEY: [(&str, i64); 3] =
         [("incident", 1_000_000), ("day", 5_000_000), ("month", 30_000_000)];
-    const TOKENS: [(&str, u64); 3] = [
-        ("incident_tokens", 60_000),
-        ("day_tokens", 600_000),
-        ("month_tokens", 6_000_000),
-    ];
+    const TOKENS: [(&str, u64); 3] =
+        [("incident_tokens", 60_000), ("day_tokens", 600_000), ("month_tokens", 6_000_000)];
     let mut table = section.section("budget");
     let money = MONEY.map(|(key, default)| table.or(key, Micros(default)).0);
     let tokens = TOKENS.map(|(key, default)| table.or(key, default));
@@ -149,7 +146,10 @@ mod tests {
             ("[model]\nopenai = { url = \"http://ai/v1\" }", "name: is missing"),
             ("[model]\nopenai = { url = \"ai\", name = \"x\" }", "is no URL"),
             ("[model]\nopenai = { url = \"http://ai/v1\", name = \" \" }", "is empty"),
-            ("[model]\nopenai = { url = \"http://ai/v1\", name = \"x\", timeout = \"1ms\" }", "too short"),
+            (
+                "[model]\nopenai = { url = \"http://ai/v1\", name = \"x\", timeout = \"1ms\" }",
+                "too short",
+            ),
             (
                 "[model]\nopenai = { url = \"http://ai/v1\", name = \"x\" }\nprice = { input = 1 }",
                 "output: is missing",

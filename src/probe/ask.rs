@@ -146,9 +146,10 @@ impl Common {
             wakes: section.or("wakes", default.wakes),
             ..default.clone()
         };
-        for (key, given, least) in
-            [("every", &mut common.every, Span::secs(1)), ("timeout", &mut common.timeout, Span(100))]
-        {
+        for (key, given, least) in [
+            ("every", &mut common.every, Span::secs(1)),
+            ("timeout", &mut common.timeout, Span(100)),
+        ] {
             if *given < least {
                 section.mistake(key, format!("is too short: {least} at least"));
                 *given = least;

@@ -40,7 +40,13 @@ async fn each_failure_has_its_class() {
     for (does, token, timeout, want, part) in [
         (Does::List(vec![]), "wrong", long, "denied", "Unauthorized"),
         (Does::Refuse(403, "Forbidden", forbidden), "right", long, "denied", "cannot list"),
-        (Does::Refuse(500, "InternalError", "etcdserver: request timed out"), "right", long, "failed", "etcdserver"),
+        (
+            Does::Refuse(500, "InternalError", "etcdserver: request timed out"),
+            "right",
+            long,
+            "failed",
+            "etcdserver",
+        ),
         (Does::Hang, "right", Span(200), "timeout", "200 ms"),
         (Does::Garbage, "right", long, "failed", ""),
     ] {

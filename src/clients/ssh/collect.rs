@@ -21,7 +21,9 @@ pub(super) fn facts(printed: &str, wanted: &BTreeSet<Fact>) -> Facts {
 fn one(fact: &Fact, sections: &Sections<'_>) -> Result<FactValue, NoFact> {
     let text = |name: &'static str| {
         sections.get(name).copied().filter(|text| !text.is_empty()).ok_or_else(|| {
-            NoFact::Failed(format!("the host did not print its {name}: was the collection cut off?"))
+            NoFact::Failed(format!(
+                "the host did not print its {name}: was the collection cut off?"
+            ))
         })
     };
     match fact {
@@ -93,8 +95,9 @@ fn row(line: &str) -> Option<(&str, Row)> {
         at = start + word.len();
     }
     // An unknown share is `-`, as for inodes where a file system has no fixed number of them.
-    let is_share =
-        |word: &str| word == "-" || word.strip_suffix('%').is_some_and(|n| n.parse::<u32>().is_ok());
+    let is_share = |word: &str| {
+        word == "-" || word.strip_suffix('%').is_some_and(|n| n.parse::<u32>().is_ok())
+    };
     let number = |word: &str| if word == "-" { Some(0) } else { word.parse::<u64>().ok() };
     (4..words.len()).find_map(|i| {
         let (start, share) = words[i];
@@ -194,9 +197,17 @@ Filesystem      Inodes  IUsed   IFree IUse% Mounted on\n\
 
     #[test]
     fn the_script_is_valid_and_its_sections_are_those_that_are_read() {
-        for name in
-            ["meminfo", "arcstats", "loadavg", "stat", "uptime", "mountinfo", "blocks", "inodes", "end"]
-        {
+        for name in [
+            "meminfo",
+            "arcstats",
+            "loadavg",
+            "stat",
+            "uptime",
+            "mountinfo",
+            "blocks",
+            "inodes",
+            "end",
+        ] {
             assert!(SCRIPT.contains(&format!("section {name}\n")), "{name}");
         }
         assert!(!SCRIPT.contains("{}"), "nothing is spliced in");

@@ -147,7 +147,8 @@ async fn a_real_host_tells_its_facts_and_ends_what_hangs() {
     assert_eq!(failed.code, Some(3));
 
     let missing = host.run(&argv(&["no-such-program-here"]), "", Span::secs(5)).await;
-    let missing = missing.map(|left| (left.code, String::from_utf8_lossy(&left.stderr).into_owned()));
+    let missing =
+        missing.map(|left| (left.code, String::from_utf8_lossy(&left.stderr).into_owned()));
     assert!(matches!(missing, Err(LinkError::NotStarted(_))), "{missing:?}");
 
     let own = host.run(&argv(&["sh", "-c", "exit 127"]), "", Span::secs(5)).await.unwrap();

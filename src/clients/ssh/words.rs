@@ -29,7 +29,9 @@ fn of_ssh(host: &HostName, said: &str) -> String {
         () if has("Permission denied") => {
             format!("{host} does not accept this user's key: add it to authorized_keys there")
         }
-        () if has("Connection refused") => format!("{host} refuses SSH connections: is sshd running?"),
+        () if has("Connection refused") => {
+            format!("{host} refuses SSH connections: is sshd running?")
+        }
         () if has("Could not resolve") => format!("the name of {host} has no address"),
         () if has("timed out") => format!("{host} did not answer over SSH in time"),
         () if has("No such file or directory") && has("ssh") => {
@@ -68,8 +70,14 @@ mod tests {
         let nas = HostName::new("nas").unwrap();
         for (said, part) in [
             ("Host key verification failed.", "compare its fingerprint"),
-            ("No ED25519 host key is known for [127.0.0.1]:22 and you have requested strict checking.\nHost key verification failed.", "is not known here"),
-            ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", "another host key"),
+            (
+                "No ED25519 host key is known for [127.0.0.1]:22 and you have requested strict checking.\nHost key verification failed.",
+                "is not known here",
+            ),
+            (
+                "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+                "another host key",
+            ),
             ("me@nas: Permission denied (publickey).", "authorized_keys"),
             ("connect to host nas port 22: Connection refused", "is sshd running"),
             ("Could not resolve hostname nas: Name or service not known", "no address"),

@@ -67,9 +67,11 @@ pub(super) fn reply(body: &[u8]) -> Result<Reply, ModelError> {
     }
     let calls = match raw.get_mut("tool_calls") {
         None | Some(Json::Null) => Vec::new(),
-        Some(Json::Array(calls)) => {
-            calls.iter_mut().enumerate().map(|(n, call)| wanted(n, call)).collect::<Result<_, _>>()?
-        }
+        Some(Json::Array(calls)) => calls
+            .iter_mut()
+            .enumerate()
+            .map(|(n, call)| wanted(n, call))
+            .collect::<Result<_, _>>()?,
         Some(_) => return Err(malformed("its tool_calls are no list")),
     };
     let count = |name: &str| json.pointer(name).and_then(Json::as_u64).unwrap_or(0);

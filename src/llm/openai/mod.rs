@@ -92,7 +92,8 @@ impl OpenAi {
         turns: &[Turn],
         tools: &[ToolCard],
     ) -> Result<Reply, ModelError> {
-        let limit = dialect::Limit { host: self.settings.url.host(), tokens: self.settings.max_output };
+        let limit =
+            dialect::Limit { host: self.settings.url.host(), tokens: self.settings.max_output };
         let body = dialect::request(&self.settings.name, limit, system, turns, tools);
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         if let Some(key) = &self.key {

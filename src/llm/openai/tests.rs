@@ -21,12 +21,15 @@ fn refused(body: &Json) -> Result<(), String> {
             return Err("invalid schema for function".into());
         }
     }
-    let messages = body["messages"].as_array().filter(|m| !m.is_empty()).ok_or("[] is too short")?;
+    let messages =
+        body["messages"].as_array().filter(|m| !m.is_empty()).ok_or("[] is too short")?;
     let mut open: BTreeSet<String> = BTreeSet::new();
     for (at, message) in messages.iter().enumerate() {
         let role = message["role"].as_str().unwrap_or("");
         if role == "tool" {
-            let id = message["tool_call_id"].as_str().ok_or(format!("messages.[{at}]: missing tool_call_id"))?;
+            let id = message["tool_call_id"]
+                .as_str()
+                .ok_or(format!("messages.[{at}]: missing tool_call_id"))?;
             if !open.remove(id) {
                 return Err("messages with role 'tool' must be a response to a preceding message with 'tool_calls'".into());
             }
@@ -36,7 +39,9 @@ fn refused(body: &Json) -> Result<(), String> {
             continue;
         }
         if !open.is_empty() {
-            return Err("an assistant message with 'tool_calls' must be followed by tool messages".into());
+            return Err(
+                "an assistant message with 'tool_calls' must be followed by tool messages".into()
+            );
         }
         match role {
             "system" | "user" if message["content"].is_string() => {}
@@ -57,7 +62,9 @@ fn refused(body: &Json) -> Result<(), String> {
     }
     match open.is_empty() {
         true => Ok(()),
-        false => Err("an assistant message with 'tool_calls' must be followed by tool messages".into()),
+        false => {
+            Err("an assistant message with 'tool_calls' must be followed by tool messages".into())
+        }
     }
 }
 
@@ -71,7 +78,10 @@ async fn service(status: u16, reply: Json) -> (OpenAi, Asked, tokio::task::JoinS
         "/v1/chat/completions",
         post(move |headers: HeaderMap, axum::Json(body): axum::Json<Json>| async move {
             let error = |code: u16, words: &str| {
-                (StatusCode::from_u16(code).unwrap(), json!({ "error": { "message": words } }).to_string())
+                (
+                    StatusCode::from_u16(code).unwrap(),
+                    json!({ "error": { "message": words } }).to_string(),
+                )
             };
             if headers.get("authorization").and_then(|v| v.to_str().ok()) != Some("Bearer sk-1") {
                 return error(401, "Incorrect API key provided: sk-wrong");
@@ -157,7 +167,10 @@ async fn a_conversation_with_tools_is_one_that_the_real_api_takes() {
         vec![user(), Turn::Assistant { raw: json!({ "role": "robot" }) }],
     ] {
         let told = model.reply("be calm", &turns, &[card()]).await;
-        assert!(matches!(&told, Err(ModelError::Rejected(why)) if why.starts_with("400: ")), "{told:?}");
+        assert!(
+            matches!(&told, Err(ModelError::Rejected(why)) if why.starts_with("400: ")),
+            "{told:?}"
+        );
     }
 }
 
@@ -205,7 +218,11 @@ async fn each_failure_has_its_class() {
         (200, json!({}), malformed),
         (200, json!({ "choices": [] }), malformed),
         (200, json!({ "choices": [{ "message": { "role": "user", "content": "x" } }] }), malformed),
-        (200, json!({ "choices": [{ "message": { "role": "assistant", "tool_calls": [{ "id": "a" }] } }] }), malformed),
+        (
+            200,
+            json!({ "choices": [{ "message": { "role": "assistant", "tool_calls": [{ "id": "a" }] } }] }),
+            malformed,
+        ),
         (200, json!({ "error": { "code": 502, "message": "upstream" } }), down),
         (200, json!({ "error": { "code": 400, "message": "bad" } }), rejected),
     ];

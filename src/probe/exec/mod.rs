@@ -92,9 +92,14 @@ impl ExecProbe {
         self.reading(Severity::Unknown, reason, &words, now)
     }
 
-    fn reading(&self, severity: Severity, reason: &'static str, words: &str, now: Millis) -> Reading {
-        let mut reading =
-            Reading::new(self.signal.clone(), now, severity, Word::of(reason), words);
+    fn reading(
+        &self,
+        severity: Severity,
+        reason: &'static str,
+        words: &str,
+        now: Millis,
+    ) -> Reading {
+        let mut reading = Reading::new(self.signal.clone(), now, severity, Word::of(reason), words);
         reading.values.insert("check".into(), Value::Target(self.signal.target.clone()));
         reading
     }
@@ -134,7 +139,8 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     if let [program] = &parts[..]
         && program.contains(' ')
     {
-        let list = "is a whole command line, and no shell reads it: write [\"PROGRAM\", \"ARGUMENT\"]";
+        let list =
+            "is a whole command line, and no shell reads it: write [\"PROGRAM\", \"ARGUMENT\"]";
         ask.mistake("argv", list);
         return Vec::new();
     }
@@ -182,7 +188,12 @@ mod tests {
             ("echo 'disk gone | gone=1'; exit 2", Severity::Red, "critical", "disk gone"),
             ("echo 'no mdadm' >&2; exit 3", Severity::Unknown, "unknown", "no mdadm"),
             ("exit 0", Severity::Green, "ok", "it said nothing"),
-            ("exit 77", Severity::Unknown, "exit", "exit 77, which is none of 0 to 3: it said nothing"),
+            (
+                "exit 77",
+                Severity::Unknown,
+                "exit",
+                "exit 77, which is none of 0 to 3: it said nothing",
+            ),
             ("kill -9 $$", Severity::Unknown, "killed", "a signal ended it: it said nothing"),
         ] {
             let reading = look(&sh(script), Span::secs(5)).await;
@@ -193,8 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn its_numbers_become_values() {
-        let reading =
-            look(&["/bin/echo", "ok | size=2MB;3;4 code=9 check=8"], Span::secs(5)).await;
+        let reading = look(&["/bin/echo", "ok | size=2MB;3;4 code=9 check=8"], Span::secs(5)).await;
         assert_eq!((reading.value, reading.unit), (Some(2.0), Some(Unit::Bytes)));
         assert_eq!(reading.values["size"], Value::Bytes(2 << 20));
         assert_eq!(reading.values["code"], Value::Int(0), "a label does not pass for ours");

@@ -49,7 +49,8 @@ fn number(word: &str) -> Option<Number> {
     let label: String = label.trim_matches('\'').chars().map(plain).take(60).collect();
     let label = label.trim_matches(['_', '-']).to_owned();
     let given = rest.split(';').next()?;
-    let end = given.find(|c: char| !c.is_ascii_digit() && !"+-.eE".contains(c)).unwrap_or(given.len());
+    let end =
+        given.find(|c: char| !c.is_ascii_digit() && !"+-.eE".contains(c)).unwrap_or(given.len());
     let number = given[..end].parse::<f64>().ok().filter(|n| n.is_finite())?;
     let (unit, value) = typed(number, &given[end..]);
     (!label.is_empty()).then_some(Number { label, number, unit, value })

@@ -140,10 +140,15 @@ fn default_drafts(cx: &Context, spoken_for: BTreeSet<Signal>) -> Vec<Draft> {
         draft.probe.every = Span::mins(5);
         draft
     });
-    [Some(units::of_here(cx, spoken_for)), errors, dns::of_this_machine(cx), reef_self::of_this_process(cx)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        Some(units::of_here(cx, spoken_for)),
+        errors,
+        dns::of_this_machine(cx),
+        reef_self::of_this_process(cx),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn full_name(draft: &Draft) -> String {
@@ -171,11 +176,7 @@ fn of_one_kind(
 
 /// Turns `parent = "nas"` and `parent = "http.photos"` into signals, and drops implied probes whose
 /// name the config took for itself.
-fn resolve_parents(
-    written: Written,
-    default: &[Draft],
-    cx: &Context,
-) -> Vec<Draft> {
+fn resolve_parents(written: Written, default: &[Draft], cx: &Context) -> Vec<Draft> {
     let mut mains: BTreeMap<String, Signal> = BTreeMap::new();
     for draft in all(&written).chain(default) {
         // A named probe stands before an implied one of the same name.

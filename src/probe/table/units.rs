@@ -13,16 +13,36 @@ use crate::probe::{HostProbe, How, Past, spoken, unit};
 
 /// What people miss when it is gone, on the machines of a home. Each is watched where it is enabled.
 const USUAL: [&str; 24] = [
-    "apache2", "caddy", "chrony", "containerd", "cron", "cups", "docker", "dovecot", "fail2ban",
-    "grafana-server", "k3s", "libvirtd", "mariadb", "nfs-server", "nginx", "pihole-FTL", "postfix",
-    "postgresql", "redis-server", "smbd", "ssh", "systemd-timesyncd", "tailscaled", "zfs-zed",
+    "apache2",
+    "caddy",
+    "chrony",
+    "containerd",
+    "cron",
+    "cups",
+    "docker",
+    "dovecot",
+    "fail2ban",
+    "grafana-server",
+    "k3s",
+    "libvirtd",
+    "mariadb",
+    "nfs-server",
+    "nginx",
+    "pihole-FTL",
+    "postfix",
+    "postgresql",
+    "redis-server",
+    "smbd",
+    "ssh",
+    "systemd-timesyncd",
+    "tailscaled",
+    "zfs-zed",
 ];
 
 /// Every failed unit, and the usual ones that are enabled. What the config names has a probe of its
 /// own: `spoken_for` are their signals.
 pub(super) fn of_here(cx: &Context, spoken_for: BTreeSet<Signal>) -> Draft {
-    let settings =
-        unit::Settings { units: enabled(&cx.systemd), ..unit::Settings::default() };
+    let settings = unit::Settings { units: enabled(&cx.systemd), ..unit::Settings::default() };
     let inner = unit::UnitProbe::new(settings, cx.here.clone());
     let how = How::Host(Box::new(Except { inner: Box::new(inner), spoken_for }));
     let common = Common::with(Span::mins(1), Span::secs(20));
