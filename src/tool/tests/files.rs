@@ -420,3 +420,58 @@ async fn no_line_is_lost_while_a_log_is_written_to() {
     let want: String = (0..n).map(|n| format!("line {n}\n")).collect();
     assert_eq!(String::from_utf8(all).unwrap(), want);
 }
+
+#[tokio::test]
+async fn what_a_crash_left_behind_gives_way_or_is_told_of() {
+    let stage = Stage::new();
+    let log = stage.file("log/app.log", &log_text(20_000), OLD);
+    // Half made before the crash: the next attempt starts over.
+    stage.file("log/.app.log.reef-part", b"half", OLD);
+    // Set aside before the crash: it may be the only copy, so a human decides.
+    let aside = stage.file("log/.app.log.reef-gone", b"precious", OLD);
+    let call = on_root(&stage, "files.compress");
+    let (effect, undo) = stage.preview(&call).await.unwrap();
+    assert_eq!(effect.max_items, 1, "{}", effect.words);
+    let result = stage.act_as(&call, effect.clone(), undo.clone()).await;
+    assert!(matches!(&result, ActionResult::Failed(w) if w.contains("broke off")), "{result:?}");
+    assert_eq!(std::fs::read(&log).unwrap(), log_text(20_000));
+    assert_eq!(std::fs::read(&aside).unwrap(), b"precious");
+    assert!(!stage.root().join("log/app.log.gz").exists());
+    std::fs::remove_file(aside).unwrap();
+    done(&stage.act_as(&call, effect, undo).await);
+    assert!(!stage.root().join("log/.app.log.reef-part").exists());
+}
+
+#[tokio::test]
+async fn out_of_time_a_file_stays_as_it_was() {
+    use crate::clients::files::{Compress, Job, Limits, Rooted};
+    let stage = Stage::new();
+    let log = stage.file("log/app.log", &log_text(300_000), OLD);
+    let before = tree(&stage.root());
+    let (files, root) = (&stage.world.files, abs(&stage.root()));
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let into = seen.clone();
+    let visit = Box::new(move |entry| into.lock().unwrap().push(entry));
+    let start = Rooted { root: root.clone(), path: abs(&log) };
+    files.walk(&start, Limits::default(), visit).await.unwrap();
+    let entry = seen.lock().unwrap().pop().unwrap();
+    let call = on_root(&stage, "files.compress");
+    let permit = stage.permit(&call).await;
+    for how in [Compress::Replace, Compress::CopyTruncate] {
+        let job = Job {
+            root: root.clone(),
+            entry: entry.clone(),
+            how,
+            mark: crate::model::ids::Word::of("a1"),
+            spare: stage.world.quarantine.clone(),
+            within: Span(0),
+        };
+        let why = files.compress(&permit, job).await.unwrap_err().to_string();
+        assert!(why.contains("could not be compressed within"), "{why}");
+    }
+    let (mut after, mut before) = (tree(&stage.root()), before);
+    // The folder's own time tells of the half-made file that came and went.
+    after.remove(&stage.root().join("log"));
+    before.remove(&stage.root().join("log"));
+    assert!(after == before);
+}

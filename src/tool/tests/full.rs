@@ -117,11 +117,12 @@ async fn a_volume_full_to_the_last_byte_is_rotated_and_compressed_by_way_of_anot
 #[tokio::test]
 async fn without_another_volume_a_full_one_is_left_as_it_was() {
     let mut stage = Stage::new();
+    stage.world.quarantine = abs(&stage.root().join("quarantine"));
+    let stage = stage.again();
+    // Made after the stage, so that it is gone before the stage's folder goes.
     let Some(volume) = Volume::new(&stage.root(), 512 << 10) else { return };
     std::fs::create_dir(volume.0.join("quarantine")).unwrap();
     fill(&volume.0.join("log"), 15_000);
-    stage.world.quarantine = abs(&volume.0.join("quarantine"));
-    let stage = stage.again();
     let before = super::stage::tree(&volume.0.join("log"));
     for tool in ["logs.rotate", "files.compress"] {
         let call = stage.call(tool, &[("path", path(&volume.0.join("log")))]);
