@@ -91,7 +91,8 @@ impl Swap {
 
 /// Builds the daemon; nothing runs yet.
 pub fn daemon(parts: Parts) -> Daemon {
-    let Parts { here, clock, store, folders, live, scope, tools, reload, pulse, watch: hand, stop } = parts;
+    let Parts { here, clock, store, folders, live, scope, tools, reload, pulse, watch: hand, stop } =
+        parts;
     let tasks = TaskTracker::new();
     let (rules, rules_now) = watch::channel(live.rules);
     let (books, books_now) = watch::channel(live.books);
@@ -125,16 +126,7 @@ pub fn daemon(parts: Parts) -> Daemon {
         periods: Box::new(move |now| periods(zone.borrow().zone, now)),
         nonce,
     });
-    let swap = Swap {
-        rules,
-        books,
-        agent,
-        notifiers,
-        facts,
-        caps,
-        gate,
-        watch: hand.clone(),
-    };
+    let swap = Swap { rules, books, agent, notifiers, facts, caps, gate, watch: hand.clone() };
     let reporter = Reporter {
         store: store.clone(),
         clock: Arc::clone(&clock),

@@ -166,7 +166,11 @@ impl Looks {
         }
         match ended {
             Ok((_, finished)) => finished,
-            Err(error) => Finished { done: Done::Broken { probes, why: error.to_string() }, cut: Cut::No, began },
+            Err(error) => Finished {
+                done: Done::Broken { probes, why: error.to_string() },
+                cut: Cut::No,
+                began,
+            },
         }
     }
 
