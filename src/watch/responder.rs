@@ -61,9 +61,7 @@ impl Responder {
     pub async fn run(mut self, mut news: mpsc::UnboundedReceiver<News>) {
         let mut endings = self.runner.endings.subscribe();
         let stop = self.runner.stop.clone();
-        if let Err(error) = self.consider().await {
-            tracing::error!("the open incidents could not be considered: {error:#}");
-        }
+        heard(self.consider().await);
         loop {
             let due = self.next_timer().await;
             let done = tokio::select! {
@@ -74,10 +72,7 @@ impl Responder {
                 Ok(()) = endings.changed() => self.consider().await,
                 () = tokio::time::sleep(due), if !stop.is_cancelled() => self.due().await,
             };
-            if let Err(error) = done {
-                // The store may be full or gone: the looks go on, and the next news tries again.
-                tracing::error!("could not respond: {error:#}");
-            }
+            heard(done);
         }
     }
 
@@ -340,6 +335,13 @@ impl Responder {
             self.saved = bad;
         }
         Ok(())
+    }
+}
+
+/// The store may be full or gone: the looks go on, and the next news tries again.
+fn heard(done: anyhow::Result<()>) {
+    if let Err(error) = done {
+        tracing::error!("could not respond: {error:#}");
     }
 }
 
