@@ -82,6 +82,7 @@ impl Responder {
                 self.keep(readings).await
             }
             News::Triage(states) => self.reconcile(states).await,
+            News::Gone(signals) => self.forget(&signals).await,
         }
     }
 
@@ -253,6 +254,15 @@ impl Responder {
                 Ok(false)
             })
             .await
+    }
+
+    /// What nothing watches any more has no incident: it could never resolve by itself.
+    async fn forget(&mut self, signals: &[Signal]) -> anyhow::Result<()> {
+        for signal in signals {
+            self.resolve(signal).await?;
+            self.last.remove(signal);
+        }
+        self.consider().await
     }
 
     /// Puts right what a crash tore apart: an incident whose signal is green, a signal that is bad
