@@ -16,6 +16,7 @@ use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
 use crate::model::time::Millis;
+use crate::notify::alarm::Alarm;
 use crate::policy::tree::{Decision, Hold, HoldScope, Scene, tree};
 use crate::policy::triage::{Change, SignalState};
 use crate::run::announce::announce;
@@ -37,6 +38,8 @@ pub struct Responder {
     /// This machine.
     pub here: HostName,
     pub scope: HoldScope,
+    /// For when the store cannot be written.
+    pub alarm: Alarm,
     /// What the config says of the probe behind each signal that changed in this life.
     pub(crate) about: BTreeMap<Signal, About>,
     /// The triage states as they were stored last, without the green ones.
@@ -46,8 +49,8 @@ pub struct Responder {
 }
 
 impl Responder {
-    pub fn new(runner: Arc<Runner>, here: HostName, scope: HoldScope) -> Self {
-        Self { runner, here, scope, about: BTreeMap::new(), saved: BTreeMap::new(), last: BTreeMap::new() }
+    pub fn new(runner: Arc<Runner>, here: HostName, scope: HoldScope, alarm: Alarm) -> Self {
+        Self { runner, here, scope, alarm, about: BTreeMap::new(), saved: BTreeMap::new(), last: BTreeMap::new() }
     }
 
     /// Runs until the tick loop ends. What it was told last is still stored.
@@ -70,6 +73,9 @@ impl Responder {
             if let Err(error) = done {
                 // The store may be full or gone: the looks go on, and the next news tries again.
                 tracing::error!("could not respond: {error:#}");
+                if self.runner.store.health().last_error.is_some() {
+                    self.alarm.unwritable(&format!("{error:#}")).await;
+                }
             }
         }
     }
