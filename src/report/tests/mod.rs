@@ -1,0 +1,1 @@
+//! Reports over real stores, golden texts, and text that means harm.
