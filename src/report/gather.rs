@@ -11,7 +11,7 @@ use crate::model::incident::Incident;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 use crate::report::morning::{
-    Audit, Blind, Certificate, Chain, Cost, Listed, MOST, Morning, Need, Question, Signals,
+    Audit, Blind, Certificate, Chain, Cost, Listed, MOST, Morning, Need, Question, Signals, about,
 };
 use crate::report::{Standing, incidents, trends};
 use crate::store::Store;
@@ -149,9 +149,7 @@ fn stored(db: &mut Db, period: Period) -> anyhow::Result<Stored> {
         open: db.open_dispatches()?.into_iter().chain(db.unsettled()?).collect(),
         unended: db.unended_runs()?.into_iter().map(|run| run.id).collect(),
         paused: db.flag(PAUSED)?,
-        hold: facts::hold(db)?
-            .map(|hold| hold.by.iter().map(ToString::to_string).collect())
-            .unwrap_or_default(),
+        hold: facts::hold(db)?.map(|hold| hold.by.iter().map(about).collect()).unwrap_or_default(),
         spent: db.spent_since(since)?,
         model_calls: db.model_calls_since(since)?,
         outbox: db.outbox_stats(since)?,
@@ -272,7 +270,7 @@ fn blind_now(standings: &[Standing]) -> Vec<Blind> {
         .iter()
         .filter(|s| s.reading.severity == Severity::Unknown)
         .map(|s| Blind {
-            signal: s.reading.signal.to_string(),
+            signal: about(&s.reading.signal),
             why: s.reading.words.first_line().to_owned(),
             from: s.since,
             to: None,

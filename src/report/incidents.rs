@@ -14,7 +14,7 @@ use crate::model::target::Signal;
 use crate::model::time::Millis;
 use crate::report::Standing;
 use crate::report::gather::{Period, Stored};
-use crate::report::morning::{Consent, Fix, How, Listed, MOST, Need, Recorded, Stands};
+use crate::report::morning::{Consent, Fix, How, Listed, MOST, Need, Recorded, Stands, about};
 use crate::store::runs::RunRow;
 
 /// How many children of a red parent are named.
@@ -52,12 +52,12 @@ pub(super) fn sort(stored: &Stored, standings: &[Standing], period: Period) -> S
             IncidentState::Open | IncidentState::Running { .. } => {
                 sorted.recorded.push(recorded(incident, None, How::UnderWay));
             }
-            IncidentState::Held { why } => sorted.needs.push(need(incident, Stands::Held, why)),
+            IncidentState::Held { why } => match incident.acknowledged_at {
+                Some(at) => sorted.recorded.push(known(incident, at, why)),
+                None => sorted.needs.push(need(incident, Stands::Held, why)),
+            },
             IncidentState::Escalated { why } => match (incident.acknowledged_at, ending) {
-                (Some(at), _) => {
-                    let how = How::Acknowledged { at, why: why.clone() };
-                    sorted.recorded.push(recorded(incident, None, how));
-                }
+                (Some(at), _) => sorted.recorded.push(known(incident, at, why)),
                 (None, Some(Ending::Observed(would))) if incident.severity < Severity::Red => {
                     let how = How::Observed { would: would.clone() };
                     sorted.recorded.push(recorded(incident, None, how));
@@ -109,7 +109,7 @@ fn need(incident: &Incident, stands: Stands, why: &str) -> Need {
     Need::Incident {
         id: incident.id,
         severity: incident.severity,
-        signal: incident.signal.to_string(),
+        signal: about(&incident.signal),
         words: incident.reading.words.first_line().to_owned(),
         since: incident.red_at.unwrap_or(incident.opened_at),
         stands,
@@ -122,18 +122,22 @@ fn recorded(incident: &Incident, to: Option<Millis>, how: How) -> Recorded {
         from: incident.opened_at,
         to,
         severity: incident.severity,
-        what: incident.signal.to_string(),
+        what: about(&incident.signal),
         words: incident.reading.words.first_line().to_owned(),
         how,
     }
 }
 
+fn known(incident: &Incident, at: Millis, why: &str) -> Recorded {
+    recorded(incident, None, How::Acknowledged { at, why: why.to_owned() })
+}
+
 /// The children of one red parent in one line.
 fn of_parent(by: &Signal, children: &[&Incident]) -> Recorded {
     let mut names: Vec<String> =
-        children.iter().take(CHILDREN).map(|child| child.signal.to_string()).collect();
+        children.iter().take(CHILDREN).map(|child| about(&child.signal)).collect();
     if CHILDREN < children.len() {
-        names.push(format!("{} more", children.len() - CHILDREN));
+        names.push(format!("and {} more", children.len() - CHILDREN));
     }
     Recorded {
         from: children.iter().map(|child| child.opened_at).min().unwrap_or_default(),
@@ -141,7 +145,7 @@ fn of_parent(by: &Signal, children: &[&Incident]) -> Recorded {
         severity: children.iter().map(|c| c.severity).max().unwrap_or(Severity::Unknown),
         what: names.join(", "),
         words: String::new(),
-        how: How::Explained { by: by.to_string() },
+        how: How::Explained { by: about(by), n: children.len() as u64 },
     }
 }
 
@@ -194,7 +198,7 @@ fn fix(stored: &Stored, standings: &[Standing], run: &RunRow) -> Fix {
     let stands = incident.and_then(|i| standings.iter().find(|s| s.reading.signal == i.signal));
     Fix {
         at: run.changed_at,
-        signal: incident.map_or_else(|| run.origin.to_string(), |i| i.signal.to_string()),
+        signal: incident.map_or_else(|| run.origin.to_string(), |i| about(&i.signal)),
         runbook: run.runbook.as_ref().map(|book| book.name.to_string()),
         lasted: incident.map(|incident| run.changed_at.since(began(incident))),
         severity: incident.map(|incident| incident.severity),

@@ -63,6 +63,12 @@ pub struct World {
     pub own: Box<dyn Fn() -> Own + Send + Sync>,
 }
 
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "world of {}", self.here)
+    }
+}
+
 /// Writes reports.
 pub struct Reporter {
     pub store: Store,

@@ -7,6 +7,7 @@ use crate::model::audit::ChainHead;
 use crate::model::ids::{ActionId, ApprovalId, IncidentId};
 use crate::model::reading::Unit;
 use crate::model::severity::Severity;
+use crate::model::target::{Signal, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Tier;
 use crate::report::own::Own;
@@ -190,8 +191,10 @@ pub enum How {
     Observed {
         would: String,
     },
+    /// `what` names some of the `n` that another red explains.
     Explained {
         by: String,
+        n: u64,
     },
     Acknowledged {
         at: Millis,
@@ -300,4 +303,28 @@ pub enum Chain {
     /// The log could not be read.
     #[default]
     Unknown,
+}
+
+/// Aspects that go without saying: what people mean when they name the probe.
+const PLAIN: [&str; 3] = ["bytes", "status", "days"];
+
+/// A signal as people say it: `disk mini:/var`, `http mini:web`, `disk mini:/var inodes`.
+pub fn about(signal: &Signal) -> String {
+    let (probe, target) = (&signal.probe, &signal.target);
+    let mut words = match target.thing() {
+        Thing::Host | Thing::Path => format!("{probe} {target}"),
+        Thing::Unit
+        | Thing::Process
+        | Thing::Endpoint
+        | Thing::Interface
+        | Thing::Log
+        | Thing::Backup
+        | Thing::Check
+        | Thing::Member
+        | Thing::Reef => format!("{probe} {}:{}", target.on(), target.name()),
+    };
+    if !PLAIN.contains(&signal.aspect.as_str()) {
+        words.push_str(&format!(" {}", signal.aspect));
+    }
+    words
 }

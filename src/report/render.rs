@@ -126,11 +126,10 @@ impl Page {
                 words + &format!(" until {}; silence means no", self.at(*expires_at))
             }
             Need::Settle { id, call, at } => format!(
-                "**{} at {} may or may not have happened.** Look, then {} or {}",
+                "**{} at {} may or may not have happened.** Look, then {}",
                 plain(call),
                 self.at(*at),
-                command(&format!("reef settle {id} ran")),
-                command(&format!("reef settle {id} did-not-run"))
+                command(&format!("reef settle {id} ran|did-not-run --note HOW"))
             ),
             Need::Incident { id, severity, signal, words, since, stands, why } => {
                 let (signal, words, why) = (plain(signal), plain(words), plain(why));
@@ -184,7 +183,9 @@ impl Page {
             How::Observed { would } => {
                 format!("{span} {severity} {what}. Leash observe; would have: {}", plain(would))
             }
-            How::Explained { by } => format!("{span} {what}. Explained by {}", plain(by)),
+            How::Explained { by, n } => {
+                format!("{span} {} explained by {}: {what}", counted(*n, "other"), plain(by))
+            }
             How::Acknowledged { at, why } => {
                 format!("{span} {severity} {what}. You know since {}: {}", self.at(*at), plain(why))
             }
@@ -296,7 +297,7 @@ impl Page {
         let known = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".into(), human_bytes);
         let cpu = own.cpu.map_or_else(|| "unknown".into(), |cpu: Span| cpu.to_string());
         let line = format!(
-            "reef: {} of memory, {cpu} of CPU and {} written in {}, {}, {} missed, {} failed, {} lost",
+            "reef: {}, {cpu} of CPU, {} written in {} · {}, {} missed, {} failed · {} lost",
             known(own.memory),
             known(own.written),
             self.now.since(own.started_at),

@@ -11,7 +11,7 @@ use crate::probe::Past;
 use crate::probe::past::Pasts;
 use crate::report::Standing;
 use crate::report::gather::Period;
-use crate::report::morning::{Blind, Growth, Rise, Trends};
+use crate::report::morning::{Blind, Growth, Rise, Trends, about};
 use crate::store::readings::{Hour, Readings, Sample};
 
 /// Days of readings from which on a trend is one.
@@ -151,7 +151,7 @@ fn rise(standing: &Standing, hours: &[Hour], now: Millis) -> Option<Rise> {
     let (from, to) = (*days.first()?, *days.last()?);
     let never_fell = days.windows(2).all(|pair| pair.first() <= pair.last());
     (never_fell && 0.0 < from && from * RISES <= to).then(|| Rise {
-        signal: standing.reading.signal.to_string(),
+        signal: about(&standing.reading.signal),
         unit: standing.reading.unit.filter(|unit| *unit != Unit::Days),
         from,
         to,
@@ -181,5 +181,5 @@ fn blind(signal: &Signal, history: &[Sample]) -> Option<Blind> {
         }
     }
     let (from, to) = longest.filter(|(from, to)| BLIND <= to.since(*from))?;
-    Some(Blind { signal: signal.to_string(), why: String::new(), from, to: Some(to) })
+    Some(Blind { signal: about(signal), why: String::new(), from, to: Some(to) })
 }
