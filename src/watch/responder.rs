@@ -16,6 +16,7 @@ use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
 use crate::model::time::Millis;
+use crate::notify::alarm::Alarm;
 use crate::policy::tree::{Decision, Hold, HoldScope, Scene, tree};
 use crate::policy::triage::{Change, SignalState};
 use crate::run::announce::announce;
@@ -37,6 +38,8 @@ pub struct Responder {
     /// This machine.
     pub here: HostName,
     pub scope: HoldScope,
+    /// For when the store cannot be written.
+    pub alarm: Alarm,
     /// What the config says of the probe behind each signal that changed in this life.
     pub(crate) about: BTreeMap<Signal, About>,
     /// The triage states as they were stored last, without the green ones.
@@ -46,11 +49,12 @@ pub struct Responder {
 }
 
 impl Responder {
-    pub fn new(runner: Arc<Runner>, here: HostName, scope: HoldScope) -> Self {
+    pub fn new(runner: Arc<Runner>, here: HostName, scope: HoldScope, alarm: Alarm) -> Self {
         Self {
             runner,
             here,
             scope,
+            alarm,
             about: BTreeMap::new(),
             saved: BTreeMap::new(),
             last: BTreeMap::new(),
@@ -61,7 +65,8 @@ impl Responder {
     pub async fn run(mut self, mut news: mpsc::UnboundedReceiver<News>) {
         let mut endings = self.runner.endings.subscribe();
         let stop = self.runner.stop.clone();
-        heard(self.consider().await);
+        let considered = self.consider().await;
+        self.heard(considered).await;
         loop {
             let due = self.next_timer().await;
             let done = tokio::select! {
@@ -72,7 +77,16 @@ impl Responder {
                 Ok(()) = endings.changed() => self.consider().await,
                 () = tokio::time::sleep(due), if !stop.is_cancelled() => self.due().await,
             };
-            heard(done);
+            self.heard(done).await;
+        }
+    }
+
+    /// The store may be full or gone: the looks go on, and the next news tries again.
+    async fn heard(&self, done: anyhow::Result<()>) {
+        let Err(error) = done else { return };
+        tracing::error!("could not respond: {error:#}");
+        if self.runner.store.health().last_error.is_some() {
+            self.alarm.unwritable(&format!("{error:#}")).await;
         }
     }
 
@@ -84,6 +98,7 @@ impl Responder {
                 self.keep(readings).await
             }
             News::Triage(states) => self.reconcile(states).await,
+            News::Gone(signals) => self.forget(&signals).await,
         }
     }
 
@@ -285,6 +300,15 @@ impl Responder {
             .await
     }
 
+    /// What nothing watches any more has no incident: it could never resolve by itself.
+    async fn forget(&mut self, signals: &[Signal]) -> anyhow::Result<()> {
+        for signal in signals {
+            self.resolve(signal).await?;
+            self.last.remove(signal);
+        }
+        self.consider().await
+    }
+
     /// Puts right what a crash tore apart: an incident whose signal is green, a signal that is bad
     /// without an incident. Then stores the counters that changed.
     async fn reconcile(&mut self, states: BTreeMap<Signal, SignalState>) -> anyhow::Result<()> {
@@ -335,13 +359,6 @@ impl Responder {
             self.saved = bad;
         }
         Ok(())
-    }
-}
-
-/// The store may be full or gone: the looks go on, and the next news tries again.
-fn heard(done: anyhow::Result<()>) {
-    if let Err(error) = done {
-        tracing::error!("could not respond: {error:#}");
     }
 }
 
