@@ -37,12 +37,14 @@ pub(crate) fn plant(scratch: &AbsPath, now: Millis) -> anyhow::Result<Ground> {
     let folder = scratch.as_path();
     fs::create_dir_all(folder).with_context(|| format!("cannot make {scratch}"))?;
     let ground = volume(folder);
-    let label = "Planted by `reef drill`: harmless, and removed at its end. You may delete this folder.\n";
+    let label =
+        "Planted by `reef drill`: harmless, and removed at its end. You may delete this folder.\n";
     fs::write(folder.join(LABEL), label)?;
     let written_at = std::time::UNIX_EPOCH + (now - AGE).since(Millis(0)).duration();
     for n in 1..=FILES {
         let path = folder.join(format!("app.log.{n}"));
-        let mut file = fs::File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let mut file =
+            fs::File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
         file.write_all(&lines(n)).with_context(|| format!("cannot fill {}", path.display()))?;
         file.set_modified(written_at)?;
     }
