@@ -92,7 +92,8 @@ impl Swap {
 
 /// Builds the daemon; nothing runs yet.
 pub fn daemon(parts: Parts) -> Daemon {
-    let Parts { here, clock, store, folders, live, scope, tools, reload, pulse, watch: hand, stop } = parts;
+    let Parts { here, clock, store, folders, live, scope, tools, reload, pulse, watch: hand, stop } =
+        parts;
     let tasks = TaskTracker::new();
     let (rules, rules_now) = watch::channel(live.rules);
     let (books, books_now) = watch::channel(live.books);
@@ -126,16 +127,7 @@ pub fn daemon(parts: Parts) -> Daemon {
         periods: Box::new(move |now| periods(zone.borrow().zone, now)),
         nonce,
     });
-    let swap = Swap {
-        rules,
-        books,
-        agent,
-        notifiers,
-        facts,
-        caps,
-        gate,
-        watch: hand.clone(),
-    };
+    let swap = Swap { rules, books, agent, notifiers, facts, caps, gate, watch: hand.clone() };
     let reporter = Reporter {
         store: store.clone(),
         clock: Arc::clone(&clock),
@@ -161,7 +153,14 @@ pub fn daemon(parts: Parts) -> Daemon {
         enqueued: store.enqueued(),
         stop: stop.clone(),
     };
-    Daemon { operator, responder: Responder::new(runner, here, scope, Alarm::new(alarmed)), drain, swap, tasks, stop }
+    Daemon {
+        operator,
+        responder: Responder::new(runner, here, scope, Alarm::new(alarmed)),
+        drain,
+        swap,
+        tasks,
+        stop,
+    }
 }
 
 /// The tick loop with its ends: the news go to the responder, the commands come from the handle.

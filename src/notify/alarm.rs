@@ -33,7 +33,9 @@ impl Alarm {
         let message = Message {
             urgency: Urgency::Page,
             title: "reef cannot write its audit log: nothing is done until it can".into(),
-            body: format!("{why}\nProbes go on. Make room on the state folder's disk, or see `reef status`."),
+            body: format!(
+                "{why}\nProbes go on. Make room on the state folder's disk, or see `reef status`."
+            ),
             severity: Severity::Red,
             incident: None,
             approval: None,

@@ -25,7 +25,10 @@ impl Operator {
                 })
             })
             .await?;
-        Ok(Done { words: "paused: reef looks and tells, and does nothing above low until `reef resume`".into() })
+        Ok(Done {
+            words: "paused: reef looks and tells, and does nothing above low until `reef resume`"
+                .into(),
+        })
     }
 
     /// Lifts the pause and the hold, and lets breakers pass that waited for a human.
@@ -52,8 +55,13 @@ impl Operator {
         self.runner.endings.send_modify(|n| *n += 1);
         Ok(Done {
             words: match lifted.is_empty() {
-                true => "nothing was paused or held; breakers that waited for you pass again".into(),
-                false => format!("lifted {}; breakers that waited for you pass again", lifted.join(" and ")),
+                true => {
+                    "nothing was paused or held; breakers that waited for you pass again".into()
+                }
+                false => format!(
+                    "lifted {}; breakers that waited for you pass again",
+                    lifted.join(" and ")
+                ),
             },
         })
     }

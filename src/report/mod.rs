@@ -143,11 +143,6 @@ impl Reporter {
         put
     }
 
-    /// Enqueues the opening lines.
-    pub async fn deliver(&self, _to: &[String]) -> anyhow::Result<()> {
-        Ok(())
-    }
-
     /// The chain's heads that stand in earlier reports and in the anchor file.
     pub fn anchors(&self) -> Vec<ChainHead> {
         let mut heads = anchors::of_folder(&self.folder);

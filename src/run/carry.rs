@@ -212,7 +212,10 @@ impl Runner {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    return Ok(Some(format!("{} cannot be previewed any more: {error}", step.name)));
+                    return Ok(Some(format!(
+                        "{} cannot be previewed any more: {error}",
+                        step.name
+                    )));
                 }
             }
         }

@@ -72,25 +72,40 @@ impl Runner {
         match routine {
             Some(Inquired::Plan(plan)) => Ok(Inquired::Plan(plan)),
             needs_judgement => {
-                if let Some(judged) = self.judge_by_agent(run, round, start, &subject, &gathered).await? {
+                if let Some(judged) =
+                    self.judge_by_agent(run, round, start, &subject, &gathered).await?
+                {
                     return Ok(judged);
                 }
-                Ok(needs_judgement.unwrap_or_else(|| Inquired::Ended(nothing_applies(&subject, &gathered))))
+                Ok(needs_judgement
+                    .unwrap_or_else(|| Inquired::Ended(nothing_applies(&subject, &gathered))))
             }
         }
     }
 
     /// The inquiry as the runbook alone has it.
-    pub(crate) async fn inquire_without_agent(&self, run: RunId, start: &Start) -> anyhow::Result<Inquired> {
+    pub(crate) async fn inquire_without_agent(
+        &self,
+        run: RunId,
+        start: &Start,
+    ) -> anyhow::Result<Inquired> {
         let subject = self.subject(start).await?;
         Ok(match self.as_written(run, 0, start, &subject).await? {
             AsWritten::Ended(ending) => Inquired::Ended(ending),
             AsWritten::Gathered(Some(routine), _) => routine,
-            AsWritten::Gathered(None, gathered) => Inquired::Ended(nothing_applies(&subject, &gathered)),
+            AsWritten::Gathered(None, gathered) => {
+                Inquired::Ended(nothing_applies(&subject, &gathered))
+            }
         })
     }
 
-    async fn as_written(&self, run: RunId, round: u32, start: &Start, subject: &Subject) -> anyhow::Result<AsWritten> {
+    async fn as_written(
+        &self,
+        run: RunId,
+        round: u32,
+        start: &Start,
+        subject: &Subject,
+    ) -> anyhow::Result<AsWritten> {
         if let Some(ending) = still_wanted(subject) {
             return Ok(AsWritten::Ended(ending));
         }

@@ -94,7 +94,8 @@ impl Looks {
         now: Millis,
     ) -> Vec<usize> {
         let mut missed = Vec::new();
-        let mut by_host: BTreeMap<(&HostName, Pace), (Vec<usize>, BTreeSet<Fact>, Span)> = BTreeMap::new();
+        let mut by_host: BTreeMap<(&HostName, Pace), (Vec<usize>, BTreeSet<Fact>, Span)> =
+            BTreeMap::new();
         for one in wanted {
             if self.until.contains_key(&one.probe) {
                 missed.push(one.probe);
@@ -103,7 +104,8 @@ impl Looks {
             match one.how {
                 Some(How::Host(probe)) => {
                     let mut wants = probe.wants();
-                    let (probes, facts, within) = by_host.entry((one.host, Pace::of(&wants))).or_default();
+                    let (probes, facts, within) =
+                        by_host.entry((one.host, Pace::of(&wants))).or_default();
                     probes.push(one.probe);
                     facts.append(&mut wants);
                     *within = (*within).max(one.timeout);
@@ -183,7 +185,11 @@ impl Looks {
         }
         match ended {
             Ok((_, finished)) => finished,
-            Err(error) => Finished { done: Done::Broken { probes, why: error.to_string() }, cut: Cut::No, began },
+            Err(error) => Finished {
+                done: Done::Broken { probes, why: error.to_string() },
+                cut: Cut::No,
+                began,
+            },
         }
     }
 
