@@ -53,8 +53,8 @@ fn prose(line: &str, page: &Page) -> String {
     // A list's item goes on under its own text.
     let lead = line.len() - line.trim_start().len();
     let marker = marker(line.trim_start());
-    let wrapped = Page { width: page.width.saturating_sub(marker), ..*page }
-        .wrap(line.trim_start(), lead);
+    let wrapped =
+        Page { width: page.width.saturating_sub(marker), ..*page }.wrap(line.trim_start(), lead);
     let mut out = String::new();
     for (n, line) in wrapped.lines().enumerate() {
         let hang = if n == 0 { 0 } else { marker };
@@ -78,7 +78,7 @@ fn marker(line: &str) -> usize {
 /// `**word**` as bold, or without its stars. A pair that a line break tore apart stays as it is.
 fn bold(line: &str, page: &Page) -> String {
     let parts: Vec<&str> = line.split("**").collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return line.to_owned();
     }
     let ink = |(n, part): (usize, &&str)| {
@@ -103,7 +103,8 @@ fn aligned(rows: &[Vec<String>], page: &Page) -> String {
     };
     let rows: Vec<&Vec<String>> = rows.iter().filter(rule).collect();
     let columns = rows.iter().map(|row| row.len()).max().unwrap_or(0);
-    let widest = |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|c| width(&plain(c))).max();
+    let widest =
+        |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|c| width(&plain(c))).max();
     let widths: Vec<usize> = (0..columns).map(|n| widest(n).unwrap_or(0)).collect();
     let mut out = String::new();
     for (n, row) in rows.iter().enumerate() {
@@ -130,11 +131,13 @@ mod tests {
         assert_eq!(
             render(report, &page),
             "Wed 4 March\nOne thing needs you. All works.\n\nNeeds you\n\
-             1. photos: the newest restore point is\n   53 h old, and that is more than it may be.\n\
+             1. photos: the newest restore point\n   is 53 h old, and that is more than it may\n   be.\n\
              - short\n\ndata       newest\nphotos     Mon\nha config  today\n\n```\nas   it | is\n```\n"
         );
         let coloured = Page { paint: Paint::Coloured, ..page };
-        assert!(render(report, &coloured).contains("\x1b[1mOne thing needs you.\x1b[0m All works."));
+        assert!(
+            render(report, &coloured).contains("\x1b[1mOne thing needs you.\x1b[0m All works.")
+        );
     }
 
     #[test]

@@ -97,6 +97,12 @@ impl Out {
         Ok(())
     }
 
+    /// Sentences, broken into lines.
+    pub(crate) fn prose(&mut self, text: &str) -> Result<(), Failure> {
+        let lines = self.page.wrap(text, 0);
+        self.say(&lines)
+    }
+
     /// A remark beside the answer: never between what a program reads.
     pub(crate) fn note(&mut self, text: &str) {
         // There is nobody left to tell where stderr is closed.
@@ -132,9 +138,7 @@ fn paint(color: When, terminal: bool, env: &Env) -> Paint {
     let wanted = match color {
         When::Always => true,
         When::Never => false,
-        When::Auto => {
-            terminal && env.get("NO_COLOR").is_none() && env.get("TERM") != Some("dumb")
-        }
+        When::Auto => terminal && env.get("NO_COLOR").is_none() && env.get("TERM") != Some("dumb"),
     };
     if wanted { Paint::Coloured } else { Paint::Plain }
 }

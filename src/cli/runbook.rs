@@ -57,6 +57,7 @@ pub(crate) struct TestArgs {
     #[arg(value_parser = severity)]
     severity: Severity,
     /// HOST, HOST:/path or HOST:unit:NAME
+    #[arg(value_parser = target)]
     target: Target,
     /// The reading's reason in one word: inodes
     #[arg(long)]
@@ -71,7 +72,7 @@ pub(crate) struct RunArgs {
     #[arg(value_parser = name)]
     name: RunbookName,
     /// HOST, HOST:/path or HOST:unit:NAME
-    #[arg(long, value_name = "TARGET")]
+    #[arg(long, value_name = "TARGET", value_parser = target)]
     on: Target,
     /// Another value for one of its params
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
@@ -87,6 +88,14 @@ pub(crate) struct RunArgs {
 /// A name from the command line.
 pub(crate) fn name(given: &str) -> Result<RunbookName, BadName> {
     RunbookName::new(given)
+}
+
+/// A target; the most likely slip is one without its host.
+fn target(given: &str) -> Result<Target, String> {
+    if given.starts_with('/') {
+        return Err(format!("it has no host: write HOST:{given}"));
+    }
+    given.parse().map_err(|why: BadName| why.to_string())
 }
 
 fn severity(given: &str) -> Result<Severity, String> {
@@ -127,7 +136,8 @@ async fn list(cx: &mut Cx) -> Result<Exit, Failure> {
 }
 
 fn assembled(cx: &Cx) -> Result<Assembled, Failure> {
-    let (_, assembled) = config::read(cx).map_err(|mistakes| Failure::Usage(mistakes.to_string()))?;
+    let (_, assembled) =
+        config::read(cx).map_err(|mistakes| Failure::Usage(mistakes.to_string()))?;
     Ok(assembled)
 }
 
@@ -156,7 +166,7 @@ fn leash(book: &Runbook, globals: &Globals) -> Leash {
 
 pub(crate) fn render(runbooks: &Runbooks, page: &Page) -> String {
     let head = ["runbook", "answers", "leash", "at most", "fixed", "from", "title"];
-    let mut table = Table::new(&head, &[6, 1, 5]);
+    let mut table = Table::new(&head, &[1, 5, 6]);
     for book in &runbooks.runbooks {
         let fixed = match book.runs {
             0 => "never ran".to_owned(),
@@ -177,7 +187,8 @@ pub(crate) fn render(runbooks: &Runbooks, page: &Page) -> String {
 
 fn show(cx: &mut Cx, name: &RunbookName) -> Result<Exit, Failure> {
     let assembled = assembled(cx)?;
-    let origin = assembled.shelf.origins.get(name.as_str()).cloned().unwrap_or_else(|| "shipped".into());
+    let origin =
+        assembled.shelf.origins.get(name.as_str()).cloned().unwrap_or_else(|| "shipped".into());
     let text = text_of(name, &origin, &assembled)?;
     if cx.out.format == Format::Json {
         cx.out.json(&json!({ "name": name, "origin": origin, "markdown": text }))?;
@@ -194,7 +205,8 @@ fn show(cx: &mut Cx, name: &RunbookName) -> Result<Exit, Failure> {
 
 fn text_of(name: &RunbookName, origin: &str, assembled: &Assembled) -> Result<String, Failure> {
     if origin != "shipped" {
-        let text = std::fs::read_to_string(origin).with_context(|| format!("cannot read {origin}"))?;
+        let text =
+            std::fs::read_to_string(origin).with_context(|| format!("cannot read {origin}"))?;
         return Ok(text);
     }
     let found = shipped().into_iter().find(|(known, _)| *known == name.as_str());
@@ -227,7 +239,11 @@ fn checked(cx: &mut Cx, mistakes: &[String], ok: &str) -> Result<Exit, Failure> 
         (Format::Json, _) => cx.out.json(&json!({ "mistakes": mistakes }))?,
         (Format::Words, true) => cx.out.say(ok)?,
         (Format::Words, false) => {
-            cx.out.say(&format!("{}\n{}", mistakes.join("\n"), count(mistakes.len(), "mistake")))?;
+            cx.out.say(&format!(
+                "{}\n{}",
+                mistakes.join("\n"),
+                count(mistakes.len(), "mistake")
+            ))?;
         }
     }
     Ok(if mistakes.is_empty() { Exit::DONE } else { Exit::USAGE })
@@ -280,7 +296,8 @@ async fn by_hand(cx: &mut Cx, args: RunArgs) -> Result<Exit, Failure> {
     if !args.dry_run {
         somebody(cx.talk(), given)?;
     }
-    let order = Order::RunbookRun { name: args.name, on: args.on, set: args.set, dry_run: args.dry_run };
+    let order =
+        Order::RunbookRun { name: args.name, on: args.on, set: args.set, dry_run: args.dry_run };
     let json = cx.ask(&order).await?;
     if args.dry_run {
         return follow::rehearsed(cx, &view(json)?);
