@@ -3,11 +3,12 @@
 //! No link is ever followed: every open goes through openat2 with RESOLVE_BENEATH and NO_SYMLINKS from
 //! an open root, so a folder that is swapped for a link in the meantime is an error, not a way out.
 
-pub mod gzip;
-pub mod local;
-pub mod open;
-pub mod quarantine;
-pub mod walk;
+mod gzip;
+mod local;
+mod open;
+mod quarantine;
+mod unzip;
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -81,6 +82,8 @@ pub struct Walked {
     pub unreadable: u64,
     /// Why it ended early, where it did.
     pub cut: Option<String>,
+    /// What the volume says is used, where the walk began at the volume's top.
+    pub used: Option<u64>,
 }
 
 /// Takes each file of a walk.
@@ -119,11 +122,16 @@ pub struct OpenFiles {
 impl OpenFiles {
     /// Who has the file open; an error where that cannot be known.
     pub fn of(&self, entry: &Entry) -> Result<Held, String> {
-        match self.held.get(&entry.id) {
-            Some(held) => Ok(*held),
-            None if self.hidden == 0 || entry.uid == self.looked_as => Ok(Held::default()),
-            None => Err("cannot see who has it open".into()),
+        // Root sees all or knows what it does not see. Everybody else sees their own processes, and
+        // with hidepid not even that there are others: good for their own files only.
+        let seen = match self.looked_as {
+            0 => self.hidden == 0,
+            user => entry.uid == user,
+        };
+        if !seen {
+            return Err("cannot see who has it open".into());
         }
+        Ok(self.held.get(&entry.id).copied().unwrap_or_default())
     }
 }
 

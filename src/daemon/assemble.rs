@@ -143,8 +143,6 @@ fn served_by(probes: &[Probe], here: &HostName) -> BTreeMap<String, Target> {
 }
 
 fn endpoint(endpoint: &Endpoint) -> world::Endpoint {
-    world::Endpoint {
-        url: endpoint.url.as_ref().map(|url| url.whole().to_owned()),
-        tls: endpoint.tls.as_ref().map(|(host, port)| format!("{host}:{port}")),
-    }
+    let peer = |(host, port): &(String, u16)| world::Peer { host: host.clone(), port: *port, name: host.clone() };
+    world::Endpoint { url: endpoint.url.clone(), tls: endpoint.tls.as_ref().map(peer) }
 }

@@ -61,7 +61,7 @@ pub fn one(name: &str, text: &str, tools: &[ToolSpec]) -> Result<Runbook, Vec<cr
     let name = RunbookName::new(name).map_err(|e| wrong(e.to_string()))?;
     let book = parse(name, text)?;
     let tool = |name: &ToolName| tools.iter().find(|spec| spec.name == *name).cloned();
-    let gives = |kind: &Word| -> Option<Vec<Gives>> { table::kind(kind.as_str()).map(|kind| (kind.gives)()) };
+    let gives = |kind: &Word| -> Option<Vec<Gives>> { table::gives_of(kind.as_str()) };
     let mistakes = check(&book, &tool, &gives);
     if mistakes.is_empty() { Ok(book) } else { Err(mistakes) }
 }

@@ -15,6 +15,7 @@ use crate::gate::rules::Rules;
 use crate::gate::tool::Tool;
 use crate::model::ids::HostName;
 use crate::model::time::Millis;
+use crate::notify::alarm::Alarm;
 use crate::notify::drain::{Drain, Notifiers};
 use crate::operator::{Facts, Operator, Reload};
 use crate::policy::tree::HoldScope;
@@ -152,6 +153,7 @@ pub fn daemon(parts: Parts) -> Daemon {
         scratch: folders.scratch,
         drill: Arc::default(),
     });
+    let alarmed = notifiers_now.clone();
     let drain = Drain {
         store: store.clone(),
         clock,
@@ -159,7 +161,7 @@ pub fn daemon(parts: Parts) -> Daemon {
         enqueued: store.enqueued(),
         stop: stop.clone(),
     };
-    Daemon { operator, responder: Responder::new(runner, here, scope), drain, swap, tasks, stop }
+    Daemon { operator, responder: Responder::new(runner, here, scope, Alarm::new(alarmed)), drain, swap, tasks, stop }
 }
 
 /// The tick loop with its ends: the news go to the responder, the commands come from the handle.

@@ -87,6 +87,7 @@ pub async fn run(options: Options, env: Env, started: impl FnOnce(Started)) -> R
     // The looks begin before the store is open: what they see waits for no disk.
     let grace = clock.now() + boot_grace();
     let (looking, news) = ticker(probes, live.hosts.clone(), grace, Arc::clone(&clock), Arc::clone(&pulse));
+    let looking = looking.listening_on(assembled.globals.host_name.clone());
     let looks = on_its_own_thread(looking, commands, stop.clone())?;
     let opened = Store::open(&places.state);
     let store = opened.map_err(|error| {

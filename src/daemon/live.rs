@@ -8,20 +8,19 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::agent::{Agent, AgentBounds};
-use crate::clients::files::local::LocalFiles;
+use crate::clients::files::LocalFiles;
 use crate::clients::host::Hosts;
 use crate::clients::host::local::LocalHost;
 use crate::clients::http::Http;
 use crate::clients::signal::LocalProcesses;
 use crate::clients::ssh::SshHost;
-use crate::clients::tls::Tls;
 use crate::clock::Clock;
 use crate::config::env::Env;
 use crate::config::globals::{Globals, Listen};
 use crate::config::hosts::HostSection;
 use crate::config::secret::SecretCommand;
 use crate::daemon::assemble::Assembled;
-use crate::daemon::wire::{ToolOutbox, ToolWeb};
+use crate::daemon::wire::ToolOutbox;
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::tool::Tool;
 use crate::model::ids::HostName;
@@ -35,7 +34,7 @@ use crate::policy::redact::Redactor;
 use crate::run::runner::Books;
 use crate::store::Store;
 use crate::store::budgets::{Cap, Caps};
-use crate::tool::world::World;
+use crate::tool::world::{Network, World};
 
 /// Where reef's own things lie.
 #[derive(Debug, Clone)]
@@ -182,7 +181,8 @@ impl Making {
             hosts: hosts.clone(),
             files: Arc::new(LocalFiles),
             processes: Arc::new(LocalProcesses),
-            web: Arc::new(ToolWeb { http: Http::new(), tls: Tls::new(), clock: Arc::clone(&self.clock) }),
+            // A client of their own: a probe's connections stay the probes'.
+            web: Arc::new(Network::default()),
             outbox: Arc::new(ToolOutbox { store: store.clone(), clock: Arc::clone(&self.clock), rules }),
             inventory: Arc::new(assembled.inventory(&self.folders.state, &self.folders.scratch)),
             now: Arc::clone(&self.clock),

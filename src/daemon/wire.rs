@@ -6,12 +6,9 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::Fut;
-use crate::clients::files::local::LocalFiles;
-use crate::clients::http::url::WebUrl;
-use crate::clients::http::{GetRequest, Http};
+use crate::clients::files::LocalFiles;
 use crate::clients::process::{self, Given, Limits};
 use crate::clients::signal::LocalProcesses;
-use crate::clients::tls::{Leaf, Tls};
 use crate::clock::Clock;
 use crate::config::env::Env;
 use crate::config::secret::SecretCommand;
@@ -19,7 +16,6 @@ use crate::gate::rules::Rules;
 use crate::control::Carries;
 use crate::model::ids::HostName;
 use crate::model::message::Urgency;
-use crate::model::taint::Tainted;
 use crate::model::target::{AbsPath, Target};
 use crate::model::time::Span;
 use crate::model::tool::ToolSpec;
@@ -29,7 +25,7 @@ use crate::probe::reef_self::{Counts, Tally};
 use crate::run::announce::{Words, announce, headline};
 use crate::store::Store;
 use crate::tool::table::table;
-use crate::tool::world::{Answer, Certificate, Endpoint, Inventory, Outbox, Web, World};
+use crate::tool::world::{Inventory, Network, Outbox, World};
 use crate::watch::pulse::Pulse;
 
 /// The operator's own argv for a secret: run as written, nothing of it kept but the secret.
@@ -77,41 +73,6 @@ impl Tally for Pulse {
             failed: Self::count(&self.broken) + Self::count(&self.timed_out),
             missed: Self::count(&self.missed),
         }
-    }
-}
-
-/// Requests of tools: their own client, so that a probe's connections stay the probes'.
-#[derive(Debug)]
-pub struct ToolWeb {
-    pub http: Http,
-    pub tls: Tls,
-    pub clock: Arc<dyn Clock>,
-}
-
-const WEB_WITHIN: Span = Span::secs(10);
-
-impl Web for ToolWeb {
-    fn get<'a>(&'a self, endpoint: &'a Endpoint) -> Fut<'a, Result<Answer, String>> {
-        Box::pin(async move {
-            let url = endpoint.url.as_deref().ok_or("this endpoint has no URL")?;
-            let url = WebUrl::parse(url).map_err(|e| e.to_string())?;
-            let answer = self.http.get(&GetRequest::new(url, WEB_WITHIN)).await.map_err(|e| e.to_string())?;
-            Ok(Answer { status: answer.status, took: answer.took })
-        })
-    }
-
-    fn certificate<'a>(&'a self, endpoint: &'a Endpoint) -> Fut<'a, Result<Certificate, String>> {
-        Box::pin(async move {
-            let server = endpoint.tls.as_deref().ok_or("this endpoint has no TLS")?;
-            let (host, port) = server.rsplit_once(':').ok_or("the endpoint's TLS server has no port")?;
-            let port = port.parse().map_err(|_| "the endpoint's TLS port is no number".to_owned())?;
-            let seen = self.tls.look(host, port, host, WEB_WITHIN).await.map_err(|e| e.to_string())?;
-            let Leaf { not_after, names, issuer, self_signed, .. } = seen.leaf;
-            // The tool compares the two: equal means that it signed itself.
-            let subject = if self_signed { issuer.clone() } else { Tainted::default() };
-            let names = names.iter().map(ToString::to_string).collect();
-            Ok(Certificate { ends_at: not_after, issuer, subject, names, server: None })
-        })
     }
 }
 
@@ -163,7 +124,7 @@ pub fn tool_specs(here: &HostName) -> Vec<ToolSpec> {
         hosts: BTreeMap::new(),
         files: Arc::new(LocalFiles),
         processes: Arc::new(LocalProcesses),
-        web: Arc::new(ToolWeb { http: Http::new(), tls: Tls::new(), clock: Arc::clone(&clock) }),
+        web: Arc::new(Network::default()),
         outbox: Arc::new(Nowhere),
         inventory: Arc::new(Inventory::default()),
         now: clock,

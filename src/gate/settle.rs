@@ -20,7 +20,7 @@ impl Became {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ran => "ran",
-            Self::DidNotRun => "did-not-run",
+            Self::DidNotRun => "did not run",
         }
     }
 }
@@ -79,7 +79,7 @@ pub(crate) fn verified(
 ) -> anyhow::Result<()> {
     for row in db.actions_of(plan.run)? {
         let mut verified = entry(&row, AuditKind::Verified, "reef", now);
-        verified.payload.outcome = Some(if passed { "passed" } else { "failed" }.into());
+        verified.payload.outcome = Some(if passed { "yes" } else { "no" }.into());
         verified.payload.reason = words.to_owned();
         verified.payload.digest = Some(plan.digest());
         db.append(&verified)?;

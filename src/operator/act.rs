@@ -30,7 +30,7 @@ impl Operator {
             order::Became::DidNotRun => Became::DidNotRun,
         };
         match self.gate().settle(action, became, note, &who.to_string()).await? {
-            Ok(()) => Ok(Done { words: format!("{action} is settled: it {}", became.as_str().replace('-', " ")) }),
+            Ok(()) => Ok(Done { words: format!("{action} is settled: it {}", became.as_str()) }),
             Err(NotSettled(why)) => refuse(why),
         }
     }

@@ -153,7 +153,8 @@ impl Runner {
             skipped: Vec::new(),
         };
         let Some(book) = book else { return Ok(gathered) };
-        let mut bindings = Bindings::new(&book, &subject.reading);
+        let attempt = subject.incident.as_ref().map_or(0, |incident| incident.attempts) + 1;
+        let mut bindings = Bindings::new(&book, &subject.reading).on_attempt(attempt);
         for (name, value) in &start.params {
             bindings
                 .set(name, &value.to_string())
@@ -165,7 +166,9 @@ impl Runner {
                     .await?;
             }
         }
-        for step in book.steps() {
+        // A yellow is diagnosed; it is acted on only by a runbook that names yellow.
+        let acts = subject.incident.as_ref().is_none_or(|i| book.matches.acts_at(i.severity));
+        for step in book.steps().filter(|_| acts) {
             if self.tier_of(step) != Some(Tier::Low) {
                 self.plan_step(subject, &book, step, &bindings, &mut gathered).await?;
             }

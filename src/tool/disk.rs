@@ -122,6 +122,15 @@ impl Usage {
             let group = Group { bytes: held, files, newest, growth: 0 };
             groups.insert((Fills::DeletedOpen, self.path.to_string()), group);
         }
+        let counted: u64 = groups.values().map(|group| group.bytes).sum();
+        let beyond = walked.used.map_or(0, |used| used.saturating_sub(counted));
+        if 0 < beyond && (walked.cut.is_some() || 0 < walked.unreadable) {
+            // Not seen, but used: it must be able to win, or a part would be taken for the whole.
+            let newest = self.world.now.now();
+            let group = groups.entry((Fills::Unknown, self.path.to_string())).or_default();
+            group.bytes += beyond;
+            group.newest = newest;
+        }
         self.grow(&mut groups);
         self.answer(&groups, &walked, &open.deleted)
     }
@@ -159,6 +168,8 @@ impl Usage {
         let nothing = ((Fills::Unknown, self.path.to_string()), Group::default());
         let ((fills, place), first) = sorted.first().copied().unwrap_or((&nothing.0, &nothing.1));
         let safe = self.is_safe(*fills, place);
+        // Of a cut walk only a whole volume's size tells what is missing.
+        let unsure = walked.cut.is_some() && walked.used.is_none();
         let mut kinds = Vec::new();
         for ((fills, _), group) in &sorted {
             // What takes less than a twentieth of the largest would not help.
@@ -174,7 +185,7 @@ impl Usage {
             ("age", Value::Span(age)),
             ("growth", Value::Bytes(first.growth)),
             ("safe", Value::Flag(safe)),
-            ("ambiguous", Value::Flag(!safe)),
+            ("ambiguous", Value::Flag(!safe || unsure)),
             ("candidates", Value::List(kinds.iter().map(|k| Value::Word(k.word())).collect())),
         ];
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -224,6 +235,14 @@ impl Usage {
             if 0 < n {
                 lines.push(format!("{n} {what}"));
             }
+        }
+        let counted: u64 = groups.values().map(|group| group.bytes).sum();
+        if let Some(used) = walked.used
+            && (1 << 30) < used.saturating_sub(counted)
+        {
+            let beyond = human_bytes(used - counted);
+            lines
+                .push(format!("{beyond} more are used than files show: snapshots, reserved space"));
         }
         if let Some(cut) = &walked.cut {
             lines.push(format!("the walk {cut}: sizes are lower bounds"));

@@ -145,7 +145,7 @@ pub async fn pick(world: &World, wanted: &Wanted) -> Result<Picked, ToolError> {
         let open = world.files.open_files(picked.walked.dev).await.map_err(failed)?;
         let left = &mut picked.left;
         picked.files.retain(|entry| match open.of(entry) {
-            Ok(held) if wanted.which.suffers(held) => true,
+            Ok(held) if wanted.which.allows(held) => true,
             Ok(_) => {
                 left.open += 1;
                 false
@@ -190,7 +190,7 @@ impl Which {
     }
 
     /// Whether it may be done to a file that is held like this.
-    fn suffers(self, held: Held) -> bool {
+    fn allows(self, held: Held) -> bool {
         match self {
             // Readers and appenders go on with the emptied file; a writer at its own offset would
             // leave a hole as large as the log was.
@@ -294,6 +294,6 @@ mod tests {
     fn a_growing_log_keeps_its_bound() {
         let before = headroom(100 << 20);
         assert_eq!(before, headroom((100 << 20) + 4_096));
-        assert!((125 << 20) <= before && before <= (150 << 20));
+        assert!(((125 << 20)..=(150 << 20)).contains(&before));
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::Fut;
+use crate::clients::http::url::WebUrl;
+use crate::clients::tls::Leaf;
 use crate::gate::tool::{Parsed, Query, Tool};
 use crate::model::ids::{ToolName, Word};
 use crate::model::taint::Tainted;
@@ -11,7 +13,7 @@ use crate::model::time::Span;
 use crate::model::tool::{Found, Tier, ToolError, ToolSpec};
 use crate::model::value::{Kind, Value};
 use crate::tool::args::{Args, failed, gives, made, refused, required};
-use crate::tool::world::{Certificate, Endpoint, Web, World};
+use crate::tool::world::{Endpoint, Peer, Web, World};
 
 fn get_spec() -> ToolSpec {
     ToolSpec {
@@ -64,23 +66,23 @@ pub fn get(world: &World) -> Box<dyn Tool> {
     let world = world.clone();
     made(get_spec(), move |args| {
         let (target, endpoint) = endpoint(&world, args)?;
-        if endpoint.url.is_none() {
+        let Some(url) = endpoint.url else {
             return Err(refused(format!("{target} has no URL in the config")));
-        }
-        Ok(Parsed::Query(Box::new(Get { web: world.web.clone(), target, endpoint })))
+        };
+        Ok(Parsed::Query(Box::new(Get { web: world.web.clone(), target, url })))
     })
 }
 
 struct Get {
     web: Arc<dyn Web>,
     target: Target,
-    endpoint: Endpoint,
+    url: WebUrl,
 }
 
 impl Query for Get {
     fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
         Box::pin(async move {
-            let answer = self.web.get(&self.endpoint).await.map_err(failed)?;
+            let answer = self.web.get(&self.url).await.map_err(failed)?;
             let values = [
                 ("status".to_owned(), Value::Int(i64::from(answer.status))),
                 ("took".to_owned(), Value::Span(answer.took)),
@@ -96,24 +98,24 @@ pub fn inspect(world: &World) -> Box<dyn Tool> {
     let world = world.clone();
     made(inspect_spec(), move |args| {
         let (target, endpoint) = endpoint(&world, args)?;
-        if endpoint.tls.is_none() {
+        let Some(peer) = endpoint.tls else {
             return Err(refused(format!("{target} has no TLS server in the config")));
-        }
-        Ok(Parsed::Query(Box::new(Inspect { world: world.clone(), target, endpoint })))
+        };
+        Ok(Parsed::Query(Box::new(Inspect { world: world.clone(), target, peer })))
     })
 }
 
 struct Inspect {
     world: World,
     target: Target,
-    endpoint: Endpoint,
+    peer: Peer,
 }
 
 impl Query for Inspect {
     fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
         Box::pin(async move {
-            let certificate = self.world.web.certificate(&self.endpoint).await.map_err(failed)?;
-            let left = certificate.ends_at.0 - self.world.now.now().0;
+            let certificate = self.world.web.certificate(&self.peer).await.map_err(failed)?;
+            let left = certificate.not_after.0 - self.world.now.now().0;
             let days = left.div_euclid(86_400_000);
             let (method, why) = self.method(&certificate).await;
             let values = [
@@ -133,8 +135,17 @@ impl Query for Inspect {
 
 impl Inspect {
     /// Who renews it, and by what sign.
-    async fn method(&self, certificate: &Certificate) -> (&'static str, String) {
-        if certificate.issuer == certificate.subject {
+    async fn method(&self, certificate: &Leaf) -> (&'static str, String) {
+        let issuer = certificate.issuer.as_str();
+        // Both sign for themselves where nobody told them to do better.
+        for (word, sign) in
+            [("caddy", "Caddy Local Authority"), ("traefik", "TRAEFIK DEFAULT CERT")]
+        {
+            if issuer.contains(sign) {
+                return (word, format!("the issuer is {sign}"));
+            }
+        }
+        if certificate.self_signed {
             return ("self-signed", "issuer and subject are the same".into());
         }
         if let Some(file) = self.certbot(certificate).await {
@@ -142,13 +153,9 @@ impl Inspect {
         }
         let served = self.world.inventory.served_by.get(self.target.name());
         let unit = served.map(|unit| unit.name().to_ascii_lowercase()).unwrap_or_default();
-        let server = certificate.server.as_ref().map_or("", Tainted::first_line);
-        for (word, shown) in [("caddy", "Caddy"), ("traefik", "Traefik")] {
+        for word in ["caddy", "traefik"] {
             if unit.contains(word) {
                 return (word, format!("{unit} serves it"));
-            }
-            if server.to_ascii_lowercase().contains(word) {
-                return (word, format!("the server says that it is {shown}"));
             }
         }
         ("unknown", "no sign of certbot, Caddy or Traefik".into())
@@ -156,7 +163,7 @@ impl Inspect {
 
     /// The renewal file of certbot that names one of the certificate's names. Only the config's own host
     /// is asked for: certbot's folder is read on this machine.
-    async fn certbot(&self, certificate: &Certificate) -> Option<String> {
+    async fn certbot(&self, certificate: &Leaf) -> Option<String> {
         if self.target.on() != &self.world.here {
             return None;
         }
@@ -170,9 +177,9 @@ impl Inspect {
                 if path.extension()? != "conf" {
                     return None;
                 }
-                let is_named = |text: &str| names.iter().any(|name| mentions(text, name));
+                let is_named = |text: &str| names.iter().any(|name| mentions(text, name.as_str()));
                 let stem = path.file_stem()?.to_str()?;
-                let of_name = names.iter().any(|name| name == stem);
+                let of_name = names.iter().any(|name| name.as_str() == stem);
                 let text = || std::fs::read_to_string(&path).unwrap_or_default();
                 (of_name || is_named(&text())).then(|| path.display().to_string())
             })

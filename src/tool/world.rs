@@ -7,13 +7,15 @@ use std::sync::Arc;
 use crate::Fut;
 use crate::clients::files::Files;
 use crate::clients::host::Hosts;
+use crate::clients::http::url::WebUrl;
+use crate::clients::http::{GetRequest, Http};
 use crate::clients::signal::Processes;
+use crate::clients::tls::{Leaf, Tls};
 use crate::clock::Clock;
 use crate::model::ids::HostName;
 use crate::model::message::Urgency;
-use crate::model::taint::Tainted;
 use crate::model::target::{AbsPath, Target};
-use crate::model::time::{Millis, Span};
+use crate::model::time::Span;
 
 /// Everything that tools reach, wired by the composition root. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -52,18 +54,27 @@ pub struct Inventory {
     pub patterns: Vec<String>,
     /// Where certbot keeps its renewal files, commonly `/etc/letsencrypt/renewal`.
     pub certbot: Option<AbsPath>,
-    /// Units that serve certificates themselves, by the host they run on: how `tls.inspect` knows that
-    /// Caddy or Traefik renews.
+    /// The unit behind an endpoint, by the endpoint's name: how `tls.inspect` knows that Caddy or
+    /// Traefik renews.
     pub served_by: BTreeMap<String, Target>,
 }
 
 /// A network endpoint that the config names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Endpoint {
-    /// The URL to fetch, where it is one.
-    pub url: Option<String>,
-    /// `host:port` of its TLS server, where it has one.
-    pub tls: Option<String>,
+    /// What to fetch, where it speaks HTTP.
+    pub url: Option<WebUrl>,
+    /// Its TLS server, where it has one.
+    pub tls: Option<Peer>,
+}
+
+/// A TLS server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    pub host: String,
+    pub port: u16,
+    /// The name that the certificate is asked for.
+    pub name: String,
 }
 
 /// Where a log's lines come from.
@@ -76,9 +87,9 @@ pub enum LogSource {
 
 /// Requests to endpoints of the inventory. GET only.
 pub trait Web: Send + Sync + fmt::Debug {
-    fn get<'a>(&'a self, endpoint: &'a Endpoint) -> Fut<'a, Result<Answer, String>>;
-    /// The certificate that the endpoint presents, whether or not it is trusted.
-    fn certificate<'a>(&'a self, endpoint: &'a Endpoint) -> Fut<'a, Result<Certificate, String>>;
+    fn get<'a>(&'a self, url: &'a WebUrl) -> Fut<'a, Result<Answer, String>>;
+    /// The certificate that a server presents, whether or not it is trusted.
+    fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>>;
 }
 
 /// What a GET brought.
@@ -88,18 +99,31 @@ pub struct Answer {
     pub took: Span,
 }
 
-/// A server's certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Certificate {
-    pub ends_at: Millis,
-    /// The issuer as the certificate tells it.
-    pub issuer: Tainted,
-    /// The subject as the certificate tells it; equal to the issuer where it signed itself.
-    pub subject: Tainted,
-    /// DNS names that it is for.
-    pub names: Vec<String>,
-    /// The `Server` header, where the endpoint answered HTTP.
-    pub server: Option<Tainted>,
+/// The real network.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    pub http: Http,
+    pub tls: Tls,
+}
+
+/// For a look that a runbook waits for.
+const PATIENCE: Span = Span::secs(10);
+
+impl Web for Network {
+    fn get<'a>(&'a self, url: &'a WebUrl) -> Fut<'a, Result<Answer, String>> {
+        Box::pin(async move {
+            let request = GetRequest::new(url.clone(), PATIENCE);
+            let answer = self.http.get(&request).await.map_err(|e| format!("{url}: {e}"))?;
+            Ok(Answer { status: answer.status, took: answer.took })
+        })
+    }
+
+    fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {
+        Box::pin(async move {
+            let seen = self.tls.look(&peer.host, peer.port, &peer.name, PATIENCE).await;
+            seen.map(|seen| seen.leaf).map_err(|e| format!("{}:{}: {e}", peer.host, peer.port))
+        })
+    }
 }
 
 /// Where messages to the human go.

@@ -16,6 +16,7 @@ use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
 use crate::model::time::Millis;
+use crate::notify::alarm::Alarm;
 use crate::policy::tree::{Decision, Hold, HoldScope, Scene, tree};
 use crate::policy::triage::{Change, SignalState};
 use crate::run::announce::announce;
@@ -37,6 +38,8 @@ pub struct Responder {
     /// This machine.
     pub here: HostName,
     pub scope: HoldScope,
+    /// For when the store cannot be written.
+    pub alarm: Alarm,
     /// What the config says of the probe behind each signal that changed in this life.
     pub(crate) about: BTreeMap<Signal, About>,
     /// The triage states as they were stored last, without the green ones.
@@ -46,8 +49,8 @@ pub struct Responder {
 }
 
 impl Responder {
-    pub fn new(runner: Arc<Runner>, here: HostName, scope: HoldScope) -> Self {
-        Self { runner, here, scope, about: BTreeMap::new(), saved: BTreeMap::new(), last: BTreeMap::new() }
+    pub fn new(runner: Arc<Runner>, here: HostName, scope: HoldScope, alarm: Alarm) -> Self {
+        Self { runner, here, scope, alarm, about: BTreeMap::new(), saved: BTreeMap::new(), last: BTreeMap::new() }
     }
 
     /// Runs until the tick loop ends. What it was told last is still stored.
@@ -70,6 +73,9 @@ impl Responder {
             if let Err(error) = done {
                 // The store may be full or gone: the looks go on, and the next news tries again.
                 tracing::error!("could not respond: {error:#}");
+                if self.runner.store.health().last_error.is_some() {
+                    self.alarm.unwritable(&format!("{error:#}")).await;
+                }
             }
         }
     }
@@ -82,6 +88,7 @@ impl Responder {
                 self.keep(readings).await
             }
             News::Triage(states) => self.reconcile(states).await,
+            News::Gone(signals) => self.forget(&signals).await,
         }
     }
 
@@ -253,6 +260,15 @@ impl Responder {
                 Ok(false)
             })
             .await
+    }
+
+    /// What nothing watches any more has no incident: it could never resolve by itself.
+    async fn forget(&mut self, signals: &[Signal]) -> anyhow::Result<()> {
+        for signal in signals {
+            self.resolve(signal).await?;
+            self.last.remove(signal);
+        }
+        self.consider().await
     }
 
     /// Puts right what a crash tore apart: an incident whose signal is green, a signal that is bad

@@ -7,9 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clients::events::{Events, Rests, WakeReason};
 use crate::clients::host::Hosts;
 use crate::clock::Clock;
-use crate::model::ids::Word;
+use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target, Thing};
@@ -33,6 +34,8 @@ pub enum News {
     Changed(Box<Changed>),
     /// History, in batches.
     Readings(Vec<Reading>),
+    /// Signals that nothing watches any more, after a reload.
+    Gone(Vec<Signal>),
     /// The counters of triage, to be stored so that a restart starts nothing over.
     Triage(BTreeMap<Signal, SignalState>),
 }
@@ -88,7 +91,7 @@ pub struct Standing {
 struct Slot {
     about: About,
     kind: Word,
-    host: crate::model::ids::HostName,
+    host: HostName,
     timeout: Span,
     tuning: Tuning,
     /// `None` while a network look is under way.
@@ -115,6 +118,9 @@ pub struct Ticker {
     last: BTreeMap<Signal, (Reading, usize, Millis)>,
     batch: Vec<Reading>,
     flushed_at: Instant,
+    /// This machine, where its events wake probes.
+    listens_on: Option<HostName>,
+    events: Option<Events>,
     /// Who waits until these probes have looked.
     all_asked: Vec<(BTreeSet<usize>, oneshot::Sender<()>)>,
     /// Who waits for a fresh look at a probe, and whether that look has begun.
@@ -165,13 +171,23 @@ impl Ticker {
             last: BTreeMap::new(),
             batch: Vec::new(),
             flushed_at: now,
+            listens_on: None,
+            events: None,
             all_asked: Vec::new(),
             waiting: Vec::new(),
         }
     }
 
+    /// Wakes probes of this machine when a process ends or a log grows, before their time.
+    #[must_use]
+    pub fn listening_on(mut self, here: HostName) -> Self {
+        self.listens_on = Some(here);
+        self
+    }
+
     /// Runs until told to stop, then hands over what was not yet stored.
     pub async fn run(mut self, mut commands: mpsc::Receiver<Command>, stop: CancellationToken) {
+        self.listen();
         loop {
             let next = self.grid.next_deadline().map(|at| self.origin + std::time::Duration::from_millis(at));
             self.beat(next);
@@ -179,6 +195,7 @@ impl Ticker {
                 biased;
                 () = stop.cancelled() => break,
                 finished = self.looks.finished() => self.finish(finished),
+                reason = next_event(&mut self.events) => self.woken(&reason),
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command),
                     None => break,
@@ -196,6 +213,37 @@ impl Ticker {
         let now = self.clock.now();
         let wait = next.map_or(Span::mins(1), |at| Span::from(at.saturating_duration_since(Instant::now())));
         self.pulse.beat(now, now + wait);
+    }
+
+    /// Opens the event sources for what the probes of this machine want.
+    fn listen(&mut self) {
+        let Some(here) = &self.listens_on else { return };
+        let mut wanted = BTreeSet::new();
+        for slot in self.slots.iter().filter(|slot| slot.host == *here && !slot.gone) {
+            if let Some(How::Host(probe)) = &slot.how {
+                wanted.append(&mut probe.wants());
+            }
+        }
+        match self.events.take().map_or_else(|| Events::new(Rests::default()), Ok) {
+            Ok(mut events) => {
+                events.watch(&wanted);
+                self.events = Some(events);
+            }
+            // The polls see everything too, only later.
+            Err(error) => tracing::warn!("events cannot be listened to: {error}"),
+        }
+    }
+
+    /// An event is no reading: it makes the probes that want its fact due now.
+    fn woken(&mut self, reason: &WakeReason) {
+        self.pulse.add(&self.pulse.events, 1);
+        let fact = reason.fact();
+        let wants = |slot: &Slot| match &slot.how {
+            Some(How::Host(probe)) => self.listens_on.as_ref() == Some(&slot.host) && probe.wants().contains(&fact),
+            Some(How::Net(_)) | None => false,
+        };
+        let due: Vec<usize> = (0..self.slots.len()).filter(|i| !self.slots[*i].gone && wants(&self.slots[*i])).collect();
+        self.begin(&due);
     }
 
     fn since_origin(&self) -> u64 {
@@ -237,6 +285,12 @@ impl Ticker {
         }
         match finished.done {
             Done::Facts { probes, facts } => {
+                let here = probes.first().and_then(|p| self.slots.get(*p)).map(|slot| &slot.host);
+                if here == self.listens_on.as_ref()
+                    && let Some(events) = &mut self.events
+                {
+                    events.follow(&facts);
+                }
                 for probe in probes {
                     let pasts = Arc::clone(&self.pasts);
                     let readings = match self.slots.get_mut(probe).and_then(|slot| slot.how.as_mut()) {
@@ -414,6 +468,10 @@ impl Ticker {
             }
             None => false,
         });
+        self.listen();
+        let last = &self.last;
+        let gone: Vec<Signal> = self.states.keys().filter(|s| !last.contains_key(s)).cloned().collect();
+        self.tell(News::Gone(gone));
         let last = &self.last;
         self.states.retain(|signal, _| last.contains_key(signal));
     }
@@ -490,6 +548,13 @@ fn rhythms(probes: &[Probe]) -> Vec<Rhythm> {
         How::Net(_) => probe.name.clone(),
     };
     probes.iter().map(|probe| Rhythm { every: probe.every, key: key(probe) }).collect()
+}
+
+async fn next_event(events: &mut Option<Events>) -> WakeReason {
+    match events {
+        Some(events) => events.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn wait_until(at: Option<Instant>) {

@@ -7,6 +7,7 @@ use crate::model::incident::IncidentState;
 use crate::model::message::{Message, Urgency};
 use crate::model::time::Millis;
 use crate::run::announce::PAGE_TIMER;
+use crate::store::ballast::BallastState;
 use crate::store::db::Db;
 use crate::store::timers::Timer;
 use crate::watch::responder::Responder;
@@ -24,10 +25,20 @@ impl Responder {
         }
     }
 
+    /// Once there is room again, the ballast is made anew: the next full disk wants it too.
+    async fn ballast(&self) {
+        let store = self.runner.store.clone();
+        if store.health().ballast == BallastState::Released {
+            // Whether it could be made stands in the store's health.
+            drop(tokio::task::spawn_blocking(move || store.restore_ballast()).await);
+        }
+    }
+
     /// Keeps what came due.
     pub(crate) async fn due(&mut self) -> anyhow::Result<()> {
         let now = self.runner.clock.now();
         let rules = self.runner.gate.rules();
+        self.ballast().await;
         let due = self.runner.store.call(move |db| db.due_timers(now)).await?;
         if due.is_empty() {
             return Ok(());

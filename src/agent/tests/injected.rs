@@ -191,7 +191,8 @@ fn check(played: &Played, of: &str) {
         }
         Ok(Conclusion::Ask { .. } | Conclusion::Escalate { .. }) | Err(_) => {}
     }
-    played.model.requests().iter().for_each(|request| check_fence(request, of));
+    // A conversation only grows, which the model checks: the last request has all that was said.
+    check_fence(played.model.requests().last().unwrap(), of);
 }
 
 /// Outside the fence stand reef's own words alone. The model's own turns are what it wrote.

@@ -1,4 +1,4 @@
-//! Compressing one file, and bringing it back.
+//! Compressing one file.
 //!
 //! At no moment is the only copy half made: the original goes after the compressed file was synced and
 //! read back. Each compressed file carries the mark of its action in its header, so that an undo needs
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::open::{self, Place};
-use super::{Compress, Compressed, Entry, FilesError, Job, Marked, Rooted};
+use super::{Compress, Compressed, Entry, FilesError, Job};
 use crate::model::target::AbsPath;
 
 /// A log that is written to while it is copied is caught up with this often.
@@ -70,7 +70,7 @@ pub(super) fn compress(job: &Job) -> Result<Compressed, FilesError> {
     let until = Instant::now() + job.within.duration();
     let source = Source { job, place, file, seen, until };
     match beside(&source) {
-        Err(FilesError::NoRoom) => through_spare(&source),
+        Err(FilesError::NoRoom) => through_spare(source),
         done => done,
     }
 }
@@ -91,22 +91,20 @@ fn beside(source: &Source<'_>) -> Result<Compressed, FilesError> {
 /// Where the volume is full to the last page: the compressed file is made on another volume, then the
 /// original gives its room, then the compressed file comes home. If it finds no room even then, it stays
 /// where it is, and the answer says where.
-fn through_spare(source: &Source<'_>) -> Result<Compressed, FilesError> {
-    let to = destination(source)?;
+fn through_spare(source: Source<'_>) -> Result<Compressed, FilesError> {
+    let to = destination(&source)?;
     let spare = &source.job.spare;
     std::fs::create_dir_all(spare.as_path()).map_err(|e| open::failed_io("create", spare, &e))?;
     let name = format!("{}-{}.gz", source.job.mark, source.job.entry.id.ino);
     let path = AbsPath::new(&format!("{spare}/{name}"))
         .map_err(|bad| FilesError::Failed(bad.to_string()))?;
     let place = Place::of(spare, &path)?;
-    if place.dir.metadata().map_err(|e| open::failed_io("look at", spare, &e)).map(dev)?
-        == source.job.entry.id.dev
-    {
+    let volume = place.stat_of(&place.dir)?.st_dev;
+    if volume == source.job.entry.id.dev {
         return Err(FilesError::NoRoom);
     }
     let mut out = Out { file: place.create()?, place, copied: 0 };
-    let done = finish(source, &mut out, None);
-    let compressed = match done {
+    let compressed = match finish(&source, &mut out, None) {
         Ok(compressed) => compressed,
         Err(why) => {
             out.place.unlink()?;
@@ -114,22 +112,24 @@ fn through_spare(source: &Source<'_>) -> Result<Compressed, FilesError> {
         }
     };
     let bytes = out.copied;
-    match home(source, &out, &to) {
+    // A removed file keeps its room until its last descriptor is closed.
+    let Source { place, file, .. } = source;
+    drop(file);
+    match home(&place, &out, &to) {
         Ok(()) => {
-            out.place.unlink()?;
+            // The file is compressed and home: a copy too many in the spare folder is no failure.
+            if let Err(why) = out.place.unlink() {
+                tracing::warn!("{why}");
+            }
             Ok(Compressed { to: to.path.clone(), bytes, compressed })
         }
         Err(_) => Ok(Compressed { to: out.place.path.clone(), bytes, compressed }),
     }
 }
 
-fn dev(metadata: std::fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::dev(&metadata)
-}
-
 /// Copies a finished compressed file from the spare folder to its place.
-fn home(source: &Source<'_>, out: &Out, to: &Place) -> Result<(), FilesError> {
-    let part = source.place.beside(format!(".{}.reef-part", source.place.name))?;
+fn home(place: &Place, out: &Out, to: &Place) -> Result<(), FilesError> {
+    let part = place.beside(format!(".{}.reef-part", place.name))?;
     let mut file = part.create()?;
     let copied = (|| {
         let mut from = &out.file;
@@ -309,117 +309,4 @@ pub(super) fn estimate(root: &AbsPath, mut entries: Vec<Entry>) -> Result<u64, F
     }
     let share = u128::from(total) * u128::from(small) / u128::from(raw.max(1));
     Ok(u64::try_from(share).unwrap_or(u64::MAX))
-}
-
-/// How the file was made, where its header carries the mark.
-pub(super) fn made_by(start: &Rooted, entry: &Entry, mark: &str) -> Option<Compress> {
-    let place = Place::of(&start.root, &entry.path).ok()?;
-    let (file, _) = place.open(entry, OFlags::RDONLY).ok()?;
-    let gz = MultiGzDecoder::new(BufReader::with_capacity(1_024, file));
-    let comment = std::str::from_utf8(gz.header()?.comment()?).ok()?;
-    [Compress::Replace, Compress::CopyTruncate]
-        .into_iter()
-        .find(|how| comment == format!("reef {} {mark}", how.word()))
-}
-
-/// See [`super::Files::decompress`].
-pub(super) fn decompress(root: &AbsPath, marked: &Marked) -> Result<u64, FilesError> {
-    let from = Place::of(root, &marked.entry.path)?;
-    let (gz, seen) = from.open(&marked.entry, OFlags::RDONLY)?;
-    let odd = || FilesError::Failed(format!("{} has no name that reef gave it", from.path));
-    let plain = from.name.strip_suffix(".gz").ok_or_else(odd)?;
-    match marked.how {
-        Compress::Replace => {
-            let to = from.beside(plain.to_owned())?;
-            let bytes = unpack(&from, &gz, &seen, &to, Rest::Nothing)?;
-            from.remove_exactly(&gz, &seen)?;
-            Ok(bytes)
-        }
-        Compress::CopyTruncate => {
-            let (name, _) = plain.rsplit_once('.').ok_or_else(odd)?;
-            let to = from.beside(name.to_owned())?;
-            let bytes = if to.is_taken()? {
-                refill(&from, &gz, &seen, &to)?
-            } else {
-                unpack(&from, &gz, &seen, &to, Rest::Nothing)?
-            };
-            from.remove_exactly(&gz, &seen)?;
-            Ok(bytes)
-        }
-    }
-}
-
-/// What follows the unpacked content in the new file.
-enum Rest<'a> {
-    Nothing,
-    /// The lines written since: the file that the new one takes the name of.
-    Of(&'a File),
-}
-
-/// Unpacks into a new file, which takes the name `to` when it is whole.
-fn unpack(
-    from: &Place,
-    gz: &File,
-    like: &Stat,
-    to: &Place,
-    rest: Rest<'_>,
-) -> Result<u64, FilesError> {
-    let part = to.beside(format!(".{}.reef-part", to.name))?;
-    let mut file = part.create()?;
-    let done = (|| {
-        let write = |e: io::Error| open::failed_io("unpack", &from.path, &e);
-        let mut back = MultiGzDecoder::new(BufReader::new(gz));
-        let bytes = io::copy(&mut back, &mut file).map_err(write)?;
-        if let Rest::Of(mut rest) = rest {
-            let since = io::copy(&mut rest, &mut file).map_err(write)?;
-            if since != open::length(&to.stat_of(rest)?) {
-                return Err(FilesError::Changed(format!("{} is being written to", to.path)));
-            }
-        }
-        open::like(&file, &part.path, like)?;
-        file.sync_all().map_err(write)?;
-        match rest {
-            Rest::Nothing => part.rename_to(to)?,
-            Rest::Of(_) => {
-                rustix::fs::renameat(&part.dir, &part.name, &to.dir, &to.name)
-                    .map_err(|e| open::failed("replace", &to.path, e))?;
-                to.sync_dir()?;
-            }
-        }
-        Ok(bytes)
-    })();
-    if done.is_err() {
-        part.unlink()?;
-    }
-    done
-}
-
-/// Brings a rotated log's earlier lines back before those written since. The caller made sure that
-/// nobody writes to it.
-fn refill(from: &Place, gz: &File, like: &Stat, to: &Place) -> Result<u64, FilesError> {
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let mode = rustix::fs::Mode::empty();
-    let file = rustix::fs::openat(&to.dir, &to.name, flags, mode)
-        .map(File::from)
-        .map_err(|e| open::failed("open", &to.path, e))?;
-    let now = to.stat_of(&file)?;
-    if rustix::fs::FileType::from_raw_mode(now.st_mode) != rustix::fs::FileType::RegularFile {
-        return Err(FilesError::Changed(format!("{} is no plain file now", to.path)));
-    }
-    if 0 < now.st_size {
-        return unpack(from, gz, &now, to, Rest::Of(&file));
-    }
-    // Still empty: filled in place, so that it keeps its inode for whoever comes to write.
-    let mut back = MultiGzDecoder::new(BufReader::new(gz));
-    let mut into = &file;
-    match io::copy(&mut back, &mut into).and_then(|n| file.sync_all().map(|()| n)) {
-        Ok(bytes) => {
-            open::like(&file, &to.path, like)?;
-            Ok(bytes)
-        }
-        Err(error) => {
-            rustix::fs::ftruncate(&file, 0).map_err(|e| open::failed("empty", &to.path, e))?;
-            Err(open::failed_io("write", &to.path, &error))
-        }
-    }
 }

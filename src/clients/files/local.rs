@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
     Compressed, Discard, Entry, Files, FilesError, Job, Limits, Manifest, Marked, OpenFiles,
-    Quarantined, Rooted, Visit, Walked, gzip, quarantine, walk,
+    Quarantined, Rooted, Visit, Walked, gzip, quarantine, unzip, walk,
 };
 use crate::Fut;
 use crate::gate::permit::Permit;
@@ -73,7 +73,7 @@ impl Files for LocalFiles {
             Ok(seen
                 .drain(..)
                 .filter_map(|entry| {
-                    let how = gzip::made_by(&start, &entry, mark.as_str())?;
+                    let how = unzip::made_by(&start, &entry, mark.as_str())?;
                     Some(Marked { entry, how })
                 })
                 .collect())
@@ -99,7 +99,7 @@ impl Files for LocalFiles {
         file: Marked,
     ) -> Fut<'a, Result<u64, FilesError>> {
         let root = root.clone();
-        blocking(move || gzip::decompress(&root, &file))
+        blocking(move || unzip::decompress(&root, &file))
     }
 
     fn open_quarantine<'a>(

@@ -58,7 +58,7 @@ pub(super) fn root(root: &AbsPath) -> Result<File, FilesError> {
 }
 
 /// The part of a path below its root, `.` for the root itself.
-fn below<'a>(start: &'a Rooted) -> Result<&'a Path, FilesError> {
+fn below(start: &Rooted) -> Result<&Path, FilesError> {
     match start.path.as_path().strip_prefix(start.root.as_path()) {
         Ok(rest) if rest.as_os_str().is_empty() => Ok(Path::new(".")),
         Ok(rest) => Ok(rest),
@@ -210,7 +210,7 @@ pub(super) fn like(file: &File, path: &AbsPath, model: &Stat) -> Result<(), File
     rustix::fs::fchmod(file, Mode::from_raw_mode(model.st_mode))
         .map_err(|errno| failed("keep the mode of", path, errno))?;
     let time = Timespec {
-        tv_sec: i64::from(model.st_mtime),
+        tv_sec: model.st_mtime,
         tv_nsec: i64::try_from(model.st_mtime_nsec).unwrap_or(0),
     };
     rustix::fs::futimens(file, &Timestamps { last_access: time, last_modification: time })
@@ -235,6 +235,12 @@ fn millis(secs: i64, nanos: u64) -> Millis {
     Millis(secs.saturating_mul(1_000).saturating_add(nanos / 1_000_000))
 }
 
+/// Hard links, whose count is not as wide everywhere.
+#[allow(clippy::useless_conversion, reason = "32 bits on aarch64, 64 on x86-64")]
+fn links(stat: &Stat) -> u64 {
+    u64::from(stat.st_nlink)
+}
+
 /// The entry of a regular file.
 pub(super) fn entry(path: AbsPath, stat: &Stat) -> Entry {
     let modified = millis(stat.st_mtime, stat.st_mtime_nsec);
@@ -247,7 +253,7 @@ pub(super) fn entry(path: AbsPath, stat: &Stat) -> Entry {
         touched: modified
             .max(millis(stat.st_ctime, stat.st_ctime_nsec))
             .max(millis(stat.st_atime, stat.st_atime_nsec)),
-        links: u64::from(stat.st_nlink),
+        links: links(stat),
         uid: stat.st_uid,
     }
 }

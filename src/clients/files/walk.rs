@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, OFlags, Stat, StatxFlags};
 use rustix::io::Errno;
 use tokio::time::Instant;
 
@@ -26,7 +26,7 @@ struct Walk {
 pub(super) fn walk(start: &Rooted, limits: Limits, mut visit: Visit) -> Result<Walked, FilesError> {
     let top = open::at(start, OFlags::PATH)?;
     let stat = rustix::fs::fstat(&top).map_err(|e| open::failed("look at", &start.path, e))?;
-    let mut out = Walked { dev: stat.st_dev, ..Walked::default() };
+    let mut out = Walked { dev: stat.st_dev, used: used(&top, &stat), ..Walked::default() };
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
             out.files = 1;
@@ -41,13 +41,61 @@ pub(super) fn walk(start: &Rooted, limits: Limits, mut visit: Visit) -> Result<W
             walk.folder(&dir, &prefix, 0);
             Ok(walk.out)
         }
-        _ => Err(FilesError::Failed(format!("{} is neither file nor folder", start.path))),
+        // PATH and NOFOLLOW open a link itself, where all other opens fail.
+        FileType::Symlink => Err(open::failed("open", &start.path, Errno::LOOP)),
+        FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => {
+            Err(FilesError::Failed(format!("{} is neither file nor folder", start.path)))
+        }
+    }
+}
+
+/// What is used on the volume that `top` is the top of.
+fn used(top: &File, stat: &Stat) -> Option<u64> {
+    let up = rustix::fs::statat(top, "..", AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    if up.st_dev == stat.st_dev && up.st_ino != stat.st_ino {
+        return None;
+    }
+    let volume = rustix::fs::fstatvfs(top).ok()?;
+    Some(volume.f_blocks.saturating_sub(volume.f_bfree).saturating_mul(volume.f_frsize))
+}
+
+/// The order of a folder's children: what can be acted upon first and the system last, so that a walk
+/// that must end early has seen what counts.
+fn rank(name: &str) -> u8 {
+    match name {
+        "var" | "tmp" | "log" | "logs" => 0,
+        "usr" => 2,
+        _ => 1,
     }
 }
 
 impl Walk {
-    /// One folder and what is below it.
+    /// One folder and what is below it: its files, then its folders.
     fn folder(&mut self, dir: &File, prefix: &str, depth: u32) {
+        let mut folders = Vec::new();
+        self.entries(dir, prefix, &mut folders);
+        folders.sort_by(|a, b| (rank(a), a).cmp(&(rank(b), b)));
+        for name in folders {
+            if self.out.cut.is_some() {
+                return;
+            }
+            if DEEPEST <= depth {
+                self.out.unreadable += 1;
+                continue;
+            }
+            match open::child(dir, &name) {
+                Ok(child) => self.folder(&child, &format!("{prefix}/{name}"), depth + 1),
+                Err(Errno::XDEV) => self.out.mounts += 1,
+                Err(_) => self.out.unreadable += 1,
+            }
+        }
+    }
+
+    fn entries(&mut self, dir: &File, prefix: &str, folders: &mut Vec<String>) {
         let Ok(entries) = Dir::read_from(dir) else {
             self.out.unreadable += 1;
             return;
@@ -69,11 +117,11 @@ impl Walk {
                 self.out.unnamed += 1;
                 continue;
             };
-            self.child(dir, name, prefix, depth);
+            self.child(dir, name, prefix, folders);
         }
     }
 
-    fn child(&mut self, dir: &File, name: &str, prefix: &str, depth: u32) {
+    fn child(&mut self, dir: &File, name: &str, prefix: &str, folders: &mut Vec<String>) {
         let stat = match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             // Gone between the listing and the look: nothing to tell of.
@@ -93,14 +141,16 @@ impl Walk {
                 (self.visit)(open::entry(path, &stat));
             }
             FileType::Directory if stat.st_dev != self.out.dev => self.out.mounts += 1,
-            FileType::Directory if DEEPEST <= depth => self.out.unreadable += 1,
-            FileType::Directory => match open::child(dir, name) {
-                Ok(child) => self.folder(&child, &format!("{prefix}/{name}"), depth + 1),
-                Err(Errno::XDEV) => self.out.mounts += 1,
-                Err(_) => self.out.unreadable += 1,
-            },
-            // Links, sockets, pipes and devices take no room worth telling.
-            _ => {}
+            FileType::Directory => folders.push(name.to_owned()),
+            // A file of another volume is one that was mounted over this name.
+            FileType::RegularFile => self.out.mounts += 1,
+            // These take no room worth telling.
+            FileType::Symlink
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => {}
         }
     }
 

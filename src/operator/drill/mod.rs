@@ -101,15 +101,15 @@ impl Operator {
     async fn go_the_way(self: &Arc<Self>) -> anyhow::Result<DrillTimes> {
         let before = self.store().call(|db| db.head()).await?.map_or(0, |head| head.seq);
         let (scratch, now) = (self.scratch.clone(), self.now());
-        let planted = {
+        let (ground, planted) = {
             let scratch = scratch.clone();
-            blocking(move || {
-                plant::plant(&scratch, now)?;
-                plant::digests(&scratch)
-            })
-            .await?
+            blocking(move || Ok((plant::plant(&scratch, now)?, plant::digests(&scratch)?))).await?
         };
-        self.say("planted", format!("{} old logs in {scratch}, over their budget of {}", plant::FILES, human(plant::BUDGET))).await;
+        let ground = match ground {
+            plant::Ground::Volume => "on a volume of 11 MiB".to_owned(),
+            plant::Ground::Folder(why) => format!("in a folder ({why})"),
+        };
+        self.say("planted", format!("{} old logs in {scratch}, over their budget of {}, {ground}", plant::FILES, human(plant::BUDGET))).await;
         let planted_at = Instant::now();
         self.watch.send(Command::Add { probe: Box::new(self.drill_probe()) }).await;
 

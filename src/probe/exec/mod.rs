@@ -157,7 +157,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     // The group is ended within a second of its time.
     common.timeout = Span(settings.timeout.0 + 2_000);
     let Some(check) = ask.target(&host, Thing::Check) else { return Vec::new() };
-    let probe = ExecProbe::new(settings, check, Arc::clone(&ask.cx.redactor));
+    let probe = ExecProbe::new(settings, check, ask.cx.redactor.clone());
     let (main, parent) = (probe.signal.clone(), common.parent.clone());
     let how = How::Net(Box::new(probe));
     let probe = common.probe(Word::of("exec"), format!("exec.{}", ask.name), host, how);
@@ -166,17 +166,32 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use secrecy::SecretString;
+
     use super::*;
     use crate::model::ids::HostName;
     use crate::model::reading::Unit;
+    use crate::policy::redact::Redactor;
     use crate::probe::ask::NoPast;
 
     async fn look(parts: &[&str], timeout: Span) -> Reading {
         let argv = Argv::new(parts.iter().map(|&p| p.to_owned()).collect()).unwrap();
         let check = Target::new(HostName::new("mini").unwrap(), Thing::Check, "raid").unwrap();
         let redactor = Arc::new(Redactor::new(Vec::new()));
-        let mut probe = ExecProbe::new(Settings { argv, timeout }, check, redactor);
+        let mut probe = ExecProbe::new(Settings { argv, timeout }, check, redactor.clone());
+        // The secrets become known after the probe was made.
+        let secret = SecretString::from("hunter2hunter2".to_owned());
+        redactor.learn(&[secret]);
         probe.look(&NoPast, Millis(1)).await.remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_a_plugin_prints_goes_no_further() {
+        let reading = look(&["/bin/echo", "login with hunter2hunter2 failed"], Span::secs(5)).await;
+        let told = format!("{reading:?}");
+        assert!(told.contains("login with") && !told.contains("hunter2hunter2"), "{told}");
     }
 
     #[tokio::test]

@@ -125,14 +125,14 @@ async fn rotate_keeps_the_inode_for_its_writer() {
 async fn a_rotation_is_undone_to_the_very_file() {
     let stage = Stage::new();
     let log = stage.file("log/app.log", &log_text(200_000), OLD);
-    let before = tree(&log.parent().unwrap().to_owned());
+    let before = tree(log.parent().unwrap());
     let inode = log.metadata().unwrap().ino();
     let (undo, result) = stage.act(&on_root(&stage, "logs.rotate")).await;
     done(&result);
     assert_eq!(log.metadata().unwrap().len(), 0);
     done(&stage.act(&undone_by(&undo)).await.1);
     assert_eq!(log.metadata().unwrap().ino(), inode);
-    assert!(tree(&log.parent().unwrap().to_owned()) == before);
+    assert!(tree(log.parent().unwrap()) == before);
 }
 
 #[tokio::test]
@@ -283,32 +283,24 @@ async fn quarantine_is_emptied_for_good_and_by_age() {
 #[tokio::test]
 async fn temp_files_in_use_or_fresh_stay() {
     let stage = Stage::new();
-    stage.file("tmp/idle", b"x", OLD);
-    let open = stage.file("tmp/open", b"x", OLD);
+    let real = stage.root().metadata().unwrap().mtime() * 1_000;
+    // Their own times say that they are old; the names came to be just now.
+    let old = Span(super::stage::NOW - real + OLD.0);
+    stage.file("tmp/idle", b"x", old);
+    let open = stage.file("tmp/open", b"x", old);
     let reader = std::fs::File::open(open).unwrap();
-    let call = |days| {
-        let older = Value::Span(Span::days(days));
-        stage.call(
-            "files.clean",
-            &[("path", path(&stage.root())), ("older", older), ("what", word("temp"))],
-        )
-    };
-    // The names came to be just now, whatever the files' own times say.
-    let (effect, _) = stage.preview(&call(10)).await.unwrap();
-    let real = i64::try_from(
-        std::fs::metadata(stage.root())
-            .unwrap()
-            .modified()
-            .unwrap()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_millis(),
-    )
-    .unwrap();
-    let fresh = super::stage::NOW - real < Span::days(10).0;
-    assert_eq!(effect.max_items == 0, fresh, "{}", effect.words);
-    stage.hands.0.store(real + Span::days(11).0, std::sync::atomic::Ordering::Relaxed);
-    let (effect, _) = stage.preview(&call(10)).await.unwrap();
+    let older = Value::Span(Span::days(10));
+    let call = stage.call(
+        "files.clean",
+        &[("path", path(&stage.root())), ("older", older), ("what", word("temp"))],
+    );
+    let at =
+        |days| stage.hands.0.store(real + Span::days(days).0, std::sync::atomic::Ordering::Relaxed);
+    at(9);
+    let (effect, _) = stage.preview(&call).await.unwrap();
+    assert!(effect.max_items == 0 && effect.words.contains("2 too young"), "{}", effect.words);
+    at(11);
+    let (effect, _) = stage.preview(&call).await.unwrap();
     assert_eq!(effect.max_items, 1, "{}", effect.words);
     assert!(effect.words.contains("1 open"), "{}", effect.words);
     drop(reader);
@@ -427,4 +419,59 @@ async fn no_line_is_lost_while_a_log_is_written_to() {
     all.extend(std::fs::read(&log).unwrap());
     let want: String = (0..n).map(|n| format!("line {n}\n")).collect();
     assert_eq!(String::from_utf8(all).unwrap(), want);
+}
+
+#[tokio::test]
+async fn what_a_crash_left_behind_gives_way_or_is_told_of() {
+    let stage = Stage::new();
+    let log = stage.file("log/app.log", &log_text(20_000), OLD);
+    // Half made before the crash: the next attempt starts over.
+    stage.file("log/.app.log.reef-part", b"half", OLD);
+    // Set aside before the crash: it may be the only copy, so a human decides.
+    let aside = stage.file("log/.app.log.reef-gone", b"precious", OLD);
+    let call = on_root(&stage, "files.compress");
+    let (effect, undo) = stage.preview(&call).await.unwrap();
+    assert_eq!(effect.max_items, 1, "{}", effect.words);
+    let result = stage.act_as(&call, effect.clone(), undo.clone()).await;
+    assert!(matches!(&result, ActionResult::Failed(w) if w.contains("broke off")), "{result:?}");
+    assert_eq!(std::fs::read(&log).unwrap(), log_text(20_000));
+    assert_eq!(std::fs::read(&aside).unwrap(), b"precious");
+    assert!(!stage.root().join("log/app.log.gz").exists());
+    std::fs::remove_file(aside).unwrap();
+    done(&stage.act_as(&call, effect, undo).await);
+    assert!(!stage.root().join("log/.app.log.reef-part").exists());
+}
+
+#[tokio::test]
+async fn out_of_time_a_file_stays_as_it_was() {
+    use crate::clients::files::{Compress, Job, Limits, Rooted};
+    let stage = Stage::new();
+    let log = stage.file("log/app.log", &log_text(300_000), OLD);
+    let before = tree(&stage.root());
+    let (files, root) = (&stage.world.files, abs(&stage.root()));
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let into = seen.clone();
+    let visit = Box::new(move |entry| into.lock().unwrap().push(entry));
+    let start = Rooted { root: root.clone(), path: abs(&log) };
+    files.walk(&start, Limits::default(), visit).await.unwrap();
+    let entry = seen.lock().unwrap().pop().unwrap();
+    let call = on_root(&stage, "files.compress");
+    let permit = stage.permit(&call).await;
+    for how in [Compress::Replace, Compress::CopyTruncate] {
+        let job = Job {
+            root: root.clone(),
+            entry: entry.clone(),
+            how,
+            mark: crate::model::ids::Word::of("a1"),
+            spare: stage.world.quarantine.clone(),
+            within: Span(0),
+        };
+        let why = files.compress(&permit, job).await.unwrap_err().to_string();
+        assert!(why.contains("could not be compressed within"), "{why}");
+    }
+    let (mut after, mut before) = (tree(&stage.root()), before);
+    // The folder's own time tells of the half-made file that came and went.
+    after.remove(&stage.root().join("log"));
+    before.remove(&stage.root().join("log"));
+    assert!(after == before);
 }

@@ -137,3 +137,28 @@ async fn a_message_says_only_how_urgent_it_is() {
     assert_eq!(*told, [(Target::host(here()), Urgency::Page)]);
     assert!(stage.parse(&stage.call("human.message", &[("urgency", word("siren"))])).is_err());
 }
+
+#[tokio::test]
+async fn the_real_network_answers_for_an_endpoint() {
+    use crate::clients::http::url::WebUrl;
+    use crate::tool::world::{Network, Peer, Web};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serve = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut head = [0; 1_024];
+        assert!(0 < socket.read(&mut head).await.unwrap());
+        socket.write_all(b"HTTP/1.1 418 x\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    };
+    let url = WebUrl::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
+    let network = Network::default();
+    let (answer, ()) = tokio::join!(network.get(&url), serve);
+    assert_eq!(answer.unwrap().status, 418);
+    drop(listener);
+    let why = network.get(&url).await.unwrap_err();
+    assert!(why.contains("refused"), "{why}");
+    let peer = Peer { host: "127.0.0.1".into(), port, name: "localhost".into() };
+    let why = network.certificate(&peer).await.unwrap_err();
+    assert!(why.contains(&format!("127.0.0.1:{port}")), "{why}");
+}

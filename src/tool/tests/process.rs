@@ -140,7 +140,7 @@ async fn a_runaway_is_told_by_its_own_past_and_a_job_is_left_alone() {
     assert_eq!(found.values["unit"], Value::Target(target("mini:unit:nginx.service")));
     assert_eq!(found.values["restartable"], Value::Flag(true));
     assert_eq!(found.values["busy_percent"], Value::Int(99));
-    busiest(&stage, vec![process(8, "restic", 9_900, None), nginx]);
+    busiest(&stage, vec![process(8, "restic", 19_900, None), nginx]);
     let found = stage.query(&call).await.unwrap();
     assert_eq!(found.values["verdict"], word("job"), "{}", found.words);
     assert!(!found.values.contains_key("unit"));
@@ -156,4 +156,26 @@ async fn the_largest_process_is_named_by_its_unit() {
     assert_eq!(found.values["process"], Value::Target(target("mini:pid:900@100")));
     assert_eq!(found.values["restartable"], Value::Flag(false));
     assert!(found.words.as_str().contains("java"), "{}", found.words);
+}
+
+/// The real collection of this machine, and a real loop that is busy.
+#[tokio::test]
+async fn a_real_busy_loop_is_found() {
+    use crate::clients::host::HostLink;
+    use crate::clients::host::local::LocalHost;
+    use crate::policy::redact::Redactor;
+    use std::sync::Arc;
+    let mut stage = Stage::new();
+    let child = Child::start("sh", &["-c", "while :; do :; done"]);
+    let redactor = Arc::new(Redactor::new(Vec::new()));
+    let link: Arc<dyn HostLink> =
+        Arc::new(LocalHost::new(super::stage::here(), stage.hands.clone(), redactor));
+    stage.world.hosts.insert(super::stage::here(), link.clone());
+    let stage = stage.again();
+    let call = stage.call("process.list", &[("top", Value::Int(50))]);
+    let found = stage.query(&call).await.unwrap();
+    let pid = format!("(pid {}", child.0.id());
+    assert!(found.words.as_str().contains(&pid), "{}", found.words);
+    let found = stage.query(&stage.call("memory.usage", &[])).await.unwrap();
+    assert!(matches!(found.values["size"], Value::Bytes(n) if 0 < n));
 }

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use crate::Fut;
 use crate::clients::files::LocalFiles;
 use crate::clients::host::{HostLink, LinkError, Output};
+use crate::clients::http::url::WebUrl;
 use crate::clients::signal::LocalProcesses;
+use crate::clients::tls::Leaf;
 use crate::clock::Clock;
 use crate::gate::permit::Permit;
 use crate::gate::tool::{Action, Parsed, Query, Tool};
@@ -23,7 +25,7 @@ use crate::model::tool::{ActionResult, Bounds, Call, Effect, Found, ToolError, U
 use crate::model::value::Value;
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::tool::table::table;
-use crate::tool::world::{Answer, Certificate, Endpoint, Inventory, LogSource, Outbox, Web, World};
+use crate::tool::world::{Answer, Endpoint, Inventory, LogSource, Outbox, Peer, Web, World};
 
 #[derive(Debug)]
 pub(super) struct Hands(pub AtomicI64);
@@ -88,19 +90,19 @@ impl HostLink for FakeHost {
 struct FakeWeb;
 
 impl Web for FakeWeb {
-    fn get<'a>(&'a self, _: &'a Endpoint) -> Fut<'a, Result<Answer, String>> {
+    fn get<'a>(&'a self, _: &'a WebUrl) -> Fut<'a, Result<Answer, String>> {
         Box::pin(async { Ok(Answer { status: 502, took: Span(38) }) })
     }
 
-    fn certificate<'a>(&'a self, endpoint: &'a Endpoint) -> Fut<'a, Result<Certificate, String>> {
-        let own = endpoint.tls.as_deref() == Some("self:443");
+    fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {
         Box::pin(async move {
-            Ok(Certificate {
-                ends_at: Millis(NOW + 5 * 86_400_000 + 1),
+            Ok(Leaf {
+                not_before: Millis(0),
+                not_after: Millis(NOW + 5 * 86_400_000 + 1),
+                names: vec![Tainted::new("photos.example")],
                 issuer: Tainted::new("CN=R3"),
-                subject: Tainted::new(if own { "CN=R3" } else { "CN=photos.example" }),
-                names: vec!["photos.example".into()],
-                server: None,
+                serial: "01".into(),
+                self_signed: peer.name == "own",
             })
         })
     }
@@ -152,15 +154,15 @@ impl Stage {
         });
         let outbox = Arc::new(FakeOutbox::default());
         let hands = Arc::new(Hands(AtomicI64::new(NOW)));
-        let endpoint = |url: &str, tls: &str| Endpoint {
-            url: Some(url.to_owned()),
-            tls: Some(tls.to_owned()),
+        let endpoint = |url: &str, tls: Option<&str>| Endpoint {
+            url: Some(WebUrl::parse(url).unwrap()),
+            tls: tls.map(|name| Peer { host: "127.0.0.1".into(), port: 443, name: name.into() }),
         };
         let mut inventory = Inventory {
             endpoints: [
-                ("jellyfin".to_owned(), Endpoint { tls: None, ..endpoint("http://nas:8096", "") }),
-                ("photos".to_owned(), endpoint("https://photos.example", "photos.example:443")),
-                ("own".to_owned(), endpoint("https://self", "self:443")),
+                ("jellyfin".to_owned(), endpoint("http://nas:8096", None)),
+                ("photos".to_owned(), endpoint("https://photos.example", Some("photos.example"))),
+                ("own".to_owned(), endpoint("https://own", Some("own"))),
             ]
             .into(),
             restartable: [target("mini:unit:nginx.service")].into(),
@@ -252,8 +254,13 @@ impl Stage {
 
     /// Runs with an effect that was previewed before.
     pub(super) async fn act_as(&self, call: &Call, effect: Effect, undo: Undo) -> ActionResult {
+        let permit = self.permit_of(call, effect, undo);
+        self.action(call).run(permit).await
+    }
+
+    fn permit_of(&self, call: &Call, effect: Effect, undo: Undo) -> Permit {
         let action = self.action(call);
-        let step = Step {
+        Permit::for_test(Step {
             name: StepName::new("step").unwrap(),
             call: call.clone(),
             tier: action.tier(),
@@ -261,8 +268,13 @@ impl Stage {
             undo,
             repeat: action.repeat(),
             lease: action.lease(),
-        };
-        action.run(Permit::for_test(step)).await
+        })
+    }
+
+    /// A permit for what a call's preview says.
+    pub(super) async fn permit(&self, call: &Call) -> Permit {
+        let (effect, undo) = self.preview(call).await.unwrap();
+        self.permit_of(call, effect, undo)
     }
 }
 
@@ -289,7 +301,9 @@ pub(super) fn undone_by(undo: &Undo) -> Call {
 pub(super) fn done(result: &ActionResult) -> &str {
     match result {
         ActionResult::Done(words) => words,
-        other => panic!("{other:?}"),
+        ActionResult::NotStarted(_) | ActionResult::Failed(_) | ActionResult::Unknown(_) => {
+            panic!("{result:?}")
+        }
     }
 }
 
