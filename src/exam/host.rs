@@ -293,8 +293,7 @@ impl State {
             Fact::Cpu => Ok(FactValue::Cpu(self.cpu(now))),
             Fact::Interfaces => {
                 let up = now.since(self.booted_at).0.unsigned_abs();
-                let eth0 =
-                    Interface { name: "eth0".into(), packets: up / 10, errors: 0, drops: 0 };
+                let eth0 = Interface { name: "eth0".into(), packets: up / 10, errors: 0, drops: 0 };
                 Ok(FactValue::Interfaces(vec![eth0]))
             }
             Fact::Uptime => Ok(FactValue::Uptime(now.since(self.booted_at))),
@@ -304,7 +303,9 @@ impl State {
             }
             Fact::FailedUnits => {
                 let units = self.units.values().map(|unit| &unit.unit);
-                Ok(FactValue::FailedUnits(units.filter(|u| u.active == "failed").cloned().collect()))
+                Ok(FactValue::FailedUnits(
+                    units.filter(|u| u.active == "failed").cloned().collect(),
+                ))
             }
             Fact::Processes(name) => {
                 let named = self.processes.iter().filter(|p| p.comm == *name);
@@ -342,12 +343,15 @@ impl State {
     }
 
     /// Runs a command: its code and what it printed. `None`: the host has no such program.
-    fn command(&mut self, argv: &[String], now: Millis) -> Option<Result<(i32, String), Restarted>> {
+    fn command(
+        &mut self,
+        argv: &[String],
+        now: Millis,
+    ) -> Option<Result<(i32, String), Restarted>> {
         let words: Vec<&str> = argv.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["systemctl", "restart", name] => {
-                let known =
-                    UnitName::new(*name).ok().and_then(|name| self.units.get_mut(&name));
+                let known = UnitName::new(*name).ok().and_then(|name| self.units.get_mut(&name));
                 Some(match known.map(|unit| unit.restart(now)) {
                     Some(Restarted::Code(code, words)) => Ok((code, words)),
                     Some(lost @ (Restarted::Hangs | Restarted::Lost)) => Err(lost),
