@@ -2,25 +2,25 @@
 //! apart from the rest, and the paths that a file imports.
 
 /// A file's text in layers of the same length, so that a position is a line in all of them.
-pub struct Rust {
+pub(crate) struct Rust {
     /// Code with comments and the insides of literals blanked.
-    pub code: String,
+    pub(crate) code: String,
     /// The same without what `#[cfg(test)]` stands before.
-    pub live: String,
+    pub(crate) live: String,
     /// String literals outside of test code, with the line that each begins on.
-    pub texts: Vec<(usize, String)>,
+    pub(crate) texts: Vec<(usize, String)>,
 }
 
 /// One path that a file names, from `crate::` on.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Import {
-    pub line: usize,
+pub(crate) struct Import {
+    pub(crate) line: usize,
     /// `["gate", "permit", "Permit"]`; `*` for all and `self` for the module itself.
-    pub path: Vec<String>,
+    pub(crate) path: Vec<String>,
 }
 
 impl Rust {
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let (code, texts) = mask(text);
         let live = without_tests(&code);
         let lines = line_starts(text);
@@ -32,7 +32,7 @@ impl Rust {
 }
 
 /// The lines on which `word` stands as a whole word.
-pub fn lines_with(code: &str, word: &str) -> Vec<usize> {
+pub(crate) fn lines_with(code: &str, word: &str) -> Vec<usize> {
     let lines = line_starts(code);
     positions(code, word).map(|at| line_of(&lines, at)).collect()
 }
@@ -50,7 +50,7 @@ fn positions<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 
 }
 
 /// Every path after `crate::`, in `use` groups and in the middle of code.
-pub fn imports(code: &str) -> Vec<Import> {
+pub(crate) fn imports(code: &str) -> Vec<Import> {
     let lines = line_starts(code);
     let mut found = Vec::new();
     for at in positions(code, "crate::") {

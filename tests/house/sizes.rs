@@ -1,6 +1,6 @@
 //! Files stay small and say what they are for.
 
-use crate::tree::{below, nothing_wrong, read, source};
+use crate::tree::{Role, below, nothing_wrong, read, source};
 
 const LONG: usize = 400;
 
@@ -10,7 +10,11 @@ const EXCEPTIONS: [(&str, &str); 0] = [];
 #[test]
 fn a_long_file_is_an_exception_with_a_name() {
     let mut lines: Vec<(usize, String)> =
-        source().iter().map(|f| (f.lines(), f.path.clone())).collect();
+        source()
+        .iter()
+        .filter(|f| f.role == Role::Binary)
+        .map(|f| (f.lines(), f.path.clone()))
+        .collect();
     lines.sort();
     let at = |share: usize| lines[lines.len() * share / 100].0;
     println!("{} files, median {} lines before tests, p90 {}", lines.len(), at(50), at(90));
@@ -52,7 +56,7 @@ fn every_file_opens_with_what_it_is_for() {
 fn no_file_has_a_name_that_says_nothing() {
     let said = |path: &String| {
         let path = path.to_ascii_lowercase();
-        ["util", "helper", "misc", "manager", "common.rs", "data.rs", "stuff"]
+        ["util", "helper", "misc", "manager", "common.rs", "/data.rs", "stuff"]
             .iter()
             .any(|word| path.contains(word))
     };

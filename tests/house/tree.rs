@@ -3,21 +3,22 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use crate::rust::Rust;
 
 /// One Rust file under `src`.
-pub struct File {
+pub(crate) struct File {
     /// From the top of the tree: `src/gate/mod.rs`.
-    pub path: String,
-    pub text: String,
-    pub rust: Rust,
-    pub role: Role,
+    pub(crate) path: String,
+    pub(crate) text: String,
+    pub(crate) rust: Rust,
+    pub(crate) role: Role,
 }
 
 /// Whether a file is part of the binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     Binary,
     /// Declared under `#[cfg(test)]`, or below a file that is.
     Tests,
@@ -25,13 +26,13 @@ pub enum Role {
 
 impl File {
     /// The folder of `src` that it belongs to: `src/clock.rs` and `src/clock/cron.rs` are `clock`.
-    pub fn house(&self) -> &str {
+    pub(crate) fn house(&self) -> &str {
         let rest = self.path.strip_prefix("src/").unwrap();
         rest.split('/').next().unwrap().trim_end_matches(".rs")
     }
 
     /// What the rules hold for: all of it but the tests.
-    pub fn live(&self) -> &str {
+    pub(crate) fn live(&self) -> &str {
         match self.role {
             Role::Binary => &self.rust.live,
             Role::Tests => "",
@@ -39,21 +40,21 @@ impl File {
     }
 
     /// Lines before the first test.
-    pub fn lines(&self) -> usize {
+    pub(crate) fn lines(&self) -> usize {
         self.text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count()
     }
 }
 
-pub fn top() -> &'static Path {
+pub(crate) fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-pub fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(top().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
 /// Every file below `folder`, from the top of the tree, sorted.
-pub fn below(folder: &str) -> Vec<String> {
+pub(crate) fn below(folder: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut left = vec![top().join(folder)];
     while let Some(folder) = left.pop() {
@@ -69,8 +70,13 @@ pub fn below(folder: &str) -> Vec<String> {
     found
 }
 
-/// The Rust files below `src`.
-pub fn source() -> Vec<File> {
+/// The Rust files below `src`, read once for all tests.
+pub(crate) fn source() -> &'static [File] {
+    static FILES: LazyLock<Vec<File>> = LazyLock::new(read_source);
+    &FILES
+}
+
+fn read_source() -> Vec<File> {
     let paths = below("src").into_iter().filter(|path| path.ends_with(".rs"));
     let mut files: Vec<File> = paths
         .map(|path| {
@@ -114,6 +120,6 @@ fn test_modules(files: &[File]) -> BTreeSet<PathBuf> {
 
 /// Panics with all that is wrong, one line each.
 #[track_caller]
-pub fn nothing_wrong(wrong: &[String], rule: &str) {
+pub(crate) fn nothing_wrong(wrong: &[String], rule: &str) {
     assert!(wrong.is_empty(), "{rule}\n{}", wrong.join("\n"));
 }

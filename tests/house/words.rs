@@ -18,6 +18,10 @@ const FORBIDDEN: [(&str, &str); 12] = [
     ("static.rust", "-lang"),
 ];
 
+/// Root's own folders, the same on every machine: what policy keeps out of reach, and what attacks name.
+const ROOTS_HOME: [&str; 3] =
+    ["src/policy/forbidden.rs", "src/config/places.rs", "src/agent/tests/injections.toml"];
+
 #[test]
 fn nothing_speaks_of_the_machine_that_it_was_written_on() {
     let folders = ["src", "tests", "benches", "runbooks", ".github", ".ci"];
@@ -27,9 +31,10 @@ fn nothing_speaks_of_the_machine_that_it_was_written_on() {
     let mut wrong = Vec::new();
     for path in files {
         let Ok(text) = std::fs::read_to_string(top().join(&path)) else { continue };
+        let own = |start: &str| start == "/ro" && ROOTS_HOME.contains(&path.as_str());
         for (n, line) in text.lines().enumerate() {
-            if let Some((a, b)) = FORBIDDEN.iter().find(|(a, b)| line.contains(&format!("{a}{b}")))
-            {
+            let found = FORBIDDEN.iter().find(|(a, b)| line.contains(&format!("{a}{b}")));
+            if let Some((a, b)) = found.filter(|(a, _)| !own(a)) {
                 wrong.push(format!("{path}:{}: {a}{b}: {}", n + 1, line.trim()));
             }
         }
