@@ -19,7 +19,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
     let json = match cx.ask_if_running(&Order::Approvals { all: args.all }).await? {
         Some(json) => json,
-        None => serde_json::to_value(left::approvals(cx, args.all)?).map_err(anyhow::Error::from)?,
+        None => {
+            serde_json::to_value(left::approvals(cx, args.all)?).map_err(anyhow::Error::from)?
+        }
     };
     cx.show(json, render)?;
     Ok(Exit::DONE)
@@ -58,7 +60,9 @@ fn one(approval: &Approval, page: &Page, when: &When) -> String {
 /// `expires 09:14`, or what became of it.
 pub(crate) fn became(approval: &Approval, when: &When) -> String {
     match &approval.state {
-        ApprovalState::Pending => format!("expires {}, silence means no", when.at(approval.expires_at)),
+        ApprovalState::Pending => {
+            format!("expires {}, silence means no", when.at(approval.expires_at))
+        }
         ApprovalState::Approved { choice, by, at } => {
             let say = approval.choices.get(*choice).map_or("", |c| c.say.as_str());
             format!("approved {} by {by}: {say}", when.at(*at))

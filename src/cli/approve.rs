@@ -45,7 +45,10 @@ pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
         Said::Yes => None,
         Said::Named(name) => Some(name),
         Said::No => {
-            cx.out.note(&format!("reef: {} is not approved; `reef deny {0}` says no for good", args.id));
+            cx.out.note(&format!(
+                "reef: {} is not approved; `reef deny {0}` says no for good",
+                args.id
+            ));
             return Ok(Exit::FAILED);
         }
     };
@@ -80,7 +83,11 @@ pub(crate) fn question(approval: &Approval, page: &Page, when: &When) -> String 
 /// The plan of a choice, unless the question spelled it out already.
 fn does(choice: &Choice, approval: &Approval, page: &Page) -> String {
     let Some(plan) = &choice.plan else {
-        return if 1 < approval.choices.len() { page.wrap("does nothing", 5) } else { String::new() };
+        return if 1 < approval.choices.len() {
+            page.wrap("does nothing", 5)
+        } else {
+            String::new()
+        };
     };
     let words = words::plan(plan);
     let told = words.lines().next().is_some_and(|line| approval.question.contains(line));
@@ -88,7 +95,11 @@ fn does(choice: &Choice, approval: &Approval, page: &Page) -> String {
 }
 
 /// The index of the choice.
-pub(crate) fn choose(out: &mut Out, approval: &Approval, given: Option<usize>) -> Result<usize, Failure> {
+pub(crate) fn choose(
+    out: &mut Out,
+    approval: &Approval,
+    given: Option<usize>,
+) -> Result<usize, Failure> {
     let n = approval.choices.len();
     let fits = |choice: usize| (1..=n).contains(&choice).then(|| choice - 1);
     if !matches!(approval.state, ApprovalState::Pending) || n == 0 {
@@ -101,7 +112,8 @@ pub(crate) fn choose(out: &mut Out, approval: &Approval, given: Option<usize>) -
     if n == 1 {
         return Ok(0);
     }
-    let say_which = || Failure::Usage(format!("say which of the {n}: `reef approve {} 1`", approval.id));
+    let say_which =
+        || Failure::Usage(format!("say which of the {n}: `reef approve {} 1`", approval.id));
     if out.talk == Talk::Piped {
         return Err(say_which());
     }

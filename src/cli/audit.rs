@@ -163,7 +163,10 @@ pub(crate) fn render_entry(view: &AuditEntryView, now: Millis, page: &Page) -> S
     if !view.related.is_empty() {
         out.push_str(&format!("\n{}\n", page.ink(Ink::Dim, "of the same run:")));
         let when = When::new(&view.zone, now);
-        out.push_str(&pairs(page, &view.related.iter().map(|r| related(r, &when)).collect::<Vec<_>>()));
+        out.push_str(&pairs(
+            page,
+            &view.related.iter().map(|r| related(r, &when)).collect::<Vec<_>>(),
+        ));
     }
     out
 }
@@ -172,9 +175,8 @@ fn entry(view: &AuditEntryView, payload: &AuditPayload, say: &mut impl FnMut(&st
     let none = || "None".to_owned();
     // Errors, duration and outcome of an action stand in the record that closed it.
     let end = closed(view);
-    let of_end = |field: fn(&AuditPayload) -> Option<String>| {
-        field(payload).or_else(|| end.and_then(field))
-    };
+    let of_end =
+        |field: fn(&AuditPayload) -> Option<String>| field(payload).or_else(|| end.and_then(field));
     say("Action", &payload.tool.clone().or_else(|| payload.call.clone()).unwrap_or_else(none));
     say("Service", &payload.target.clone().unwrap_or_else(none));
     say("Reason", if payload.reason.is_empty() { "None" } else { &payload.reason });
@@ -233,7 +235,11 @@ fn action(record: &AuditRecord) -> Option<ActionId> {
 }
 
 /// `done, verified: yes`; a dispatch that nothing closed is unknown.
-fn outcome(view: &AuditEntryView, own: &AuditPayload, end: Option<&AuditPayload>) -> Option<String> {
+fn outcome(
+    view: &AuditEntryView,
+    own: &AuditPayload,
+    end: Option<&AuditPayload>,
+) -> Option<String> {
     let dispatched = view.record.kind == AuditKind::Dispatched;
     let first = match (dispatched, end) {
         (true, None) => Some("unknown: no record closes it".to_owned()),

@@ -58,7 +58,9 @@ impl Way {
 
 /// Without a daemon: one for this command alone, in a folder that is gone afterwards.
 async fn on_its_own(cx: &mut Cx) -> Result<Exit, Failure> {
-    cx.out.note("reef is not running: the drill runs on a private one, in a folder that is gone afterwards");
+    cx.out.note(
+        "reef is not running: the drill runs on a private one, in a folder that is gone afterwards",
+    );
     let scratch = Scratch::make(&cx.env)?;
     let private = private_drill(&scratch.path, &cx.env).await?;
     let way = Way::Private(Orders(Arc::clone(&private.operator)));
@@ -92,7 +94,8 @@ impl Scratch {
     fn make(env: &Env) -> Result<Self, Failure> {
         let above = env.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         let mut random = [0; 6];
-        getrandom::fill(&mut random).map_err(|e| anyhow!("no random name for the drill's folder: {e}"))?;
+        getrandom::fill(&mut random)
+            .map_err(|e| anyhow!("no random name for the drill's folder: {e}"))?;
         let name: String = random.iter().map(|b| format!("{b:02x}")).collect();
         let path = above.join(format!("reef-drill-{name}"));
         let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
@@ -130,7 +133,10 @@ async fn follow(cx: &mut Cx, way: &Way, first: Json) -> Result<Exit, Failure> {
         }
         if deadline <= Instant::now() {
             let within = crate::model::time::Span::from(WITHIN);
-            return Err(anyhow!("the drill did not end within {within}; the daemon's log says more").into());
+            return Err(anyhow!(
+                "the drill did not end within {within}; the daemon's log says more"
+            )
+            .into());
         }
         tokio::time::sleep(POLL).await;
         json = way.ask(Order::DrillProgress).await?;

@@ -21,7 +21,9 @@ const POLL: Duration = Duration::from_millis(250);
 /// Shows a plan; nothing more.
 pub(crate) fn rehearsed(cx: &mut Cx, planned: &Planned) -> Result<Exit, Failure> {
     match cx.out.format {
-        Format::Json => cx.out.json(&serde_json::to_value(planned).map_err(anyhow::Error::from)?)?,
+        Format::Json => {
+            cx.out.json(&serde_json::to_value(planned).map_err(anyhow::Error::from)?)?
+        }
         Format::Words => {
             cx.out.say(&planned.words)?;
             let would = match (&planned.verdict, &planned.plan) {
@@ -77,7 +79,8 @@ async fn several(cx: &mut Cx, id: ApprovalId) -> Result<Option<Approval>, Failur
     let pending: Approvals = view(cx.ask(&Order::Approvals { all: false }).await?)?;
     let found = pending.approvals.into_iter().find(|a| a.id == id && 1 < a.choices.len());
     if let Some(approval) = &found {
-        let asked = approve::question(approval, &cx.out.page, &When::new(&pending.zone, pending.now));
+        let asked =
+            approve::question(approval, &cx.out.page, &When::new(&pending.zone, pending.now));
         match cx.out.format {
             Format::Words => cx.out.say(&asked)?,
             Format::Json => cx.out.note(asked.trim_end()),

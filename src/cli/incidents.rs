@@ -25,7 +25,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
     let json = match cx.ask_if_running(&Order::Incidents { all: args.all }).await? {
         Some(json) => json,
-        None => serde_json::to_value(left::incidents(cx, args.all)?).map_err(anyhow::Error::from)?,
+        None => {
+            serde_json::to_value(left::incidents(cx, args.all)?).map_err(anyhow::Error::from)?
+        }
     };
     cx.show(json, render)?;
     Ok(Exit::DONE)

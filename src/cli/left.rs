@@ -54,7 +54,9 @@ fn folders(cx: &Cx) -> Result<Vec<PathBuf>, Failure> {
     let mut folders = vec![own.state];
     for socket in Places::sockets(named, &cx.env).map_err(Failure::Usage)? {
         match socket.parent() {
-            Some(folder) if !folders.iter().any(|known| known == folder) => folders.push(folder.to_owned()),
+            Some(folder) if !folders.iter().any(|known| known == folder) => {
+                folders.push(folder.to_owned())
+            }
             Some(_) | None => {}
         }
     }
@@ -69,7 +71,8 @@ pub(crate) fn status(cx: &mut Cx) -> Result<(), Failure> {
     let left = store.call_now(|db| {
         let mut approvals = db.pending_approvals()?;
         approvals.retain(|a| now < a.expires_at);
-        let mut unknown: Vec<_> = db.open_dispatches()?.iter().chain(&db.unsettled()?).map(|a| a.id).collect();
+        let mut unknown: Vec<_> =
+            db.open_dispatches()?.iter().chain(&db.unsettled()?).map(|a| a.id).collect();
         unknown.sort();
         unknown.dedup();
         let actions = db.actions_since(now - LOOKED_BACK)?;

@@ -53,8 +53,8 @@ fn prose(line: &str, page: &Page) -> String {
     // A list's item goes on under its own text.
     let lead = line.len() - line.trim_start().len();
     let marker = marker(line.trim_start());
-    let wrapped = Page { width: page.width.saturating_sub(marker), ..*page }
-        .wrap(line.trim_start(), lead);
+    let wrapped =
+        Page { width: page.width.saturating_sub(marker), ..*page }.wrap(line.trim_start(), lead);
     let mut out = String::new();
     for (n, line) in wrapped.lines().enumerate() {
         let hang = if n == 0 { 0 } else { marker };
@@ -103,7 +103,8 @@ fn aligned(rows: &[Vec<String>], page: &Page) -> String {
     };
     let rows: Vec<&Vec<String>> = rows.iter().filter(rule).collect();
     let columns = rows.iter().map(|row| row.len()).max().unwrap_or(0);
-    let widest = |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|c| width(&plain(c))).max();
+    let widest =
+        |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|c| width(&plain(c))).max();
     let widths: Vec<usize> = (0..columns).map(|n| widest(n).unwrap_or(0)).collect();
     let mut out = String::new();
     for (n, row) in rows.iter().enumerate() {
@@ -134,7 +135,9 @@ mod tests {
              - short\n\ndata       newest\nphotos     Mon\nha config  today\n\n```\nas   it | is\n```\n"
         );
         let coloured = Page { paint: Paint::Coloured, ..page };
-        assert!(render(report, &coloured).contains("\x1b[1mOne thing needs you.\x1b[0m All works."));
+        assert!(
+            render(report, &coloured).contains("\x1b[1mOne thing needs you.\x1b[0m All works.")
+        );
     }
 
     #[test]

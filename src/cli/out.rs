@@ -132,9 +132,7 @@ fn paint(color: When, terminal: bool, env: &Env) -> Paint {
     let wanted = match color {
         When::Always => true,
         When::Never => false,
-        When::Auto => {
-            terminal && env.get("NO_COLOR").is_none() && env.get("TERM") != Some("dumb")
-        }
+        When::Auto => terminal && env.get("NO_COLOR").is_none() && env.get("TERM") != Some("dumb"),
     };
     if wanted { Paint::Coloured } else { Paint::Plain }
 }

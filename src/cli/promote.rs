@@ -102,7 +102,9 @@ fn merge(to: &mut dyn TableLike, from: &dyn TableLike) -> anyhow::Result<()> {
             (Some(there), Some(within)) => match there.as_table_like_mut() {
                 Some(there) => merge(there, within)?,
                 // `leash = "ask"` for all hosts: the wish for one must not drop it silently.
-                None => bail!("{key} stands in the config as one value for all; write by hand what you want for each"),
+                None => bail!(
+                    "{key} stands in the config as one value for all; write by hand what you want for each"
+                ),
             },
             (Some(there), None) => replace_value(there, item),
         }
@@ -121,7 +123,8 @@ fn replace_value(there: &mut Item, item: &Item) {
 
 /// Replaces a file whole: a crash in between leaves the old one. A link stays a link.
 fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
-    let path = std::fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()))?;
+    let path =
+        std::fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()))?;
     let mode = std::fs::metadata(&path)?.permissions().mode() & 0o7777;
     let beside = path.with_extension("toml.new");
     let context = || format!("cannot write {}", beside.display());
@@ -166,7 +169,8 @@ mod tests {
             ),
         ] {
             let text = with_line(config, LINE).unwrap();
-            let squeezed = |s: &str| s.lines().filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
+            let squeezed =
+                |s: &str| s.lines().filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
             assert_eq!(squeezed(&text), squeezed(want), "{config}");
             assert!(text.contains("nas = \"auto\""), "{text}");
         }

@@ -33,7 +33,8 @@ pub(crate) fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
     let source = Source::find(cx.common.config.as_deref(), &cx.env).map_err(wrong)?;
     logs::begin(logs::configured(&source, &cx.env), cx.out.page.detail, cx.out.page.paint, &cx.env);
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
-    let options = Options { config: cx.common.config.clone(), state: cx.common.state.clone(), mode };
+    let options =
+        Options { config: cx.common.config.clone(), state: cx.common.state.clone(), mode };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let (up, is_up) = oneshot::channel();
@@ -76,8 +77,10 @@ async fn greet(out: &mut Out, is_up: oneshot::Receiver<Started>) {
 /// The first readings in a table, where the page is, and what reef may do.
 pub fn first_screen(status: &Status, page: &Page) -> String {
     let rows = Rows::of(&status.signals);
-    let mut out = format!("{} {} watches {}\n\n", page.ink(Ink::Bold, "reef"), status.version, status.host);
-    let names = rows.rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0).min(page.width / 3);
+    let mut out =
+        format!("{} {} watches {}\n\n", page.ink(Ink::Bold, "reef"), status.version, status.host);
+    let names =
+        rows.rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0).min(page.width / 3);
     for (name, signal) in &rows.rows {
         let severity = signal.reading.severity;
         let word = page.ink(Ink::Of(severity), &pad(severity.as_str(), 8));
@@ -87,7 +90,9 @@ pub fn first_screen(status: &Status, page: &Page) -> String {
         out.push('\n');
     }
     if rows.rows.is_empty() {
-        out.push_str("the first looks are under way: `reef status` shows them from a second terminal\n");
+        out.push_str(
+            "the first looks are under way: `reef status` shows them from a second terminal\n",
+        );
     }
     out.push('\n');
     let leash = match (status.dry_run, status.ceiling) {
@@ -107,7 +112,10 @@ pub fn first_screen(status: &Status, page: &Page) -> String {
     });
     let unseen = rows.of_severity(Severity::Unknown).len();
     if 0 < unseen {
-        parts.push(format!("{} cannot be looked at: `reef status` says why", count(unseen, "thing")));
+        parts.push(format!(
+            "{} cannot be looked at: `reef status` says why",
+            count(unseen, "thing")
+        ));
     }
     parts.push("Ctrl-C ends it".into());
     for part in parts {

@@ -127,7 +127,8 @@ async fn list(cx: &mut Cx) -> Result<Exit, Failure> {
 }
 
 fn assembled(cx: &Cx) -> Result<Assembled, Failure> {
-    let (_, assembled) = config::read(cx).map_err(|mistakes| Failure::Usage(mistakes.to_string()))?;
+    let (_, assembled) =
+        config::read(cx).map_err(|mistakes| Failure::Usage(mistakes.to_string()))?;
     Ok(assembled)
 }
 
@@ -177,7 +178,8 @@ pub(crate) fn render(runbooks: &Runbooks, page: &Page) -> String {
 
 fn show(cx: &mut Cx, name: &RunbookName) -> Result<Exit, Failure> {
     let assembled = assembled(cx)?;
-    let origin = assembled.shelf.origins.get(name.as_str()).cloned().unwrap_or_else(|| "shipped".into());
+    let origin =
+        assembled.shelf.origins.get(name.as_str()).cloned().unwrap_or_else(|| "shipped".into());
     let text = text_of(name, &origin, &assembled)?;
     if cx.out.format == Format::Json {
         cx.out.json(&json!({ "name": name, "origin": origin, "markdown": text }))?;
@@ -194,7 +196,8 @@ fn show(cx: &mut Cx, name: &RunbookName) -> Result<Exit, Failure> {
 
 fn text_of(name: &RunbookName, origin: &str, assembled: &Assembled) -> Result<String, Failure> {
     if origin != "shipped" {
-        let text = std::fs::read_to_string(origin).with_context(|| format!("cannot read {origin}"))?;
+        let text =
+            std::fs::read_to_string(origin).with_context(|| format!("cannot read {origin}"))?;
         return Ok(text);
     }
     let found = shipped().into_iter().find(|(known, _)| *known == name.as_str());
@@ -227,7 +230,11 @@ fn checked(cx: &mut Cx, mistakes: &[String], ok: &str) -> Result<Exit, Failure> 
         (Format::Json, _) => cx.out.json(&json!({ "mistakes": mistakes }))?,
         (Format::Words, true) => cx.out.say(ok)?,
         (Format::Words, false) => {
-            cx.out.say(&format!("{}\n{}", mistakes.join("\n"), count(mistakes.len(), "mistake")))?;
+            cx.out.say(&format!(
+                "{}\n{}",
+                mistakes.join("\n"),
+                count(mistakes.len(), "mistake")
+            ))?;
         }
     }
     Ok(if mistakes.is_empty() { Exit::DONE } else { Exit::USAGE })
@@ -280,7 +287,8 @@ async fn by_hand(cx: &mut Cx, args: RunArgs) -> Result<Exit, Failure> {
     if !args.dry_run {
         somebody(cx.talk(), given)?;
     }
-    let order = Order::RunbookRun { name: args.name, on: args.on, set: args.set, dry_run: args.dry_run };
+    let order =
+        Order::RunbookRun { name: args.name, on: args.on, set: args.set, dry_run: args.dry_run };
     let json = cx.ask(&order).await?;
     if args.dry_run {
         return follow::rehearsed(cx, &view(json)?);

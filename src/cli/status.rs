@@ -104,13 +104,20 @@ pub(crate) fn unknown(id: ActionId) -> Need {
 
 /// The questions, the one that expires first before the others.
 pub(crate) fn questions(approvals: &[Approval], when: &When) -> Vec<Need> {
-    let mut pending: Vec<&Approval> =
-        approvals.iter().filter(|a| a.state == crate::model::approval::ApprovalState::Pending).collect();
+    let mut pending: Vec<&Approval> = approvals
+        .iter()
+        .filter(|a| a.state == crate::model::approval::ApprovalState::Pending)
+        .collect();
     pending.sort_by_key(|a| a.expires_at);
     let need = |a: &&Approval| {
         let asks = if a.choices.len() < 2 { "approve" } else { "choose" };
         Need {
-            what: format!("{} {asks}: {} ({})", a.id, a.question.lines().next().unwrap_or(""), a.tier),
+            what: format!(
+                "{} {asks}: {} ({})",
+                a.id,
+                a.question.lines().next().unwrap_or(""),
+                a.tier
+            ),
             until: format!("expires {}", when.at(a.expires_at)),
             command: format!("reef approve {}", a.id),
         }
@@ -141,8 +148,10 @@ pub(crate) fn needs_you(needs: &[Need], page: &Page) -> String {
     let most = if page.detail == Detail::Full { usize::MAX } else { NEEDS };
     let mut lines: Vec<String> = Vec::new();
     for (n, need) in needs.iter().enumerate() {
-        let asks: Vec<&str> =
-            [need.until.as_str(), need.command.as_str()].into_iter().filter(|t| !t.is_empty()).collect();
+        let asks: Vec<&str> = [need.until.as_str(), need.command.as_str()]
+            .into_iter()
+            .filter(|t| !t.is_empty())
+            .collect();
         let asks = asks.join("   ");
         let own = match asks.is_empty() {
             true => vec![cut(&need.what, room)],
@@ -210,12 +219,21 @@ pub(crate) fn block(severity: Severity, lines: &[Line], most: usize, page: &Page
         let right = if line.right.is_empty() { 0 } else { width(&line.right) + 2 };
         // The words may use all that the right column leaves, but keep at least a third.
         let words = room.saturating_sub(names + 2 + right).max(room / 3);
-        let mut text = format!("{}  {}", pad(&cut(&line.name, names), names), cut(&line.says, words));
+        let mut text =
+            format!("{}  {}", pad(&cut(&line.name, names), names), cut(&line.says, words));
         if 0 < right {
-            text = format!("{}  {}", pad(&text, names + 2 + words.min(widest(|l| &l.says))), line.right);
+            text = format!(
+                "{}  {}",
+                pad(&text, names + 2 + words.min(widest(|l| &l.says))),
+                line.right
+            );
         }
         let text = cut(&text, room);
-        out.push_str(&format!("{}{}\n", first(severity, (n == 0).then_some(lines.len()), page), text.trim_end()));
+        out.push_str(&format!(
+            "{}{}\n",
+            first(severity, (n == 0).then_some(lines.len()), page),
+            text.trim_end()
+        ));
     }
     if shown < lines.len() {
         let rest = format!("and {} more: reef check", lines.len() - shown);
@@ -278,7 +296,8 @@ fn acting(status: &Status, when: &When) -> Vec<String> {
 }
 
 fn about(status: &Status, when: &When) -> Vec<String> {
-    let mut parts = vec![format!("{}, {}, up {}", status.host, when.now(), when.since(status.started_at))];
+    let mut parts =
+        vec![format!("{}, {}, up {}", status.host, when.now(), when.since(status.started_at))];
     parts.extend(status.page.iter().map(|page| format!("page {page}")));
     parts.push(match &status.config {
         Some(config) => format!("config {config}"),

@@ -159,7 +159,8 @@ mod tests {
         let narrow = Page { width: 30, ..Page::PIPE };
         assert_eq!(
             table().render(&narrow),
-            "id    signal             state\nI-4   disk mini:/var/li…  open\nI-12  http\n".replace("li…  ", "l…  ")
+            "id    signal             state\nI-4   disk mini:/var/li…  open\nI-12  http\n"
+                .replace("li…  ", "l…  ")
         );
         let tiny = Page { width: 12, ..Page::PIPE };
         assert!(table().render(&tiny).lines().all(|line| width(line) <= 12));

@@ -11,8 +11,8 @@ use anyhow::Context;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
@@ -71,7 +71,9 @@ impl fmt::Display for BindError {
                 path.display(),
                 LONGEST_PATH - UNFINISHED.len()
             ),
-            Self::Other(path, error) => write!(f, "the socket {} cannot be made: {error}", path.display()),
+            Self::Other(path, error) => {
+                write!(f, "the socket {} cannot be made: {error}", path.display())
+            }
         }
     }
 }
@@ -140,7 +142,11 @@ impl Server {
 
     /// Takes orders until `stop`, then lets those under way end. An order goes on to its end even if
     /// whoever gave it has hung up.
-    pub async fn serve(self, carries: Arc<dyn Carries>, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn serve(
+        self,
+        carries: Arc<dyn Carries>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
         let orders = TaskTracker::new();
         let own = rustix::process::geteuid().as_raw();
         let desk = Arc::new(Desk { carries, own, orders: orders.clone() });
@@ -150,7 +156,8 @@ impl Server {
             .layer(DefaultBodyLimit::max(LARGEST))
             .with_state(desk);
         let callers = app.into_make_service_with_connect_info::<Caller>();
-        let serving = axum::serve(self.listener, callers).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let serving = axum::serve(self.listener, callers)
+            .with_graceful_shutdown(stop.clone().cancelled_owned());
         let late = async {
             stop.cancelled().await;
             tokio::time::sleep(LINGER).await;
@@ -180,9 +187,15 @@ fn not_taken(path: &Path) -> Result<(), BindError> {
     }
     match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => Err(BindError::Live(path.to_owned())),
-        Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => Ok(()),
+        Err(error)
+            if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) =>
+        {
+            Ok(())
+        }
         // A full backlog is a daemon that is alive and busy.
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(BindError::Live(path.to_owned())),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Err(BindError::Live(path.to_owned()))
+        }
         Err(error) => Err(other(error)),
     }
 }

@@ -49,7 +49,8 @@ struct Daemon {
 fn daemon() -> Daemon {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("reef.sock");
-    let (echo, stop, mut tasks) = (Arc::new(Echo::default()), CancellationToken::new(), JoinSet::new());
+    let (echo, stop, mut tasks) =
+        (Arc::new(Echo::default()), CancellationToken::new(), JoinSet::new());
     let server = Server::bind(&path).unwrap();
     tasks.spawn(server.serve(Arc::<Echo>::clone(&echo), stop.clone()));
     Daemon { _dir: dir, path, echo, stop, tasks }
@@ -65,8 +66,11 @@ async fn raw(path: &Path, head: &str, body: &[u8]) -> String {
     let speaking = move || {
         let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
         let length = body.len();
-        write!(stream, "{head} HTTP/1.1\r\nhost: reef\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n")
-            .unwrap();
+        write!(
+            stream,
+            "{head} HTTP/1.1\r\nhost: reef\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+        )
+        .unwrap();
         // A server that refuses the length hangs up before the body is through.
         drop(stream.write_all(&body));
         let mut answer = Vec::new();
@@ -82,7 +86,8 @@ async fn orders_travel_with_who_gave_them() {
     let mode = std::fs::metadata(&daemon.path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    let order = Order::Approve { id: ApprovalId(17), choice: Some(2), typed: Some("mini:/var".into()) };
+    let order =
+        Order::Approve { id: ApprovalId(17), choice: Some(2), typed: Some("mini:/var".into()) };
     let answer = client(&daemon.path).ask(&order).await.unwrap();
     assert_eq!(answer, serde_json::to_value(&order).unwrap());
     let own = rustix::process::geteuid().as_raw();
@@ -91,7 +96,9 @@ async fn orders_travel_with_who_gave_them() {
     let no = client(&daemon.path).ask(&Order::Reload).await;
     assert_eq!(no, Err(NoAnswer::Refused(Refusal { why: "the old config stays".into() })));
     // A defect in one order takes neither the socket nor the daemon down.
-    let Err(NoAnswer::Refused(broke)) = client(&daemon.path).ask(&Order::Report).await else { panic!() };
+    let Err(NoAnswer::Refused(broke)) = client(&daemon.path).ask(&Order::Report).await else {
+        panic!()
+    };
     assert!(broke.why.contains("broke"), "{broke}");
     assert!(client(&daemon.path).ask(&Order::Status).await.is_ok());
 }
@@ -103,7 +110,12 @@ async fn what_is_no_order_is_refused_in_words() {
     for (head, body, status, want) in [
         ("POST /order", &b"{\"order\":\"format_disk\"}"[..], "400", "does not know such an order"),
         ("POST /order", b"\xff\xfe", "400", "does not know such an order"),
-        ("POST /order", b"{\"order\":\"approve\",\"id\":\"A-17\"}", "400", "does not know such an order"),
+        (
+            "POST /order",
+            b"{\"order\":\"approve\",\"id\":\"A-17\"}",
+            "400",
+            "does not know such an order",
+        ),
         ("POST /other", b"{}", "404", "POST /order"),
         ("GET /", b"", "404", "POST /order"),
         ("POST /order", &vec![b' '; LARGEST + 1], "413", "at most 1 MiB"),
@@ -128,7 +140,10 @@ async fn a_dead_socket_is_replaced_and_a_live_one_refused() {
     let server = Server::bind(&path).unwrap();
 
     let why = Server::bind(&path).unwrap_err();
-    assert!(matches!(why, BindError::Live(_)) && why.to_string().contains("another reef answers"), "{why}");
+    assert!(
+        matches!(why, BindError::Live(_)) && why.to_string().contains("another reef answers"),
+        "{why}"
+    );
     // The refused one has taken nothing away.
     assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
     drop(server);
@@ -175,7 +190,10 @@ const CHILD: &str = "REEF_TEST_SOCKET";
 /// Runs in a process that the test below starts; does nothing otherwise.
 #[tokio::test]
 async fn as_a_child() {
-    #[allow(clippy::disallowed_methods, reason = "the test that started this process says so by it")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the test that started this process says so by it"
+    )]
     let Ok(path) = std::env::var(CHILD) else { return };
     let order = Order::Approve { id: ApprovalId(1), choice: None, typed: None };
     let denied = client(Path::new(&path)).ask(&order).await.unwrap_err();
@@ -195,6 +213,7 @@ async fn a_child_of_the_daemon_may_look_but_not_approve() {
     let child = process::run_raw(&argv, limits, &given).await.unwrap();
     let said = String::from_utf8_lossy(&child.stdout).into_owned();
     assert!(child.code == Some(0) && said.contains("1 passed"), "{said}");
-    let seen: Vec<Order> = daemon.echo.seen.lock().unwrap().iter().map(|(o, _)| o.clone()).collect();
+    let seen: Vec<Order> =
+        daemon.echo.seen.lock().unwrap().iter().map(|(o, _)| o.clone()).collect();
     assert_eq!(seen, [Order::Status]);
 }

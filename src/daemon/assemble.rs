@@ -40,7 +40,11 @@ pub struct Assembled {
 }
 
 /// Reads and checks the whole config; the probes are apart, because they go to the tick loop's thread.
-pub fn read(source: Source, env: &Env, tally: std::sync::Arc<dyn Tally>) -> Result<(Assembled, Vec<Probe>), Mistakes> {
+pub fn read(
+    source: Source,
+    env: &Env,
+    tally: std::sync::Arc<dyn Tally>,
+) -> Result<(Assembled, Vec<Probe>), Mistakes> {
     let path = (source.name != EMBEDDED).then(|| source.name.clone());
     let (reader, mut root) = Reader::open(source, env.clone());
     let globals = Globals::read(&mut root);
@@ -65,13 +69,27 @@ pub fn read(source: Source, env: &Env, tally: std::sync::Arc<dyn Tally>) -> Resu
             }
             let served_by = served_by(&probes, &globals.host_name);
             let endpoints = watched.endpoints;
-            Ok((Assembled { globals, endpoints, notify, model, shelf, outcome, path, redactor: cx.redactor, served_by }, probes))
+            Ok((
+                Assembled {
+                    globals,
+                    endpoints,
+                    notify,
+                    model,
+                    shelf,
+                    outcome,
+                    path,
+                    redactor: cx.redactor,
+                    served_by,
+                },
+                probes,
+            ))
         }
         (done, shelf, _) => {
             let of_config = done.err().map(|m| m.all().to_vec()).unwrap_or_default();
             let of_books = shelf.err().unwrap_or_default();
             let all: Vec<Mistake> = of_config.into_iter().chain(of_books).collect();
-            Err(Mistakes::new(all).unwrap_or_else(|| Mistakes::one(Mistake::of_file("config", "could not be read"))))
+            Err(Mistakes::new(all)
+                .unwrap_or_else(|| Mistakes::one(Mistake::of_file("config", "could not be read"))))
         }
     }
 }
@@ -100,17 +118,29 @@ impl Assembled {
     /// but for the drill's scratch.
     pub fn inventory(&self, state: &AbsPath, scratch: &AbsPath) -> Inventory {
         let of_host = |(host, section): (&HostName, &crate::config::hosts::HostSection)| {
-            let unit = |unit: &crate::model::ids::UnitName| Target::new(host.clone(), Thing::Unit, unit.as_str()).ok();
+            let unit = |unit: &crate::model::ids::UnitName| {
+                Target::new(host.clone(), Thing::Unit, unit.as_str()).ok()
+            };
             section.restartable.iter().filter_map(unit).collect::<Vec<_>>()
         };
         Inventory {
-            endpoints: self.endpoints.iter().map(|e| (e.target.name().to_owned(), endpoint(e))).collect(),
+            endpoints: self
+                .endpoints
+                .iter()
+                .map(|e| (e.target.name().to_owned(), endpoint(e)))
+                .collect(),
             restartable: self.globals.hosts.iter().flat_map(of_host).collect(),
             logs: self.logs(),
             protected: vec![state.clone()],
             scratch: Some(scratch.clone()),
             databases: BTreeSet::new(),
-            patterns: self.shelf.books.iter().filter_map(|b| b.matches.pattern.as_ref()).map(|p| p.0.as_str().to_owned()).collect(),
+            patterns: self
+                .shelf
+                .books
+                .iter()
+                .filter_map(|b| b.matches.pattern.as_ref())
+                .map(|p| p.0.as_str().to_owned())
+                .collect(),
             certbot: AbsPath::new("/etc/letsencrypt/renewal").ok(),
             served_by: self.served_by.clone(),
         }
@@ -143,6 +173,10 @@ fn served_by(probes: &[Probe], here: &HostName) -> BTreeMap<String, Target> {
 }
 
 fn endpoint(endpoint: &Endpoint) -> world::Endpoint {
-    let peer = |(host, port): &(String, u16)| world::Peer { host: host.clone(), port: *port, name: host.clone() };
+    let peer = |(host, port): &(String, u16)| world::Peer {
+        host: host.clone(),
+        port: *port,
+        name: host.clone(),
+    };
     world::Endpoint { url: endpoint.url.clone(), tls: endpoint.tls.as_ref().map(peer) }
 }

@@ -22,7 +22,11 @@ pub struct Shelf {
 
 /// Reads and checks all runbooks. A file in `folder` replaces the shipped one of its name. Every mistake
 /// of every file is told at once; with one, there is no shelf.
-pub fn read(folder: Option<&Path>, enabled: impl Fn(&RunbookName) -> bool, tools: &[ToolSpec]) -> Result<Shelf, Vec<Mistake>> {
+pub fn read(
+    folder: Option<&Path>,
+    enabled: impl Fn(&RunbookName) -> bool,
+    tools: &[ToolSpec],
+) -> Result<Shelf, Vec<Mistake>> {
     let mut texts: BTreeMap<String, (String, String)> = shipped()
         .into_iter()
         .map(|(name, text)| (name.to_owned(), ("shipped".to_owned(), text.to_owned())))
@@ -43,9 +47,13 @@ pub fn read(folder: Option<&Path>, enabled: impl Fn(&RunbookName) -> bool, tools
             }
             Ok(_) => {}
             Err(found) => {
-                let file = if origin == "shipped" { format!("runbook {name} (shipped)") } else { origin };
+                let file =
+                    if origin == "shipped" { format!("runbook {name} (shipped)") } else { origin };
                 mistakes.extend(found.into_iter().map(|m| {
-                    let mut mistake = Mistake::of_file(&file, m.hint.map_or(m.what.clone(), |hint| format!("{}; {hint}", m.what)));
+                    let mut mistake = Mistake::of_file(
+                        &file,
+                        m.hint.map_or(m.what.clone(), |hint| format!("{}; {hint}", m.what)),
+                    );
                     mistake.line = m.line;
                     mistake
                 }));
@@ -56,7 +64,11 @@ pub fn read(folder: Option<&Path>, enabled: impl Fn(&RunbookName) -> bool, tools
 }
 
 /// Parses and checks one runbook against the tools and the probes there are.
-pub fn one(name: &str, text: &str, tools: &[ToolSpec]) -> Result<Runbook, Vec<crate::runbook::Mistake>> {
+pub fn one(
+    name: &str,
+    text: &str,
+    tools: &[ToolSpec],
+) -> Result<Runbook, Vec<crate::runbook::Mistake>> {
     let wrong = |what: String| vec![crate::runbook::Mistake { line: 1, what, hint: None }];
     let name = RunbookName::new(name).map_err(|e| wrong(e.to_string()))?;
     let book = parse(name, text)?;
@@ -68,14 +80,17 @@ pub fn one(name: &str, text: &str, tools: &[ToolSpec]) -> Result<Runbook, Vec<cr
 
 fn of_folder(folder: &Path) -> Result<BTreeMap<String, (String, String)>, Vec<Mistake>> {
     let shown = folder.display().to_string();
-    let entries = std::fs::read_dir(folder)
-        .map_err(|e| vec![Mistake::of_file(&shown, format!("the runbook folder cannot be read: {e}"))])?;
+    let entries = std::fs::read_dir(folder).map_err(|e| {
+        vec![Mistake::of_file(&shown, format!("the runbook folder cannot be read: {e}"))]
+    })?;
     let mut found = BTreeMap::new();
     let mut mistakes = Vec::new();
     for entry in entries.flatten() {
         let path = entry.path();
         let is_book = path.extension().is_some_and(|e| e == "md");
-        let Some(name) = path.file_stem().and_then(|s| s.to_str()).filter(|_| is_book) else { continue };
+        let Some(name) = path.file_stem().and_then(|s| s.to_str()).filter(|_| is_book) else {
+            continue;
+        };
         if name.eq_ignore_ascii_case("readme") {
             continue;
         }
@@ -89,7 +104,9 @@ fn of_folder(folder: &Path) -> Result<BTreeMap<String, (String, String)>, Vec<Mi
                     Ok(text) => drop(found.insert(name.to_owned(), (shown, text))),
                     Err(_) => mistakes.push(Mistake::of_file(shown, "is not UTF-8 text")),
                 },
-                Err(error) => mistakes.push(Mistake::of_file(shown, format!("cannot be read: {error}"))),
+                Err(error) => {
+                    mistakes.push(Mistake::of_file(shown, format!("cannot be read: {error}")))
+                }
             },
         }
     }

@@ -15,6 +15,7 @@ use crate::gate::rules::Rules;
 use crate::gate::tool::Tool;
 use crate::model::ids::HostName;
 use crate::model::time::Millis;
+use crate::notify::alarm::Alarm;
 use crate::notify::drain::{Drain, Notifiers};
 use crate::operator::{Facts, Operator, Reload};
 use crate::policy::tree::HoldScope;
@@ -91,7 +92,8 @@ impl Swap {
 
 /// Builds the daemon; nothing runs yet.
 pub fn daemon(parts: Parts) -> Daemon {
-    let Parts { here, clock, store, folders, live, scope, tools, reload, pulse, watch: hand, stop } = parts;
+    let Parts { here, clock, store, folders, live, scope, tools, reload, pulse, watch: hand, stop } =
+        parts;
     let tasks = TaskTracker::new();
     let (rules, rules_now) = watch::channel(live.rules);
     let (books, books_now) = watch::channel(live.books);
@@ -125,16 +127,7 @@ pub fn daemon(parts: Parts) -> Daemon {
         periods: Box::new(move |now| periods(zone.borrow().zone, now)),
         nonce,
     });
-    let swap = Swap {
-        rules,
-        books,
-        agent,
-        notifiers,
-        facts,
-        caps,
-        gate,
-        watch: hand.clone(),
-    };
+    let swap = Swap { rules, books, agent, notifiers, facts, caps, gate, watch: hand.clone() };
     let reporter = Reporter {
         store: store.clone(),
         clock: Arc::clone(&clock),
@@ -152,6 +145,7 @@ pub fn daemon(parts: Parts) -> Daemon {
         scratch: folders.scratch,
         drill: Arc::default(),
     });
+    let alarmed = notifiers_now.clone();
     let drain = Drain {
         store: store.clone(),
         clock,
@@ -159,7 +153,14 @@ pub fn daemon(parts: Parts) -> Daemon {
         enqueued: store.enqueued(),
         stop: stop.clone(),
     };
-    Daemon { operator, responder: Responder::new(runner, here, scope), drain, swap, tasks, stop }
+    Daemon {
+        operator,
+        responder: Responder::new(runner, here, scope, Alarm::new(alarmed)),
+        drain,
+        swap,
+        tasks,
+        stop,
+    }
 }
 
 /// The tick loop with its ends: the news go to the responder, the commands come from the handle.

@@ -27,7 +27,11 @@ const DELIVERED: &str = "report-delivered";
 const AT_MOST: Duration = Duration::from_secs(60);
 
 /// Runs the report's jobs until told to stop.
-pub async fn reports(operator: Arc<Operator>, schedule: watch::Receiver<Schedule>, stop: CancellationToken) {
+pub async fn reports(
+    operator: Arc<Operator>,
+    schedule: watch::Receiver<Schedule>,
+    stop: CancellationToken,
+) {
     loop {
         let next = match round(&operator, &schedule).await {
             Ok(next) => next,
@@ -44,7 +48,10 @@ pub async fn reports(operator: Arc<Operator>, schedule: watch::Receiver<Schedule
 }
 
 /// Does what is due; how long until the next thing is.
-async fn round(operator: &Arc<Operator>, schedule: &watch::Receiver<Schedule>) -> anyhow::Result<Span> {
+async fn round(
+    operator: &Arc<Operator>,
+    schedule: &watch::Receiver<Schedule>,
+) -> anyhow::Result<Span> {
     let schedule = schedule.borrow().clone();
     let now = operator.now();
     let zone = operator.facts().zone;
@@ -63,7 +70,11 @@ async fn round(operator: &Arc<Operator>, schedule: &watch::Receiver<Schedule>) -
     }
     let next_write = schedule.write.next_after(now, zone);
     let next_deliver = schedule.deliver.next_after(now, zone);
-    Ok([next_write, next_deliver].into_iter().flatten().min().map_or(Span::mins(1), |at| at.since(now)))
+    Ok([next_write, next_deliver]
+        .into_iter()
+        .flatten()
+        .min()
+        .map_or(Span::mins(1), |at| at.since(now)))
 }
 
 /// When this last ran. A first life starts counting now, so that nothing of the past is made up for.
@@ -79,6 +90,11 @@ async fn last(operator: &Operator, flag: &'static str, now: Millis) -> anyhow::R
     }
 }
 
-async fn remember(operator: &Operator, flag: &'static str, at: Millis, now: Millis) -> anyhow::Result<()> {
+async fn remember(
+    operator: &Operator,
+    flag: &'static str,
+    at: Millis,
+    now: Millis,
+) -> anyhow::Result<()> {
     operator.store().call(move |db| db.set_flag(flag, Some(&at.0.to_string()), now)).await
 }

@@ -16,13 +16,13 @@ use crate::config::given::Source;
 use crate::config::globals::{Globals, HoldScope as Scope, Listen};
 use crate::config::mistakes::Mistakes;
 use crate::config::places::Places;
+use crate::control::server::Server;
 use crate::daemon::assemble::{self, Assembled};
 use crate::daemon::build::{Daemon, Parts, daemon, ticker};
 use crate::daemon::jobs::{self, Schedule};
 use crate::daemon::live::{Folders, Making};
 use crate::daemon::reload::Again;
 use crate::daemon::watchdog::{self, say};
-use crate::control::server::Server;
 use crate::daemon::wire::{Orders, SecretPrograms};
 use crate::gate::rules::Mode;
 use crate::gate::settle;
@@ -70,23 +70,35 @@ const FAREWELL: std::time::Duration = std::time::Duration::from_secs(30);
 const BOOT_GRACE: Span = Span::mins(10);
 
 /// Runs the daemon until a signal ends it. `started` is called once everything is up.
-pub async fn run(options: Options, env: Env, started: impl FnOnce(Started)) -> Result<(), NotStarted> {
+pub async fn run(
+    options: Options,
+    env: Env,
+    started: impl FnOnce(Started),
+) -> Result<(), NotStarted> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let source = Source::find(options.config.as_deref(), &env).map_err(NotStarted::Config)?;
     let pulse = Arc::new(Pulse::default());
-    let (assembled, probes) = assemble::read(source, &env, Arc::clone(&pulse) as _).map_err(NotStarted::Config)?;
-    let places = Places::find(options.state.as_deref(), &env).map_err(|why| anyhow::anyhow!(why))?;
+    let (assembled, probes) =
+        assemble::read(source, &env, Arc::clone(&pulse) as _).map_err(NotStarted::Config)?;
+    let places =
+        Places::find(options.state.as_deref(), &env).map_err(|why| anyhow::anyhow!(why))?;
     std::fs::create_dir_all(&places.state)
         .with_context(|| format!("the state folder {} cannot be made", places.state.display()))?;
     let folders = Folders::below(&places.state)?;
-    let making = Making { env: env.clone(), clock: Arc::clone(&clock), folders, mode: options.mode };
-    let live = making.live(&assembled, &SecretPrograms::new(&env)).await.map_err(|why| anyhow::anyhow!(why))?;
+    let making =
+        Making { env: env.clone(), clock: Arc::clone(&clock), folders, mode: options.mode };
+    let live = making
+        .live(&assembled, &SecretPrograms::new(&env))
+        .await
+        .map_err(|why| anyhow::anyhow!(why))?;
     let stop = CancellationToken::new();
     let (hand, commands) = Handle::new();
 
     // The looks begin before the store is open: what they see waits for no disk.
     let grace = clock.now() + boot_grace();
-    let (looking, news) = ticker(probes, live.hosts.clone(), grace, Arc::clone(&clock), Arc::clone(&pulse));
+    let (looking, news) =
+        ticker(probes, live.hosts.clone(), grace, Arc::clone(&clock), Arc::clone(&pulse));
+    let looking = looking.listening_on(assembled.globals.host_name.clone());
     let looks = on_its_own_thread(looking, commands, stop.clone())?;
     let opened = Store::open(&places.state);
     let store = opened.map_err(|error| {
@@ -95,7 +107,13 @@ pub async fn run(options: Options, env: Env, started: impl FnOnce(Started)) -> R
     })?;
 
     let (schedule, schedule_now) = watch::channel(schedule(&assembled.globals));
-    let again = Again { config: options.config, making: making.clone(), store: store.clone(), pulse: Arc::clone(&pulse), schedule };
+    let again = Again {
+        config: options.config,
+        making: making.clone(),
+        store: store.clone(),
+        pulse: Arc::clone(&pulse),
+        schedule,
+    };
     let (here, scope, listen) =
         (assembled.globals.host_name.clone(), scope(&assembled.globals), assembled.globals.web);
     let (tool_store, hosts) = (store.clone(), live.hosts.clone());
@@ -132,7 +150,11 @@ struct Outside {
 
 /// Brings everything up, waits for the end, and takes everything down in order: no new dispatch, what
 /// is in flight ends and is recorded, what was said is told.
-async fn serve(daemon: Daemon, outside: Outside, started: impl FnOnce(Started)) -> anyhow::Result<()> {
+async fn serve(
+    daemon: Daemon,
+    outside: Outside,
+    started: impl FnOnce(Started),
+) -> anyhow::Result<()> {
     let Daemon { operator, responder, drain, tasks, stop, swap: _ } = daemon;
     let Outside { news, places, listen, schedule, pulse, clock } = outside;
     let store = operator.store().clone();
@@ -166,7 +188,9 @@ async fn serve(daemon: Daemon, outside: Outside, started: impl FnOnce(Started)) 
     while responding.join_next().await.is_some() {}
     tasks.close();
     if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
-        tracing::warn!("an action is still in flight; it is recorded as dispatched and settled after the next start");
+        tracing::warn!(
+            "an action is still in flight; it is recorded as dispatched and settled after the next start"
+        );
     }
     while draining.join_next().await.is_some() {}
     let now = operator.now();
@@ -176,7 +200,12 @@ async fn serve(daemon: Daemon, outside: Outside, started: impl FnOnce(Started)) 
 
 /// The first record of a life, and the end of what the last one left unsaid.
 async fn begin(store: &Store, operator: &Operator, now: Millis) -> anyhow::Result<()> {
-    let what = format!("reef {} on {}, leash at most {}", env!("CARGO_PKG_VERSION"), operator.here, operator.gate().rules().ceiling);
+    let what = format!(
+        "reef {} on {}, leash at most {}",
+        env!("CARGO_PKG_VERSION"),
+        operator.here,
+        operator.gate().rules().ceiling
+    );
     store.call(move |db: &mut Db| settle::note(db, "reef", "started", &what, now).map(drop)).await
 }
 
@@ -191,7 +220,8 @@ async fn seed(operator: &Operator, now: Millis) -> anyhow::Result<()> {
             Err(error) => tracing::warn!(%signal, "its counters cannot be read: {error}"),
         }
     }
-    let hours = operator.store().readings().call(move |r| r.all_hourly(now - Span::days(7))).await?;
+    let hours =
+        operator.store().readings().call(move |r| r.all_hourly(now - Span::days(7))).await?;
     let medians = |hours: Vec<crate::store::readings::Hour>| {
         hours.into_iter().filter_map(|hour| hour.median.map(|median| (hour.at, median))).collect()
     };

@@ -48,8 +48,13 @@ pub struct Folders {
 impl Folders {
     /// All below the state folder.
     pub fn below(state: &Path) -> anyhow::Result<Self> {
-        let text = state.to_str().ok_or_else(|| anyhow::anyhow!("the state folder's name is no UTF-8: {}", state.display()))?;
-        let path = |rest: &str| AbsPath::new(&format!("{text}{rest}")).map_err(|e| anyhow::anyhow!("the state folder: {e}"));
+        let text = state.to_str().ok_or_else(|| {
+            anyhow::anyhow!("the state folder's name is no UTF-8: {}", state.display())
+        })?;
+        let path = |rest: &str| {
+            AbsPath::new(&format!("{text}{rest}"))
+                .map_err(|e| anyhow::anyhow!("the state folder: {e}"))
+        };
         Ok(Self { state: path("")?, scratch: path("/drill")?, quarantine: path("/quarantine")? })
     }
 }
@@ -83,25 +88,43 @@ pub struct Making {
 impl Making {
     /// Fetches the secrets and makes what the config asks for. The error tells every secret that could
     /// not be fetched.
-    pub async fn live(&self, assembled: &Assembled, commands: &dyn SecretCommand) -> Result<Live, String> {
+    pub async fn live(
+        &self,
+        assembled: &Assembled,
+        commands: &dyn SecretCommand,
+    ) -> Result<Live, String> {
         self.learn_secrets(assembled, commands).await?;
         let redactor = Arc::clone(&assembled.redactor);
         let http = Http::new();
-        let notifiers =
-            crate::notify::table::build(&assembled.notify, &self.env, commands, Box::new(std::io::stderr()), &http)
-                .await
-                .map_err(|wrong| wrong.join("\n"))?;
+        let notifiers = crate::notify::table::build(
+            &assembled.notify,
+            &self.env,
+            commands,
+            Box::new(std::io::stderr()),
+            &http,
+        )
+        .await
+        .map_err(|wrong| wrong.join("\n"))?;
         let notify = notifiers.iter().map(|n| n.name().to_owned()).collect();
         let agent = match &assembled.model {
             Some(settings) => {
-                let model: Arc<dyn crate::llm::Model> = settings.build(&self.env, commands, &http).await?.into();
-                Some(Arc::new(Agent { model, bounds: bounds(&assembled.globals), price: settings.price, redactor: Arc::clone(&redactor) }))
+                let model: Arc<dyn crate::llm::Model> =
+                    settings.build(&self.env, commands, &http).await?.into();
+                Some(Arc::new(Agent {
+                    model,
+                    bounds: bounds(&assembled.globals),
+                    price: settings.price,
+                    redactor: Arc::clone(&redactor),
+                }))
             }
             None => None,
         };
         let mut books = assembled.shelf.books.clone();
-        let drill = crate::operator::drill::runbook(&self.folders.scratch, &assembled.globals.host_name);
-        books.push(drill.map_err(|m| m.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?);
+        let drill =
+            crate::operator::drill::runbook(&self.folders.scratch, &assembled.globals.host_name);
+        books.push(
+            drill.map_err(|m| m.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?,
+        );
         Ok(Live {
             rules: Arc::new(self.rules(assembled, notify)),
             facts: Arc::new(facts(assembled, agent.as_deref())),
@@ -113,7 +136,11 @@ impl Making {
         })
     }
 
-    async fn learn_secrets(&self, assembled: &Assembled, commands: &dyn SecretCommand) -> Result<(), String> {
+    async fn learn_secrets(
+        &self,
+        assembled: &Assembled,
+        commands: &dyn SecretCommand,
+    ) -> Result<(), String> {
         let mut known: Vec<SecretString> = Vec::new();
         let mut wrong = Vec::new();
         for secret in assembled.secrets() {
@@ -127,13 +154,25 @@ impl Making {
     }
 
     fn hosts(&self, globals: &Globals, redactor: &Arc<Redactor>) -> Hosts {
-        let local = LocalHost::new(globals.host_name.clone(), Arc::clone(&self.clock), Arc::clone(redactor));
+        let local = LocalHost::new(
+            globals.host_name.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(redactor),
+        );
         let mut hosts: Hosts = BTreeMap::new();
         hosts.insert(globals.host_name.clone(), Arc::new(local));
         let control = self.folders.state.as_path().join("ssh");
         for (name, section) in &globals.hosts {
             if let Some(ssh) = ssh(name, section) {
-                hosts.insert(name.clone(), Arc::new(SshHost::new(name.clone(), ssh, control.clone(), Arc::clone(redactor))));
+                hosts.insert(
+                    name.clone(),
+                    Arc::new(SshHost::new(
+                        name.clone(),
+                        ssh,
+                        control.clone(),
+                        Arc::clone(redactor),
+                    )),
+                );
             }
         }
         hosts
@@ -141,27 +180,43 @@ impl Making {
 
     fn rules(&self, assembled: &Assembled, notify: Vec<String>) -> Rules {
         let globals = &assembled.globals;
-        let ceiling = |(host, section): (&HostName, &HostSection)| section.ceiling.map(|c| (host.clone(), c));
+        let ceiling =
+            |(host, section): (&HostName, &HostSection)| section.ceiling.map(|c| (host.clone(), c));
         let mut leashes = BTreeMap::new();
         for (name, section) in &globals.runbooks {
             leashes.extend(section.leash.map(|leash| ((name.clone(), None), leash)));
-            leashes.extend(section.leash_on.iter().map(|(host, leash)| ((name.clone(), Some(host.clone())), *leash)));
+            leashes.extend(
+                section
+                    .leash_on
+                    .iter()
+                    .map(|(host, leash)| ((name.clone(), Some(host.clone())), *leash)),
+            );
         }
         Rules {
             mode: self.mode,
             ceiling: globals.ceiling,
             host_ceilings: globals.hosts.iter().filter_map(ceiling).collect(),
-            runbook_ceilings: globals.runbooks.iter().filter_map(|(n, s)| s.ceiling.map(|c| (n.clone(), c))).collect(),
+            runbook_ceilings: globals
+                .runbooks
+                .iter()
+                .filter_map(|(n, s)| s.ceiling.map(|c| (n.clone(), c)))
+                .collect(),
             starts: assembled.shelf.books.iter().map(|b| (b.name.clone(), b.leash)).collect(),
             leashes,
-            limits: Limits { per_service_hour: globals.limits.per_service_hour, per_hour: globals.limits.per_hour },
+            limits: Limits {
+                per_service_hour: globals.limits.per_service_hour,
+                per_hour: globals.limits.per_hour,
+            },
             breaker: BreakerRules {
                 failures: globals.breaker.failures,
                 within: globals.breaker.within,
                 pause: globals.breaker.pause,
                 in_a_row: globals.breaker.give_up,
             },
-            protected: Protected { paths: vec![self.folders.state.clone()], scratch: Some(self.folders.scratch.clone()) },
+            protected: Protected {
+                paths: vec![self.folders.state.clone()],
+                scratch: Some(self.folders.scratch.clone()),
+            },
             page_repeat: globals.pages_repeat,
             notify,
             ..Rules::default()
@@ -183,7 +238,11 @@ impl Making {
             processes: Arc::new(LocalProcesses),
             // A client of their own: a probe's connections stay the probes'.
             web: Arc::new(Network::default()),
-            outbox: Arc::new(ToolOutbox { store: store.clone(), clock: Arc::clone(&self.clock), rules }),
+            outbox: Arc::new(ToolOutbox {
+                store: store.clone(),
+                clock: Arc::clone(&self.clock),
+                rules,
+            }),
             inventory: Arc::new(assembled.inventory(&self.folders.state, &self.folders.scratch)),
             now: Arc::clone(&self.clock),
             quarantine: self.folders.quarantine.clone(),
@@ -238,4 +297,3 @@ fn facts(assembled: &Assembled, agent: Option<&Agent>) -> Facts {
         books: assembled.shelf.origins.clone(),
     }
 }
-

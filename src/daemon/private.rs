@@ -42,31 +42,52 @@ pub struct Private {
 }
 
 /// Builds and starts a daemon in `state`, which is empty. Nobody is told anything by it.
-pub async fn start(source: Source, state: &Path, env: &Env, probes: Probes) -> anyhow::Result<Private> {
+pub async fn start(
+    source: Source,
+    state: &Path,
+    env: &Env,
+    probes: Probes,
+) -> anyhow::Result<Private> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pulse = Arc::new(Pulse::default());
     let source = match probes {
         Probes::Configured => source,
         Probes::None => Source::new(EMBEDDED, ""),
     };
-    let (assembled, configured) = assemble::read(source, env, Arc::clone(&pulse) as _).map_err(|m| anyhow::anyhow!("{m}"))?;
+    let (assembled, configured) =
+        assemble::read(source, env, Arc::clone(&pulse) as _).map_err(|m| anyhow::anyhow!("{m}"))?;
     let folders = Folders::below(state)?;
-    let making = Making { env: env.clone(), clock: Arc::clone(&clock), folders: folders.clone(), mode: Mode::Live };
-    let mut live = making.live(&assembled, &SecretPrograms::new(env)).await.map_err(|why| anyhow::anyhow!(why))?;
+    let making = Making {
+        env: env.clone(),
+        clock: Arc::clone(&clock),
+        folders: folders.clone(),
+        mode: Mode::Live,
+    };
+    let mut live = making
+        .live(&assembled, &SecretPrograms::new(env))
+        .await
+        .map_err(|why| anyhow::anyhow!(why))?;
     let mut rules = (*live.rules).clone();
     rules.notify.clear();
     live.rules = Arc::new(rules);
-    let store = Store::open_with(state, StoreOptions { ballast_bytes: 0, ..StoreOptions::default() })
-        .map_err(|e| anyhow::anyhow!("{e}"))?;
+    let store =
+        Store::open_with(state, StoreOptions { ballast_bytes: 0, ..StoreOptions::default() })
+            .map_err(|e| anyhow::anyhow!("{e}"))?;
     let stop = CancellationToken::new();
     let (hand, commands) = Handle::new();
     let started_with = match probes {
         Probes::Configured => configured,
         Probes::None => Vec::new(),
     };
-    let (looking, news) =
-        ticker(started_with, live.hosts.clone(), clock.now(), Arc::clone(&clock), Arc::clone(&pulse));
-    let (tool_store, hosts, here) = (store.clone(), live.hosts.clone(), assembled.globals.host_name.clone());
+    let (looking, news) = ticker(
+        started_with,
+        live.hosts.clone(),
+        clock.now(),
+        Arc::clone(&clock),
+        Arc::clone(&pulse),
+    );
+    let (tool_store, hosts, here) =
+        (store.clone(), live.hosts.clone(), assembled.globals.host_name.clone());
     let built = daemon(Parts {
         here,
         clock,
@@ -74,8 +95,14 @@ pub async fn start(source: Source, state: &Path, env: &Env, probes: Probes) -> a
         folders,
         live,
         scope: HoldScope::Global,
-        tools: Box::new(move |rules: watch::Receiver<_>| making.tools(&assembled, &hosts, &tool_store, rules)),
-        reload: Box::new(|_| Box::new(|| Box::pin(async { Err("a private daemon has no config to reload".to_owned()) }))),
+        tools: Box::new(move |rules: watch::Receiver<_>| {
+            making.tools(&assembled, &hosts, &tool_store, rules)
+        }),
+        reload: Box::new(|_| {
+            Box::new(|| {
+                Box::pin(async { Err("a private daemon has no config to reload".to_owned()) })
+            })
+        }),
         pulse,
         watch: hand,
         stop: stop.clone(),

@@ -12,8 +12,8 @@ use crate::clients::signal::LocalProcesses;
 use crate::clock::Clock;
 use crate::config::env::Env;
 use crate::config::secret::SecretCommand;
-use crate::gate::rules::Rules;
 use crate::control::Carries;
+use crate::gate::rules::Rules;
 use crate::model::ids::HostName;
 use crate::model::message::Urgency;
 use crate::model::target::{AbsPath, Target};
@@ -37,8 +37,18 @@ pub struct SecretPrograms {
 
 /// The variables that secret stores go by; nothing else of reef's environment reaches them.
 const STORES: [&str; 12] = [
-    "HOME", "GNUPGHOME", "PASSWORD_STORE_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "VAULT_ADDR",
-    "VAULT_TOKEN", "VAULT_NAMESPACE", "BWS_ACCESS_TOKEN", "BWS_SERVER_URL", "OP_SERVICE_ACCOUNT_TOKEN",
+    "HOME",
+    "GNUPGHOME",
+    "PASSWORD_STORE_DIR",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_RUNTIME_DIR",
+    "VAULT_ADDR",
+    "VAULT_TOKEN",
+    "VAULT_NAMESPACE",
+    "BWS_ACCESS_TOKEN",
+    "BWS_SERVER_URL",
+    "OP_SERVICE_ACCOUNT_TOKEN",
 ];
 
 impl SecretPrograms {
@@ -58,9 +68,13 @@ impl SecretCommand for SecretPrograms {
             let given = Given { env: self.env.clone(), ..Given::default() };
             let raw = process::run_raw(argv, limits, &given).await.map_err(|e| e.to_string())?;
             if raw.code != Some(0) {
-                return Err(format!("it ended with {}", raw.code.map_or("a signal".into(), |c| format!("exit code {c}"))));
+                return Err(format!(
+                    "it ended with {}",
+                    raw.code.map_or("a signal".into(), |c| format!("exit code {c}"))
+                ));
             }
-            let text = String::from_utf8(raw.stdout).map_err(|_| "it printed no text".to_owned())?;
+            let text =
+                String::from_utf8(raw.stdout).map_err(|_| "it printed no text".to_owned())?;
             Ok(SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned()))
         })
     }
@@ -87,7 +101,8 @@ pub struct ToolOutbox {
 impl Outbox for ToolOutbox {
     fn tell<'a>(&'a self, about: &'a Target, urgency: Urgency) -> Fut<'a, Result<String, String>> {
         Box::pin(async move {
-            let (about, now, rules) = (about.clone(), self.clock.now(), Arc::clone(&self.rules.borrow()));
+            let (about, now, rules) =
+                (about.clone(), self.clock.now(), Arc::clone(&self.rules.borrow()));
             let told = self
                 .store
                 .call(move |db| {
@@ -138,7 +153,11 @@ pub fn tool_specs(here: &HostName) -> Vec<ToolSpec> {
 struct Nowhere;
 
 impl Outbox for Nowhere {
-    fn tell<'a>(&'a self, _about: &'a Target, _urgency: Urgency) -> Fut<'a, Result<String, String>> {
+    fn tell<'a>(
+        &'a self,
+        _about: &'a Target,
+        _urgency: Urgency,
+    ) -> Fut<'a, Result<String, String>> {
         Box::pin(async { Err("nobody is told from here".into()) })
     }
 }
@@ -148,7 +167,11 @@ impl Outbox for Nowhere {
 pub struct Orders(pub Arc<Operator>);
 
 impl Carries for Orders {
-    fn carry_out<'a>(&'a self, order: Order, who: Who) -> Fut<'a, Result<serde_json::Value, Refusal>> {
+    fn carry_out<'a>(
+        &'a self,
+        order: Order,
+        who: Who,
+    ) -> Fut<'a, Result<serde_json::Value, Refusal>> {
         Box::pin(self.0.carry_out(order, who))
     }
 }

@@ -98,7 +98,14 @@ impl Gate {
         rules: watch::Receiver<Arc<Rules>>,
         tasks: TaskTracker,
     ) -> Self {
-        Self { tools: RwLock::new(by_name(tools)), store, clock, rules, tasks, told: Mutex::default() }
+        Self {
+            tools: RwLock::new(by_name(tools)),
+            store,
+            clock,
+            rules,
+            tasks,
+            told: Mutex::default(),
+        }
     }
 
     fn tools(&self) -> Tools {

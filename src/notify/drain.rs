@@ -80,10 +80,12 @@ impl Drain {
             let way = notifiers.iter().find(|n| n.name() == name);
             for delivery in deliveries {
                 let sent = match way {
-                    Some(way) => match tokio::time::timeout(WITHIN, way.send(&delivery.message)).await {
-                        Ok(sent) => sent,
-                        Err(_) => Err(NotSent::Later("no answer in time".into())),
-                    },
+                    Some(way) => {
+                        match tokio::time::timeout(WITHIN, way.send(&delivery.message)).await {
+                            Ok(sent) => sent,
+                            Err(_) => Err(NotSent::Later("no answer in time".into())),
+                        }
+                    }
                     None => Err(NotSent::Never(format!("{name} is no longer in the config"))),
                 };
                 let failed = sent.is_err();
@@ -107,7 +109,11 @@ impl Drain {
             }
             Err(NotSent::Later(why)) => {
                 let next = again(delivery, now);
-                tracing::warn!(to = delivery.to, tries = delivery.tries + 1, "a message waits: {why}");
+                tracing::warn!(
+                    to = delivery.to,
+                    tries = delivery.tries + 1,
+                    "a message waits: {why}"
+                );
                 self.store.call(move |db| db.failed(id, &why, next)).await
             }
         }
@@ -140,13 +146,24 @@ mod tests {
             approval: None,
             key: "k".into(),
         };
-        Delivery { id: MessageId(1), to: "phone".into(), message, queued_at: Millis(0), tries, next_at: Millis(0) }
+        Delivery {
+            id: MessageId(1),
+            to: "phone".into(),
+            message,
+            queued_at: Millis(0),
+            tries,
+            next_at: Millis(0),
+        }
     }
 
     #[test]
     fn pauses_double_up_to_half_an_hour_and_end_after_a_week() {
         for (tries, want) in [(0, 5), (1, 10), (3, 40), (12, 1_800), (40, 1_800)] {
-            assert_eq!(again(&delivery(tries), Millis(1)), Some(Millis(1) + Span::secs(want)), "after {tries}");
+            assert_eq!(
+                again(&delivery(tries), Millis(1)),
+                Some(Millis(1) + Span::secs(want)),
+                "after {tries}"
+            );
         }
         assert_eq!(again(&delivery(40), Millis(0) + Span::days(7)), None);
     }

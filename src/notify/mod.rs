@@ -1,5 +1,6 @@
 //! Ways to reach the human; they drain the outbox.
 
+pub mod alarm;
 pub mod drain;
 pub mod ntfy;
 mod outcome;

@@ -6,8 +6,8 @@ use crate::gate::settle::{Became, NotSettled};
 use crate::model::ids::{ActionId, RunId, RunbookName};
 use crate::model::plan::{Origin, Verdict};
 use crate::model::run::RunState;
-use crate::model::target::Target;
 use crate::model::taint::Tainted;
+use crate::model::target::Target;
 use crate::model::value::Value;
 use crate::operator::order::{self, Refusal, Who};
 use crate::operator::view::{Done, Planned, RunView};
@@ -19,12 +19,22 @@ const INQUIRY: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Operator {
     /// Plans the undo of an action; the operator is asked before it happens.
-    pub(crate) async fn undo(self: &Arc<Self>, action: ActionId, who: Who) -> Result<Planned, Refusal> {
+    pub(crate) async fn undo(
+        self: &Arc<Self>,
+        action: ActionId,
+        who: Who,
+    ) -> Result<Planned, Refusal> {
         let run = self.runner.undo(action, Origin::Operator { uid: who.uid }).await?;
         self.planned(run).await
     }
 
-    pub(crate) async fn settle(&self, action: ActionId, became: order::Became, note: &str, who: Who) -> Result<Done, Refusal> {
+    pub(crate) async fn settle(
+        &self,
+        action: ActionId,
+        became: order::Became,
+        note: &str,
+        who: Who,
+    ) -> Result<Done, Refusal> {
         let became = match became {
             order::Became::Ran => Became::Ran,
             order::Became::DidNotRun => Became::DidNotRun,
@@ -44,7 +54,8 @@ impl Operator {
         dry_run: bool,
         who: Who,
     ) -> Result<Planned, Refusal> {
-        let params = set.into_iter().map(|(key, value)| (key, Value::Text(Tainted::new(&value)))).collect();
+        let params =
+            set.into_iter().map(|(key, value)| (key, Value::Text(Tainted::new(&value)))).collect();
         let start = Start {
             origin: Origin::Operator { uid: who.uid },
             incident: None,
@@ -82,12 +93,25 @@ impl Operator {
                         Some(approval) => approval.question.clone(),
                         None => crate::gate::words::plan(&plan),
                     };
-                    let verdict = Verdict::Ask { why: "you typed it; reef asks before it acts".into() };
-                    return Ok(Planned { run, approval: approval.map(|a| a.id), plan: Some(plan), verdict, words });
+                    let verdict =
+                        Verdict::Ask { why: "you typed it; reef asks before it acts".into() };
+                    return Ok(Planned {
+                        run,
+                        approval: approval.map(|a| a.id),
+                        plan: Some(plan),
+                        verdict,
+                        words,
+                    });
                 }
                 RunState::Acting { plan, .. } | RunState::Verifying { plan, .. } => {
                     let words = crate::gate::words::plan(&plan);
-                    return Ok(Planned { run, approval: None, plan: Some(plan), verdict: Verdict::Allow, words });
+                    return Ok(Planned {
+                        run,
+                        approval: None,
+                        plan: Some(plan),
+                        verdict: Verdict::Allow,
+                        words,
+                    });
                 }
                 RunState::Ended(ending) => {
                     let words = format!("{}: {}", ending.word(), ending.words());
@@ -95,22 +119,29 @@ impl Operator {
                     return Ok(Planned { run, approval: None, plan: None, verdict, words });
                 }
                 RunState::Inquiring { .. } if deadline <= tokio::time::Instant::now() => {
-                    return refuse(format!("{run} is still looking; `reef status` shows it when it asks"));
+                    return refuse(format!(
+                        "{run} is still looking; `reef status` shows it when it asks"
+                    ));
                 }
-                RunState::Inquiring { .. } => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+                RunState::Inquiring { .. } => {
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await
+                }
             }
         }
     }
 
     pub(crate) async fn run_view(&self, run: RunId) -> Result<RunView, Refusal> {
-        let (row, actions) = self.store().call(move |db| Ok((db.run(run)?, db.actions_of(run)?))).await?;
+        let (row, actions) =
+            self.store().call(move |db| Ok((db.run(run)?, db.actions_of(run)?))).await?;
         let Some(row) = row else { return refuse(format!("there is no run {run}")) };
         let (ending, words) = match &row.state {
             RunState::Ended(ending) => (Some(ending.word().to_owned()), ending.words().to_owned()),
             state @ (RunState::Inquiring { .. }
             | RunState::Waiting { .. }
             | RunState::Acting { .. }
-            | RunState::Verifying { .. }) => (None, state.plan().map(crate::gate::words::plan).unwrap_or_default()),
+            | RunState::Verifying { .. }) => {
+                (None, state.plan().map(crate::gate::words::plan).unwrap_or_default())
+            }
         };
         let actions = actions.into_iter().map(|a| a.id).collect();
         Ok(RunView { run, state: row.state.word().to_owned(), ending, words, actions })

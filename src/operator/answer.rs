@@ -24,7 +24,9 @@ impl Operator {
         let now = self.now();
         let mut approvals = self
             .store()
-            .call(move |db| if all { db.approvals_since(now - ALL) } else { db.pending_approvals() })
+            .call(
+                move |db| if all { db.approvals_since(now - ALL) } else { db.pending_approvals() },
+            )
             .await?;
         approvals.sort_by_key(|a| std::cmp::Reverse(a.id));
         Ok(Approvals { zone: self.facts().zone.to_string(), now, approvals })
@@ -65,7 +67,13 @@ impl Operator {
     }
 
     /// The answer and its record are one commit; then the run that waits is woken.
-    async fn answered(&self, id: ApprovalId, answer: Answer, said: &str, who: Who) -> Result<Done, Refusal> {
+    async fn answered(
+        &self,
+        id: ApprovalId,
+        answer: Answer,
+        said: &str,
+        who: Who,
+    ) -> Result<Done, Refusal> {
         let (now, by, recorded) = (self.now(), who.to_string(), said.to_owned());
         let outcome = self
             .store()
@@ -82,20 +90,31 @@ impl Operator {
         self.runner.answers.send_modify(|n| *n += 1);
         match outcome {
             AnswerOutcome::Taken(_) => Ok(Done { words: format!("{id} {said}") }),
-            AnswerOutcome::Already(approval) => refuse(format!("{id} was answered before: it is {}", approval.state.word())),
-            AnswerOutcome::Expired(_) => {
-                refuse(format!("{id} had expired, which means no; if it still matters, reef asks again or `reef runbook run` does it by hand"))
+            AnswerOutcome::Already(approval) => {
+                refuse(format!("{id} was answered before: it is {}", approval.state.word()))
             }
-            AnswerOutcome::NoChoice(approval) => {
-                refuse(format!("{id} has choices 1 to {}; say which: `reef approve {id} 1`", approval.choices.len()))
+            AnswerOutcome::Expired(_) => refuse(format!(
+                "{id} had expired, which means no; if it still matters, reef asks again or `reef runbook run` does it by hand"
+            )),
+            AnswerOutcome::NoChoice(approval) => refuse(format!(
+                "{id} has choices 1 to {}; say which: `reef approve {id} 1`",
+                approval.choices.len()
+            )),
+            AnswerOutcome::Absent => {
+                refuse(format!("there is no question {id}; `reef approvals` shows what waits"))
             }
-            AnswerOutcome::Absent => refuse(format!("there is no question {id}; `reef approvals` shows what waits")),
         }
     }
 
     /// "I know": a page is not repeated, and reef keeps its hands off this incident.
-    pub(crate) async fn acknowledge(&self, id: IncidentId, note: Option<&str>, who: Who) -> Result<Done, Refusal> {
-        let (now, by, note) = (self.now(), who.to_string(), note.unwrap_or("acknowledged").to_owned());
+    pub(crate) async fn acknowledge(
+        &self,
+        id: IncidentId,
+        note: Option<&str>,
+        who: Who,
+    ) -> Result<Done, Refusal> {
+        let (now, by, note) =
+            (self.now(), who.to_string(), note.unwrap_or("acknowledged").to_owned());
         let known = self
             .store()
             .call(move |db| {
@@ -114,9 +133,13 @@ impl Operator {
             .await?;
         self.runner.endings.send_modify(|n| *n += 1);
         match known {
-            Some(true) => Ok(Done { words: format!("{id} is yours: no more pages, and reef keeps its hands off it") }),
+            Some(true) => Ok(Done {
+                words: format!("{id} is yours: no more pages, and reef keeps its hands off it"),
+            }),
             Some(false) => refuse(format!("{id} is resolved already")),
-            None => refuse(format!("there is no incident {id}; `reef incidents` shows the open ones")),
+            None => {
+                refuse(format!("there is no incident {id}; `reef incidents` shows the open ones"))
+            }
         }
     }
 }
@@ -126,8 +149,12 @@ fn which(approval: &Approval, choice: Option<usize>) -> Result<usize, Refusal> {
         (None, 1) => Ok(0),
         (Some(n), len) if 1 <= n && n <= len => Ok(n - 1),
         (_, len) => {
-            let lines: Vec<String> =
-                approval.choices.iter().enumerate().map(|(n, c)| format!("  {}: {}", n + 1, c.say)).collect();
+            let lines: Vec<String> = approval
+                .choices
+                .iter()
+                .enumerate()
+                .map(|(n, c)| format!("  {}: {}", n + 1, c.say))
+                .collect();
             refuse(format!("{} has {len} choices; say which:\n{}", approval.id, lines.join("\n")))
         }
     }
@@ -163,4 +190,3 @@ fn answer_record(approval: &Approval, by: &str, said: &str, now: Millis) -> Audi
         },
     }
 }
-

@@ -43,7 +43,10 @@ pub async fn list(
             Some(kind) => Some(kind),
             None => {
                 let words: Vec<&str> = AuditKind::ALL.into_iter().map(AuditKind::as_str).collect();
-                return refuse(format!("{word:?} is no kind of record; they are {}", words.join(", ")));
+                return refuse(format!(
+                    "{word:?} is no kind of record; they are {}",
+                    words.join(", ")
+                ));
             }
         },
     };
@@ -55,7 +58,9 @@ pub async fn list(
 /// One record, with those of the same run.
 pub async fn show(store: &Store, zone: &str, seq: i64) -> Result<AuditEntryView, Refusal> {
     let record = store.call(move |db| db.audit(seq)).await?;
-    let Some(record) = record else { return refuse(format!("there is no record {seq}; `reef audit list` shows them")) };
+    let Some(record) = record else {
+        return refuse(format!("there is no record {seq}; `reef audit list` shows them"));
+    };
     let run = record.payload.as_ref().and_then(|p| p.run);
     let mut related = match run {
         Some(run) => {
@@ -70,7 +75,10 @@ pub async fn show(store: &Store, zone: &str, seq: i64) -> Result<AuditEntryView,
 }
 
 /// Holds the whole chain against itself and against the heads that were written down elsewhere.
-pub async fn verify(store: &Store, anchors: Vec<crate::model::audit::ChainHead>) -> Result<AuditProof, Refusal> {
+pub async fn verify(
+    store: &Store,
+    anchors: Vec<crate::model::audit::ChainHead>,
+) -> Result<AuditProof, Refusal> {
     let n_anchors = anchors.len();
     let report = store.call(move |db| db.verify_chain(&anchors)).await?;
     Ok(AuditProof {

@@ -96,21 +96,35 @@ impl Operator {
             Order::Check { host } => json(&self.check(host.as_deref()).await?),
             Order::Incidents { all } => json(&self.incidents(all).await?),
             Order::Approvals { all } => json(&self.approvals(all).await?),
-            Order::Approve { id, choice, typed } => json(&self.approve(id, choice, typed.as_deref(), who).await?),
+            Order::Approve { id, choice, typed } => {
+                json(&self.approve(id, choice, typed.as_deref(), who).await?)
+            }
             Order::Deny { id } => json(&self.deny(id, who).await?),
-            Order::Ack { incident, note } => json(&self.acknowledge(incident, note.as_deref(), who).await?),
+            Order::Ack { incident, note } => {
+                json(&self.acknowledge(incident, note.as_deref(), who).await?)
+            }
             Order::Undo { action } => json(&self.undo(action, who).await?),
-            Order::Settle { action, became, note } => json(&self.settle(action, became, &note, who).await?),
-            Order::AuditList { limit, kind, incident, text } => json(&self.audit_list(limit, kind, incident, text).await?),
+            Order::Settle { action, became, note } => {
+                json(&self.settle(action, became, &note, who).await?)
+            }
+            Order::AuditList { limit, kind, incident, text } => {
+                json(&self.audit_list(limit, kind, incident, text).await?)
+            }
             Order::AuditShow { seq } => json(&self.audit_show(seq).await?),
             Order::AuditVerify => json(&self.audit_verify().await?),
             Order::Report => json(&self.report().await?),
             Order::Runbooks => json(&self.runbooks().await?),
-            Order::RunbookTest { probe, severity, target, reason, text } => {
-                json(&self.runbook_test(&probe, severity, target, reason.as_deref(), text.as_deref()).await?)
+            Order::RunbookTest { probe, severity, target, reason, text } => json(
+                &self
+                    .runbook_test(&probe, severity, target, reason.as_deref(), text.as_deref())
+                    .await?,
+            ),
+            Order::RunbookRun { name, on, set, dry_run } => {
+                json(&self.runbook_run(name, on, set, dry_run, who).await?)
             }
-            Order::RunbookRun { name, on, set, dry_run } => json(&self.runbook_run(name, on, set, dry_run, who).await?),
-            Order::RunbookRecord { name, host } => json(&self.runbook_record(name, host.as_deref()).await?),
+            Order::RunbookRecord { name, host } => {
+                json(&self.runbook_record(name, host.as_deref()).await?)
+            }
             Order::Tools => json(&self.tools()),
             Order::Pause { note } => json(&self.pause(note.as_deref(), who).await?),
             Order::Resume => json(&self.resume(who).await?),
@@ -123,7 +137,8 @@ impl Operator {
 }
 
 fn json<T: serde::Serialize>(view: &T) -> Result<Json, Refusal> {
-    serde_json::to_value(view).map_err(|e| Refusal { why: format!("the answer cannot be written: {e}") })
+    serde_json::to_value(view)
+        .map_err(|e| Refusal { why: format!("the answer cannot be written: {e}") })
 }
 
 /// A refusal in words.

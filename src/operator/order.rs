@@ -15,24 +15,52 @@ pub enum Order {
     /// [`crate::operator::view::Status`].
     Status,
     /// Looks at everything (of a host) now: [`crate::operator::view::Check`].
-    Check { host: Option<String> },
+    Check {
+        host: Option<String>,
+    },
     /// [`crate::operator::view::Incidents`].
-    Incidents { all: bool },
+    Incidents {
+        all: bool,
+    },
     /// [`crate::operator::view::Approvals`].
-    Approvals { all: bool },
+    Approvals {
+        all: bool,
+    },
     /// [`crate::operator::view::Done`]. `choice` counts from 1. `typed` is what was typed at the
     /// prompt: a critical plan wants its target's name.
-    Approve { id: ApprovalId, choice: Option<usize>, typed: Option<String> },
-    Deny { id: ApprovalId },
+    Approve {
+        id: ApprovalId,
+        choice: Option<usize>,
+        typed: Option<String>,
+    },
+    Deny {
+        id: ApprovalId,
+    },
     /// "I know": stops a page's repeats and keeps reef's hands off.
-    Ack { incident: IncidentId, note: Option<String> },
+    Ack {
+        incident: IncidentId,
+        note: Option<String>,
+    },
     /// [`crate::operator::view::Planned`]: the undo's plan waits for a yes.
-    Undo { action: ActionId },
-    Settle { action: ActionId, became: Became, note: String },
+    Undo {
+        action: ActionId,
+    },
+    Settle {
+        action: ActionId,
+        became: Became,
+        note: String,
+    },
     /// [`crate::operator::view::AuditPage`].
-    AuditList { limit: u32, kind: Option<String>, incident: Option<IncidentId>, text: Option<String> },
+    AuditList {
+        limit: u32,
+        kind: Option<String>,
+        incident: Option<IncidentId>,
+        text: Option<String>,
+    },
     /// [`crate::operator::view::AuditEntryView`].
-    AuditShow { seq: i64 },
+    AuditShow {
+        seq: i64,
+    },
     /// [`crate::operator::view::AuditProof`].
     AuditVerify,
     /// Writes the report now: [`crate::operator::view::ReportView`].
@@ -40,14 +68,30 @@ pub enum Order {
     /// [`crate::operator::view::Runbooks`].
     Runbooks,
     /// Which runbook would answer such a reading, and each step's preview: [`crate::operator::view::Tested`].
-    RunbookTest { probe: String, severity: Severity, target: Target, reason: Option<String>, text: Option<String> },
+    RunbookTest {
+        probe: String,
+        severity: Severity,
+        target: Target,
+        reason: Option<String>,
+        text: Option<String>,
+    },
     /// Starts a runbook by hand: [`crate::operator::view::Planned`].
-    RunbookRun { name: RunbookName, on: Target, set: Vec<(String, String)>, dry_run: bool },
+    RunbookRun {
+        name: RunbookName,
+        on: Target,
+        set: Vec<(String, String)>,
+        dry_run: bool,
+    },
     /// [`crate::operator::view::Record`].
-    RunbookRecord { name: RunbookName, host: Option<String> },
+    RunbookRecord {
+        name: RunbookName,
+        host: Option<String>,
+    },
     /// [`crate::operator::view::Tools`].
     Tools,
-    Pause { note: Option<String> },
+    Pause {
+        note: Option<String>,
+    },
     /// Lifts the pause and the hold, and lets breakers pass again that waited for a human.
     Resume,
     Reload,
@@ -56,7 +100,9 @@ pub enum Order {
     /// How the drill goes: [`crate::operator::view::DrillView`].
     DrillProgress,
     /// How a run stands: [`crate::operator::view::RunView`].
-    Run { run: crate::model::ids::RunId },
+    Run {
+        run: crate::model::ids::RunId,
+    },
 }
 
 /// What became of an action that nobody knows of.

@@ -35,7 +35,11 @@ impl Operator {
             );
             rows.push(RunbookRow {
                 title: book.title.clone(),
-                origin: facts.books.get(book.name.as_str()).cloned().unwrap_or_else(|| "built in".into()),
+                origin: facts
+                    .books
+                    .get(book.name.as_str())
+                    .cloned()
+                    .unwrap_or_else(|| "built in".into()),
                 answers: answers(&book),
                 max_tier: book.max_tier,
                 leash,
@@ -64,15 +68,27 @@ impl Operator {
         let known = snapshot.into_iter().map(|s| s.reading);
         let like = known.into_iter().find(|r| r.signal.probe == probe && r.signal.target == target);
         let signal = Signal { probe, target: target.clone(), aspect: Word::of("tested") };
-        let mut reading =
-            like.unwrap_or_else(|| Reading::new(signal, self.now(), severity, reason.clone(), text.unwrap_or("tested by hand")));
+        let mut reading = like.unwrap_or_else(|| {
+            Reading::new(
+                signal,
+                self.now(),
+                severity,
+                reason.clone(),
+                text.unwrap_or("tested by hand"),
+            )
+        });
         reading.severity = severity;
         reading.reason = reason;
         if let Some(path) = target.as_path() {
             reading.values.entry("path".into()).or_insert(Value::Path(path));
         }
         let Some(book) = self.runner.answering(&reading) else {
-            return Ok(Tested { runbook: None, lines: vec!["no runbook answers such a reading: it would go to you, with context".into()] });
+            return Ok(Tested {
+                runbook: None,
+                lines: vec![
+                    "no runbook answers such a reading: it would go to you, with context".into(),
+                ],
+            });
         };
         let start = Start {
             origin: Origin::Operator { uid: 0 },
@@ -86,7 +102,11 @@ impl Operator {
     }
 
     /// What a runbook has shown so far, and the line that raises its leash.
-    pub(crate) async fn runbook_record(&self, name: RunbookName, host: Option<&str>) -> Result<Record, Refusal> {
+    pub(crate) async fn runbook_record(
+        &self,
+        name: RunbookName,
+        host: Option<&str>,
+    ) -> Result<Record, Refusal> {
         let host = match host {
             Some(host) => Some(HostName::new(host).map_err(|e| Refusal { why: e.to_string() })?),
             None => None,

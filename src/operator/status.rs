@@ -64,7 +64,14 @@ impl Operator {
             approvals: stored.approvals,
             incidents: stored.incidents,
             unknown_actions: unknown(&stored.actions, &stored.unended),
-            breakers: breakers(&stored.actions, &stored.unended, &stored.resets, &rules, now, clock),
+            breakers: breakers(
+                &stored.actions,
+                &stored.unended,
+                &stored.resets,
+                &rules,
+                now,
+                clock,
+            ),
             signals: signalled(snapshot),
             last_action,
             model: facts.model.clone(),
@@ -84,10 +91,17 @@ impl Operator {
             let host = if host == "this" { self.here.as_str() } else { host };
             signals.retain(|s| s.reading.signal.target.on().as_str() == host);
             if signals.is_empty() {
-                return refuse(format!("nothing is watched on {host}; `reef status` names the hosts"));
+                return refuse(format!(
+                    "nothing is watched on {host}; `reef status` names the hosts"
+                ));
             }
         }
-        Ok(Check { now: self.now(), zone: self.facts().zone.to_string(), signals, took: began.elapsed().into() })
+        Ok(Check {
+            now: self.now(),
+            zone: self.facts().zone.to_string(),
+            signals,
+            took: began.elapsed().into(),
+        })
     }
 
     /// What is wrong with reef itself.
@@ -134,14 +148,26 @@ fn stored(db: &mut Db, now: Millis) -> anyhow::Result<Stored> {
         incidents: db.unresolved()?,
         actions: db.actions_since(now - ACTIONS)?,
         unended: db.unended_runs()?.into_iter().map(|run| run.id).collect(),
-        resets: db.flag(BREAKER_RESET)?.and_then(|at| at.parse().ok()).map(Millis).into_iter().collect(),
+        resets: db
+            .flag(BREAKER_RESET)?
+            .and_then(|at| at.parse().ok())
+            .map(Millis)
+            .into_iter()
+            .collect(),
         outbox: db.outbox_stats(now - WEEK)?,
     })
 }
 
 /// Actions that wait for somebody to say what became of them; one that is in flight does not.
-fn unknown(actions: &[ActionRow], unended: &BTreeSet<crate::model::ids::RunId>) -> Vec<crate::model::ids::ActionId> {
-    actions.iter().filter(|row| is_unknown(row) && !unended.contains(&row.run)).map(|row| row.id).collect()
+fn unknown(
+    actions: &[ActionRow],
+    unended: &BTreeSet<crate::model::ids::RunId>,
+) -> Vec<crate::model::ids::ActionId> {
+    actions
+        .iter()
+        .filter(|row| is_unknown(row) && !unended.contains(&row.run))
+        .map(|row| row.id)
+        .collect()
 }
 
 /// The breakers that do not pass.
@@ -169,5 +195,8 @@ fn breakers(
 }
 
 pub(crate) fn signalled(snapshot: Vec<Standing>) -> Vec<Signalled> {
-    snapshot.into_iter().map(|s| Signalled { name: s.about.name, reading: s.reading, since: s.since }).collect()
+    snapshot
+        .into_iter()
+        .map(|s| Signalled { name: s.about.name, reading: s.reading, since: s.since })
+        .collect()
 }

@@ -25,7 +25,10 @@ impl Operator {
                 })
             })
             .await?;
-        Ok(Done { words: "paused: reef looks and tells, and does nothing above low until `reef resume`".into() })
+        Ok(Done {
+            words: "paused: reef looks and tells, and does nothing above low until `reef resume`"
+                .into(),
+        })
     }
 
     /// Lifts the pause and the hold, and lets breakers pass that waited for a human.
@@ -52,8 +55,13 @@ impl Operator {
         self.runner.endings.send_modify(|n| *n += 1);
         Ok(Done {
             words: match lifted.is_empty() {
-                true => "nothing was paused or held; breakers that waited for you pass again".into(),
-                false => format!("lifted {}; breakers that waited for you pass again", lifted.join(" and ")),
+                true => {
+                    "nothing was paused or held; breakers that waited for you pass again".into()
+                }
+                false => format!(
+                    "lifted {}; breakers that waited for you pass again",
+                    lifted.join(" and ")
+                ),
             },
         })
     }
@@ -61,6 +69,8 @@ impl Operator {
     /// The config whole or not at all.
     pub(crate) async fn reload(&self, who: Who) -> Result<Done, Refusal> {
         let outcome = (self.reload)().await;
+        // Plans that wait look whether their runbook is still what it was.
+        self.runner.answers.send_modify(|n| *n += 1);
         let (now, by) = (self.now(), who.to_string());
         let (what, reason) = match &outcome {
             Ok(words) => ("reloaded", words.clone()),

@@ -29,6 +29,8 @@ pub struct Context {
     pub known_as: BTreeMap<String, HostName>,
     pub http: Http,
     pub tls: Tls,
+    /// Whether systemd is this machine's manager (sd_booted(3)).
+    pub runs_systemd: bool,
     /// Where systemd keeps what the administrator enabled.
     pub systemd: PathBuf,
     /// What takes secrets out of a program's output.
@@ -52,6 +54,7 @@ impl Context {
             known_as: BTreeMap::new(),
             http: Http::new(),
             tls: Tls::new(),
+            runs_systemd: std::path::Path::new("/run/systemd/system").is_dir(),
             systemd: PathBuf::from("/etc/systemd/system"),
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),

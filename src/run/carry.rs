@@ -127,7 +127,11 @@ impl Runner {
             if let Some(event) = self.answered(&approval, plan).await? {
                 return Ok(Some(event));
             }
-            if let Some(over) = self.moot(plan).await? {
+            let over = match self.moot(plan).await? {
+                Some(over) => Some(over),
+                None => self.another_book(plan).map(Ending::Escalated),
+            };
+            if let Some(over) = over {
                 self.gate.void(approval.id, over.words()).await?;
                 return Ok(Some(RunEvent::End(over)));
             }
@@ -189,24 +193,8 @@ impl Runner {
 
     /// Why a plan that was approved may no longer run: another runbook, a larger effect.
     async fn stale(&self, plan: &Plan) -> anyhow::Result<Option<String>> {
-        if let Some(reference) = &plan.runbook
-            && plan.origin != crate::model::plan::Origin::Drill
-        {
-            match self.book(&reference.name) {
-                Ok(book) if book.digest == reference.digest => {}
-                Ok(_) => {
-                    return Ok(Some(format!(
-                        "the runbook {} was changed meanwhile",
-                        reference.name
-                    )));
-                }
-                Err(_) => {
-                    return Ok(Some(format!(
-                        "the runbook {} was removed meanwhile",
-                        reference.name
-                    )));
-                }
-            }
+        if let Some(why) = self.another_book(plan) {
+            return Ok(Some(why));
         }
         for step in &plan.steps {
             match self.gate.preview(&step.name, &step.call).await {
@@ -224,11 +212,24 @@ impl Runner {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    return Ok(Some(format!("{} cannot be previewed any more: {error}", step.name)));
+                    return Ok(Some(format!(
+                        "{} cannot be previewed any more: {error}",
+                        step.name
+                    )));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// A plan waits for an answer to what its runbook said then: with another runbook it is void.
+    fn another_book(&self, plan: &Plan) -> Option<String> {
+        let reference = plan.runbook.as_ref()?;
+        match self.book(&reference.name) {
+            Ok(book) if book.digest == reference.digest => None,
+            Ok(_) => Some(format!("the runbook {} was changed meanwhile", reference.name)),
+            Err(_) => Some(format!("the runbook {} was removed meanwhile", reference.name)),
+        }
     }
 
     /// Whether there is still something to do: the incident is open and its probe not green.

@@ -72,25 +72,40 @@ impl Runner {
         match routine {
             Some(Inquired::Plan(plan)) => Ok(Inquired::Plan(plan)),
             needs_judgement => {
-                if let Some(judged) = self.judge_by_agent(run, round, start, &subject, &gathered).await? {
+                if let Some(judged) =
+                    self.judge_by_agent(run, round, start, &subject, &gathered).await?
+                {
                     return Ok(judged);
                 }
-                Ok(needs_judgement.unwrap_or_else(|| Inquired::Ended(nothing_applies(&subject, &gathered))))
+                Ok(needs_judgement
+                    .unwrap_or_else(|| Inquired::Ended(nothing_applies(&subject, &gathered))))
             }
         }
     }
 
     /// The inquiry as the runbook alone has it.
-    pub(crate) async fn inquire_without_agent(&self, run: RunId, start: &Start) -> anyhow::Result<Inquired> {
+    pub(crate) async fn inquire_without_agent(
+        &self,
+        run: RunId,
+        start: &Start,
+    ) -> anyhow::Result<Inquired> {
         let subject = self.subject(start).await?;
         Ok(match self.as_written(run, 0, start, &subject).await? {
             AsWritten::Ended(ending) => Inquired::Ended(ending),
             AsWritten::Gathered(Some(routine), _) => routine,
-            AsWritten::Gathered(None, gathered) => Inquired::Ended(nothing_applies(&subject, &gathered)),
+            AsWritten::Gathered(None, gathered) => {
+                Inquired::Ended(nothing_applies(&subject, &gathered))
+            }
         })
     }
 
-    async fn as_written(&self, run: RunId, round: u32, start: &Start, subject: &Subject) -> anyhow::Result<AsWritten> {
+    async fn as_written(
+        &self,
+        run: RunId,
+        round: u32,
+        start: &Start,
+        subject: &Subject,
+    ) -> anyhow::Result<AsWritten> {
         if let Some(ending) = still_wanted(subject) {
             return Ok(AsWritten::Ended(ending));
         }
@@ -153,7 +168,8 @@ impl Runner {
             skipped: Vec::new(),
         };
         let Some(book) = book else { return Ok(gathered) };
-        let mut bindings = Bindings::new(&book, &subject.reading);
+        let attempt = subject.incident.as_ref().map_or(0, |incident| incident.attempts) + 1;
+        let mut bindings = Bindings::new(&book, &subject.reading).on_attempt(attempt);
         for (name, value) in &start.params {
             bindings
                 .set(name, &value.to_string())
@@ -165,7 +181,9 @@ impl Runner {
                     .await?;
             }
         }
-        for step in book.steps() {
+        // A yellow is diagnosed; it is acted on only by a runbook that names yellow.
+        let acts = subject.incident.as_ref().is_none_or(|i| book.matches.acts_at(i.severity));
+        for step in book.steps().filter(|_| acts) {
             if self.tier_of(step) != Some(Tier::Low) {
                 self.plan_step(subject, &book, step, &bindings, &mut gathered).await?;
             }

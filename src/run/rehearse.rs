@@ -15,12 +15,19 @@ const NOBODY: RunId = RunId(0);
 
 impl Runner {
     /// What a run would do now, in words, with its plan where there is one. Only low tools are called.
-    pub async fn rehearse(self: &Arc<Self>, start: &Start) -> anyhow::Result<(Option<Plan>, String)> {
+    pub async fn rehearse(
+        self: &Arc<Self>,
+        start: &Start,
+    ) -> anyhow::Result<(Option<Plan>, String)> {
         let inquired = self.inquire_without_agent(NOBODY, start).await;
         self.gate.forget(NOBODY);
         Ok(match inquired? {
             Inquired::Plan(plan) => {
-                let words = format!("{}{}", crate::gate::words::plan(&plan), self.usual_duration(&plan).await?);
+                let words = format!(
+                    "{}{}",
+                    crate::gate::words::plan(&plan),
+                    self.usual_duration(&plan).await?
+                );
                 (Some(plan), words)
             }
             Inquired::Question { question, choices } => {
@@ -36,7 +43,11 @@ impl Runner {
     }
 
     /// The same for a reading that somebody made up: a line a step.
-    pub async fn rehearse_reading(self: &Arc<Self>, start: &Start, reading: Reading) -> anyhow::Result<Vec<String>> {
+    pub async fn rehearse_reading(
+        self: &Arc<Self>,
+        start: &Start,
+        reading: Reading,
+    ) -> anyhow::Result<Vec<String>> {
         let book = match &start.runbook {
             Some(name) => Some(self.book(name)?),
             None => None,
@@ -45,9 +56,15 @@ impl Runner {
         let gathered = self.gather(NOBODY, start, &subject, book).await;
         self.gate.forget(NOBODY);
         let gathered = gathered?;
-        let found = gathered.found.iter().map(|(name, found)| format!("{name} (low): {}", found.words.first_line()));
+        let found = gathered
+            .found
+            .iter()
+            .map(|(name, found)| format!("{name} (low): {}", found.words.first_line()));
         let steps = gathered.steps.iter().map(crate::gate::words::step);
-        let asked = gathered.asked.values().map(|step| format!("if asked for: {}", crate::gate::words::step(step)));
+        let asked = gathered
+            .asked
+            .values()
+            .map(|step| format!("if asked for: {}", crate::gate::words::step(step)));
         let skipped = gathered.skipped.iter().map(|why| format!("skipped: {why}"));
         Ok(found.chain(steps).chain(asked).chain(skipped).collect())
     }
@@ -61,16 +78,20 @@ impl Runner {
             .store
             .call(move |db: &mut Db| {
                 let rows = db.actions_since(since)?;
-                let one = |row: &crate::store::actions::ActionRow| row.closed.as_ref().map(|(at, _)| at.since(row.at));
-                let mut took: Vec<Span> = rows.iter().filter(|r| tools.contains(&r.tool)).filter_map(one).collect();
+                let one = |row: &crate::store::actions::ActionRow| {
+                    row.closed.as_ref().map(|(at, _)| at.since(row.at))
+                };
+                let mut took: Vec<Span> =
+                    rows.iter().filter(|r| tools.contains(&r.tool)).filter_map(one).collect();
                 took.sort();
                 Ok(took)
             })
             .await?;
         Ok(match took.get(took.len() / 2) {
-            Some(median) => format!("\nestimated duration: {median} a step, from {} past ones", took.len()),
+            Some(median) => {
+                format!("\nestimated duration: {median} a step, from {} past ones", took.len())
+            }
             None => String::new(),
         })
     }
 }
-

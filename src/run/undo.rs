@@ -68,7 +68,13 @@ impl Runner {
     /// Carries out what an earlier plan promised for later.
     pub async fn promised(self: &Arc<Self>, step: Step, why: &str) -> anyhow::Result<RunId> {
         let on = Some(step.call.target.clone());
-        let start = Start { origin: Origin::Timer, incident: None, runbook: None, on, params: BTreeMap::new() };
+        let start = Start {
+            origin: Origin::Timer,
+            incident: None,
+            runbook: None,
+            on,
+            params: BTreeMap::new(),
+        };
         let run = self.create(&start).await?;
         let plan = Plan {
             run,
@@ -79,7 +85,10 @@ impl Runner {
             verify: Verify::Not("a promise was kept; no probe speaks of that".into()),
             on_failure: OnFailure::Stop,
         };
-        self.gate.tell(run, crate::gate::Told { incident: None, reason: why.to_owned(), tools_called: vec![] });
+        self.gate.tell(
+            run,
+            crate::gate::Told { incident: None, reason: why.to_owned(), tools_called: vec![] },
+        );
         let event = self.submit(plan).await?;
         self.enter(run, event).await?;
         self.go_on(run, start);

@@ -1,5 +1,7 @@
 //! Actions: what the records `dispatched`, `closed`, `settled` and `verified` say together.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail};
 use rusqlite::Row;
 
@@ -156,6 +158,16 @@ impl Db {
 
     pub fn actions_of(&self, run: RunId) -> Result<Vec<ActionRow>> {
         self.rows("SELECT * FROM action_joined WHERE run = ?1 ORDER BY id", &[&run], action)
+    }
+
+    /// How many actions there ever were, by how they were closed; `open` are those that were not.
+    pub fn action_counts(&self) -> Result<BTreeMap<String, u64>> {
+        let sql = "SELECT coalesce(closed, 'open'), count(*) FROM action_joined GROUP BY 1";
+        let rows = self.rows(sql, &[], |row| {
+            let n: i64 = row.get(1)?;
+            Ok((row.get(0)?, u64::try_from(n).unwrap_or(0)))
+        })?;
+        Ok(rows.into_iter().collect())
     }
 
     /// Dispatched and never closed: in flight, or unknown after a crash.

@@ -52,7 +52,10 @@ impl Looker for Handle {
             let (reply, answer) = oneshot::channel();
             self.send(Command::Look { signal: signal.clone(), reply }).await;
             let readings = answer.await.map_err(|_| format!("no probe speaks of {signal}"))?;
-            readings.into_iter().next().ok_or_else(|| format!("the probe said nothing about {signal}"))
+            readings
+                .into_iter()
+                .next()
+                .ok_or_else(|| format!("the probe said nothing about {signal}"))
         })
     }
 

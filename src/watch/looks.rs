@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, timeout};
 
+use crate::clients::host::pace::by_pace;
 use crate::clients::host::{HostLink, Hosts};
 use crate::model::fact::{Fact, Facts, NoFact};
 use crate::model::ids::HostName;
@@ -58,6 +59,21 @@ pub struct Looks {
     whose: BTreeMap<Id, (Vec<usize>, Instant)>,
 }
 
+/// Whether a collection answers at once or may wait for a program, a server or a large folder: apart,
+/// no slow probe delays a quick one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Pace {
+    Quick,
+    Slow,
+}
+
+impl Pace {
+    fn of(wants: &BTreeSet<Fact>) -> Self {
+        let [_, slow] = by_pace(wants.clone());
+        if slow.is_empty() { Self::Quick } else { Self::Slow }
+    }
+}
+
 /// What a look of one probe needs.
 #[derive(Debug)]
 pub struct Wanted<'a> {
@@ -78,7 +94,8 @@ impl Looks {
         now: Millis,
     ) -> Vec<usize> {
         let mut missed = Vec::new();
-        let mut by_host: BTreeMap<&HostName, (Vec<usize>, BTreeSet<Fact>, Span)> = BTreeMap::new();
+        let mut by_host: BTreeMap<(&HostName, Pace), (Vec<usize>, BTreeSet<Fact>, Span)> =
+            BTreeMap::new();
         for one in wanted {
             if self.until.contains_key(&one.probe) {
                 missed.push(one.probe);
@@ -86,9 +103,11 @@ impl Looks {
             }
             match one.how {
                 Some(How::Host(probe)) => {
-                    let (probes, facts, within) = by_host.entry(one.host).or_default();
+                    let mut wants = probe.wants();
+                    let (probes, facts, within) =
+                        by_host.entry((one.host, Pace::of(&wants))).or_default();
                     probes.push(one.probe);
-                    facts.append(&mut probe.wants());
+                    facts.append(&mut wants);
                     *within = (*within).max(one.timeout);
                 }
                 Some(How::Net(_)) => {
@@ -99,7 +118,7 @@ impl Looks {
                 None => missed.push(one.probe),
             }
         }
-        for (host, (probes, facts, within)) in by_host {
+        for ((host, _), (probes, facts, within)) in by_host {
             self.begin_host(hosts.get(host).cloned(), probes, facts, within);
         }
         missed
@@ -166,7 +185,11 @@ impl Looks {
         }
         match ended {
             Ok((_, finished)) => finished,
-            Err(error) => Finished { done: Done::Broken { probes, why: error.to_string() }, cut: Cut::No, began },
+            Err(error) => Finished {
+                done: Done::Broken { probes, why: error.to_string() },
+                cut: Cut::No,
+                began,
+            },
         }
     }
 

@@ -45,13 +45,16 @@ impl Responder {
         let call = Call {
             tool: ToolName::of("files.empty_quarantine"),
             target: Target::host(self.here.clone()),
-            args: [("all".to_owned(), Value::Flag(true)), ("older".to_owned(), Value::Span(KEPT))].into(),
+            args: [("all".to_owned(), Value::Flag(true)), ("older".to_owned(), Value::Span(KEPT))]
+                .into(),
             bounds: Bounds::default(),
         };
         let name = StepName::new("empty").map_err(|e| anyhow::anyhow!("{e}"))?;
         match self.runner.gate.preview(&name, &call).await {
             Ok(step) if step.effect.max_items == 0 => Ok(()),
-            Ok(step) => self.runner.promised(step, "quarantined files are over their time").await.map(drop),
+            Ok(step) => {
+                self.runner.promised(step, "quarantined files are over their time").await.map(drop)
+            }
             Err(error) => {
                 tracing::warn!("the quarantine could not be looked at: {error}");
                 Ok(())

@@ -57,7 +57,15 @@ mod tests {
 
     #[test]
     fn each_step_is_reached_once_on_the_way_down() {
-        for (days, want) in [(31, None), (30, Some(30)), (8, Some(30)), (7, Some(7)), (2, Some(7)), (1, Some(1)), (-3, Some(1))] {
+        for (days, want) in [
+            (31, None),
+            (30, Some(30)),
+            (8, Some(30)),
+            (7, Some(7)),
+            (2, Some(7)),
+            (1, Some(1)),
+            (-3, Some(1)),
+        ] {
             assert_eq!(step(days), want, "{days} days");
         }
     }

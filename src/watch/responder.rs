@@ -16,6 +16,7 @@ use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
 use crate::model::time::Millis;
+use crate::notify::alarm::Alarm;
 use crate::policy::tree::{Decision, Hold, HoldScope, Scene, tree};
 use crate::policy::triage::{Change, SignalState};
 use crate::run::announce::announce;
@@ -37,6 +38,8 @@ pub struct Responder {
     /// This machine.
     pub here: HostName,
     pub scope: HoldScope,
+    /// For when the store cannot be written.
+    pub alarm: Alarm,
     /// What the config says of the probe behind each signal that changed in this life.
     pub(crate) about: BTreeMap<Signal, About>,
     /// The triage states as they were stored last, without the green ones.
@@ -46,8 +49,16 @@ pub struct Responder {
 }
 
 impl Responder {
-    pub fn new(runner: Arc<Runner>, here: HostName, scope: HoldScope) -> Self {
-        Self { runner, here, scope, about: BTreeMap::new(), saved: BTreeMap::new(), last: BTreeMap::new() }
+    pub fn new(runner: Arc<Runner>, here: HostName, scope: HoldScope, alarm: Alarm) -> Self {
+        Self {
+            runner,
+            here,
+            scope,
+            alarm,
+            about: BTreeMap::new(),
+            saved: BTreeMap::new(),
+            last: BTreeMap::new(),
+        }
     }
 
     /// Runs until the tick loop ends. What it was told last is still stored.
@@ -70,6 +81,9 @@ impl Responder {
             if let Err(error) = done {
                 // The store may be full or gone: the looks go on, and the next news tries again.
                 tracing::error!("could not respond: {error:#}");
+                if self.runner.store.health().last_error.is_some() {
+                    self.alarm.unwritable(&format!("{error:#}")).await;
+                }
             }
         }
     }
@@ -82,6 +96,7 @@ impl Responder {
                 self.keep(readings).await
             }
             News::Triage(states) => self.reconcile(states).await,
+            News::Gone(signals) => self.forget(&signals).await,
         }
     }
 
@@ -102,7 +117,12 @@ impl Responder {
                 let mut rows = Vec::with_capacity(readings.len());
                 for reading in readings {
                     let signal = store.intern(&reading.signal)?;
-                    rows.push(Sample { signal, at: reading.at, severity: reading.severity, value: reading.value });
+                    rows.push(Sample {
+                        signal,
+                        at: reading.at,
+                        severity: reading.severity,
+                        value: reading.value,
+                    });
                 }
                 store.add(&rows)?;
                 store.maintain(now)
@@ -153,7 +173,9 @@ impl Responder {
             .store
             .call(move |db| {
                 db.atomically(|db| {
-                    let Some(mut incident) = db.incident_of(&reading.signal)? else { return Ok(()) };
+                    let Some(mut incident) = db.incident_of(&reading.signal)? else {
+                        return Ok(());
+                    };
                     if severity == Severity::Red && incident.severity != Severity::Red {
                         incident.red_at = Some(now);
                         // What was left alone or told calmly as a yellow is looked at anew as a red.
@@ -175,7 +197,8 @@ impl Responder {
 
     /// The end of an incident, told where its beginning was.
     pub(crate) async fn resolve(&mut self, signal: &Signal) -> anyhow::Result<()> {
-        let (signal, now, rules) = (signal.clone(), self.runner.clock.now(), self.runner.gate.rules());
+        let (signal, now, rules) =
+            (signal.clone(), self.runner.clock.now(), self.runner.gate.rules());
         self.runner
             .store
             .call(move |db| {
@@ -218,7 +241,13 @@ impl Responder {
         let id = incident.id;
         let run = self
             .runner
-            .create(&Start { origin: origin.clone(), incident: Some(id), runbook: runbook.clone(), on: None, params: BTreeMap::new() })
+            .create(&Start {
+                origin: origin.clone(),
+                incident: Some(id),
+                runbook: runbook.clone(),
+                on: None,
+                params: BTreeMap::new(),
+            })
             .await?;
         let now = self.runner.clock.now();
         self.runner
@@ -231,28 +260,51 @@ impl Responder {
                 })
             })
             .await?;
-        self.runner.go_on(run, Start { origin, incident: Some(id), runbook, on: None, params: BTreeMap::new() });
+        self.runner.go_on(
+            run,
+            Start { origin, incident: Some(id), runbook, on: None, params: BTreeMap::new() },
+        );
         Ok(())
     }
 
     /// Whether the runbook's cooldown since its last run for this incident is over; if not, a timer
     /// brings the incident up again then.
-    async fn rested(&self, incident: &Incident, book: &RunbookName, cooldown: crate::model::time::Span) -> anyhow::Result<bool> {
+    async fn rested(
+        &self,
+        incident: &Incident,
+        book: &RunbookName,
+        cooldown: crate::model::time::Span,
+    ) -> anyhow::Result<bool> {
         let (id, now, book) = (incident.id, self.runner.clock.now(), book.clone());
         self.runner
             .store
             .call(move |db| {
                 let runs = db.runs_of(id)?;
-                let of_book = runs.iter().filter(|run| run.runbook.as_ref().is_some_and(|r| r.name == book));
+                let of_book =
+                    runs.iter().filter(|run| run.runbook.as_ref().is_some_and(|r| r.name == book));
                 let Some(last) = of_book.map(|run| run.changed_at).max() else { return Ok(true) };
                 let again = last + cooldown;
                 if again <= now {
                     return Ok(true);
                 }
-                db.add_timer(again, &Word::of("retry"), &serde_json::Value::Null, &format!("retry {id}"))?;
+                db.add_timer(
+                    again,
+                    &Word::of("retry"),
+                    &serde_json::Value::Null,
+                    &format!("retry {id}"),
+                )?;
                 Ok(false)
             })
             .await
+    }
+
+    /// What nothing watches any more has no incident: it could never resolve by itself.
+    async fn forget(&mut self, signals: &[Signal]) -> anyhow::Result<()> {
+        for signal in signals {
+            self.resolve(signal).await?;
+            self.last.remove(signal);
+        }
+        self.consider().await
     }
 
     /// Puts right what a crash tore apart: an incident whose signal is green, a signal that is bad
@@ -345,11 +397,15 @@ fn place(
     let explained = decision.explained.get(&incident.signal);
     let held = decision.held.contains(&incident.signal);
     let event = match (&was, explained) {
-        (IncidentState::Open | IncidentState::Held { .. }, Some(by)) => Some(IncidentEvent::Explain { by: by.clone() }),
+        (IncidentState::Open | IncidentState::Held { .. }, Some(by)) => {
+            Some(IncidentEvent::Explain { by: by.clone() })
+        }
         (IncidentState::Explained { by }, Some(now_by)) if by != now_by => {
             Some(IncidentEvent::Explain { by: now_by.clone() })
         }
-        (IncidentState::Open, None) if held => Some(IncidentEvent::Hold { why: "several independent reds".into() }),
+        (IncidentState::Open, None) if held => {
+            Some(IncidentEvent::Hold { why: "several independent reds".into() })
+        }
         (IncidentState::Held { .. }, None) if !held => Some(IncidentEvent::Release),
         (IncidentState::Explained { .. }, None) => Some(IncidentEvent::Release),
         (
@@ -369,7 +425,10 @@ fn place(
     if incident.state != IncidentState::Open || incident.acknowledged_at.is_some() {
         return Ok(None);
     }
-    if incident.severity == Severity::Yellow && incident.announced == Announced::No && incident.attempts == 0 {
+    if incident.severity == Severity::Yellow
+        && incident.announced == Announced::No
+        && incident.attempts == 0
+    {
         // A yellow is told calmly once, whoever answers it.
         let words = words::opened(&incident);
         announce(db, rules, &mut incident, Urgency::Message, &words, now)?;
@@ -379,7 +438,13 @@ fn place(
 }
 
 /// Stores a hold that began or ended, with a record; a new one pages once.
-fn keep_hold(db: &mut Db, rules: &Rules, before: Option<&Hold>, after: Option<&Hold>, now: Millis) -> anyhow::Result<()> {
+fn keep_hold(
+    db: &mut Db,
+    rules: &Rules,
+    before: Option<&Hold>,
+    after: Option<&Hold>,
+    now: Millis,
+) -> anyhow::Result<()> {
     if before == after {
         return Ok(());
     }
@@ -410,7 +475,12 @@ fn keep_hold(db: &mut Db, rules: &Rules, before: Option<&Hold>, after: Option<&H
 }
 
 /// Ends an incident, inside a transaction. A message follows where one announced it.
-pub fn resolve(db: &mut Db, rules: &Rules, mut incident: Incident, now: Millis) -> anyhow::Result<()> {
+pub fn resolve(
+    db: &mut Db,
+    rules: &Rules,
+    mut incident: Incident,
+    now: Millis,
+) -> anyhow::Result<()> {
     incident.state = incident.state.clone().next(IncidentEvent::Resolve, now)?;
     if incident.announced != Announced::No {
         let runs = db.runs_of(incident.id)?;

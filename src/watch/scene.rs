@@ -13,7 +13,8 @@ pub(crate) fn standing(incident: &Incident, about: Option<&About>) -> Standing {
     Standing {
         signal: incident.signal.clone(),
         severity: incident.severity,
-        red_at: (incident.severity == Severity::Red).then(|| incident.red_at.unwrap_or(incident.opened_at)),
+        red_at: (incident.severity == Severity::Red)
+            .then(|| incident.red_at.unwrap_or(incident.opened_at)),
         attention: attention(incident),
         cause: cause(&incident.signal),
         parent: about.and_then(|a| a.parent.clone()),

@@ -7,9 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clients::events::{Events, Rests, WakeReason};
 use crate::clients::host::Hosts;
 use crate::clock::Clock;
-use crate::model::ids::Word;
+use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target, Thing};
@@ -17,8 +18,8 @@ use crate::model::time::{Millis, Span};
 use crate::policy::triage::{Change, SignalState, Tuning};
 use crate::probe::{How, Past, Probe};
 use crate::watch::grid::{Grid, Rhythm};
-use crate::watch::pasts::SharedPasts;
 use crate::watch::looks::{Cut, Done, Finished, Looks, Wanted};
+use crate::watch::pasts::SharedPasts;
 use crate::watch::pulse::Pulse;
 
 /// Readings go to the store in batches of this age: history is flushed lazily.
@@ -33,6 +34,8 @@ pub enum News {
     Changed(Box<Changed>),
     /// History, in batches.
     Readings(Vec<Reading>),
+    /// Signals that nothing watches any more, after a reload.
+    Gone(Vec<Signal>),
     /// The counters of triage, to be stored so that a restart starts nothing over.
     Triage(BTreeMap<Signal, SignalState>),
 }
@@ -59,20 +62,40 @@ pub struct About {
 #[derive(Debug)]
 pub enum Command {
     /// Look at this signal now; the answer is fresh: the look began after the command.
-    Look { signal: Signal, reply: oneshot::Sender<Vec<Reading>> },
+    Look {
+        signal: Signal,
+        reply: oneshot::Sender<Vec<Reading>>,
+    },
     /// Look at everything of a host, or at everything, now.
-    LookAll { reply: oneshot::Sender<()> },
+    LookAll {
+        reply: oneshot::Sender<()>,
+    },
     /// The last reading of every signal, with its standing.
-    Snapshot { reply: oneshot::Sender<Vec<Standing>> },
+    Snapshot {
+        reply: oneshot::Sender<Vec<Standing>>,
+    },
     /// Something announced itself: make the probes of this target's kind due now.
-    Wake { probe: Word, target: Option<Target> },
+    Wake {
+        probe: Word,
+        target: Option<Target>,
+    },
     /// What a former life of this daemon knew.
-    Seed { triage: BTreeMap<Signal, SignalState>, pasts: Vec<(Signal, Vec<(Millis, f64)>)> },
+    Seed {
+        triage: BTreeMap<Signal, SignalState>,
+        pasts: Vec<(Signal, Vec<(Millis, f64)>)>,
+    },
     /// New probes after a reload; counters and pasts stay.
-    Replace { probes: Vec<Probe>, hosts: Hosts },
+    Replace {
+        probes: Vec<Probe>,
+        hosts: Hosts,
+    },
     /// Watch one more for a while: a drill's scratch folder. Its signals are forgotten on `Remove`.
-    Add { probe: Box<Probe> },
-    Remove { name: String },
+    Add {
+        probe: Box<Probe>,
+    },
+    Remove {
+        name: String,
+    },
 }
 
 /// How a signal stands.
@@ -88,7 +111,7 @@ pub struct Standing {
 struct Slot {
     about: About,
     kind: Word,
-    host: crate::model::ids::HostName,
+    host: HostName,
     timeout: Span,
     tuning: Tuning,
     /// `None` while a network look is under way.
@@ -115,6 +138,9 @@ pub struct Ticker {
     last: BTreeMap<Signal, (Reading, usize, Millis)>,
     batch: Vec<Reading>,
     flushed_at: Instant,
+    /// This machine, where its events wake probes.
+    listens_on: Option<HostName>,
+    events: Option<Events>,
     /// Who waits until these probes have looked.
     all_asked: Vec<(BTreeSet<usize>, oneshot::Sender<()>)>,
     /// Who waits for a fresh look at a probe, and whether that look has begun.
@@ -165,20 +191,34 @@ impl Ticker {
             last: BTreeMap::new(),
             batch: Vec::new(),
             flushed_at: now,
+            listens_on: None,
+            events: None,
             all_asked: Vec::new(),
             waiting: Vec::new(),
         }
     }
 
+    /// Wakes probes of this machine when a process ends or a log grows, before their time.
+    #[must_use]
+    pub fn listening_on(mut self, here: HostName) -> Self {
+        self.listens_on = Some(here);
+        self
+    }
+
     /// Runs until told to stop, then hands over what was not yet stored.
     pub async fn run(mut self, mut commands: mpsc::Receiver<Command>, stop: CancellationToken) {
+        self.listen();
         loop {
-            let next = self.grid.next_deadline().map(|at| self.origin + std::time::Duration::from_millis(at));
+            let next = self
+                .grid
+                .next_deadline()
+                .map(|at| self.origin + std::time::Duration::from_millis(at));
             self.beat(next);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 finished = self.looks.finished() => self.finish(finished),
+                reason = next_event(&mut self.events) => self.woken(&reason),
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command),
                     None => break,
@@ -194,8 +234,44 @@ impl Ticker {
             return;
         }
         let now = self.clock.now();
-        let wait = next.map_or(Span::mins(1), |at| Span::from(at.saturating_duration_since(Instant::now())));
+        let wait = next
+            .map_or(Span::mins(1), |at| Span::from(at.saturating_duration_since(Instant::now())));
         self.pulse.beat(now, now + wait);
+    }
+
+    /// Opens the event sources for what the probes of this machine want.
+    fn listen(&mut self) {
+        let Some(here) = &self.listens_on else { return };
+        let mut wanted = BTreeSet::new();
+        for slot in self.slots.iter().filter(|slot| slot.host == *here && !slot.gone) {
+            if let Some(How::Host(probe)) = &slot.how {
+                wanted.append(&mut probe.wants());
+            }
+        }
+        match self.events.take().map_or_else(|| Events::new(Rests::default()), Ok) {
+            Ok(mut events) => {
+                events.watch(&wanted);
+                self.events = Some(events);
+            }
+            // The polls see everything too, only later.
+            Err(error) => tracing::warn!("events cannot be listened to: {error}"),
+        }
+    }
+
+    /// An event is no reading: it makes the probes that want its fact due now.
+    fn woken(&mut self, reason: &WakeReason) {
+        self.pulse.add(&self.pulse.events, 1);
+        let fact = reason.fact();
+        let wants = |slot: &Slot| match &slot.how {
+            Some(How::Host(probe)) => {
+                self.listens_on.as_ref() == Some(&slot.host) && probe.wants().contains(&fact)
+            }
+            Some(How::Net(_)) | None => false,
+        };
+        let due: Vec<usize> = (0..self.slots.len())
+            .filter(|i| !self.slots[*i].gone && wants(&self.slots[*i]))
+            .collect();
+        self.begin(&due);
     }
 
     fn since_origin(&self) -> u64 {
@@ -221,7 +297,12 @@ impl Ticker {
         let mut wanted = Vec::with_capacity(due.len());
         for (probe, slot) in self.slots.iter_mut().enumerate() {
             if due.contains(&probe) && !slot.gone {
-                wanted.push(Wanted { probe, host: &slot.host, timeout: slot.timeout, how: &mut slot.how });
+                wanted.push(Wanted {
+                    probe,
+                    host: &slot.host,
+                    timeout: slot.timeout,
+                    how: &mut slot.how,
+                });
             }
         }
         self.pulse.add(&self.pulse.looks, wanted.len());
@@ -237,12 +318,19 @@ impl Ticker {
         }
         match finished.done {
             Done::Facts { probes, facts } => {
+                let here = probes.first().and_then(|p| self.slots.get(*p)).map(|slot| &slot.host);
+                if here == self.listens_on.as_ref()
+                    && let Some(events) = &mut self.events
+                {
+                    events.follow(&facts);
+                }
                 for probe in probes {
                     let pasts = Arc::clone(&self.pasts);
-                    let readings = match self.slots.get_mut(probe).and_then(|slot| slot.how.as_mut()) {
-                        Some(How::Host(host)) => host.judge(&facts, &*pasts, now),
-                        Some(How::Net(_)) | None => Vec::new(),
-                    };
+                    let readings =
+                        match self.slots.get_mut(probe).and_then(|slot| slot.how.as_mut()) {
+                            Some(How::Host(host)) => host.judge(&facts, &*pasts, now),
+                            Some(How::Net(_)) | None => Vec::new(),
+                        };
                     self.looked(probe, readings);
                 }
             }
@@ -266,7 +354,9 @@ impl Ticker {
     fn broken(&self, probe: usize, why: &str, now: Millis) -> Vec<Reading> {
         let words = format!("the probe broke, which is a defect in reef: {why}");
         let of_probe = self.last.values().filter(|(_, by, _)| *by == probe);
-        of_probe.map(|(r, ..)| Reading::unknown(r.signal.clone(), now, Word::of("broken"), &words)).collect()
+        of_probe
+            .map(|(r, ..)| Reading::unknown(r.signal.clone(), now, Word::of("broken"), &words))
+            .collect()
     }
 
     fn looked(&mut self, probe: usize, readings: Vec<Reading>) {
@@ -340,7 +430,8 @@ impl Ticker {
             Command::LookAll { reply } => {
                 let all: Vec<usize> = (0..self.slots.len()).collect();
                 self.begin(&all);
-                self.all_asked.push((all.into_iter().filter(|p| self.looks.under_way(*p)).collect(), reply));
+                self.all_asked
+                    .push((all.into_iter().filter(|p| self.looks.under_way(*p)).collect(), reply));
             }
             Command::Snapshot { reply } => drop(reply.send(self.snapshot())),
             Command::Wake { probe, target } => self.wake(&probe, target.as_ref()),
@@ -356,7 +447,12 @@ impl Ticker {
         }
     }
 
-    fn look_now(&mut self, probe: usize, signal: Option<Signal>, reply: oneshot::Sender<Vec<Reading>>) {
+    fn look_now(
+        &mut self,
+        probe: usize,
+        signal: Option<Signal>,
+        reply: oneshot::Sender<Vec<Reading>>,
+    ) {
         let begun = !self.looks.under_way(probe);
         self.waiting.push(Waiting { probe, signal, begun, reply });
         if begun {
@@ -381,7 +477,9 @@ impl Ticker {
         let fits = |slot: &Slot| {
             slot.kind == *probe
                 && !slot.gone
-                && target.is_none_or(|t| slot.host == *t.on() && (t.thing() == Thing::Host || names(slot, t)))
+                && target.is_none_or(|t| {
+                    slot.host == *t.on() && (t.thing() == Thing::Host || names(slot, t))
+                })
         };
         let due: Vec<usize> = (0..self.slots.len()).filter(|i| fits(&self.slots[*i])).collect();
         self.begin(&due);
@@ -391,7 +489,12 @@ impl Ticker {
         let standing = |(reading, probe, since): &(Reading, usize, Millis)| {
             let slot = self.slots.get(*probe)?;
             let state = self.states.get(&reading.signal).cloned().unwrap_or_default();
-            Some(Standing { reading: reading.clone(), state, about: slot.about.clone(), since: *since })
+            Some(Standing {
+                reading: reading.clone(),
+                state,
+                about: slot.about.clone(),
+                since: *since,
+            })
         };
         self.last.values().filter_map(standing).collect()
     }
@@ -406,14 +509,22 @@ impl Ticker {
         self.origin = Instant::now();
         self.slots = probes.into_iter().map(|probe| Slot::new(probe, self.grace)).collect();
         self.hosts = hosts;
-        let of: BTreeMap<&str, usize> = self.slots.iter().enumerate().map(|(i, s)| (s.about.name.as_str(), i)).collect();
-        self.last.retain(|_, (_, probe, _)| match names.get(*probe).and_then(|n| of.get(n.as_str())) {
-            Some(now) => {
-                *probe = *now;
-                true
+        let of: BTreeMap<&str, usize> =
+            self.slots.iter().enumerate().map(|(i, s)| (s.about.name.as_str(), i)).collect();
+        self.last.retain(|_, (_, probe, _)| {
+            match names.get(*probe).and_then(|n| of.get(n.as_str())) {
+                Some(now) => {
+                    *probe = *now;
+                    true
+                }
+                None => false,
             }
-            None => false,
         });
+        self.listen();
+        let last = &self.last;
+        let gone: Vec<Signal> =
+            self.states.keys().filter(|s| !last.contains_key(s)).cloned().collect();
+        self.tell(News::Gone(gone));
         let last = &self.last;
         self.states.retain(|signal, _| last.contains_key(signal));
     }
@@ -464,7 +575,12 @@ impl Ticker {
 impl Slot {
     fn new(probe: Probe, (grace_from, grace_until): (Millis, Millis)) -> Self {
         Self {
-            about: About { name: probe.name, every: probe.every, parent: probe.parent, wakes: probe.wakes },
+            about: About {
+                name: probe.name,
+                every: probe.every,
+                parent: probe.parent,
+                wakes: probe.wakes,
+            },
             kind: probe.kind,
             host: probe.host,
             timeout: probe.timeout,
@@ -490,6 +606,13 @@ fn rhythms(probes: &[Probe]) -> Vec<Rhythm> {
         How::Net(_) => probe.name.clone(),
     };
     probes.iter().map(|probe| Rhythm { every: probe.every, key: key(probe) }).collect()
+}
+
+async fn next_event(events: &mut Option<Events>) -> WakeReason {
+    match events {
+        Some(events) => events.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn wait_until(at: Option<Instant>) {

@@ -7,6 +7,7 @@ use crate::model::incident::IncidentState;
 use crate::model::message::{Message, Urgency};
 use crate::model::time::Millis;
 use crate::run::announce::PAGE_TIMER;
+use crate::store::ballast::BallastState;
 use crate::store::db::Db;
 use crate::store::timers::Timer;
 use crate::watch::responder::Responder;
@@ -19,8 +20,19 @@ impl Responder {
     pub(crate) async fn next_timer(&self) -> Duration {
         let now = self.runner.clock.now();
         match self.runner.store.call(|db| db.timers()).await {
-            Ok(timers) => timers.first().map_or(AT_MOST, |t| t.due_at.since(now).duration().min(AT_MOST)),
+            Ok(timers) => {
+                timers.first().map_or(AT_MOST, |t| t.due_at.since(now).duration().min(AT_MOST))
+            }
             Err(_) => AT_MOST,
+        }
+    }
+
+    /// Once there is room again, the ballast is made anew: the next full disk wants it too.
+    async fn ballast(&self) {
+        let store = self.runner.store.clone();
+        if store.health().ballast == BallastState::Released {
+            // Whether it could be made stands in the store's health.
+            drop(tokio::task::spawn_blocking(move || store.restore_ballast()).await);
         }
     }
 
@@ -28,6 +40,7 @@ impl Responder {
     pub(crate) async fn due(&mut self) -> anyhow::Result<()> {
         let now = self.runner.clock.now();
         let rules = self.runner.gate.rules();
+        self.ballast().await;
         let due = self.runner.store.call(move |db| db.due_timers(now)).await?;
         if due.is_empty() {
             return Ok(());
@@ -38,7 +51,11 @@ impl Responder {
                     let rules = std::sync::Arc::clone(&rules);
                     self.runner
                         .store
-                        .call(move |db| db.atomically(|db| repeat_page(db, &rules.notify, rules.page_repeat, &timer, now)))
+                        .call(move |db| {
+                            db.atomically(|db| {
+                                repeat_page(db, &rules.notify, rules.page_repeat, &timer, now)
+                            })
+                        })
                         .await?;
                 }
                 "quarantine" => self.empty_quarantine(&timer).await?,
@@ -60,11 +77,13 @@ fn repeat_page(
     db.end_timer(timer.id)?;
     let id = timer.payload.get("incident").and_then(serde_json::Value::as_i64).map(IncidentId);
     let Some(incident) = id.map(|id| db.incident(id)).transpose()?.flatten() else { return Ok(()) };
-    let over = matches!(incident.state, IncidentState::Resolved { .. }) || incident.acknowledged_at.is_some();
+    let over = matches!(incident.state, IncidentState::Resolved { .. })
+        || incident.acknowledged_at.is_some();
     if over {
         return Ok(());
     }
-    let text = |key: &str| timer.payload.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+    let text =
+        |key: &str| timer.payload.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
     let message = Message {
         urgency: Urgency::Page,
         title: format!("still: {}", text("title").trim_start_matches("still: ")),

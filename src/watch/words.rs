@@ -11,9 +11,17 @@ use crate::store::runs::RunRow;
 /// A signal left green for good and nothing else will say so.
 pub(crate) fn opened(incident: &Incident) -> Words {
     let body = match incident.severity {
-        Severity::Red => format!("{}\n{} is open; reef will say what it does.", first_line(incident), incident.id),
+        Severity::Red => format!(
+            "{}\n{} is open; reef will say what it does.",
+            first_line(incident),
+            incident.id
+        ),
         Severity::Green | Severity::Unknown | Severity::Yellow => {
-            format!("{}\n{}: no hurry, it is in the next report too.", first_line(incident), incident.id)
+            format!(
+                "{}\n{}: no hurry, it is in the next report too.",
+                first_line(incident),
+                incident.id
+            )
         }
     };
     Words { title: headline(incident), body, severity: incident.severity, about: "opened" }
@@ -23,7 +31,9 @@ pub(crate) fn opened(incident: &Incident) -> Words {
 pub(crate) fn resolved(incident: &Incident, last_run: Option<&RunRow>, now: Millis) -> Words {
     let lasted = now.since(incident.opened_at);
     let how = match last_run.map(|run| &run.state) {
-        Some(RunState::Ended(ending)) => format!("the last run ended: {} ({})", ending.word(), ending.words()),
+        Some(RunState::Ended(ending)) => {
+            format!("the last run ended: {} ({})", ending.word(), ending.words())
+        }
         Some(_) | None => "by itself, or by your hands".into(),
     };
     Words {

@@ -11,7 +11,8 @@ use reef::operator::view::{DrillState, DrillView};
 #[tokio::test]
 async fn a_drill_passes_without_root_network_or_model() {
     let state = tempfile::tempdir().unwrap();
-    let private = start(Source::new("test", ""), state.path(), &Env::of([]), Probes::None).await.unwrap();
+    let private =
+        start(Source::new("test", ""), state.path(), &Env::of([]), Probes::None).await.unwrap();
     let who = Who { uid: 0 };
     private.operator.carry_out(Order::Drill, who).await.unwrap();
     let view = loop {

@@ -47,8 +47,11 @@ pub struct DrillState {
 
 /// The drill's built-in runbook, bound to its scratch folder.
 pub fn runbook(scratch: &AbsPath, host: &HostName) -> Result<Runbook, Vec<Mistake>> {
-    let text = include_str!("runbook.md").replace("{{scratch}}", scratch.as_str()).replace("{{host}}", host.as_str());
-    let name = RunbookName::new("drill").map_err(|e| vec![Mistake { line: 1, what: e.to_string(), hint: None }])?;
+    let text = include_str!("runbook.md")
+        .replace("{{scratch}}", scratch.as_str())
+        .replace("{{host}}", host.as_str());
+    let name = RunbookName::new("drill")
+        .map_err(|e| vec![Mistake { line: 1, what: e.to_string(), hint: None }])?;
     parse(name, &text)
 }
 
@@ -101,21 +104,30 @@ impl Operator {
     async fn go_the_way(self: &Arc<Self>) -> anyhow::Result<DrillTimes> {
         let before = self.store().call(|db| db.head()).await?.map_or(0, |head| head.seq);
         let (scratch, now) = (self.scratch.clone(), self.now());
-        let planted = {
+        let (ground, planted) = {
             let scratch = scratch.clone();
-            blocking(move || {
-                plant::plant(&scratch, now)?;
-                plant::digests(&scratch)
-            })
-            .await?
+            blocking(move || Ok((plant::plant(&scratch, now)?, plant::digests(&scratch)?))).await?
         };
-        self.say("planted", format!("{} old logs in {scratch}, over their budget of {}", plant::FILES, human(plant::BUDGET))).await;
+        let ground = match ground {
+            plant::Ground::Volume => "on a volume of 11 MiB".to_owned(),
+            plant::Ground::Folder(why) => format!("in a folder ({why})"),
+        };
+        self.say(
+            "planted",
+            format!(
+                "{} old logs in {scratch}, over their budget of {}, {ground}",
+                plant::FILES,
+                human(plant::BUDGET)
+            ),
+        )
+        .await;
         let planted_at = Instant::now();
         self.watch.send(Command::Add { probe: Box::new(self.drill_probe()) }).await;
 
         let incident = self.drill_incident(now).await?;
         let red_at = Instant::now();
-        self.say("red", format!("{}: {}", incident.signal, incident.reading.words.first_line())).await;
+        self.say("red", format!("{}: {}", incident.signal, incident.reading.words.first_line()))
+            .await;
         let action = self.drill_action(&incident).await?;
         let acted_at = Instant::now();
         self.proven(&incident).await?;
@@ -159,7 +171,9 @@ impl Operator {
             let target = target.clone();
             async move {
                 let open = self.store().call(|db| db.unresolved()).await?;
-                Ok(open.into_iter().find(|i| i.signal.target == target && since <= i.opened_at && i.severity == Severity::Red))
+                Ok(open.into_iter().find(|i| {
+                    i.signal.target == target && since <= i.opened_at && i.severity == Severity::Red
+                }))
             }
         })
         .await
@@ -176,7 +190,8 @@ impl Operator {
         let action = self
             .until("the gate let nothing through", || async move { self.dispatched(run).await })
             .await?;
-        self.say("plan", format!("runbook drill: {}", crate::gate::words::step(&action.step))).await;
+        self.say("plan", format!("runbook drill: {}", crate::gate::words::step(&action.step)))
+            .await;
         self.say("gate", format!("allow · record {} on disk before the effect", action.id)).await;
         let action = self
             .until("the action did not end", || async move {
@@ -188,15 +203,22 @@ impl Operator {
         if outcome != "done" {
             bail!("the action {} ended: {outcome}", action.id);
         }
-        let filter = AuditFilter { action: Some(action.id), kind: Some(AuditKind::Closed), limit: 1, ..AuditFilter::default() };
+        let filter = AuditFilter {
+            action: Some(action.id),
+            kind: Some(AuditKind::Closed),
+            limit: 1,
+            ..AuditFilter::default()
+        };
         let closed = self.store().call(move |db| db.audit_list(&filter)).await?;
-        let words = closed.first().and_then(|r| r.payload.as_ref()).and_then(|p| p.output_excerpt.clone());
+        let words =
+            closed.first().and_then(|r| r.payload.as_ref()).and_then(|p| p.output_excerpt.clone());
         self.say("ran", words.unwrap_or_else(|| "done".into())).await;
         Ok(action)
     }
 
     async fn dispatched(&self, run: RunId) -> anyhow::Result<Option<ActionRow>> {
-        let (rows, row) = self.store().call(move |db| Ok((db.actions_of(run)?, db.run(run)?))).await?;
+        let (rows, row) =
+            self.store().call(move |db| Ok((db.actions_of(run)?, db.run(run)?))).await?;
         if let (true, Some(RunState::Ended(ending))) = (rows.is_empty(), row.map(|r| r.state)) {
             bail!("the run ended without acting: {}: {}", ending.word(), ending.words());
         }
@@ -234,7 +256,8 @@ impl Operator {
         action: &ActionRow,
         planted: &std::collections::BTreeMap<String, crate::model::digest::Digest>,
     ) -> anyhow::Result<()> {
-        let run = self.runner.undo(action.id, Origin::Drill).await.context("the undo could not begin")?;
+        let run =
+            self.runner.undo(action.id, Origin::Drill).await.context("the undo could not begin")?;
         self.until("the undo did not end", || async move {
             let row = self.store().call(move |db| db.run(run)).await?;
             Ok(row.filter(|row| matches!(row.state, RunState::Ended(_))))
@@ -250,13 +273,18 @@ impl Operator {
         if red.severity != Severity::Red {
             bail!("after the undo the probe should be red again, but it is {}", red.severity);
         }
-        self.say("undone", format!("{} files byte-identical, the probe is red again", after.len() - 1)).await;
+        self.say(
+            "undone",
+            format!("{} files byte-identical, the probe is red again", after.len() - 1),
+        )
+        .await;
         Ok(())
     }
 
     /// The records that the drill left, and that the chain holds with them.
     async fn drill_records(&self, before: i64) -> anyhow::Result<(i64, i64)> {
-        let (head, report) = self.store().call(|db| Ok((db.head()?, db.verify_chain(&[])?))).await?;
+        let (head, report) =
+            self.store().call(|db| Ok((db.head()?, db.verify_chain(&[])?))).await?;
         if let Some(broken) = report.broken {
             bail!("the audit chain is broken at record {}: {}", broken.seq, broken.why);
         }
@@ -269,7 +297,11 @@ impl Operator {
         self.store()
             .call(move |db| {
                 db.atomically(|db| {
-                    for incident in db.unresolved()?.into_iter().filter(|i| i.drill && i.signal.target == target) {
+                    for incident in db
+                        .unresolved()?
+                        .into_iter()
+                        .filter(|i| i.drill && i.signal.target == target)
+                    {
                         crate::watch::responder::resolve(db, &rules, incident, now)?;
                     }
                     Ok(())
@@ -311,6 +343,8 @@ fn human(bytes: u64) -> String {
     crate::model::value::human_bytes(bytes)
 }
 
-async fn blocking<T: Send + 'static>(f: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {
+async fn blocking<T: Send + 'static>(
+    f: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
     tokio::task::spawn_blocking(f).await.context("the drill's file work broke")?
 }

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::model::digest::Digest;
 use crate::model::target::AbsPath;
@@ -21,21 +22,45 @@ const AGE: Span = Span::days(60);
 /// Says what the folder is, to whoever finds it.
 const LABEL: &str = "reef-drill.txt";
 
+/// What the drill stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// A volume of its own that the logs nearly fill: the fix has to do with hardly any room.
+    Volume,
+    /// A folder on the state's volume; says why there is no volume of its own.
+    Folder(&'static str),
+}
+
 /// Fills the folder. Whatever an earlier drill left there is removed first.
-pub(crate) fn plant(scratch: &AbsPath, now: Millis) -> anyhow::Result<()> {
+pub(crate) fn plant(scratch: &AbsPath, now: Millis) -> anyhow::Result<Ground> {
     remove(scratch)?;
     let folder = scratch.as_path();
     fs::create_dir_all(folder).with_context(|| format!("cannot make {scratch}"))?;
-    let label = "Planted by `reef drill`: harmless, and removed at its end. You may delete this folder.\n";
+    let ground = volume(folder);
+    let label =
+        "Planted by `reef drill`: harmless, and removed at its end. You may delete this folder.\n";
     fs::write(folder.join(LABEL), label)?;
     let written_at = std::time::UNIX_EPOCH + (now - AGE).since(Millis(0)).duration();
     for n in 1..=FILES {
         let path = folder.join(format!("app.log.{n}"));
-        let mut file = fs::File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let mut file =
+            fs::File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
         file.write_all(&lines(n)).with_context(|| format!("cannot fill {}", path.display()))?;
         file.set_modified(written_at)?;
     }
-    Ok(())
+    Ok(ground)
+}
+
+/// Mounts a small tmpfs over the folder, where reef may.
+fn volume(folder: &Path) -> Ground {
+    if !rustix::process::geteuid().is_root() {
+        return Ground::Folder("a volume of its own needs root");
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    match mount("reef-drill", folder, "tmpfs", flags, c"size=11m,mode=0700") {
+        Ok(()) => Ground::Volume,
+        Err(_) => Ground::Folder("a volume of its own could not be mounted here"),
+    }
 }
 
 /// Log lines that differ from file to file, so that no two files are alike.
@@ -69,8 +94,12 @@ pub(crate) fn remove(scratch: &AbsPath) -> anyhow::Result<()> {
     if !folder.exists() {
         return Ok(());
     }
-    let empty = fs::read_dir(folder)?.next().is_none();
-    if !empty && !folder.join(LABEL).exists() {
+    // Not mounted is the usual case, and whatever else is wrong shows when the folder is removed.
+    let _ = unmount(folder, UnmountFlags::DETACH);
+    if fs::read_dir(folder)?.next().is_none() {
+        return fs::remove_dir(folder).with_context(|| format!("cannot remove {scratch}"));
+    }
+    if !folder.join(LABEL).exists() {
         anyhow::bail!("{scratch} was not planted by a drill; move it away and try again");
     }
     fs::remove_dir_all(folder).with_context(|| format!("cannot remove {scratch}"))

@@ -141,7 +141,8 @@ fn default_drafts(cx: &Context, spoken_for: BTreeSet<Signal>) -> Vec<Draft> {
         draft
     });
     [
-        Some(units::of_here(cx, spoken_for)),
+        // A machine without systemd has no units that could fail; asking for them would only be noise.
+        cx.runs_systemd.then(|| units::of_here(cx, spoken_for)),
         errors,
         dns::of_this_machine(cx),
         reef_self::of_this_process(cx),
