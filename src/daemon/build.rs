@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::clock::zone::Zone;
 use crate::daemon::live::{Folders, Live};
+use crate::daemon::wire::{Signals, own};
 use crate::gate::Gate;
 use crate::gate::rules::Rules;
 use crate::gate::tool::Tool;
@@ -20,7 +21,7 @@ use crate::notify::drain::{Drain, Notifiers};
 use crate::operator::{Facts, Operator, Reload};
 use crate::policy::tree::HoldScope;
 use crate::probe::Probe;
-use crate::report::Reporter;
+use crate::report::{Reporter, World};
 use crate::run::runner::{Books, Runner};
 use crate::store::Store;
 use crate::store::budgets::{Caps, Periods};
@@ -128,11 +129,15 @@ pub fn daemon(parts: Parts) -> Daemon {
         nonce,
     });
     let swap = Swap { rules, books, agent, notifiers, facts, caps, gate, watch: hand.clone() };
-    let reporter = Reporter {
-        store: store.clone(),
-        clock: Arc::clone(&clock),
-        folder: PathBuf::from(folders.state.as_str()).join("reports"),
+    let (zone, own_pulse, started_at) = (facts_now.clone(), Arc::clone(&pulse), clock.now());
+    let world = World {
+        here: here.clone(),
+        zone: Box::new(move || zone.borrow().zone),
+        standings: Arc::new(Signals(hand.clone())),
+        own: Box::new(move || own(&own_pulse, started_at)),
     };
+    let reports = PathBuf::from(folders.state.as_str()).join("reports");
+    let reporter = Reporter::new(store.clone(), Arc::clone(&clock), reports, world);
     let operator = Arc::new(Operator {
         runner: Arc::clone(&runner),
         watch: hand,
@@ -141,7 +146,7 @@ pub fn daemon(parts: Parts) -> Daemon {
         facts: facts_now,
         reload: reload(swap.clone()),
         here: here.clone(),
-        started_at: clock.now(),
+        started_at,
         scratch: folders.scratch,
         drill: Arc::default(),
     });

@@ -65,7 +65,6 @@ async fn round(
         && at <= now
     {
         remember(operator, DELIVERED, now, now).await?;
-        operator.reporter.write().await?;
         operator.reporter.deliver(&operator.gate().rules().notify).await?;
     }
     let next_write = schedule.write.next_after(now, zone);

@@ -23,7 +23,7 @@ use crate::daemon::jobs::{self, Schedule};
 use crate::daemon::live::{Folders, Making};
 use crate::daemon::reload::Again;
 use crate::daemon::watchdog::{self, say};
-use crate::daemon::wire::{Orders, SecretPrograms};
+use crate::daemon::wire::{Orders, Page, SecretPrograms};
 use crate::gate::rules::Mode;
 use crate::gate::settle;
 use crate::model::time::{Millis, Span};
@@ -34,6 +34,7 @@ use crate::store::db::Db;
 use crate::watch::handle::Handle;
 use crate::watch::pulse::Pulse;
 use crate::watch::ticker::{Command, News, Ticker};
+use crate::web;
 
 /// What `reef run` was told.
 #[derive(Debug, Clone)]
@@ -171,7 +172,20 @@ async fn serve(
             tracing::error!("the socket is not served any more: {error:#}");
         }
     });
-    let _ = listen;
+    if let Listen::At(at) = listen {
+        let listener = tokio::net::TcpListener::bind(at).await.with_context(|| {
+            format!(
+                "the page cannot be served at {at}; set [web] listen to another port, or \"off\""
+            )
+        })?;
+        let site = Arc::new(Page { operator: Arc::clone(&operator), pulse: Arc::clone(&pulse) });
+        let stop = stop.clone();
+        services.spawn(async move {
+            if let Err(error) = web::serve(listener, site, stop).await {
+                tracing::error!("the page is not served any more: {error:#}");
+            }
+        });
+    }
     services.spawn(jobs::reports(Arc::clone(&operator), schedule, stop.clone()));
     services.spawn(watchdog::feed(pulse, clock, stop.clone()));
     let mut responding = JoinSet::new();

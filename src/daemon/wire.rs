@@ -17,16 +17,23 @@ use crate::gate::rules::Rules;
 use crate::model::ids::HostName;
 use crate::model::message::Urgency;
 use crate::model::target::{AbsPath, Target};
-use crate::model::time::Span;
+use crate::model::time::{Millis, Span};
 use crate::model::tool::ToolSpec;
 use crate::operator::Operator;
 use crate::operator::order::{Order, Refusal, Who};
+use crate::operator::view::Status;
 use crate::probe::reef_self::{Counts, Tally};
+use crate::report::own::Own;
+use crate::report::{Standing, Standings};
 use crate::run::announce::{Words, announce, headline};
 use crate::store::Store;
+use crate::store::db::Db;
 use crate::tool::table::table;
 use crate::tool::world::{Inventory, Network, Outbox, World};
+use crate::watch::handle::Handle;
 use crate::watch::pulse::Pulse;
+use crate::web::Site;
+use crate::web::metrics::{Metrics, Stored};
 
 /// The operator's own argv for a secret: run as written, nothing of it kept but the secret.
 #[derive(Debug)]
@@ -174,4 +181,89 @@ impl Carries for Orders {
     ) -> Fut<'a, Result<serde_json::Value, Refusal>> {
         Box::pin(self.0.carry_out(order, who))
     }
+}
+
+/// The signals as they stand, for the report.
+#[derive(Debug)]
+pub struct Signals(pub Handle);
+
+impl Standings for Signals {
+    fn now(&self) -> Fut<'_, Vec<Standing>> {
+        Box::pin(async move {
+            let standing = |s: crate::watch::ticker::Standing| Standing {
+                name: s.about.name,
+                reading: s.reading,
+                since: s.since,
+            };
+            self.0.snapshot().await.into_iter().map(standing).collect()
+        })
+    }
+}
+
+/// What reef itself used, with what its tick loop counted.
+pub fn own(pulse: &Pulse, started_at: Millis) -> Own {
+    Own {
+        looks: Pulse::count(&pulse.looks),
+        late: Pulse::count(&pulse.late),
+        missed: Pulse::count(&pulse.missed),
+        failed: Pulse::count(&pulse.timed_out) + Pulse::count(&pulse.broken),
+        ..Own::of_this_process(started_at)
+    }
+}
+
+/// The page's view of the daemon.
+#[derive(Debug)]
+pub struct Page {
+    pub operator: Arc<Operator>,
+    pub pulse: Arc<Pulse>,
+}
+
+/// The loop may be this far behind its own appointment.
+const GRACE: Span = Span::secs(15);
+
+impl Site for Page {
+    fn status(&self) -> Fut<'_, Result<Status, String>> {
+        Box::pin(async move { self.operator.status().await.map_err(|refusal| refusal.why) })
+    }
+
+    fn report(&self) -> Fut<'_, Result<String, String>> {
+        Box::pin(async move { self.operator.reporter.latest().await.map_err(|e| format!("{e:#}")) })
+    }
+
+    fn metrics(&self) -> Fut<'_, Metrics> {
+        Box::pin(async move {
+            let stored = self.operator.runner.store.call(|db| stored(db)).await;
+            Metrics {
+                version: env!("CARGO_PKG_VERSION").into(),
+                signals: self.operator.signals().await,
+                looks: (&*self.pulse).into(),
+                own: own(&self.pulse, self.operator.started_at),
+                stored: stored.ok(),
+            }
+        })
+    }
+
+    fn healthy(&self) -> bool {
+        self.pulse.alive(self.operator.runner.clock.now(), GRACE)
+    }
+}
+
+/// What the store knows, for the metrics.
+fn stored(db: &mut Db) -> anyhow::Result<Stored> {
+    let mut stored = Stored::default();
+    for incident in db.unresolved()? {
+        *stored.incidents.entry(incident.severity).or_default() += 1;
+    }
+    for action in db.actions_since(Millis(0))? {
+        let word = action.closed.map_or_else(|| "open".to_owned(), |(_, word)| word);
+        *stored.actions.entry(word).or_default() += 1;
+    }
+    let spent = db.spent_since(Millis(0))?;
+    stored.approvals_pending = db.pending_approvals()?.len() as u64;
+    stored.audit_records = db.head()?.map_or(0, |head| head.seq.unsigned_abs());
+    stored.outbox_waiting = db.outbox_stats(Millis(0))?.waiting.into();
+    stored.model_calls = db.model_calls_since(Millis(0))?.into();
+    stored.model_tokens = spent.tokens.unsigned_abs();
+    stored.model_micros = spent.micros.unsigned_abs();
+    Ok(stored)
 }

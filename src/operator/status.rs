@@ -32,7 +32,7 @@ struct Stored {
 }
 
 impl Operator {
-    pub(crate) async fn status(&self) -> Result<Status, Refusal> {
+    pub async fn status(&self) -> Result<Status, Refusal> {
         let now = self.now();
         let facts = self.facts();
         let rules = self.gate().rules();
@@ -80,6 +80,11 @@ impl Operator {
             troubles,
             findings: facts.findings.clone(),
         })
+    }
+
+    /// Every signal as it stands.
+    pub async fn signals(&self) -> Vec<Signalled> {
+        signalled(self.watch.snapshot().await)
     }
 
     /// Looks at everything, or at everything of a host, and says how it stands then.

@@ -143,6 +143,14 @@ impl Reporter {
         put
     }
 
+    /// The report that was written last, as Markdown.
+    pub async fn latest(&self) -> anyhow::Result<String> {
+        let path = self.folder.join("latest.md");
+        tokio::fs::read_to_string(&path).await.with_context(|| {
+            format!("there is no report yet at {}; `reef report` writes one", path.display())
+        })
+    }
+
     /// The chain's heads that stand in earlier reports and in the anchor file.
     pub fn anchors(&self) -> Vec<ChainHead> {
         let mut heads = anchors::of_folder(&self.folder);
