@@ -97,7 +97,9 @@ fn a_full_volume_is_made_room_on_and_proven() {
     assert!(reef.reef(&["check"]).ok().out.contains("green"));
     let report = reef.reef(&["report"]).ok().out;
     assert!(report.contains("compress") && report.contains("freed"), "{report}");
-    let anything_lost = tree(Path::new(mount)).keys().any(|path| !path.to_string_lossy().ends_with(".gz") && path.is_file());
+    let anything_lost = tree(Path::new(mount))
+        .keys()
+        .any(|path| !path.to_string_lossy().ends_with(".gz") && path.is_file());
     assert!(!anything_lost, "{:?}", tree(Path::new(mount)).keys());
 }
 
@@ -121,7 +123,9 @@ fn a_full_volume_with_reefs_own_state_on_it_is_healed_too() {
     reef.until("the proof", |reef| (!reef.records("verified").is_empty()).then_some(()));
     proven(&reef);
     reef.until("the ballast lies there again", |_| {
-        std::fs::metadata(state.join("ballast")).is_ok_and(|about| about.len() == 16 << 20).then_some(())
+        std::fs::metadata(state.join("ballast"))
+            .is_ok_and(|about| about.len() == 16 << 20)
+            .then_some(())
     });
 }
 
