@@ -91,7 +91,8 @@ fn does(choice: &Choice, approval: &Approval, page: &Page) -> String {
     };
     let words = words::plan(plan);
     let told = words.lines().next().is_some_and(|line| approval.question.contains(line));
-    if told { String::new() } else { page.wrap(&words, 5) }
+    let indent = if 1 < approval.choices.len() { 5 } else { 2 };
+    if told { String::new() } else { page.wrap(&words, indent) }
 }
 
 /// The index of the choice.

@@ -177,7 +177,10 @@ fn entry(view: &AuditEntryView, payload: &AuditPayload, say: &mut impl FnMut(&st
     let end = closed(view);
     let of_end =
         |field: fn(&AuditPayload) -> Option<String>| field(payload).or_else(|| end.and_then(field));
-    say("Action", &payload.tool.clone().or_else(|| payload.call.clone()).unwrap_or_else(none));
+    // What reef notes about itself has no tool: what it did is its outcome.
+    let noted = || payload.outcome.clone().filter(|_| view.record.kind == AuditKind::Noted);
+    let action = payload.tool.clone().or_else(|| payload.call.clone()).or_else(noted);
+    say("Action", &action.unwrap_or_else(none));
     say("Service", &payload.target.clone().unwrap_or_else(none));
     say("Reason", if payload.reason.is_empty() { "None" } else { &payload.reason });
     let chain = match payload.tools_called.is_empty() {

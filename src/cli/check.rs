@@ -43,9 +43,10 @@ pub(crate) fn render(check: &Check, page: &Page) -> String {
     let mut out = String::new();
     for (name, signal) in &listed {
         let severity = signal.reading.severity;
-        let word = page.ink(Ink::Of(severity), &pad(severity.as_str(), 8));
-        let says = cut(&says(signal, &when), page.width.saturating_sub(names + 10));
-        out.push_str(&format!("{word}{}  {says}\n", pad(&cut(name, names), names)));
+        let word = pad(severity.as_str(), 8);
+        let (said, since) = says(signal, &when);
+        let rest = format!("{}  ", pad(&cut(name, names), names));
+        out.push_str(&page.hang(Ink::Of(severity), &word, &rest, &format!("{said}{since}")));
     }
     let n = rows.of_severity(Severity::Green).len();
     let took = format!("looked in {}", check.took);

@@ -152,17 +152,8 @@ pub(crate) fn render(drill: &DrillView, page: &Page) -> String {
 
 /// ` 2.1 s  red        disk scratch 128 %`.
 fn step_line(step: &DrillStep, page: &Page) -> String {
-    let after = format!("{:>5.1} s", step.after.as_secs_f64());
-    let text = format!("{after}  {:<10} ", step.word);
-    let room = page.width.saturating_sub(text.chars().count());
-    let mut lines = String::new();
-    let words = Page { width: room, ..*page }.wrap(&step.words, 0);
-    for (n, line) in words.lines().enumerate() {
-        let lead = if n == 0 { text.clone() } else { " ".repeat(text.chars().count()) };
-        lines.push_str(format!("{lead}{line}").trim_end());
-        lines.push('\n');
-    }
-    if lines.is_empty() { format!("{}\n", text.trim_end()) } else { lines }
+    let lead = format!("{:>5.1} s  {:<10} ", step.after.as_secs_f64(), step.word);
+    page.hang(Ink::Plain, &lead, "", &step.words)
 }
 
 fn ending(drill: &DrillView, page: &Page) -> String {

@@ -79,9 +79,9 @@ impl From<anyhow::Error> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        match error.kind() {
-            std::io::ErrorKind::BrokenPipe => Self::Closed,
-            _ => Self::Failed(error.into()),
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::Closed;
         }
+        Self::Failed(error.into())
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn rehearsed(cx: &mut Cx, planned: &Planned) -> Result<Exit, Failure>
             cx.out.json(&serde_json::to_value(planned).map_err(anyhow::Error::from)?)?
         }
         Format::Words => {
-            cx.out.say(&planned.words)?;
+            cx.out.prose(&planned.words)?;
             let would = match (&planned.verdict, &planned.plan) {
                 (_, None) => "nothing would be done".to_owned(),
                 (Verdict::Allow, _) => "it would run".into(),
@@ -42,7 +42,7 @@ pub(crate) fn rehearsed(cx: &mut Cx, planned: &Planned) -> Result<Exit, Failure>
 pub(crate) async fn carry(cx: &mut Cx, planned: &Planned, given: Given) -> Result<Exit, Failure> {
     if planned.plan.is_some() {
         match cx.out.format {
-            Format::Words => cx.out.say(&planned.words)?,
+            Format::Words => cx.out.prose(&planned.words)?,
             Format::Json => cx.out.note(&planned.words),
         }
     }
@@ -105,7 +105,7 @@ async fn ending(cx: &mut Cx, run: RunId) -> Result<Exit, Failure> {
         };
         match cx.out.format {
             Format::Json => cx.out.json(&json)?,
-            Format::Words => cx.out.say(&told(&now, ending))?,
+            Format::Words => cx.out.prose(&told(&now, ending))?,
         }
         return Ok(exit(ending));
     }

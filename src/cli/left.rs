@@ -8,7 +8,7 @@ use crate::cli::Cx;
 use crate::cli::exit::Failure;
 use crate::cli::page::{Page, count};
 use crate::cli::signals::{OneHost, dealt_with, plain};
-use crate::cli::status::{Line, block, escalated, held, needs_you, questions, unknown};
+use crate::cli::status::{Blocks, Line, escalated, held, needs_you, questions, unknown};
 use crate::cli::when::When;
 use crate::config::places::Places;
 use crate::gate::facts::{self, PAUSED};
@@ -99,20 +99,25 @@ pub(crate) fn render(left: &Left, page: &Page) -> String {
     let mut needs: Vec<_> = left.hold.iter().map(|reds| held(reds)).collect();
     needs.extend(left.unknown_actions.iter().map(|id| unknown(*id)));
     needs.extend(questions(&left.approvals, &when));
-    needs.extend(left.incidents.iter().filter_map(escalated));
-    let mut out = needs_you(&needs, page);
     let hosts = OneHost::of(left.incidents.iter().map(|i| &i.signal));
+    needs.extend(left.incidents.iter().filter_map(|incident| escalated(incident, hosts)));
+    let mut out = needs_you(&needs, page);
     let waits = left.approvals.iter().map(|a| (a.run, a.id.to_string())).collect();
+    let mut blocks = Blocks::default();
     for severity in [Severity::Red, Severity::Yellow, Severity::Unknown] {
         let of_it = left.incidents.iter().filter(|i| i.severity == severity);
         let line = |i: &crate::model::incident::Incident| Line {
             name: plain(&i.signal, hosts),
-            says: format!("{}, seen {}", i.reading.words.first_line(), when.at(i.reading.at)),
+            says: (
+                i.reading.words.first_line().to_owned(),
+                format!(", seen {}", when.at(i.reading.at)),
+            ),
             right: dealt_with(i, &waits),
         };
         let lines: Vec<Line> = of_it.map(line).collect();
-        out.push_str(&block(severity, &lines, lines.len(), page));
+        blocks.add(severity, lines, usize::MAX);
     }
+    out.push_str(&blocks.render(page));
     let mut parts = vec![format!("not running; state {}", left.state)];
     parts.extend(left.paused.iter().map(|by| format!("paused by {by}")));
     parts.push(match &left.last_action {

@@ -78,7 +78,7 @@ fn marker(line: &str) -> usize {
 /// `**word**` as bold, or without its stars. A pair that a line break tore apart stays as it is.
 fn bold(line: &str, page: &Page) -> String {
     let parts: Vec<&str> = line.split("**").collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return line.to_owned();
     }
     let ink = |(n, part): (usize, &&str)| {
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(
             render(report, &page),
             "Wed 4 March\nOne thing needs you. All works.\n\nNeeds you\n\
-             1. photos: the newest restore point is\n   53 h old, and that is more than it may be.\n\
+             1. photos: the newest restore point\n   is 53 h old, and that is more than it may\n   be.\n\
              - short\n\ndata       newest\nphotos     Mon\nha config  today\n\n```\nas   it | is\n```\n"
         );
         let coloured = Page { paint: Paint::Coloured, ..page };

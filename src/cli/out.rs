@@ -97,6 +97,12 @@ impl Out {
         Ok(())
     }
 
+    /// Sentences, broken into lines.
+    pub(crate) fn prose(&mut self, text: &str) -> Result<(), Failure> {
+        let lines = self.page.wrap(text, 0);
+        self.say(&lines)
+    }
+
     /// A remark beside the answer: never between what a program reads.
     pub(crate) fn note(&mut self, text: &str) {
         // There is nobody left to tell where stderr is closed.

@@ -75,6 +75,16 @@ impl Page {
         lines.join("\n")
     }
 
+    /// `text` behind `lead`, its further lines below its first. `lead` is inked after it is measured.
+    pub(crate) fn hang(&self, ink: Ink, word: &str, rest: &str, text: &str) -> String {
+        let lead = width(word) + width(rest);
+        let wrapped = self.wrap(text, lead);
+        // The first line's indent is where the lead stands.
+        let body = wrapped.get(lead..).unwrap_or("\n");
+        let line = format!("{}{rest}{body}", self.ink(ink, word));
+        if body.trim().is_empty() { format!("{}\n", line.trim_end()) } else { line }
+    }
+
     /// Breaks `text` into lines at its white space.
     pub(crate) fn wrap(&self, text: &str, indent: usize) -> String {
         let room = self.width.saturating_sub(indent).max(20);
@@ -159,10 +169,10 @@ mod tests {
         let parts = ["one", "two", "three", "a very long part"].map(str::to_owned);
         assert_eq!(page.flow(&parts), "one · two\nthree\na very long…");
         let wide = Page { width: 26, ..Page::PIPE };
-        let text = "words that do not fit on one line\n  - nor here, in a list";
+        let text = "words that do not fit on one line\n  - nor here, in any list";
         assert_eq!(
             wide.wrap(text, 2),
-            "  words that do not fit on\n  one line\n    - nor here, in a\n    list\n"
+            "  words that do not fit on\n  one line\n    - nor here, in any\n    list\n"
         );
     }
 }

@@ -57,6 +57,7 @@ pub(crate) struct TestArgs {
     #[arg(value_parser = severity)]
     severity: Severity,
     /// HOST, HOST:/path or HOST:unit:NAME
+    #[arg(value_parser = target)]
     target: Target,
     /// The reading's reason in one word: inodes
     #[arg(long)]
@@ -71,7 +72,7 @@ pub(crate) struct RunArgs {
     #[arg(value_parser = name)]
     name: RunbookName,
     /// HOST, HOST:/path or HOST:unit:NAME
-    #[arg(long, value_name = "TARGET")]
+    #[arg(long, value_name = "TARGET", value_parser = target)]
     on: Target,
     /// Another value for one of its params
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
@@ -87,6 +88,14 @@ pub(crate) struct RunArgs {
 /// A name from the command line.
 pub(crate) fn name(given: &str) -> Result<RunbookName, BadName> {
     RunbookName::new(given)
+}
+
+/// A target; the most likely slip is one without its host.
+fn target(given: &str) -> Result<Target, String> {
+    if given.starts_with('/') {
+        return Err(format!("it has no host: write HOST:{given}"));
+    }
+    given.parse().map_err(|why: BadName| why.to_string())
 }
 
 fn severity(given: &str) -> Result<Severity, String> {
@@ -157,7 +166,7 @@ fn leash(book: &Runbook, globals: &Globals) -> Leash {
 
 pub(crate) fn render(runbooks: &Runbooks, page: &Page) -> String {
     let head = ["runbook", "answers", "leash", "at most", "fixed", "from", "title"];
-    let mut table = Table::new(&head, &[6, 1, 5]);
+    let mut table = Table::new(&head, &[1, 5, 6]);
     for book in &runbooks.runbooks {
         let fixed = match book.runs {
             0 => "never ran".to_owned(),

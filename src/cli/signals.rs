@@ -95,11 +95,11 @@ pub(crate) fn plain(signal: &Signal, hosts: OneHost) -> String {
     format!("{} {name}", signal.probe)
 }
 
-/// `502, 9 of 9 since 08:41`.
-pub(crate) fn says(signal: &Signalled, when: &When) -> String {
+/// `502, 9 of 9` and ` since 08:41`: the words may be cut, the time never is.
+pub(crate) fn says(signal: &Signalled, when: &When) -> (String, String) {
     let words = signal.reading.words.first_line();
     let words = if words.is_empty() { signal.reading.reason.as_str() } else { words };
-    format!("{words} since {}", when.at(signal.since))
+    (words.to_owned(), format!(" since {}", when.at(signal.since)))
 }
 
 /// `I-43, waits for A-17`.

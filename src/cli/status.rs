@@ -24,35 +24,34 @@ pub(crate) async fn run(cx: &mut Cx) -> Result<Exit, Failure> {
     Ok(Exit::DONE)
 }
 
-/// How many lines each part may take, so that all of it fits on 24.
+/// What fits on a terminal of 24 lines with the prompt below it.
+const SCREEN: usize = 23;
+
+/// The most lines of each part; what needs a human gives way last.
 const NEEDS: usize = 8;
 const REDS: usize = 5;
 const YELLOWS: usize = 3;
 const UNKNOWNS: usize = 3;
 
 /// The width of the first column.
-pub(crate) const FIRST: usize = 11;
+pub(crate) const FIRST: usize = 12;
 
 pub(crate) fn render(status: &Status, page: &Page) -> String {
     let when = When::new(&status.zone, status.now);
     let rows = Rows::of(&status.signals);
-    let mut out = needs_you(&needs(status, &when), page);
-    for (severity, most) in
-        [(Severity::Red, REDS), (Severity::Yellow, YELLOWS), (Severity::Unknown, UNKNOWNS)]
-    {
-        out.push_str(&bad(status, &rows, severity, most, page, &when));
-    }
-    out.push_str(&green(&rows, page));
+    let needs = needs_you(&needs(status, &when), page);
+    let mut end = green(&rows, page);
     if let Some(paused) = &status.paused {
         let line = format!("{paused}: nothing above low is done; `reef resume` lifts it");
         let line = cut(&line, page.width.saturating_sub(FIRST));
-        out.push_str(&format!("{}{line}\n", page.ink(Ink::Bold, &pad("paused", FIRST))));
+        end.push_str(&format!("{}{line}\n", page.ink(Ink::Bold, &pad("paused", FIRST))));
     }
-    out.push_str(&page.flow(&acting(status, &when)));
-    out.push('\n');
-    out.push_str(&page.flow(&about(status, &when)));
-    out.push('\n');
-    out
+    for parts in [acting(status, &when), about(status, &when)] {
+        end.push_str(&page.flow(&parts));
+        end.push('\n');
+    }
+    let free = SCREEN.saturating_sub(needs.lines().count() + end.lines().count());
+    format!("{needs}{}{end}", bad(status, &rows, free, page, &when))
 }
 
 /// One thing that waits for a human.
@@ -71,7 +70,8 @@ fn needs(status: &Status, when: &When) -> Vec<Need> {
     }
     needs.extend(status.unknown_actions.iter().map(|id| unknown(*id)));
     needs.extend(questions(&status.approvals, when));
-    needs.extend(status.incidents.iter().filter_map(escalated));
+    let hosts = OneHost::of(status.signals.iter().map(|s| &s.reading.signal));
+    needs.extend(status.incidents.iter().filter_map(|incident| escalated(incident, hosts)));
     let waits = |(_, state): &&(String, String)| state.contains("you");
     needs.extend(status.breakers.iter().filter(waits).map(|(what, _)| Need {
         what: format!("{what} failed too often in a row; look, then let it try again"),
@@ -126,12 +126,12 @@ pub(crate) fn questions(approvals: &[Approval], when: &When) -> Vec<Need> {
 }
 
 /// What reef has handed over, until the human says that they have it.
-pub(crate) fn escalated(incident: &Incident) -> Option<Need> {
+pub(crate) fn escalated(incident: &Incident, hosts: OneHost) -> Option<Need> {
     let IncidentState::Escalated { why } = &incident.state else { return None };
     if incident.acknowledged_at.is_some() {
         return None;
     }
-    let signal = plain(&incident.signal, OneHost::No);
+    let signal = plain(&incident.signal, hosts);
     Some(Need {
         what: format!("{} {} {signal}: {why}", incident.id, incident.severity),
         until: String::new(),
@@ -177,79 +177,101 @@ pub(crate) fn needs_you(needs: &[Need], page: &Page) -> String {
     out
 }
 
-/// The signals of one severity that is not green.
-fn bad(
-    status: &Status,
-    rows: &Rows<'_>,
-    severity: Severity,
-    most: usize,
-    page: &Page,
-    when: &When,
-) -> String {
-    let all = rows.of_severity(severity);
+/// What is not green, in so many lines: the worst has the most room.
+fn bad(status: &Status, rows: &Rows<'_>, free: usize, page: &Page, when: &When) -> String {
     let waits: BTreeMap<RunId, String> =
         status.approvals.iter().map(|a| (a.run, a.id.to_string())).collect();
-    let dealt = |s: &Signalled| {
-        let own = status.incidents.iter().find(|i| i.signal == s.reading.signal);
-        own.map(|incident| dealt_with(incident, &waits)).unwrap_or_default()
+    let line = |(name, signal): &(&str, &Signalled)| {
+        let own = status.incidents.iter().find(|i| i.signal == signal.reading.signal);
+        let right = own.map(|incident| dealt_with(incident, &waits)).unwrap_or_default();
+        Line { name: (*name).to_owned(), says: says(signal, when), right }
     };
-    let lines: Vec<Line> = all
-        .iter()
-        .map(|(name, s)| Line { name: (*name).to_owned(), says: says(s, when), right: dealt(s) })
-        .collect();
-    let most = if page.detail == Detail::Full { usize::MAX } else { most };
-    block(severity, &lines, most, page)
+    let [reds, yellows, unknowns] = [Severity::Red, Severity::Yellow, Severity::Unknown]
+        .map(|severity| rows.of_severity(severity).iter().map(line).collect::<Vec<Line>>());
+    let (mut blocks, mut free) = (Blocks::default(), free);
+    for (severity, lines, most, later) in [
+        (Severity::Red, reds, REDS, 2),
+        (Severity::Yellow, yellows, YELLOWS, 1),
+        (Severity::Unknown, unknowns, UNKNOWNS, 0),
+    ] {
+        let most = match page.detail {
+            Detail::Full => usize::MAX,
+            Detail::Brief => free.saturating_sub(later).clamp(1, most),
+        };
+        free = free.saturating_sub(lines.len().min(most));
+        blocks.add(severity, lines, most);
+    }
+    blocks.render(page)
 }
 
 /// One signal in a block.
 pub(crate) struct Line {
     pub(crate) name: String,
-    pub(crate) says: String,
+    /// Words that may be cut, and an end that is not.
+    pub(crate) says: (String, String),
     pub(crate) right: String,
 }
 
-/// The lines of one severity under each other, its word and their number before the first.
-pub(crate) fn block(severity: Severity, lines: &[Line], most: usize, page: &Page) -> String {
-    let room = page.width.saturating_sub(FIRST);
-    let widest = |of: fn(&Line) -> &str| lines.iter().map(|l| width(of(l))).max().unwrap_or(0);
-    let names = widest(|l| &l.name).min(room / 3);
-    let shown = if lines.len() <= most { lines.len() } else { most.saturating_sub(1) };
-    let mut out = String::new();
-    for (n, line) in lines.iter().take(shown).enumerate() {
-        let right = if line.right.is_empty() { 0 } else { width(&line.right) + 2 };
-        // The words may use all that the right column leaves, but keep at least a third.
-        let words = room.saturating_sub(names + 2 + right).max(room / 3);
-        let mut text =
-            format!("{}  {}", pad(&cut(&line.name, names), names), cut(&line.says, words));
-        if 0 < right {
-            text = format!(
-                "{}  {}",
-                pad(&text, names + 2 + words.min(widest(|l| &l.says))),
-                line.right
-            );
-        }
-        let text = cut(&text, room);
-        out.push_str(&format!(
-            "{}{}\n",
-            first(severity, (n == 0).then_some(lines.len()), page),
-            text.trim_end()
-        ));
-    }
-    if shown < lines.len() {
-        let rest = format!("and {} more: reef check", lines.len() - shown);
-        out.push_str(&format!("{}{rest}\n", " ".repeat(FIRST)));
-    }
-    out
+/// Signals by severity under each other, all in the same columns.
+#[derive(Default)]
+pub(crate) struct Blocks {
+    /// Severity, how many there are, and those that are shown.
+    blocks: Vec<(Severity, usize, Vec<Line>)>,
 }
 
-/// `red      1  `, or as much white space.
+impl Blocks {
+    /// Of more lines than `most` the last says how many are left out.
+    pub(crate) fn add(&mut self, severity: Severity, mut lines: Vec<Line>, most: usize) {
+        let n = lines.len();
+        if most < n {
+            lines.truncate(most.saturating_sub(1));
+        }
+        self.blocks.push((severity, n, lines));
+    }
+
+    /// The severity's word and number stand before its first line.
+    pub(crate) fn render(&self, page: &Page) -> String {
+        let room = page.width.saturating_sub(FIRST);
+        let all = || self.blocks.iter().flat_map(|(_, _, lines)| lines);
+        let names = all().map(|l| width(&l.name)).max().unwrap_or(0).min(room / 3);
+        let says = all().map(|l| width(&l.says.0) + width(&l.says.1)).max().unwrap_or(0);
+        let rights = all().map(|l| width(&l.right)).max().unwrap_or(0);
+        let right = if rights == 0 { 0 } else { rights + 2 };
+        let says = says.min(room.saturating_sub(names + 2 + right).max(room / 4));
+        let mut out = String::new();
+        for (severity, n, lines) in &self.blocks {
+            let mut lead = first(*severity, Some(*n), page);
+            for line in lines {
+                let (said, end) = (&line.says.0, &line.says.1);
+                // Where less stands to the right, there is more room for the numbers.
+                let right = if line.right.is_empty() { 0 } else { width(&line.right) + 2 };
+                let most = room.saturating_sub(names + 2 + right).max(room / 4);
+                let said = format!("{}{end}", cut(said, most.saturating_sub(width(end))));
+                let text = format!(
+                    "{}  {}  {}",
+                    pad(&cut(&line.name, names), names),
+                    pad(&said, says),
+                    line.right
+                );
+                out.push_str(&format!("{lead}{}\n", cut(text.trim_end(), room)));
+                lead = first(*severity, None, page);
+            }
+            if lines.len() < *n {
+                out.push_str(&format!("{lead}and {} more: reef check\n", n - lines.len()));
+            }
+        }
+        out
+    }
+}
+
+/// `red       1  `, or as much white space.
 fn first(severity: Severity, n: Option<usize>, page: &Page) -> String {
     let Some(n) = n else { return " ".repeat(FIRST) };
     let word = page.ink(Ink::Of(severity), &pad(severity.as_str(), 7));
-    format!("{word}{n:>2}  ")
+    format!("{word}{n:>3}  ")
 }
 
-/// `green   65  mini 14 · nas 18 of 20`.
+/// `green    65  mini 14 · nas 18 of 20`.
 fn green(rows: &Rows<'_>, page: &Page) -> String {
     if rows.rows.is_empty() {
         return "nothing is watched yet: the first looks are under way\n".into();

@@ -38,12 +38,12 @@ impl From<&str> for Cell {
 pub(crate) struct Table {
     head: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
-    /// Which columns give way first where the page is too narrow.
+    /// Which columns give way where the page is too narrow.
     yielding: Vec<usize>,
 }
 
 impl Table {
-    /// `yielding` columns are cut, in this order, until the rest fits.
+    /// `yielding` columns are cut until all fits.
     pub(crate) fn new(head: &[&'static str], yielding: &[usize]) -> Self {
         Self { head: head.to_vec(), rows: Vec::new(), yielding: yielding.to_vec() }
     }
@@ -59,12 +59,13 @@ impl Table {
             let shown = widths.iter().filter(|w| 0 < **w);
             shown.map(|w| w + GAP).sum::<usize>().saturating_sub(GAP)
         };
-        for column in &self.yielding {
-            let over = total(&widths).saturating_sub(page.width);
-            if let Some(width) = widths.get_mut(*column)
-                && 0 < over
-            {
-                *width = (*width).min(width.saturating_sub(over).max(LEAST));
+        // The widest of those that yield gives way first, so that none is cut to nothing beside a long one.
+        while page.width < total(&widths) {
+            let wide = |column: &&usize| widths.get(**column).is_some_and(|w| LEAST < *w);
+            let by = |column: &&usize| widths.get(**column).copied();
+            let Some(column) = self.yielding.iter().filter(wide).max_by_key(by) else { break };
+            if let Some(width) = widths.get_mut(*column) {
+                *width -= 1;
             }
         }
         let head = self.head.iter().map(|text| Cell::of(Ink::Dim, *text)).collect();

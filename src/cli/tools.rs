@@ -2,12 +2,11 @@
 
 use crate::cli::Cx;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::page::{Detail, Ink, Page};
-use crate::cli::table::{Cell, Table};
+use crate::cli::page::{Detail, Ink, Page, width};
 use crate::daemon::wire::tool_specs;
 use crate::model::ids::HostName;
 use crate::operator::runbooks::tools;
-use crate::operator::view::Tools;
+use crate::operator::view::{ToolRow, Tools};
 
 pub(crate) fn run(cx: &mut Cx) -> Result<Exit, Failure> {
     // The specs are the same on every machine.
@@ -22,18 +21,15 @@ pub(crate) fn render(view: &Tools, page: &Page) -> String {
         let each: Vec<String> = view.tools.iter().map(|tool| full(tool, page)).collect();
         return each.join("\n");
     }
-    let mut table = Table::new(&["tool", "at most", "does"], &[2]);
-    for tool in &view.tools {
-        table.row([
-            tool.name.clone().into(),
-            Cell::of(Ink::Plain, tool.max_tier.as_str()),
-            tool.summary.clone().into(),
-        ]);
-    }
-    table.render(page)
+    let names = view.tools.iter().map(|tool| width(&tool.name)).max().unwrap_or(0);
+    let row = |tool: &ToolRow| {
+        let rest = format!("{}  {:<8}  ", " ".repeat(names - width(&tool.name)), tool.max_tier);
+        page.hang(Ink::Bold, &tool.name, &rest, &tool.summary)
+    };
+    view.tools.iter().map(row).collect()
 }
 
-fn full(tool: &crate::operator::view::ToolRow, page: &Page) -> String {
+fn full(tool: &ToolRow, page: &Page) -> String {
     let mut out = format!("{}  {}\n", page.ink(Ink::Bold, &tool.name), tool.max_tier);
     out.push_str(&page.wrap(&tool.summary, 2));
     let inputs = if tool.inputs.is_empty() { "nothing" } else { &tool.inputs };

@@ -105,7 +105,7 @@ fn of_folder(folder: &Path) -> Result<BTreeMap<String, (String, String)>, Vec<Mi
                     Err(_) => mistakes.push(Mistake::of_file(shown, "is not UTF-8 text")),
                 },
                 Err(error) => {
-                    mistakes.push(Mistake::of_file(shown, format!("cannot be read: {error}")))
+                    mistakes.push(Mistake::of_file(shown, format!("cannot be read: {error}")));
                 }
             },
         }

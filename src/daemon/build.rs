@@ -30,6 +30,9 @@ use crate::watch::pulse::Pulse;
 use crate::watch::responder::Responder;
 use crate::watch::ticker::{Command, News, Ticker};
 
+/// Makes the tools, which go by the rules in force.
+type MakeTools = Box<dyn FnOnce(watch::Receiver<Arc<Rules>>) -> Vec<Box<dyn Tool>> + Send>;
+
 /// What a daemon is built of.
 pub struct Parts {
     pub here: HostName,
@@ -39,7 +42,7 @@ pub struct Parts {
     pub live: Live,
     pub scope: HoldScope,
     /// Makes the tools once the rules they go by are there.
-    pub tools: Box<dyn FnOnce(watch::Receiver<Arc<Rules>>) -> Vec<Box<dyn Tool>> + Send>,
+    pub tools: MakeTools,
     pub reload: Box<dyn FnOnce(Swap) -> Reload + Send>,
     pub pulse: Arc<Pulse>,
     pub watch: Handle,

@@ -168,9 +168,9 @@ async fn serve(
     let socket = Server::bind(&places.socket()).map_err(|error| anyhow::anyhow!("{error}"))?;
     let orders = socket.serve(Arc::new(Orders(Arc::clone(&operator))), stop.clone());
     services.spawn(async move {
-        if let Err(error) = orders.await {
-            tracing::error!("the socket is not served any more: {error:#}");
-        }
+        orders
+            .await
+            .unwrap_or_else(|e| tracing::error!("the socket is not served any more: {e:#}"));
     });
     if let Listen::At(at) = listen {
         let listener = tokio::net::TcpListener::bind(at).await.with_context(|| {
@@ -200,16 +200,21 @@ async fn serve(
     stop.cancel();
     while services.join_next().await.is_some() {}
     while responding.join_next().await.is_some() {}
+    in_flight(&tasks).await;
+    while draining.join_next().await.is_some() {}
+    let now = operator.now();
+    store.call(move |db| settle::note(db, "reef", "stopped", "told to", now).map(drop)).await?;
+    ended
+}
+
+/// Waits for the actions in flight.
+async fn in_flight(tasks: &tokio_util::task::TaskTracker) {
     tasks.close();
     if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
         tracing::warn!(
             "an action is still in flight; it is recorded as dispatched and settled after the next start"
         );
     }
-    while draining.join_next().await.is_some() {}
-    let now = operator.now();
-    store.call(move |db| settle::note(db, "reef", "stopped", "told to", now).map(drop)).await?;
-    ended
 }
 
 /// The first record of a life, and the end of what the last one left unsaid.

@@ -94,7 +94,7 @@ impl Gate {
         entry.payload.output_digest = Some(Digest::of(result.words().as_bytes()));
         match result {
             ActionResult::Done(words) => {
-                entry.payload.output_excerpt = Some(words.chars().take(500).collect())
+                entry.payload.output_excerpt = Some(words.chars().take(500).collect());
             }
             ActionResult::NotStarted(why)
             | ActionResult::Failed(why)

@@ -124,7 +124,7 @@ impl Operator {
                     ));
                 }
                 RunState::Inquiring { .. } => {
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 }
             }
         }

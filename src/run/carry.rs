@@ -78,7 +78,7 @@ impl Runner {
     ) -> anyhow::Result<RunEvent> {
         let inquired = self.inquire(run, round, start).await?;
         Ok(match inquired {
-            Inquired::Plan(plan) => self.submit(plan).await?,
+            Inquired::Plan(plan) => self.submit(*plan).await?,
             Inquired::Question { question, choices } => {
                 let plan = choices.iter().find_map(|c| c.plan.clone());
                 let standing = plan.unwrap_or_else(|| self.empty_plan(run, round, start));

@@ -113,7 +113,7 @@ fn close(db: &mut Db, rules: &Rules, closing: &Closing) -> anyhow::Result<()> {
     let acted = !db.actions_of(*run)?.is_empty();
     match (plan, ending) {
         (Some(plan), Ending::Fixed(words)) if acted => {
-            settle::verified(db, plan, true, words, *now)?
+            settle::verified(db, plan, true, words, *now)?;
         }
         (Some(plan), Ending::NotFixed(words)) if acted && closing.proof == Proof::Failed => {
             settle::verified(db, plan, false, words, *now)?;

@@ -8,7 +8,7 @@ use crate::gate::Told;
 use crate::model::approval::Choice;
 use crate::model::ids::{RunId, StepName};
 use crate::model::incident::Incident;
-use crate::model::plan::{Ending, Plan, Step, Verify};
+use crate::model::plan::{Ending, Plan, Step};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::time::Span;
@@ -22,7 +22,7 @@ pub(crate) const WITHIN: Span = Span::mins(5);
 /// What the inquiry came to.
 #[derive(Debug)]
 pub(crate) enum Inquired {
-    Plan(Plan),
+    Plan(Box<Plan>),
     Question { question: String, choices: Vec<Choice> },
     Ended(Ending),
 }
@@ -30,7 +30,7 @@ pub(crate) enum Inquired {
 /// The inquiry without judgement: over, or what the runbook says with what was gathered for it.
 enum AsWritten {
     Ended(Ending),
-    Gathered(Option<Inquired>, Gathered),
+    Gathered(Option<Inquired>, Box<Gathered>),
 }
 
 /// What a run is about.
@@ -38,6 +38,15 @@ enum AsWritten {
 pub(crate) struct Subject {
     pub incident: Option<Incident>,
     pub reading: Reading,
+}
+
+/// One round of one run: what everything in an inquiry goes by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case<'a> {
+    pub run: RunId,
+    pub round: u32,
+    pub start: &'a Start,
+    pub subject: &'a Subject,
 }
 
 /// What the inquiry gathered on its way.
@@ -65,16 +74,15 @@ impl Runner {
         start: &Start,
     ) -> anyhow::Result<Inquired> {
         let subject = self.subject(start).await?;
-        let (routine, gathered) = match self.as_written(run, round, start, &subject).await? {
+        let case = Case { run, round, start, subject: &subject };
+        let (routine, gathered) = match self.as_written(case).await? {
             AsWritten::Ended(ending) => return Ok(Inquired::Ended(ending)),
             AsWritten::Gathered(routine, gathered) => (routine, gathered),
         };
         match routine {
             Some(Inquired::Plan(plan)) => Ok(Inquired::Plan(plan)),
             needs_judgement => {
-                if let Some(judged) =
-                    self.judge_by_agent(run, round, start, &subject, &gathered).await?
-                {
+                if let Some(judged) = self.judge_by_agent(case, &gathered).await? {
                     return Ok(judged);
                 }
                 Ok(needs_judgement
@@ -90,7 +98,8 @@ impl Runner {
         start: &Start,
     ) -> anyhow::Result<Inquired> {
         let subject = self.subject(start).await?;
-        Ok(match self.as_written(run, 0, start, &subject).await? {
+        let case = Case { run, round: 0, start, subject: &subject };
+        Ok(match self.as_written(case).await? {
             AsWritten::Ended(ending) => Inquired::Ended(ending),
             AsWritten::Gathered(Some(routine), _) => routine,
             AsWritten::Gathered(None, gathered) => {
@@ -99,13 +108,8 @@ impl Runner {
         })
     }
 
-    async fn as_written(
-        &self,
-        run: RunId,
-        round: u32,
-        start: &Start,
-        subject: &Subject,
-    ) -> anyhow::Result<AsWritten> {
+    async fn as_written(&self, case: Case<'_>) -> anyhow::Result<AsWritten> {
+        let Case { run, start, subject, .. } = case;
         if let Some(ending) = still_wanted(subject) {
             return Ok(AsWritten::Ended(ending));
         }
@@ -114,15 +118,15 @@ impl Runner {
             Some(name) => Some(self.book(name)?),
             None => None,
         };
-        let gathered = match self.gather(run, start, subject, book).await {
+        let gathered = match self.gather(case, book).await {
             Ok(gathered) => gathered,
             Err(why) => return Ok(AsWritten::Ended(Ending::Escalated(format!("{why:#}")))),
         };
         if let Some(ending) = left_alone(&gathered)? {
             return Ok(AsWritten::Ended(ending));
         }
-        let routine = self.routine(run, round, start, subject, &gathered)?;
-        Ok(AsWritten::Gathered(routine, gathered))
+        let routine = self.routine(case, &gathered)?;
+        Ok(AsWritten::Gathered(routine, Box::new(gathered)))
     }
 
     /// What this run is about: the incident's reading, or a fresh look at what the operator named.
@@ -154,11 +158,10 @@ impl Runner {
 
     pub(crate) async fn gather(
         &self,
-        run: RunId,
-        start: &Start,
-        subject: &Subject,
+        case: Case<'_>,
         book: Option<Runbook>,
     ) -> anyhow::Result<Gathered> {
+        let Case { start, subject, .. } = case;
         let mut gathered = Gathered {
             book: None,
             bindings: None,
@@ -177,8 +180,7 @@ impl Runner {
         }
         for step in book.steps() {
             if self.tier_of(step) == Some(Tier::Low) {
-                self.inquire_step(run, start, subject, &book, step, &mut bindings, &mut gathered)
-                    .await?;
+                self.inquire_step(case, &book, step, &mut bindings, &mut gathered).await?;
             }
         }
         // A yellow is diagnosed; it is acted on only by a runbook that names yellow.
@@ -197,17 +199,15 @@ impl Runner {
         self.gate.spec(&step.tool).map(|spec| spec.max_tier)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one step of `gather`, which owns all of them")]
     async fn inquire_step(
         &self,
-        run: RunId,
-        start: &Start,
-        subject: &Subject,
+        case: Case<'_>,
         book: &Runbook,
         step: &StepDef,
         bindings: &mut Bindings,
         gathered: &mut Gathered,
     ) -> anyhow::Result<()> {
+        let Case { run, start, subject, .. } = case;
         let resolved = self.resolve(step, bindings, &book.bounds(), subject)?;
         let call = match resolved {
             Resolved::Call(call) => call,
@@ -269,7 +269,7 @@ impl Runner {
         let nothing = planned.effect.max_items == 0;
         match step.asked {
             _ if nothing => {
-                gathered.skipped.push(format!("{}: {}", step.name, planned.effect.words))
+                gathered.skipped.push(format!("{}: {}", step.name, planned.effect.words));
             }
             Asked::No => gathered.steps.push(planned),
             Asked::Yes => drop(gathered.asked.insert(step.name.clone(), planned)),
@@ -289,101 +289,6 @@ impl Runner {
             .spec(&step.tool)
             .ok_or_else(|| anyhow::anyhow!("there is no tool {}", step.tool))?;
         Ok(crate::runbook::resolve(step, &spec, bindings, bounds, &subject.reading.signal.target)?)
-    }
-
-    /// What the runbook says as written: a plan, a question, or neither.
-    fn routine(
-        &self,
-        run: RunId,
-        round: u32,
-        start: &Start,
-        subject: &Subject,
-        gathered: &Gathered,
-    ) -> anyhow::Result<Option<Inquired>> {
-        let (Some(book), Some(bindings)) = (&gathered.book, &gathered.bindings) else {
-            return Ok(None);
-        };
-        let asks = crate::runbook::asks(book, bindings, gathered.steps.len())?;
-        if let Some(ask) = asks.first() {
-            let mut choices = Vec::new();
-            for offer in crate::runbook::offers(ask, bindings)? {
-                let mut steps = gathered.steps.clone();
-                let picked: Option<Vec<Step>> =
-                    offer.steps.iter().map(|n| gathered.asked.get(n).cloned()).collect();
-                // Picking nothing means that nothing is done, whatever else would apply.
-                match picked {
-                    Some(picked) if !picked.is_empty() => {
-                        steps.extend(picked);
-                        let plan = self.plan(run, round, start, subject, gathered, steps)?;
-                        choices.push(Choice {
-                            say: offer.say,
-                            digest: Some(plan.digest()),
-                            plan: Some(plan),
-                        });
-                    }
-                    Some(_) => choices.push(Choice { say: offer.say, plan: None, digest: None }),
-                    None => {}
-                }
-            }
-            return Ok(Some(Inquired::Question {
-                question: crate::runbook::question(ask, bindings),
-                choices,
-            }));
-        }
-        if gathered.steps.is_empty() {
-            return Ok(None);
-        }
-        let steps = gathered.steps.clone();
-        Ok(Some(Inquired::Plan(self.plan(run, round, start, subject, gathered, steps)?)))
-    }
-
-    /// A plan of these steps, verified as the runbook says or by the probe that fired.
-    pub(crate) fn plan(
-        &self,
-        run: RunId,
-        round: u32,
-        start: &Start,
-        subject: &Subject,
-        gathered: &Gathered,
-        steps: Vec<Step>,
-    ) -> anyhow::Result<Plan> {
-        let signal = subject.reading.signal.clone();
-        let (verify, on_failure, runbook) = match (&gathered.book, &gathered.bindings) {
-            (Some(book), Some(bindings)) => {
-                let spec = match &book.verify {
-                    crate::runbook::VerifyRule::Query { tool, .. } => self.gate.spec(tool),
-                    crate::runbook::VerifyRule::Probe { .. } => None,
-                };
-                let verify = crate::runbook::resolve_verify(
-                    &book.verify,
-                    &signal,
-                    spec.as_ref(),
-                    bindings,
-                    &book.bounds(),
-                )?;
-                let reference =
-                    crate::model::plan::RunbookRef { name: book.name.clone(), digest: book.digest };
-                (verify, book.on_failure, Some(reference))
-            }
-            (Some(_) | None, _) => {
-                let verify = Verify::Probe { signal, within: WITHIN, stays: Span(0) };
-                (verify, crate::model::plan::OnFailure::Stop, None)
-            }
-        };
-        Ok(Plan { run, round, origin: start.origin.clone(), runbook, steps, verify, on_failure })
-    }
-
-    /// A plan without steps: what a question without plans waits with.
-    pub(crate) fn empty_plan(&self, run: RunId, round: u32, start: &Start) -> Plan {
-        Plan {
-            run,
-            round,
-            origin: start.origin.clone(),
-            runbook: None,
-            steps: Vec::new(),
-            verify: Verify::Not("nothing was to be done".into()),
-            on_failure: crate::model::plan::OnFailure::Stop,
-        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod ending;
 pub mod inquire;
 pub mod propose;
 pub mod rehearse;
+pub mod routine;
 pub mod runner;
 pub mod undo;
 pub mod verify;

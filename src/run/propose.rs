@@ -11,7 +11,7 @@ use crate::model::conclusion::Conclusion;
 use crate::model::ids::{RunId, StepName};
 use crate::model::plan::{Ending, Origin, Step};
 use crate::run::bench::{GateBench, StorePurse};
-use crate::run::inquire::{Gathered, Inquired, Subject};
+use crate::run::inquire::{Case, Gathered, Inquired};
 use crate::run::runner::{Runner, Start};
 
 /// How often one run may go back to the agent after a human answered its question.
@@ -21,12 +21,10 @@ impl Runner {
     /// Asks the agent, if there is one and this is an incident. `None`: the runbook goes on without it.
     pub(crate) async fn judge_by_agent(
         self: &Arc<Self>,
-        run: RunId,
-        round: u32,
-        start: &Start,
-        subject: &Subject,
+        case: Case<'_>,
         gathered: &Gathered,
     ) -> anyhow::Result<Option<Inquired>> {
+        let Case { run, round, start, subject } = case;
         let agent = self.agent.borrow().clone();
         let (Some(agent), Some(incident), true) = (agent, start.incident, round < ROUNDS) else {
             return Ok(None);
@@ -43,9 +41,7 @@ impl Runner {
         let investigation = agent.investigate(&brief, &bench, &purse, (self.nonce)()).await;
         self.record_conclusion(run, start, gathered, &investigation).await?;
         match investigation.end {
-            Ok(conclusion) => {
-                Ok(Some(self.conclude(run, round, start, subject, gathered, conclusion).await?))
-            }
+            Ok(conclusion) => Ok(Some(self.conclude(case, gathered, conclusion).await?)),
             Err(none) => {
                 tracing::warn!(%run, "the agent came to no conclusion, the runbook goes on without it: {none}");
                 Ok(None)
@@ -55,10 +51,7 @@ impl Runner {
 
     async fn conclude(
         &self,
-        run: RunId,
-        round: u32,
-        start: &Start,
-        subject: &Subject,
+        case: Case<'_>,
         gathered: &Gathered,
         conclusion: Conclusion,
     ) -> anyhow::Result<Inquired> {
@@ -77,7 +70,7 @@ impl Runner {
                         "model, unproven: {why}"
                     ))));
                 }
-                let plan = self.plan(run, round, start, subject, gathered, picked)?;
+                let plan = self.plan(case, gathered, picked)?;
                 if needs_a_pick {
                     let say = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                     let choice = Choice { say, digest: Some(plan.digest()), plan: Some(plan) };
@@ -86,7 +79,7 @@ impl Runner {
                         choices: vec![choice],
                     }
                 } else {
-                    Inquired::Plan(plan)
+                    Inquired::Plan(Box::new(plan))
                 }
             }
             Conclusion::Propose { calls, why } => {
@@ -104,10 +97,10 @@ impl Runner {
                         }
                     }
                 }
-                let mut plan = self.plan(run, round, start, subject, gathered, steps)?;
+                let mut plan = self.plan(case, gathered, steps)?;
                 // Beyond the runbook: judged as a proposal, which always at least asks.
                 plan.runbook = None;
-                if let Some(incident) = start.incident {
+                if let Some(incident) = case.start.incident {
                     plan.origin = Origin::Proposal(incident);
                 }
                 let question =

@@ -6,7 +6,7 @@ use crate::model::ids::RunId;
 use crate::model::plan::Plan;
 use crate::model::reading::Reading;
 use crate::model::time::Span;
-use crate::run::inquire::{Inquired, Subject};
+use crate::run::inquire::{Case, Inquired, Subject};
 use crate::run::runner::{Runner, Start};
 use crate::store::db::Db;
 
@@ -28,7 +28,7 @@ impl Runner {
                     crate::gate::words::plan(&plan),
                     self.usual_duration(&plan).await?
                 );
-                (Some(plan), words)
+                (Some(*plan), words)
             }
             Inquired::Question { question, choices } => {
                 let mut lines = vec![format!("would ask: {question}")];
@@ -53,7 +53,8 @@ impl Runner {
             None => None,
         };
         let subject = Subject { incident: None, reading };
-        let gathered = self.gather(NOBODY, start, &subject, book).await;
+        let case = Case { run: NOBODY, round: 0, start, subject: &subject };
+        let gathered = self.gather(case, book).await;
         self.gate.forget(NOBODY);
         let gathered = gathered?;
         let found = gathered

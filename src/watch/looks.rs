@@ -16,6 +16,7 @@ use crate::model::time::{Millis, Span};
 use crate::probe::{How, NetProbe, Past};
 
 /// What a finished look brings back.
+#[derive(Debug)]
 pub struct Finished {
     pub done: Done,
     pub cut: Cut,
@@ -39,12 +40,12 @@ pub enum Done {
     Broken { probes: Vec<usize>, why: String },
 }
 
-impl std::fmt::Debug for Finished {
+impl std::fmt::Debug for Done {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.done {
-            Done::Facts { probes, .. } => write!(f, "facts for {probes:?}"),
-            Done::Net { probe, .. } => write!(f, "look of {probe}"),
-            Done::Broken { probes, why } => write!(f, "broken look of {probes:?}: {why}"),
+        match self {
+            Self::Facts { probes, .. } => write!(f, "facts for {probes:?}"),
+            Self::Net { probe, .. } => write!(f, "look of {probe}"),
+            Self::Broken { probes, why } => write!(f, "broken look of {probes:?}: {why}"),
         }
     }
 }

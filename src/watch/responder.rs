@@ -65,9 +65,8 @@ impl Responder {
     pub async fn run(mut self, mut news: mpsc::UnboundedReceiver<News>) {
         let mut endings = self.runner.endings.subscribe();
         let stop = self.runner.stop.clone();
-        if let Err(error) = self.consider().await {
-            tracing::error!("the open incidents could not be considered: {error:#}");
-        }
+        let considered = self.consider().await;
+        self.heard(considered).await;
         loop {
             let due = self.next_timer().await;
             let done = tokio::select! {
@@ -78,13 +77,16 @@ impl Responder {
                 Ok(()) = endings.changed() => self.consider().await,
                 () = tokio::time::sleep(due), if !stop.is_cancelled() => self.due().await,
             };
-            if let Err(error) = done {
-                // The store may be full or gone: the looks go on, and the next news tries again.
-                tracing::error!("could not respond: {error:#}");
-                if self.runner.store.health().last_error.is_some() {
-                    self.alarm.unwritable(&format!("{error:#}")).await;
-                }
-            }
+            self.heard(done).await;
+        }
+    }
+
+    /// The store may be full or gone: the looks go on, and the next news tries again.
+    async fn heard(&self, done: anyhow::Result<()>) {
+        let Err(error) = done else { return };
+        tracing::error!("could not respond: {error:#}");
+        if self.runner.store.health().last_error.is_some() {
+            self.alarm.unwritable(&format!("{error:#}")).await;
         }
     }
 

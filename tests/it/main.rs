@@ -1,9 +1,13 @@
-//! Feature tests against the real daemon assembly, a module each.
+//! Feature tests against the real daemon assembly and the real binary, a module each.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     reason = "a test stops where it fails"
 )]
+#![allow(unreachable_pub, reason = "one crate of tests")]
 
+mod lab;
+
+mod disk_full;
 mod drill;

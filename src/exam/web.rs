@@ -1,0 +1,59 @@
+//! What tools reach beside hosts and files: endpoints, processes, the human.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::Fut;
+use crate::clients::http::url::WebUrl;
+use crate::clients::signal::{Ending, Process, ProcessId, Processes, Signalled};
+use crate::clients::tls::Leaf;
+use crate::gate::permit::Permit;
+use crate::model::time::Span;
+use crate::tool::world::{Answer, Peer, Web};
+
+/// Every endpoint answers with this status; nobody has a certificate.
+#[derive(Debug)]
+pub struct FakeWeb {
+    pub status: u16,
+}
+
+impl Web for FakeWeb {
+    fn get<'a>(&'a self, _: &'a WebUrl) -> Fut<'a, Result<Answer, String>> {
+        Box::pin(async { Ok(Answer { status: self.status, took: Span(20) }) })
+    }
+
+    fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {
+        Box::pin(async move { Err(format!("{}:{}: no TLS is spoken there", peer.host, peer.port)) })
+    }
+}
+
+/// A machine without processes that could be signalled; it notes who was meant.
+#[derive(Debug, Default)]
+pub struct FakeProcesses {
+    signalled: Mutex<Vec<ProcessId>>,
+}
+
+impl FakeProcesses {
+    pub fn signalled(&self) -> Vec<ProcessId> {
+        self.signalled.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Processes for FakeProcesses {
+    fn look(&self, _: u32) -> Fut<'_, Result<Option<Process>, String>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn own_line(&self) -> Fut<'_, Result<Vec<u32>, String>> {
+        Box::pin(async { Ok(vec![std::process::id()]) })
+    }
+
+    fn signal<'a>(
+        &'a self,
+        _: &'a Permit,
+        id: ProcessId,
+        _: Ending,
+    ) -> Fut<'a, Result<Signalled, String>> {
+        self.signalled.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        Box::pin(async { Ok(Signalled::Gone) })
+    }
+}

@@ -1,0 +1,485 @@
+//! The stage: the real binary with a config and a state folder of its own, the lab's scripts, and a web
+//! hook that counts.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// What every config begins with that must not look at the machine of the test.
+pub const ALONE: &str = r#"
+[web]
+listen = "off"
+[probe]
+off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "dns.resolver", "unit", "reef"]
+"#;
+
+/// How long anything that reef does by itself may take on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    #[expect(clippy::disallowed_methods, reason = "a test starts the program that it tests")]
+    Command::new(program)
+}
+
+/// What one command said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn failed(self, with: i32) -> Self {
+        assert_eq!(self.code, with, "{self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Json {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
+
+/// A folder with a config, a state folder and whatever a test puts there.
+#[derive(Debug)]
+pub struct Home {
+    pub folder: TempDir,
+}
+
+impl Home {
+    pub fn new(config: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("reef-it-").tempdir().unwrap();
+        let home = Self { folder };
+        home.configure(config);
+        home
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.path().join("config.toml")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.path().join("state")
+    }
+
+    pub fn configure(&self, config: &str) {
+        std::fs::write(self.config(), config).unwrap();
+    }
+
+    /// A copy of a shipped runbook with some of its text changed; each change must apply.
+    pub fn runbook(&self, name: &str, changes: &[(&str, &str)]) -> PathBuf {
+        let shipped =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks").join(format!("{name}.md"));
+        let mut text = std::fs::read_to_string(shipped).unwrap();
+        for (from, to) in changes {
+            assert!(text.contains(from), "{name} has no {from}");
+            text = text.replacen(from, to, 1);
+        }
+        let folder = self.path().join("runbooks");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{name}.md")), text).unwrap();
+        folder
+    }
+
+    /// reef with its own config and state, and nothing of the environment of the test.
+    pub fn command(&self) -> Command {
+        command_with(&self.config(), &self.state(), self.path())
+    }
+
+    /// One command, whether or not a daemon runs.
+    #[track_caller]
+    pub fn reef(&self, args: &[&str]) -> Said {
+        Said::of(&self.command().args(args).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// The daemon with all of it.
+    pub fn start(&self) -> Reef {
+        Reef::start(&self.config(), &self.state())
+    }
+}
+
+fn command_with(config: &Path, state: &Path, home: &Path) -> Command {
+    let mut command = command(env!("CARGO_BIN_EXE_reef"));
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", home)
+        .env("TZ", "UTC");
+    command.arg("-c").arg(config).arg("--state").arg(state);
+    command
+}
+
+/// A daemon under test.
+#[derive(Debug)]
+pub struct Reef {
+    child: Child,
+    config: PathBuf,
+    state: PathBuf,
+    /// Kept outside the state folder, which a test may take away.
+    log: TempDir,
+}
+
+impl Reef {
+    /// Starts `reef run` and waits until it answers.
+    #[track_caller]
+    pub fn start(config: &Path, state: &Path) -> Self {
+        let mut reef = Self::spawn(config, state);
+        let end = Instant::now() + PATIENCE;
+        while reef.reef(&["status", "--json"]).err.contains("not running") {
+            if let Some(status) = reef.child.try_wait().unwrap() {
+                panic!("reef ended with {status}: {}", reef.log());
+            }
+            assert!(Instant::now() < end, "reef does not answer: {}", reef.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        reef
+    }
+
+    /// Starts `reef run` and does not wait.
+    pub fn spawn(config: &Path, state: &Path) -> Self {
+        let log = tempfile::tempdir().unwrap();
+        let file = |name: &str| File::create(log.path().join(name)).unwrap();
+        let mut command = command_with(config, state, log.path());
+        let child =
+            command.arg("run").stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn();
+        Self { child: child.unwrap(), config: config.to_owned(), state: state.to_owned(), log }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(self.log.path().join("err")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    pub fn command(&self) -> Command {
+        command_with(&self.config, &self.state, self.log.path())
+    }
+
+    #[track_caller]
+    pub fn reef(&self, args: &[&str]) -> Said {
+        Said::of(&self.command().args(args).stdin(Stdio::null()).output().unwrap())
+    }
+
+    #[track_caller]
+    pub fn json(&self, args: &[&str]) -> Json {
+        let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
+        self.reef(&args).ok().json()
+    }
+
+    #[track_caller]
+    pub fn incidents(&self) -> Vec<Json> {
+        list(&self.json(&["incidents", "--all"]), "incidents")
+    }
+
+    /// The incident of the only signal that ever left green.
+    #[track_caller]
+    pub fn incident(&self) -> Option<Json> {
+        let mut incidents = self.incidents();
+        assert!(incidents.len() <= 1, "{incidents:#?}");
+        incidents.pop()
+    }
+
+    /// All records, oldest first.
+    #[track_caller]
+    pub fn audit(&self) -> Vec<Json> {
+        let mut records = list(&self.json(&["audit", "list", "-n", "1000"]), "records");
+        records.reverse();
+        records
+    }
+
+    /// The records of one kind, oldest first.
+    #[track_caller]
+    pub fn records(&self, kind: &str) -> Vec<Json> {
+        let mut records = self.audit();
+        records.retain(|record| record["kind"] == kind);
+        records
+    }
+
+    #[track_caller]
+    pub fn approvals(&self) -> Vec<Json> {
+        list(&self.json(&["approvals", "--all"]), "approvals")
+    }
+
+    /// Waits until something is so, and gives it.
+    #[track_caller]
+    pub fn until<T>(&self, what: &str, mut found: impl FnMut(&Self) -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = found(self) {
+                return found;
+            }
+            if end < Instant::now() {
+                let (incidents, audit) =
+                    (self.reef(&["incidents", "--all"]).out, self.reef(&["audit", "list"]).out);
+                let status = self.reef(&["status"]).out;
+                panic!("never: {what}\n{}\n{incidents}\n{audit}\n{status}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(60));
+        }
+    }
+
+    /// Waits until the only incident is in this state.
+    #[track_caller]
+    pub fn until_incident(&self, state: &str) -> Json {
+        self.until(&format!("an incident is {state}"), |reef| {
+            reef.incident().filter(|incident| incident["state"]["state"] == state)
+        })
+    }
+
+    /// Waits until this many looks more have been made, so that what did not happen had time to happen.
+    #[track_caller]
+    pub fn looks_pass(&self, rounds: usize) {
+        for _ in 0..rounds {
+            let said = self.reef(&["check"]);
+            assert!((0..=3).contains(&said.code), "{said:#?}");
+        }
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn ended(&mut self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "it does not end: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends it as the power does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Ends it as systemd does.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.signal(rustix::process::Signal::TERM);
+        let status = self.ended();
+        assert!(status.success(), "{status}: {}", self.log());
+    }
+}
+
+impl Drop for Reef {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if std::thread::panicking() {
+            eprintln!("--- reef said:\n{}---", self.log());
+        }
+    }
+}
+
+pub fn list(json: &Json, key: &str) -> Vec<Json> {
+    json[key].as_array().cloned().unwrap_or_else(|| panic!("no list {key}: {json:#}"))
+}
+
+/// A part that a script of the lab brought up; taken down at the end.
+#[derive(Debug)]
+pub struct Lab {
+    script: PathBuf,
+    name: String,
+    said: BTreeMap<String, String>,
+}
+
+impl Lab {
+    /// `None` where this machine cannot: then the test says so and passes, unless `REEF_LAB_REQUIRED`.
+    #[track_caller]
+    pub fn up(script: &str, name: &str, args: &[&str]) -> Option<Self> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab").join(script);
+        // Several checkouts may test at once.
+        let name = format!("{name}-{}", std::process::id());
+        let output =
+            command(&path).arg("up").arg(&name).args(args).stdin(Stdio::null()).output().unwrap();
+        let said = Said::of(&output);
+        let required =
+            std::env::vars_os().any(|(name, value)| name == "REEF_LAB_REQUIRED" && value == "1");
+        if said.code == 77 && !required {
+            eprintln!("SKIPPED, nothing was tested: {}", said.err.trim());
+            return None;
+        }
+        assert_eq!(said.code, 0, "{script}: {said:#?}");
+        let pairs = said.out.lines().filter_map(|line| line.split_once('='));
+        let said = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        Some(Self { script: path, name, said })
+    }
+
+    #[track_caller]
+    pub fn get(&self, key: &str) -> &str {
+        self.said.get(key).unwrap_or_else(|| panic!("no {key} in {:?}", self.said))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let down = command(&self.script).args(["down", &self.name]).stdin(Stdio::null()).output();
+        if let Err(error) = down {
+            eprintln!("{} {} is left: {error}", self.script.display(), self.name);
+        }
+    }
+}
+
+/// A web hook on loopback that keeps what it is told.
+#[derive(Debug)]
+pub struct Hook {
+    pub port: u16,
+    told: Arc<Mutex<Vec<Json>>>,
+    open: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+}
+
+impl Hook {
+    pub fn new() -> Self {
+        let mut hook = Self { port: 0, told: Arc::default(), open: None };
+        hook.up();
+        hook
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/hook", self.port)
+    }
+
+    pub fn up(&mut self) {
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).unwrap();
+        self.port = listener.local_addr().unwrap().port();
+        let (open, told) = (Arc::new(AtomicBool::new(true)), Arc::clone(&self.told));
+        let still = Arc::clone(&open);
+        let serving = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if !still.load(Ordering::SeqCst) {
+                    return;
+                }
+                if let Some(message) = stream.ok().and_then(|stream| take(&stream)) {
+                    told.lock().unwrap().push(message);
+                }
+            }
+        });
+        self.open = Some((open, serving));
+    }
+
+    /// From now on connections are refused.
+    pub fn down(&mut self) {
+        if let Some((open, serving)) = self.open.take() {
+            open.store(false, Ordering::SeqCst);
+            // Wakes the accept.
+            drop(TcpStream::connect(("127.0.0.1", self.port)));
+            serving.join().unwrap();
+        }
+    }
+
+    pub fn told(&self) -> Vec<Json> {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// The messages about incidents, as `severity title`.
+    pub fn titles(&self) -> Vec<String> {
+        let title = |m: &Json| {
+            format!("{} {}", m["severity"].as_str().unwrap(), m["title"].as_str().unwrap())
+        };
+        self.told().iter().map(title).collect()
+    }
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        self.down();
+    }
+}
+
+fn take(stream: &TcpStream) -> Option<Json> {
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let line = line.trim().to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let mut answer = stream;
+    answer.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").ok()?;
+    serde_json::from_slice(&body).ok()
+}
+
+/// All files below a folder with their content's digest and time: to see that not one byte changed.
+pub fn tree(folder: &Path) -> BTreeMap<PathBuf, (u64, Option<Duration>, u64)> {
+    use std::hash::{DefaultHasher, Hasher};
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let entry = entry.unwrap();
+            let about = entry.metadata().unwrap();
+            let changed = about.modified().unwrap().duration_since(std::time::UNIX_EPOCH).ok();
+            let mut hash = DefaultHasher::new();
+            if about.is_dir() {
+                folders.push(entry.path());
+            } else {
+                hash.write(&std::fs::read(entry.path()).unwrap());
+            }
+            found.insert(entry.path(), (about.len(), changed, hash.finish()));
+        }
+    }
+    found
+}
+
+/// A log that compresses well, of about this many bytes.
+pub fn write_log(path: &Path, bytes: usize) -> std::io::Result<()> {
+    let line = format!(
+        "Nov 20 20:00:00 host app[12]: {} took long to answer from 10.0.0.1\n",
+        path.display()
+    );
+    let text: String = line.repeat(bytes / line.len() + 1);
+    std::fs::write(path, &text.as_bytes()[..bytes])
+}
