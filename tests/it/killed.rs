@@ -31,7 +31,8 @@ fn no_step_is_dispatched_twice_and_every_effect_has_its_record() {
         for n in 0..60 {
             write_log(&logs.folder().join(format!("r{round}.log.{n}")), 40_000).unwrap();
         }
-        let (before, known) = (tree(&logs.folder()), if round == 0 { 0 } else { left(&logs).len() });
+        let (before, known) =
+            (tree(&logs.folder()), if round == 0 { 0 } else { left(&logs).len() });
         let mut reef = logs.start();
         // What the last life left unknown is settled by the probe or by hand, and only then acted on again.
         for id in list(&reef.json(&["status"]), "unknown_actions") {
@@ -46,7 +47,8 @@ fn no_step_is_dispatched_twice_and_every_effect_has_its_record() {
         if tree(&logs.folder()) != before {
             assert_ne!(dispatched(&records).len(), 0, "round {round}: an effect without a record");
         }
-        let open = records.iter().filter(|r| r["kind"] == "closed").count() < dispatched(&records).len();
+        let open =
+            records.iter().filter(|r| r["kind"] == "closed").count() < dispatched(&records).len();
         cut_short += usize::from(open && 0 < new);
         logs.home.reef(&["audit", "verify"]).ok();
     }
@@ -68,11 +70,13 @@ fn no_step_is_dispatched_twice_and_every_effect_has_its_record() {
     // Each of them came to an end that somebody knows.
     for record in dispatched(&records) {
         let ends = records.iter().filter(|r| {
-            r["payload"]["action"] == record["seq"] && (r["kind"] == "settled" || r["kind"] == "closed")
+            r["payload"]["action"] == record["seq"]
+                && (r["kind"] == "settled" || r["kind"] == "closed")
         });
         assert!(0 < ends.count(), "{record:#}");
     }
-    let twice = tree(&logs.folder()).into_keys().find(|path| path.to_string_lossy().ends_with(".gz.gz"));
+    let twice =
+        tree(&logs.folder()).into_keys().find(|path| path.to_string_lossy().ends_with(".gz.gz"));
     assert_eq!(twice, None);
     assert!(0 < cut_short, "no kill hit an action, so nothing was tested");
     reef.reef(&["audit", "verify"]).ok();

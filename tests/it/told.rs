@@ -82,11 +82,15 @@ fn the_phone_is_told_through_a_real_ntfy() {
     std::fs::write(&token, server.get("TOKEN")).unwrap();
     std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let url = server.get("URL");
-    let logs = logs.with(&format!("[notify.phone]\nntfy = {{ url = \"{url}/reef-it\", token_file = {token:?} }}\n"));
+    let logs = logs.with(&format!(
+        "[notify.phone]\nntfy = {{ url = \"{url}/reef-it\", token_file = {token:?} }}\n"
+    ));
     logs.overflow("app");
     let reef = logs.start();
     let asked = reef.until("the question arrives", |_| {
-        polled(&server, "reef-it").into_iter().find(|m| m["title"].as_str().is_some_and(|t| t.contains("A-1")))
+        polled(&server, "reef-it")
+            .into_iter()
+            .find(|m| m["title"].as_str().is_some_and(|t| t.contains("A-1")))
     });
     let body = asked["message"].as_str().unwrap();
     assert!(body.contains("reef approve A-1") && body.contains("compress"), "{asked:#}");
@@ -94,7 +98,9 @@ fn the_phone_is_told_through_a_real_ntfy() {
     reef.until_incident("resolved");
     reef.looks_pass(2);
     let all = polled(&server, "reef-it");
-    let about = |part: &str| all.iter().filter(|m| m["title"].as_str().is_some_and(|t| t.contains(part))).count();
+    let about = |part: &str| {
+        all.iter().filter(|m| m["title"].as_str().is_some_and(|t| t.contains(part))).count()
+    };
     assert_eq!((about("A-1"), about("green ")), (1, about("red ").min(1)), "{all:#?}");
     let secret = server.get("TOKEN");
     assert!(!reef.log().contains(secret) && !reef.reef(&["config", "show"]).out.contains(secret));
