@@ -9,8 +9,7 @@ const EXCEPTIONS: [(&str, &str); 0] = [];
 
 #[test]
 fn a_long_file_is_an_exception_with_a_name() {
-    let mut lines: Vec<(usize, String)> =
-        source()
+    let mut lines: Vec<(usize, String)> = source()
         .iter()
         .filter(|f| f.role == Role::Binary)
         .map(|f| (f.lines(), f.path.clone()))
