@@ -1,13 +1,20 @@
 //! `reef check`: looks at everything now; speaks Nagios.
 
+use serde_json::Value as Json;
+
 use crate::cli::Cx;
+use crate::cli::alone::Alone;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::page::{Detail, Ink, Page, cut, pad, width};
 use crate::cli::signals::{Rows, says};
 use crate::cli::when::When;
+use crate::config::given::Source;
+use crate::config::mistakes::Mistakes;
+use crate::control::Carries;
 use crate::control::client::NoAnswer;
+use crate::daemon::private::Probes;
 use crate::model::severity::Severity;
-use crate::operator::order::Order;
+use crate::operator::order::{Order, Who};
 use crate::operator::view::Check;
 
 #[derive(Debug, clap::Args)]
@@ -18,9 +25,11 @@ pub(crate) struct Args {
 
 /// What keeps it from looking is unknown, as with any plugin.
 pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
-    let json = match cx.ask(&Order::Check { host: args.host }).await {
+    let order = Order::Check { host: args.host };
+    let json = match cx.ask(&order).await {
         Ok(json) => json,
-        Err(Failure::NoAnswer(why @ (NoAnswer::NotRunning(_) | NoAnswer::Daemon(_)))) => {
+        Err(Failure::NoAnswer(NoAnswer::NotRunning(_))) => once(cx, order).await?,
+        Err(Failure::NoAnswer(why @ NoAnswer::Daemon(_))) => {
             cx.tell(&why.into());
             return Ok(Exit::nagios(Severity::Unknown));
         }
@@ -28,6 +37,17 @@ pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
     };
     let check = cx.show(json, render)?;
     Ok(Exit::nagios(Rows::of(&check.signals).worst()))
+}
+
+/// Without a daemon: the probes of the config look once, and nothing is done about what they see.
+async fn once(cx: &mut Cx, order: Order) -> Result<Json, Failure> {
+    let wrong = |mistakes: Mistakes| Failure::Usage(mistakes.to_string());
+    let source = Source::find(cx.common.config.as_deref(), &cx.env).map_err(wrong)?;
+    let alone = Alone::start(source, &cx.env, Probes::Configured).await?;
+    let who = Who { uid: rustix::process::geteuid().as_raw() };
+    let looked = alone.orders().carry_out(order, who).await;
+    alone.end().await;
+    Ok(looked?)
 }
 
 /// Each signal that is not green with its numbers, then how many are.

@@ -1,24 +1,21 @@
 //! `reef drill`: a harmless fault goes the whole way, told step by step.
 
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use crate::cli::Cx;
+use crate::cli::alone::Alone;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::out::Format;
 use crate::cli::page::{Ink, Page};
-use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::places::EMBEDDED;
 use crate::control::Carries;
 use crate::control::client::{Client, NoAnswer, view};
-use crate::daemon::private::{self, Private, Probes};
+use crate::daemon::private::Probes;
 use crate::daemon::wire::Orders;
 use crate::model::severity::Severity;
 use crate::operator::order::{Order, Who};
@@ -61,54 +58,20 @@ async fn on_its_own(cx: &mut Cx) -> Result<Exit, Failure> {
     cx.out.note(
         "reef is not running: the drill runs on a private one, in a folder that is gone afterwards",
     );
-    let scratch = Scratch::make(&cx.env)?;
-    let private = private_drill(&scratch.path, &cx.env).await?;
-    let way = Way::Private(Orders(Arc::clone(&private.operator)));
+    let alone = Alone::start(Source::new(EMBEDDED, ""), &cx.env, Probes::None).await?;
+    let way = Way::Private(alone.orders());
     let ended = tokio::select! {
         ended = begin(cx, &way) => ended,
         _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted; the private drill is cleaned up").into()),
     };
     drop(way);
-    private.end().await;
+    alone.end().await;
     ended
 }
 
 async fn begin(cx: &mut Cx, way: &Way) -> Result<Exit, Failure> {
     let first = way.ask(Order::Drill).await?;
     follow(cx, way, first).await
-}
-
-/// The private daemon: no config, no page, no probes but the drill's.
-async fn private_drill(state: &Path, env: &Env) -> Result<Private, Failure> {
-    let source = Source::new(EMBEDDED, "");
-    let started = Box::pin(private::start(source, state, env, Probes::None)).await;
-    Ok(started.context("the private reef for the drill did not start")?)
-}
-
-/// A folder for one drill; whatever happens, it goes.
-struct Scratch {
-    path: PathBuf,
-}
-
-impl Scratch {
-    fn make(env: &Env) -> Result<Self, Failure> {
-        let above = env.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-        let mut random = [0; 6];
-        getrandom::fill(&mut random)
-            .map_err(|e| anyhow!("no random name for the drill's folder: {e}"))?;
-        let name: String = random.iter().map(|b| format!("{b:02x}")).collect();
-        let path = above.join(format!("reef-drill-{name}"));
-        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
-        made.with_context(|| format!("the drill's folder {} cannot be made", path.display()))?;
-        Ok(Self { path })
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // A folder that stays is in /tmp under a name that says what it was.
-        drop(std::fs::remove_dir_all(&self.path));
-    }
 }
 
 /// Tells each step as it comes, until the drill ended.

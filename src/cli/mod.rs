@@ -22,6 +22,7 @@ use crate::control::client::{Client, NoAnswer, view};
 use crate::operator::order::Order;
 
 mod ack;
+mod alone;
 mod approvals;
 mod approve;
 mod audit;

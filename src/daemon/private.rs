@@ -57,12 +57,13 @@ pub async fn start(
     let (assembled, configured) =
         assemble::read(source, env, Arc::clone(&pulse) as _).map_err(|m| anyhow::anyhow!("{m}"))?;
     let folders = Folders::below(state)?;
-    let making = Making {
-        env: env.clone(),
-        clock: Arc::clone(&clock),
-        folders: folders.clone(),
-        mode: Mode::Live,
+    // Configured probes only look: whatever the leash, nothing is done about what they see.
+    let mode = match probes {
+        Probes::Configured => Mode::DryRun,
+        Probes::None => Mode::Live,
     };
+    let making =
+        Making { env: env.clone(), clock: Arc::clone(&clock), folders: folders.clone(), mode };
     let mut live = making
         .live(&assembled, &SecretPrograms::new(env))
         .await

@@ -7,7 +7,7 @@ use crate::gate::settle::is_unknown;
 use crate::model::approval::{Approval, ApprovalState};
 use crate::model::audit::{AuditKind, AuditRecord, ChainHead};
 use crate::model::ids::{ActionId, IncidentId, RunId};
-use crate::model::incident::Incident;
+use crate::model::incident::{Incident, IncidentState};
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 use crate::report::morning::{
@@ -27,6 +27,8 @@ use crate::store::runs::RunRow;
 const BEFORE: Span = Span::days(7);
 /// Incidents that are read; a night with more of them is counted by the ones that it has.
 const INCIDENTS: u32 = 5_000;
+/// Incidents of which older runs are looked up.
+const OLD: usize = 200;
 /// Refusals that are read.
 const REFUSALS: u32 = 1_000;
 
@@ -124,6 +126,7 @@ fn stored(db: &mut Db, period: Period) -> anyhow::Result<Stored> {
     let incidents = db.incidents(since - BEFORE, INCIDENTS)?;
     let runs = db.runs_since(since - BEFORE)?;
     let fixes: Vec<&RunRow> = runs.iter().filter(|run| incidents::is_fix(run, since)).collect();
+    let old_runs = old_runs(db, &incidents, &runs)?;
     let known: BTreeSet<IncidentId> = incidents.iter().map(|i| i.id).collect();
     let mut older = BTreeMap::new();
     for id in fixes.iter().filter_map(|run| run.incident).filter(|id| !known.contains(id)) {
@@ -154,10 +157,21 @@ fn stored(db: &mut Db, period: Period) -> anyhow::Result<Stored> {
         model_calls: db.model_calls_since(since)?,
         outbox: db.outbox_stats(since)?,
         incidents,
-        runs,
+        runs: old_runs.into_iter().chain(runs).collect(),
         older,
         words,
     })
+}
+
+/// The runs of incidents that have stood for so long that none of theirs is among `runs`.
+fn old_runs(db: &Db, incidents: &[Incident], runs: &[RunRow]) -> anyhow::Result<Vec<RunRow>> {
+    let seen: BTreeSet<IncidentId> = runs.iter().filter_map(|run| run.incident).collect();
+    let stands = |i: &&Incident| matches!(i.state, IncidentState::Escalated { .. });
+    let mut old = Vec::new();
+    for incident in incidents.iter().filter(stands).filter(|i| !seen.contains(&i.id)).take(OLD) {
+        old.extend(db.runs_of(incident.id)?);
+    }
+    Ok(old)
 }
 
 /// Asked in the period, or asked before and pending still or ended in it.
@@ -253,11 +267,10 @@ fn asked(approvals: &[Approval], period: Period) -> Vec<Question> {
         asked_at: approval.asked_at,
         expires_at: approval.expires_at,
         // One whose time is over stands as pending until somebody sweeps.
-        state: match &approval.state {
-            ApprovalState::Pending if approval.expires_at <= period.until => {
-                ApprovalState::Expired { at: approval.expires_at }
-            }
-            state => state.clone(),
+        state: match approval.state == ApprovalState::Pending && approval.expires_at <= period.until
+        {
+            true => ApprovalState::Expired { at: approval.expires_at },
+            false => approval.state.clone(),
         },
     };
     let mut asked: Vec<Question> = approvals.iter().filter(told).map(question).collect();

@@ -145,7 +145,7 @@ impl Reporter {
 
     /// The report that was written last, as Markdown.
     pub async fn latest(&self) -> anyhow::Result<String> {
-        let path = self.folder.join("latest.md");
+        let path = self.folder.join(file::LATEST);
         tokio::fs::read_to_string(&path).await.with_context(|| {
             format!("there is no report yet at {}; `reef report` writes one", path.display())
         })

@@ -114,7 +114,7 @@ impl Page {
                 let mut words = format!("**{}** ({tier})", plain(question));
                 match choices.len() {
                     0 | 1 => {
-                        words.push_str(&format!(" {},", command(&format!("reef approve {id}"))))
+                        words.push_str(&format!(" {},", command(&format!("reef approve {id}"))));
                     }
                     _ => {
                         for (n, say) in choices.iter().enumerate() {

@@ -183,7 +183,8 @@ impl Runner {
                 }
             }
             ApprovalState::Denied { by, .. } => {
-                RunEvent::End(Ending::Escalated(format!("denied by {by}")))
+                // Whoever said no knows it already: no message.
+                RunEvent::End(Ending::NothingToDo(format!("denied by {by}")))
             }
             ApprovalState::Expired { .. } => RunEvent::End(Ending::Escalated(format!(
                 "{} expired unanswered, which means no",

@@ -7,8 +7,8 @@ use crate::gate::rules::Rules;
 use crate::gate::{Told, settle};
 use crate::model::audit::AuditKind;
 use crate::model::ids::{IncidentId, RunId};
-use crate::model::incident::{Incident, IncidentEvent, IncidentState};
-use crate::model::message::Urgency;
+use crate::model::incident::{Announced, Incident, IncidentEvent, IncidentState};
+use crate::model::message::{Message, Urgency};
 use crate::model::plan::{Ending, Leash, OnFailure, Origin, Plan};
 use crate::model::run::RunState;
 use crate::model::severity::Severity;
@@ -215,7 +215,8 @@ fn tell(
     if let Some(event) = event {
         incident.state = incident.state.clone().next(event, closing.now)?;
     }
-    if let Some(urgency) = loud {
+    // A drill is told at the terminal that asked for it.
+    if let Some(urgency) = loud.filter(|_| !incident.drill) {
         let words = Words {
             title: format!("{}: {}", headline(&incident), closing.ending.word()),
             body: body(closing, &incident),
@@ -224,7 +225,33 @@ fn tell(
         };
         announce(db, rules, &mut incident, urgency, &words, closing.now)?;
     }
+    if let (Ending::Fixed(proof), Announced::No, false) =
+        (&closing.ending, incident.announced, incident.drill)
+    {
+        let message = fixed(closing, &incident, proof);
+        db.enqueue(&message, &rules.notify, closing.now)?;
+    }
     db.save_incident(&incident)
+}
+
+/// Nobody was told yet, and there is nothing left to do: one calm message is all.
+fn fixed(closing: &Closing, incident: &Incident, proof: &str) -> Message {
+    let red_for = closing.now.since(incident.red_at.unwrap_or(incident.opened_at));
+    Message {
+        urgency: Urgency::Message,
+        title: format!("fixed: {}", incident.signal),
+        body: format!(
+            "{}
+{} for {red_for}; {proof}. {}",
+            incident.reading.words.first_line(),
+            incident.severity,
+            incident.id
+        ),
+        severity: Severity::Green,
+        incident: Some(incident.id),
+        approval: None,
+        key: format!("incident {} fixed", incident.id),
+    }
 }
 
 fn body(closing: &Closing, incident: &Incident) -> String {

@@ -136,6 +136,11 @@ impl Runner {
         })
     }
 
+    /// Whether there is a model to judge what no runbook answers.
+    pub fn has_agent(&self) -> bool {
+        self.agent.borrow().is_some()
+    }
+
     /// The runbook that answers a reading, if one does.
     pub fn answering(&self, reading: &Reading) -> Option<Runbook> {
         let books = self.books.borrow();

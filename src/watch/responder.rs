@@ -238,7 +238,10 @@ impl Responder {
                 (Origin::Incident(incident.id), Some(book.name))
             }
             (false, Some(_)) => return Ok(()),
-            (false, None) => (Origin::Incident(incident.id), None),
+            (false, None) if incident.severity == Severity::Red || self.runner.has_agent() => {
+                (Origin::Incident(incident.id), None)
+            }
+            (false, None) => return self.noted(incident).await,
         };
         let id = incident.id;
         let run = self
@@ -267,6 +270,24 @@ impl Responder {
             Start { origin, incident: Some(id), runbook, on: None, params: BTreeMap::new() },
         );
         Ok(())
+    }
+
+    /// A yellow that no runbook answers: one calm line to the human, who has it from then on.
+    async fn noted(&self, mut incident: Incident) -> anyhow::Result<()> {
+        let (now, rules) = (self.runner.clock.now(), self.runner.gate.rules());
+        self.runner
+            .store
+            .call(move |db| {
+                db.atomically(|db| {
+                    let words = words::opened(&incident);
+                    announce(db, &rules, &mut incident, Urgency::Message, &words, now)?;
+                    let why = "no runbook answers it".to_owned();
+                    incident.state =
+                        incident.state.clone().next(IncidentEvent::Escalate { why }, now)?;
+                    db.save_incident(&incident)
+                })
+            })
+            .await
     }
 
     /// Whether the runbook's cooldown since its last run for this incident is over; if not, a timer
@@ -380,7 +401,7 @@ fn consider(
     keep_hold(db, rules, before.as_ref(), decision.hold.as_ref(), now)?;
     let mut to_begin = Vec::new();
     for incident in unresolved {
-        if let Some(incident) = place(db, rules, &decision, incident, now)? {
+        if let Some(incident) = place(db, &decision, incident, now)? {
             to_begin.push(incident);
         }
     }
@@ -390,7 +411,6 @@ fn consider(
 /// Puts one incident where the decision wants it; gives it back if it is to be answered now.
 fn place(
     db: &mut Db,
-    rules: &Rules,
     decision: &Decision,
     mut incident: Incident,
     now: Millis,
@@ -426,15 +446,6 @@ fn place(
     }
     if incident.state != IncidentState::Open || incident.acknowledged_at.is_some() {
         return Ok(None);
-    }
-    if incident.severity == Severity::Yellow
-        && incident.announced == Announced::No
-        && incident.attempts == 0
-    {
-        // A yellow is told calmly once, whoever answers it.
-        let words = words::opened(&incident);
-        announce(db, rules, &mut incident, Urgency::Message, &words, now)?;
-        db.save_incident(&incident)?;
     }
     Ok(Some(incident))
 }

@@ -285,13 +285,16 @@ impl Ticker {
         if planned + self.grid.slot() < at {
             self.pulse.add(&self.pulse.late, due.len());
         }
-        self.begin(&due);
+        // Only the grid's own looks can be missed: who asks in between gets the one under way.
+        let missed = self.begin(&due);
+        self.pulse.add(&self.pulse.missed, missed);
         if FLUSH_EVERY.duration() <= self.flushed_at.elapsed() {
             self.flush();
         }
     }
 
-    fn begin(&mut self, due: &[usize]) {
+    /// Begins looks; how many were passed over because their last one is still under way.
+    fn begin(&mut self, due: &[usize]) -> usize {
         let now = self.clock.now();
         let due: BTreeSet<usize> = due.iter().copied().collect();
         let mut wanted = Vec::with_capacity(due.len());
@@ -307,8 +310,7 @@ impl Ticker {
         }
         self.pulse.add(&self.pulse.looks, wanted.len());
         let past: Arc<dyn Past> = Arc::clone(&self.pasts) as Arc<dyn Past>;
-        let missed = self.looks.begin(wanted, &self.hosts, &past, now);
-        self.pulse.add(&self.pulse.missed, missed.len());
+        self.looks.begin(wanted, &self.hosts, &past, now).len()
     }
 
     fn finish(&mut self, finished: Finished) {

@@ -8,22 +8,13 @@ use crate::policy::tree::Hold;
 use crate::run::announce::{Words, headline};
 use crate::store::runs::RunRow;
 
-/// A signal left green for good and nothing else will say so.
+/// A yellow that no runbook answers.
 pub(crate) fn opened(incident: &Incident) -> Words {
-    let body = match incident.severity {
-        Severity::Red => format!(
-            "{}\n{} is open; reef will say what it does.",
-            first_line(incident),
-            incident.id
-        ),
-        Severity::Green | Severity::Unknown | Severity::Yellow => {
-            format!(
-                "{}\n{}: no hurry, it is in the next report too.",
-                first_line(incident),
-                incident.id
-            )
-        }
-    };
+    let body = format!(
+        "{}\n{}: no hurry, it is in the next report too.",
+        first_line(incident),
+        incident.id
+    );
     Words { title: headline(incident), body, severity: incident.severity, about: "opened" }
 }
 

@@ -72,7 +72,7 @@ impl From<&Pulse> for Looks {
 impl Metrics {
     /// All of it, for a [`crate::web::Site`].
     pub async fn gather(store: &Store, pulse: &Pulse, own: Own, signals: Vec<Signalled>) -> Self {
-        let stored = match store.call(|db| stored(db)).await {
+        let stored = match store.call(stored).await {
             Ok(stored) => Some(stored),
             Err(error) => {
                 tracing::warn!("the metrics of the store cannot be read: {error:#}");

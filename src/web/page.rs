@@ -11,6 +11,7 @@ use crate::model::severity::Severity;
 use crate::model::time::Millis;
 use crate::operator::view::{Signalled, Status};
 use crate::report::morning::about;
+use crate::report::plain::counted;
 
 /// The most entries of one list.
 const MOST: usize = 100;
@@ -69,9 +70,8 @@ pub fn status(status: &Status) -> String {
         (verdict(status, &sorted))
         (notes(status))
         (needs(status, &sorted, &now))
-        (not_green(&sorted, &now))
-        (others(&sorted, &now))
-        (green(&sorted, &now))
+        div.cards { (not_green(&sorted, &now)) (others(&sorted, &now)) }
+        (green(&sorted))
         (foot(status, &now))
     };
     frame(&title, Refresh::EachMinute, &body)
@@ -181,6 +181,7 @@ fn notes(status: &Status) -> Markup {
                 strong { "Held. " } "Several independent reds: " (by.join(", ")) ". " code { "reef resume" }
             }
         }
+        @for (what, state) in &status.breakers { p.note { strong { (what) ": " } (state) } }
         @if status.dry_run {
             p.note { strong { "Dry run. " } "Nothing is dispatched; what would be done is recorded." }
         } @else if status.ceiling == Leash::Observe {
@@ -310,20 +311,19 @@ fn others(sorted: &Sorted<'_>, now: &Now) -> Markup {
     }
 }
 
-fn green(sorted: &Sorted<'_>, now: &Now) -> Markup {
+fn green(sorted: &Sorted<'_>) -> Markup {
     if sorted.green.is_empty() {
         return html! {};
     }
     html! {
         section {
             details {
-                summary { (tag(Severity::Green)) (sorted.green.len()) " signals are green" }
+                summary { (tag(Severity::Green)) (counted(sorted.green.len() as u64, "green signal")) }
                 ul {
                     @for signal in &sorted.green {
                         li {
                             span.name { (about(&signal.reading.signal)) } " "
                             (signal.reading.words.first_line())
-                            span.soft { " " (now.since(signal.since)) }
                         }
                     }
                 }
@@ -335,7 +335,6 @@ fn green(sorted: &Sorted<'_>, now: &Now) -> Markup {
 fn foot(status: &Status, now: &Now) -> Markup {
     html! {
         @for finding in &status.findings { p.note { strong { "Config. " } (finding) } }
-        @for (what, state) in &status.breakers { p.note { strong { (what) ": " } (state) } }
         footer {
             a href="/report" { "Morning report" }
             a href="/metrics" { "Metrics" }
@@ -343,7 +342,7 @@ fn foot(status: &Status, now: &Now) -> Markup {
             span { "leash " (status.ceiling) }
             @if let Some((at, words)) = &status.last_action { span { "last action " (now.when(*at)) ": " (words) } }
             span { "model " (status.model.as_deref().unwrap_or("none")) }
-            span { (status.messages_this_week) " messages this week" }
+            span { (counted(status.messages_this_week, "message")) " this week" }
             @if 0 < status.messages_waiting { span { (status.messages_waiting) " waiting" } }
             span { "config " (status.config.as_deref().unwrap_or("built in")) }
             span { "reef " (status.version) ", up " (now.at.since(status.started_at)) }

@@ -200,7 +200,7 @@ async fn a_quiet_machine_says_that_nothing_needs_anybody() {
     let page = Running::with(Ok(quiet())).await.get("/").await;
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
     assert!(page.contains("<strong>Nothing needs you</strong>"), "{page}");
-    assert!(page.contains("1 signals are green"), "{page}");
+    assert!(page.contains("1 green signal"), "{page}");
     assert!(!page.contains("Needs you</h2>"), "{page}");
 }
 
@@ -228,7 +228,7 @@ async fn what_needs_a_human_comes_first_with_the_command_to_type() {
     assert!(at("6 things need you") < at("<h2>Needs you"));
     assert!(at("<h2>Needs you") < at("<h2>Not green"));
     assert!(at("<h2>Not green") < at("<h2>Open incidents"));
-    assert!(at("<h2>Open incidents") < at("signals are green"));
+    assert!(at("<h2>Open incidents") < at("1 green signal"));
     assert!(at("explained by http mini:nas") > at("<h2>Open incidents"));
     // Collapsed: the green ones are there for whoever wants them.
     assert!(page.contains("<details><summary>"), "{page}");

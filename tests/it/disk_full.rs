@@ -4,26 +4,34 @@ use std::path::{Path, PathBuf};
 
 use crate::lab::{Home, Lab, Reef, list, tree, write_log};
 
-/// A runbook folder whose disk-full may work below this mount.
-fn runbooks(home: &Home, mount: &str, leash: &str) -> PathBuf {
-    let roots = format!("roots    = [\"{mount}\", \"/tmp\", ");
+/// A runbook folder whose disk-full may work below this mount and nowhere else.
+fn runbooks(home: &Home, mount: &str) -> PathBuf {
+    let elsewhere =
+        "{ value = \"reading.path\", in = [\"/\", \"/tmp\"] },\n]\nargs = { path = \"/tmp\"";
+    let elsewhere_too = "in = [\"/\", \"/var\", \"/var/tmp\"] },\n]\nargs = { path = \"/var/tmp\"";
+    let here =
+        format!("{{ value = \"reading.path\", in = [\"/\"] }},\n]\nargs = {{ path = {mount:?}");
+    let here_too = format!("in = [\"/\"] }},\n]\nargs = {{ path = {mount:?}");
+    let roots = r#"roots    = ["/tmp", "/var/tmp", "/var/log", "/var/cache/apt", "/var/cache/dnf", "/var/cache/pacman"]"#;
     home.runbook(
         "disk-full",
         &[
-            ("roots    = [\"/tmp\", ", &roots),
-            ("leash    = \"ask\"", &format!("leash    = \"{leash}\"")),
+            (roots, &format!("roots    = [{mount:?}]")),
+            ("leash    = \"ask\"", "leash    = \"auto\""),
             ("within = \"5m\"", "within = \"15s\""),
+            (elsewhere, &here),
+            (elsewhere_too, &here_too),
         ],
     )
 }
 
-/// The config that watches that mount and no other volume.
+/// The config that watches that mount and no volume of the machine.
 fn config(runbooks: &Path, mount: &str, ceiling: &str) -> String {
     let others: Vec<String> = std::fs::read_to_string("/proc/self/mounts")
         .unwrap()
         .lines()
-        .filter_map(|line| line.split(' ').nth(1).map(str::to_owned))
-        .filter(|path| path != mount)
+        .filter_map(|line| line.split(' ').nth(1))
+        .filter(|path| *path != mount)
         .map(|path| format!("{path:?}"))
         .collect();
     format!(
@@ -80,12 +88,12 @@ fn proven(reef: &Reef) {
 fn a_full_volume_is_made_room_on_and_proven() {
     let Some(volume) = Lab::up("volume", "it-full", &["60", "tmpfs"]) else { return };
     let mount = volume.get("MOUNT");
-    let home = Home::new("");
-    home.configure(&config(&runbooks(&home, mount, "auto"), mount, "auto"));
+    let home = Home::with_volume(&volume);
+    home.configure(&config(&runbooks(&home, mount), mount, "auto"));
     fill(Path::new(mount));
     let reef = home.start();
     let incident = reef.until_incident("resolved");
-    assert_eq!(incident["severity"], "red", "{incident:#}");
+    assert!(incident["red_at"].is_number(), "{incident:#}");
     reef.until("the proof", |reef| (!reef.records("verified").is_empty()).then_some(()));
     proven(&reef);
     assert!(reef.reef(&["check"]).ok().out.contains("green"));
@@ -102,18 +110,18 @@ fn a_full_volume_with_reefs_own_state_on_it_is_healed_too() {
     // The ballast alone takes 16 MiB.
     let Some(volume) = Lab::up("volume", "it-own", &["80", "ext4"]) else { return };
     let mount = volume.get("MOUNT");
-    let home = Home::new("");
-    let config = config(&runbooks(&home, mount, "auto"), mount, "auto");
-    home.configure(&config);
+    let home = Home::with_volume(&volume);
     let state = Path::new(mount).join("state");
+    let home = home.with_state(state.clone());
+    home.configure(&config(&runbooks(&home, mount), mount, "auto"));
     // A first life makes the state; then everything else fills up.
-    let mut reef = Reef::start(&home.config(), &state);
+    let mut reef = home.start();
     assert_eq!(std::fs::metadata(state.join("ballast")).unwrap().len(), 16 << 20);
     reef.stop();
     fill(Path::new(mount));
-    let reef = Reef::start(&home.config(), &state);
+    let reef = home.start();
     let incident = reef.until_incident("resolved");
-    assert_eq!(incident["severity"], "red", "{incident:#}");
+    assert!(incident["red_at"].is_number(), "{incident:#}");
     reef.until("the proof", |reef| (!reef.records("verified").is_empty()).then_some(()));
     proven(&reef);
     reef.until("the ballast lies there again", |_| {
@@ -127,8 +135,8 @@ fn a_full_volume_with_reefs_own_state_on_it_is_healed_too() {
 fn under_observe_not_one_byte_changes() {
     let Some(volume) = Lab::up("volume", "it-observe", &["40", "tmpfs"]) else { return };
     let mount = volume.get("MOUNT");
-    let home = Home::new("");
-    home.configure(&config(&runbooks(&home, mount, "auto"), mount, "observe"));
+    let home = Home::with_volume(&volume);
+    home.configure(&config(&runbooks(&home, mount), mount, "observe"));
     fill(Path::new(mount));
     let before = tree(Path::new(mount));
     let reef = home.start();

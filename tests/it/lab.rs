@@ -71,15 +71,28 @@ impl Said {
 /// A folder with a config, a state folder and whatever a test puts there.
 #[derive(Debug)]
 pub struct Home {
-    pub folder: TempDir,
+    folder: TempDir,
+    state: PathBuf,
+    /// The only volume of the lab that its daemon shall see; the other tests fill theirs meanwhile.
+    volume: Option<PathBuf>,
 }
 
 impl Home {
     pub fn new(config: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("reef-it-").tempdir().unwrap();
-        let home = Self { folder };
+        let home = Self { state: folder.path().join("state"), folder, volume: None };
         home.configure(config);
         home
+    }
+
+    /// With a volume of the lab, in a mount namespace that holds no other one.
+    pub fn with_volume(volume: &Lab) -> Self {
+        Self { volume: Some(volume.get("MOUNT").into()), ..Self::new("") }
+    }
+
+    /// With its state somewhere else.
+    pub fn with_state(self, state: PathBuf) -> Self {
+        Self { state, ..self }
     }
 
     pub fn path(&self) -> &Path {
@@ -91,7 +104,7 @@ impl Home {
     }
 
     pub fn state(&self) -> PathBuf {
-        self.path().join("state")
+        self.state.clone()
     }
 
     pub fn configure(&self, config: &str) {
@@ -115,7 +128,23 @@ impl Home {
 
     /// reef with its own config and state, and nothing of the environment of the test.
     pub fn command(&self) -> Command {
-        command_with(&self.config(), &self.state(), self.path())
+        reef_with(command(env!("CARGO_BIN_EXE_reef")), &self.config(), &self.state)
+    }
+
+    /// As [`Home::command`], where only its own volume is mounted.
+    fn command_alone(&self) -> Command {
+        let Some(volume) = &self.volume else { return self.command() };
+        let mut alone = command("unshare");
+        // What is mounted later, outside, does not come in.
+        let script = r#"
+            own=$1; shift
+            while read -r _ path _; do
+                case $path in "$own") ;; /tmp/reef-lab*/volume-*) umount -l "$path" ;; esac
+            done </proc/self/mounts
+            exec "$@""#;
+        alone.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]).arg(volume);
+        alone.arg(env!("CARGO_BIN_EXE_reef"));
+        reef_with(alone, &self.config(), &self.state)
     }
 
     /// One command, whether or not a daemon runs.
@@ -124,18 +153,30 @@ impl Home {
         Said::of(&self.command().args(args).stdin(Stdio::null()).output().unwrap())
     }
 
-    /// The daemon with all of it.
+    /// The daemon, once it answers.
+    #[track_caller]
     pub fn start(&self) -> Reef {
-        Reef::start(&self.config(), &self.state())
+        let mut reef = self.spawn();
+        reef.up();
+        reef
+    }
+
+    /// As [`Home::start`], without waiting for an answer.
+    pub fn spawn(&self) -> Reef {
+        let log = tempfile::tempdir().unwrap();
+        let file = |name: &str| File::create(log.path().join(name)).unwrap();
+        let mut command = self.command_alone();
+        let child =
+            command.arg("run").stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn();
+        Reef { child: child.unwrap(), config: self.config(), state: self.state.clone(), log }
     }
 }
 
-fn command_with(config: &Path, state: &Path, home: &Path) -> Command {
-    let mut command = command(env!("CARGO_BIN_EXE_reef"));
+fn reef_with(mut command: Command, config: &Path, state: &Path) -> Command {
     command
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("HOME", home)
+        .env("HOME", "/nonexistent")
         .env("TZ", "UTC");
     command.arg("-c").arg(config).arg("--state").arg(state);
     command
@@ -152,29 +193,17 @@ pub struct Reef {
 }
 
 impl Reef {
-    /// Starts `reef run` and waits until it answers.
+    /// Waits until it answers.
     #[track_caller]
-    pub fn start(config: &Path, state: &Path) -> Self {
-        let mut reef = Self::spawn(config, state);
+    fn up(&mut self) {
         let end = Instant::now() + PATIENCE;
-        while reef.reef(&["status", "--json"]).err.contains("not running") {
-            if let Some(status) = reef.child.try_wait().unwrap() {
-                panic!("reef ended with {status}: {}", reef.log());
+        while self.reef(&["status", "--json"]).err.contains("not running") {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("reef ended with {status}: {}", self.log());
             }
-            assert!(Instant::now() < end, "reef does not answer: {}", reef.log());
+            assert!(Instant::now() < end, "reef does not answer: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
-        reef
-    }
-
-    /// Starts `reef run` and does not wait.
-    pub fn spawn(config: &Path, state: &Path) -> Self {
-        let log = tempfile::tempdir().unwrap();
-        let file = |name: &str| File::create(log.path().join(name)).unwrap();
-        let mut command = command_with(config, state, log.path());
-        let child =
-            command.arg("run").stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn();
-        Self { child: child.unwrap(), config: config.to_owned(), state: state.to_owned(), log }
     }
 
     pub fn pid(&self) -> u32 {
@@ -188,7 +217,7 @@ impl Reef {
     }
 
     pub fn command(&self) -> Command {
-        command_with(&self.config, &self.state, self.log.path())
+        reef_with(command(env!("CARGO_BIN_EXE_reef")), &self.config, &self.state)
     }
 
     #[track_caller]

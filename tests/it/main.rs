@@ -9,5 +9,10 @@
 
 mod lab;
 
+mod asked;
 mod disk_full;
 mod drill;
+mod killed;
+mod logs;
+mod paused;
+mod told;

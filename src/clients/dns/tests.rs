@@ -1,3 +1,5 @@
+//! Answers of a name server of our own.
+
 use super::*;
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! The client against servers on loopback.
+
 use std::future::pending;
 
 use axum::Router;

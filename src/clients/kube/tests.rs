@@ -1,3 +1,5 @@
+//! Clusters that answer, refuse and hang.
+
 use super::fake::{Does, node, start};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! The client against a real sshd, and what a host may answer.
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;

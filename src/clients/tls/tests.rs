@@ -1,3 +1,5 @@
+//! Certificates that are good, expired, or of nobody we know.
+
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;

@@ -99,6 +99,14 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
+/// Makes it the process's own as well, for libraries that ask for that. Called first thing in `main`;
+/// a second call changes nothing.
+pub fn install_provider() {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("the provider of cryptography was installed before");
+    }
+}
+
 /// The authorities that this machine trusts, and those of `extra`, a PEM file. A broken certificate
 /// in the system's store is skipped, as every other program does; none at all is an error.
 pub fn roots(extra: Option<&Path>) -> Result<RootCertStore, String> {

@@ -1,3 +1,5 @@
+//! The dialect against a service on loopback.
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 

@@ -1,3 +1,5 @@
+//! What the config may say of ways to the human.
+
 use std::sync::{Arc, Mutex};
 
 use axum::Router;

@@ -1,3 +1,5 @@
+//! Resolvers that answer, lie and keep silent.
+
 use super::*;
 use crate::clients::dns::fake;
 use crate::probe::ask::NoPast;

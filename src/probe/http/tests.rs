@@ -1,3 +1,5 @@
+//! Endpoints that answer, are slow, and blip.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -45,6 +45,8 @@ pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
         .chain(implied)
         .map(full_name)
         .chain(probes.iter().map(|probe| probe.name.clone()))
+        // One config serves machines with and without systemd.
+        .chain(["unit".to_owned()])
         .collect();
     for name in off.difference(&may_go) {
         let hint = hint(name, may_go.iter().map(String::as_str));

@@ -1,3 +1,5 @@
+//! From config to probes, over the whole table.
+
 use super::*;
 use crate::config::env::Env;
 use crate::config::given::Source;

@@ -1,3 +1,5 @@
+//! Certificates from good to gone, and what is said of them.
+
 use super::*;
 use crate::clients::tls::peer::{Peer, Shows, Signed};
 use crate::model::ids::HostName;

@@ -213,6 +213,20 @@ async fn an_eventful_night() {
 }
 
 #[tokio::test]
+async fn what_was_observed_long_ago_is_still_only_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let scene = Scene::new(dir.path());
+    let long_ago = FOUR - Span::days(30);
+    let incident = scene.open(&reading(disk("/"), Severity::Yellow, "86 %"), long_ago);
+    let run = scene.run(incident.id, "disk-full", long_ago);
+    scene.end(run, Ending::Observed("compress 12 files".into()), long_ago);
+    scene.state(&incident, IncidentState::Escalated { why: "compress 12 files".into() });
+    let markdown = scene.reporter.write().await.unwrap().markdown;
+    assert!(markdown.contains("**Nothing needs you."), "{markdown}");
+    assert!(markdown.contains("Leash observe; would have: compress 12 files"), "{markdown}");
+}
+
+#[tokio::test]
 async fn a_log_that_was_tampered_with_comes_first() {
     let dir = tempfile::tempdir().unwrap();
     let scene = Scene::new(dir.path());

@@ -15,8 +15,7 @@ use crate::report::morning::{
 };
 use crate::report::render::render;
 
-/// A report in which a machine wrote every text.
-fn full_of(text: &str, at: Millis, n: u64, x: f64) -> Morning {
+fn needs(text: &str, at: Millis) -> Vec<Need> {
     let t = || text.to_owned();
     let need = |stands| Need::Incident {
         id: IncidentId(1),
@@ -27,6 +26,27 @@ fn full_of(text: &str, at: Millis, n: u64, x: f64) -> Morning {
         stands,
         why: t(),
     };
+    vec![
+        Need::Chain { seq: 1, why: t() },
+        Need::Trouble { what: t() },
+        Need::Hold { by: vec![t(), t()] },
+        Need::Approve {
+            id: ApprovalId(1),
+            question: t(),
+            choices: vec![t(), t()],
+            tier: Tier::High,
+            expires_at: at,
+        },
+        Need::Settle { id: ActionId(1), call: t(), at },
+        need(Stands::Escalated),
+        need(Stands::Held),
+        need(Stands::Observed),
+    ]
+}
+
+/// A report in which a machine wrote every text.
+fn full_of(text: &str, at: Millis, n: u64, x: f64) -> Morning {
+    let t = || text.to_owned();
     let recorded = |how| Recorded {
         from: at,
         to: Some(FOUR),
@@ -45,22 +65,7 @@ fn full_of(text: &str, at: Millis, n: u64, x: f64) -> Morning {
         updated_at: Some(at),
         signals: Signals { green: n, unknown: 1, yellow: 1, red: 1 },
         paused: Some(t()),
-        needs: Listed::of(vec![
-            Need::Chain { seq: 1, why: t() },
-            Need::Trouble { what: t() },
-            Need::Hold { by: vec![t(), t()] },
-            Need::Approve {
-                id: ApprovalId(1),
-                question: t(),
-                choices: vec![t(), t()],
-                tier: Tier::High,
-                expires_at: at,
-            },
-            Need::Settle { id: ActionId(1), call: t(), at },
-            need(Stands::Escalated),
-            need(Stands::Held),
-            need(Stands::Observed),
-        ]),
+        needs: Listed::of(needs(text, at)),
         fixed: Listed::of(vec![Fix {
             at,
             signal: t(),
@@ -104,10 +109,8 @@ fn full_of(text: &str, at: Millis, n: u64, x: f64) -> Morning {
             model_calls: n,
             tokens: n,
             micros: n,
-            actions: n,
             drills: n,
-            messages: n,
-            lost: n,
+            ..Cost::default()
         },
         ..Morning::default()
     }
@@ -143,7 +146,13 @@ fn check(markdown: &str) -> Result<(), TestCaseError> {
             | Event::TaskListMarker(_) => {
                 return Err(TestCaseError::fail(format!("{event:?} in\n{markdown}")));
             }
-            _ => {}
+            Event::Start(_)
+            | Event::End(_)
+            | Event::Text(_)
+            | Event::Code(_)
+            | Event::FootnoteReference(_)
+            | Event::SoftBreak
+            | Event::HardBreak => {}
         }
     }
     prop_assert_eq!(headings, HEADINGS, "{}", markdown);

@@ -1,0 +1,98 @@
+//! `config.example.toml` is the whole config at its defaults, and its examples are a config.
+
+use std::collections::BTreeMap;
+
+use reef::config::env::Env;
+use reef::config::given::Source;
+use reef::config::section::{Origin, Record};
+use reef::daemon::life::check;
+
+use crate::tree::{read, top};
+
+/// The example with the lines that begin with one of `prefixes` uncommented.
+fn uncommented(prefixes: &[&str]) -> String {
+    let bare = |line: &str| {
+        let plain = |rest: &&str| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
+        prefixes.iter().find_map(|p| line.strip_prefix(p).filter(plain)).unwrap_or(line).to_owned()
+    };
+    read("config.example.toml").lines().map(bare).collect::<Vec<_>>().join("\n")
+}
+
+#[track_caller]
+fn records(text: &str) -> BTreeMap<String, Record> {
+    // A machine with reef installed has the folder; here the shipped ones stand in for the operator's.
+    let text = text.replace("/etc/reef/runbooks", top().join("runbooks").to_str().unwrap());
+    let checked = check(Source::new("config.example.toml", text), &Env::of([]));
+    let outcome = checked.unwrap_or_else(|mistakes| panic!("{mistakes}")).outcome;
+    assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);
+    outcome.records.into_iter().map(|record| (record.path.clone(), record)).collect()
+}
+
+/// Differs from machine to machine, so that no file can hold it.
+const OF_THE_MACHINE: [&str; 2] = ["host_name", "timezone"];
+
+#[test]
+fn what_is_written_behind_a_hash_is_the_default() {
+    let defaults = records("");
+    let mut wrong = Vec::new();
+    for (path, written) in records(&uncommented(&["#"])) {
+        let is_written = matches!(written.origin, Origin::Line(_));
+        match defaults.get(&path) {
+            Some(default) if default.shown != written.shown => {
+                wrong
+                    .push(format!("{path} is {}, and by default {}", written.shown, default.shown));
+            }
+            Some(_)
+                if !is_written
+                    && written.origin == Origin::Default
+                    && !OF_THE_MACHINE.contains(&path.as_str()) =>
+            {
+                wrong.push(format!(
+                    "{path} has the default {}, which stands nowhere",
+                    written.shown
+                ));
+            }
+            Some(_) => {}
+            None => wrong.push(format!("{path} is no default")),
+        }
+    }
+    crate::tree::nothing_wrong(
+        &wrong,
+        "config.example.toml: \"#key = value\" is a key at its default",
+    );
+}
+
+#[test]
+fn all_examples_together_are_a_config_that_names_every_key() {
+    let all = records(&uncommented(&["#> ", "#"]));
+    let unwritten: Vec<&String> = all
+        .iter()
+        .filter(|(_, record)| !matches!(record.origin, Origin::Line(_)))
+        .map(|(path, _)| path)
+        .collect();
+    // A key that any probe takes is documented once, not under every probe of the example.
+    let once = ["every", "timeout", "fire_after", "clear_after", "wakes", "parent", "served_by"];
+    let left: Vec<&&String> = unwritten
+        .iter()
+        .filter(|path| {
+            !once.iter().any(|key| path.starts_with("probe.") && path.ends_with(&format!(".{key}")))
+        })
+        .collect();
+    assert!(left.is_empty(), "{left:?} have no example");
+}
+
+#[test]
+fn every_kind_of_probe_has_an_example() {
+    let text = read("config.example.toml");
+    let kinds = reef::probe::table::kinds().filter(|kind| !kind.example.is_empty());
+    let missing: Vec<&str> = kinds
+        .map(|kind| kind.name)
+        .filter(|name| {
+            !text.lines().any(|l| {
+                l.trim_start_matches(['#', '>', ' ', '[']).starts_with(&format!("probe.{name}"))
+                    || l.trim_start_matches(['#', '>', ' ']).starts_with(&format!("{name}."))
+            })
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?} have no example in config.example.toml");
+}
