@@ -12,6 +12,7 @@ use crate::clock::zone::Zone;
 use crate::daemon::live::{Folders, Live};
 use crate::daemon::wire::{Signals, own};
 use crate::gate::Gate;
+use crate::gate::crash::{Points, Unwatched};
 use crate::gate::rules::Rules;
 use crate::gate::tool::Tool;
 use crate::model::ids::HostName;
@@ -96,6 +97,11 @@ impl Swap {
 
 /// Builds the daemon; nothing runs yet.
 pub fn daemon(parts: Parts) -> Daemon {
+    watched(parts, Arc::new(Unwatched))
+}
+
+/// As [`daemon`], with somebody who is told of each crash point.
+pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
     let Parts { here, clock, store, folders, live, scope, tools, reload, pulse, watch: hand, stop } =
         parts;
     let tasks = TaskTracker::new();
@@ -105,13 +111,14 @@ pub fn daemon(parts: Parts) -> Daemon {
     let (notifiers, notifiers_now) = watch::channel(live.notifiers);
     let (facts, facts_now) = watch::channel(live.facts);
     let caps = Arc::new(Mutex::new(live.caps));
-    let gate = Arc::new(Gate::new(
+    let gate = Gate::new(
         tools(rules_now.clone()),
         store.clone(),
         Arc::clone(&clock),
         rules_now,
         tasks.clone(),
-    ));
+    );
+    let gate = Arc::new(gate.watched(points));
     let (answers, _) = watch::channel(0);
     let (endings, _) = watch::channel(0);
     let caps_now = Arc::clone(&caps);

@@ -218,7 +218,7 @@ async fn in_flight(tasks: &tokio_util::task::TaskTracker) {
 }
 
 /// The first record of a life, and the end of what the last one left unsaid.
-async fn begin(store: &Store, operator: &Operator, now: Millis) -> anyhow::Result<()> {
+pub async fn begin(store: &Store, operator: &Operator, now: Millis) -> anyhow::Result<()> {
     let what = format!(
         "reef {} on {}, leash at most {}",
         env!("CARGO_PKG_VERSION"),
@@ -229,7 +229,7 @@ async fn begin(store: &Store, operator: &Operator, now: Millis) -> anyhow::Resul
 }
 
 /// Gives the tick loop what a former life knew: counters, and the medians of the last week.
-async fn seed(operator: &Operator, now: Millis) -> anyhow::Result<()> {
+pub async fn seed(operator: &Operator, now: Millis) -> anyhow::Result<()> {
     let counters = operator.store().call(|db| db.triage()).await?;
     let mut triage = std::collections::BTreeMap::new();
     for (signal, state) in counters {

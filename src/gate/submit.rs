@@ -1,5 +1,6 @@
 //! Plans come in: allowed, asked about, recorded, or refused.
 
+use crate::gate::crash::Point;
 use crate::gate::facts;
 use crate::gate::record;
 use crate::gate::rules::{Mode, Rules};
@@ -56,6 +57,9 @@ impl Gate {
             })
         };
         let submitted = self.store.call(judging).await?;
+        if let Submitted::Asked(_) = &submitted {
+            self.reached(Point::ApprovalRequested);
+        }
         Ok(submitted)
     }
 
@@ -69,7 +73,8 @@ impl Gate {
     ) -> anyhow::Result<Result<Approval, String>> {
         let (standing, rules, now) = (standing.clone(), self.rules(), self.clock.now());
         let told = self.told(standing.run);
-        self.store
+        let asked = self
+            .store
             .call(move |db| {
                 db.atomically(|db| {
                     let mut allowed = Vec::new();
@@ -99,7 +104,11 @@ impl Gate {
                     Ok(Ok(ask(db, &rules, &standing, &told, question, allowed, why, now)?))
                 })
             })
-            .await
+            .await?;
+        if asked.is_ok() {
+            self.reached(Point::ApprovalRequested);
+        }
+        Ok(asked)
     }
 
     /// What the gate would say to a plan now. Records nothing.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::gate::crash::Point;
 use crate::gate::rules::Rules;
 use crate::gate::{Told, settle};
 use crate::model::audit::AuditKind;
@@ -72,7 +73,15 @@ impl Runner {
             now: self.clock.now(),
         };
         let rules = self.gate.rules();
-        self.store.call(move |db| db.atomically(|db| close(db, &rules, &closing))).await?;
+        let points = self.gate.points();
+        let closing = move |db: &mut Db| {
+            db.atomically(|db| {
+                close(db, &rules, &closing)?;
+                points.reached(Point::VerifyInserted);
+                Ok(())
+            })
+        };
+        self.store.call(closing).await?;
         self.gate.forget(run);
         tracing::info!(%run, ending = ending.word(), "{}", ending.words());
         self.endings.send_modify(|n| *n += 1);

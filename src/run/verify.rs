@@ -1,5 +1,6 @@
 //! Proof: a fix counts when the probe that fired is green again.
 
+use crate::gate::crash::Point;
 use crate::model::plan::{Origin, Plan, Verify};
 use crate::model::run::{Green, RunState};
 use crate::model::severity::Severity;
@@ -21,6 +22,7 @@ impl Runner {
     /// `None` when reef stops meanwhile.
     pub(crate) async fn verify(&self, plan: &Plan, state: &RunState) -> Option<Green> {
         let RunState::Verifying { green_since, until, .. } = state else { return Some(Green::No) };
+        self.gate.reached(Point::VerifyStarted);
         let mut looked = u32::from(green_since.is_some());
         loop {
             tokio::select! {
