@@ -66,6 +66,7 @@ impl Carries for Script {
                 before
             };
             let zone = || "Europe/Berlin".to_owned();
+            #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else is asked is done")]
             let view = match order {
                 Order::Status => serde_json::to_value(views::morning()),
                 Order::Check { .. } => {
