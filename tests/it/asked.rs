@@ -37,9 +37,16 @@ fn a_plan_waits_for_its_yes_and_a_yes_counts_once() {
     assert!(said.out.contains("approved"), "{said:?}");
     reef.until_incident("resolved");
     assert_eq!(logs.counted(), (6, 0));
-    let kinds: Vec<String> = reef.audit().iter().map(|r| r["kind"].as_str().unwrap().to_owned()).collect();
-    let at = |kind: &str| kinds.iter().position(|k| k == kind).unwrap_or_else(|| panic!("no {kind} in {kinds:?}"));
-    assert!(at("asked") < at("answered") && at("answered") < at("dispatched") && at("dispatched") < at("closed"));
+    let kinds: Vec<String> =
+        reef.audit().iter().map(|r| r["kind"].as_str().unwrap().to_owned()).collect();
+    let at = |kind: &str| {
+        kinds.iter().position(|k| k == kind).unwrap_or_else(|| panic!("no {kind} in {kinds:?}"))
+    };
+    assert!(
+        at("asked") < at("answered")
+            && at("answered") < at("dispatched")
+            && at("dispatched") < at("closed")
+    );
     let answered = &reef.records("answered")[0];
     assert!(answered["actor"].as_str().unwrap().starts_with("operator uid "), "{answered:#}");
 
@@ -61,7 +68,9 @@ fn a_no_is_a_no() {
     let reef = logs.start();
     let id = question(&reef);
     reef.reef(&["deny", &id]).ok();
-    reef.until("the denied run ends", |reef| (reef.approvals()[0]["state"]["state"] == "denied").then_some(()));
+    reef.until("the denied run ends", |reef| {
+        (reef.approvals()[0]["state"]["state"] == "denied").then_some(())
+    });
     let late = reef.reef(&["approve", &id, "--yes"]).failed(1);
     assert!(late.err.contains("denied"), "{late:?}");
     reef.looks_pass(3);
@@ -82,13 +91,15 @@ fn silence_means_no() {
     reef.stop();
     // Twelve hours later.
     let db = rusqlite::Connection::open(logs.home.state().join("reef.db")).unwrap();
-    let moved = db.execute("UPDATE approvals SET expires_at = asked_at + 1", ()).unwrap();
+    let moved = db.execute("UPDATE approval SET expires_at = asked_at + 1, json = json_set(json, '$.expires_at', asked_at + 1)", ()).unwrap();
     assert_eq!(moved, 1);
     drop(db);
     let reef = logs.start();
     let late = reef.reef(&["approve", &id, "--yes"]).failed(1);
     assert!(late.err.contains("expired"), "{late:?}");
-    reef.until("its end", |reef| (reef.approvals().iter().any(|a| a["state"]["state"] == "expired")).then_some(()));
+    reef.until("its end", |reef| {
+        (reef.approvals().iter().any(|a| a["state"]["state"] == "expired")).then_some(())
+    });
     let decided = reef.until("its record", |reef| {
         reef.records("decided").into_iter().find(|r| r.to_string().contains("expired"))
     });
@@ -125,7 +136,13 @@ fn an_approval_is_void_when_the_world_outgrew_its_plan() {
     reef.reef(&["approve", &id, "--yes"]).ok();
     reef.until("the plan is void", |reef| {
         let all = reef.approvals();
-        all.iter().any(|a| a["id"] == 1 && a["state"]["state"] != "pending" && a["state"]["state"] != "approved").then_some(())
+        all.iter()
+            .any(|a| {
+                a["id"] == 1
+                    && a["state"]["state"] != "pending"
+                    && a["state"]["state"] != "approved"
+            })
+            .then_some(())
     });
     assert!(reef.records("dispatched").is_empty(), "{:#?}", reef.records("dispatched"));
     assert_eq!(tree(&logs.folder()), before);

@@ -6,9 +6,11 @@ use crate::lab::{Home, Lab, Reef, list, tree, write_log};
 
 /// A runbook folder whose disk-full may work below this mount and nowhere else.
 fn runbooks(home: &Home, mount: &str) -> PathBuf {
-    let elsewhere = "{ value = \"reading.path\", in = [\"/\", \"/tmp\"] },\n]\nargs = { path = \"/tmp\"";
+    let elsewhere =
+        "{ value = \"reading.path\", in = [\"/\", \"/tmp\"] },\n]\nargs = { path = \"/tmp\"";
     let elsewhere_too = "in = [\"/\", \"/var\", \"/var/tmp\"] },\n]\nargs = { path = \"/var/tmp\"";
-    let here = format!("{{ value = \"reading.path\", in = [\"/\"] }},\n]\nargs = {{ path = {mount:?}");
+    let here =
+        format!("{{ value = \"reading.path\", in = [\"/\"] }},\n]\nargs = {{ path = {mount:?}");
     let here_too = format!("in = [\"/\"] }},\n]\nargs = {{ path = {mount:?}");
     let roots = r#"roots    = ["/tmp", "/var/tmp", "/var/log", "/var/cache/apt", "/var/cache/dnf", "/var/cache/pacman"]"#;
     home.runbook(

@@ -43,7 +43,11 @@ pub struct Said {
 impl Said {
     fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
     }
 
     #[track_caller]
@@ -109,7 +113,8 @@ impl Home {
 
     /// A copy of a shipped runbook with some of its text changed; each change must apply.
     pub fn runbook(&self, name: &str, changes: &[(&str, &str)]) -> PathBuf {
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks").join(format!("{name}.md"));
+        let shipped =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks").join(format!("{name}.md"));
         let mut text = std::fs::read_to_string(shipped).unwrap();
         for (from, to) in changes {
             assert!(text.contains(from), "{name} has no {from}");
@@ -161,13 +166,18 @@ impl Home {
         let log = tempfile::tempdir().unwrap();
         let file = |name: &str| File::create(log.path().join(name)).unwrap();
         let mut command = self.command_alone();
-        let child = command.arg("run").stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn();
+        let child =
+            command.arg("run").stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn();
         Reef { child: child.unwrap(), config: self.config(), state: self.state.clone(), log }
     }
 }
 
 fn reef_with(mut command: Command, config: &Path, state: &Path) -> Command {
-    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/nonexistent").env("TZ", "UTC");
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/nonexistent")
+        .env("TZ", "UTC");
     command.arg("-c").arg(config).arg("--state").arg(state);
     command
 }
@@ -264,7 +274,8 @@ impl Reef {
                 return found;
             }
             if end < Instant::now() {
-                let (incidents, audit) = (self.reef(&["incidents", "--all"]).out, self.reef(&["audit", "list"]).out);
+                let (incidents, audit) =
+                    (self.reef(&["incidents", "--all"]).out, self.reef(&["audit", "list"]).out);
                 let status = self.reef(&["status"]).out;
                 panic!("never: {what}\n{}\n{incidents}\n{audit}\n{status}", self.log());
             }
@@ -352,9 +363,11 @@ impl Lab {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab").join(script);
         // Several checkouts may test at once.
         let name = format!("{name}-{}", std::process::id());
-        let output = command(&path).arg("up").arg(&name).args(args).stdin(Stdio::null()).output().unwrap();
+        let output =
+            command(&path).arg("up").arg(&name).args(args).stdin(Stdio::null()).output().unwrap();
         let said = Said::of(&output);
-        let required = std::env::vars_os().any(|(name, value)| name == "REEF_LAB_REQUIRED" && value == "1");
+        let required =
+            std::env::vars_os().any(|(name, value)| name == "REEF_LAB_REQUIRED" && value == "1");
         if said.code == 77 && !required {
             eprintln!("SKIPPED, nothing was tested: {}", said.err.trim());
             return None;
@@ -433,7 +446,9 @@ impl Hook {
 
     /// The messages about incidents, as `severity title`.
     pub fn titles(&self) -> Vec<String> {
-        let title = |m: &Json| format!("{} {}", m["severity"].as_str().unwrap(), m["title"].as_str().unwrap());
+        let title = |m: &Json| {
+            format!("{} {}", m["severity"].as_str().unwrap(), m["title"].as_str().unwrap())
+        };
         self.told().iter().map(title).collect()
     }
 }
@@ -490,7 +505,10 @@ pub fn tree(folder: &Path) -> BTreeMap<PathBuf, (u64, Option<Duration>, u64)> {
 
 /// A log that compresses well, of about this many bytes.
 pub fn write_log(path: &Path, bytes: usize) -> std::io::Result<()> {
-    let line = format!("Nov 20 20:00:00 host app[12]: {} took long to answer from 10.0.0.1\n", path.display());
+    let line = format!(
+        "Nov 20 20:00:00 host app[12]: {} took long to answer from 10.0.0.1\n",
+        path.display()
+    );
     let text: String = line.repeat(bytes / line.len() + 1);
     std::fs::write(path, &text.as_bytes()[..bytes])
 }

@@ -61,7 +61,8 @@ leash = "auto"
     pub fn counted(&self) -> (usize, usize) {
         let names = std::fs::read_dir(self.folder()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let (small, large): (Vec<String>, Vec<String>) = names.partition(|name| name.ends_with(".gz"));
+        let (small, large): (Vec<String>, Vec<String>) =
+            names.partition(|name| name.ends_with(".gz"));
         (small.len(), large.len())
     }
 }

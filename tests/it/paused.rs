@@ -10,7 +10,9 @@ fn nothing_is_dispatched_while_paused_and_resume_acts() {
     reef.reef(&["pause", "--note", "moving house"]).ok();
     logs.overflow("app");
     let before = tree(&logs.folder());
-    let red = |severity: &'static str| move |reef: &crate::lab::Reef| reef.incident().filter(|i| i["severity"] == severity);
+    let red = |severity: &'static str| {
+        move |reef: &crate::lab::Reef| reef.incident().filter(|i| i["severity"] == severity)
+    };
     reef.until("a red incident", red("red"));
     reef.looks_pass(3);
     assert_eq!(tree(&logs.folder()), before);
@@ -28,8 +30,11 @@ fn nothing_is_dispatched_while_paused_and_resume_acts() {
     reef.reef(&["resume"]).ok();
     reef.until_incident("resolved");
     assert_eq!(logs.counted(), (6, 0));
-    let notes: Vec<String> =
-        reef.records("noted").iter().map(|r| r["payload"]["outcome"].as_str().unwrap_or_default().to_owned()).collect();
+    let notes: Vec<String> = reef
+        .records("noted")
+        .iter()
+        .map(|r| r["payload"]["outcome"].as_str().unwrap_or_default().to_owned())
+        .collect();
     for note in ["paused", "resumed"] {
         assert_eq!(notes.iter().filter(|n| *n == note).count(), 1, "{notes:?}");
     }
