@@ -5,7 +5,7 @@ use crate::gate::facts;
 use crate::gate::record;
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::{Gate, Submitted, Told, words};
-use crate::model::approval::{Approval, Choice};
+use crate::model::approval::{Approval, ApprovalState, Choice};
 use crate::model::audit::AuditKind;
 use crate::model::ids::ApprovalId;
 use crate::model::message::{Message, Urgency};
@@ -204,6 +204,9 @@ fn ask(
     why: &str,
     now: Millis,
 ) -> anyhow::Result<Approval> {
+    if let Some(standing) = asked_before(db, plan, &choices, now)? {
+        return Ok(standing);
+    }
     let tier =
         choices.iter().filter_map(|c| c.plan.as_ref()).map(Plan::tier).max().unwrap_or(plan.tier());
     let approval = db.ask(ApprovalDraft {
@@ -223,6 +226,26 @@ fn ask(
         db.enqueue(&message(&approval, told), &rules.notify, now)?;
     }
     Ok(approval)
+}
+
+/// The question of an earlier life that stands and asks the same: it is not asked, nor told, again.
+/// One that asks something else is void, because its run asks anew.
+fn asked_before(
+    db: &mut Db,
+    plan: &Plan,
+    choices: &[Choice],
+    now: Millis,
+) -> anyhow::Result<Option<Approval>> {
+    let pending = |approval: &Approval| approval.state == ApprovalState::Pending;
+    for approval in db.approvals_of(plan.run)?.into_iter().filter(pending) {
+        if approval.choices == choices && now < approval.expires_at {
+            return Ok(Some(approval));
+        }
+        if let Some(void) = db.void_approval(approval.id, "its run asks anew", now)? {
+            db.append(&record::decided(&void, "void: its run asks anew", now))?;
+        }
+    }
+    Ok(None)
 }
 
 fn message(approval: &Approval, told: &Told) -> Message {
