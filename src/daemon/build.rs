@@ -150,7 +150,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
     let reporter = Reporter::new(store.clone(), Arc::clone(&clock), reports, world);
     let operator = Arc::new(Operator {
         runner: Arc::clone(&runner),
-        watch: hand,
+        watch: hand.clone(),
         pulse,
         reporter: Arc::new(reporter),
         facts: facts_now,
@@ -170,7 +170,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
     };
     Daemon {
         operator,
-        responder: Responder::new(runner, here, scope, Alarm::new(alarmed)),
+        responder: Responder::new(runner, here, scope, hand, Alarm::new(alarmed)),
         drain,
         swap,
         tasks,

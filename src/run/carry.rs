@@ -265,7 +265,11 @@ impl Runner {
     }
 
     async fn acting(self: &Arc<Self>, plan: &Plan, step: usize) -> anyhow::Result<RunEvent> {
+        let run = plan.run;
+        let begun = self.store.call(move |db| Ok(!db.actions_of(run)?.is_empty())).await?;
+        // What an earlier life dispatched may be why it is green.
         if step == 0
+            && !begun
             && let Some(ending) = self.green_already(plan).await
         {
             return Ok(RunEvent::End(ending));

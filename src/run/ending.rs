@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::gate::crash::Point;
 use crate::gate::rules::Rules;
 use crate::gate::{Told, settle};
+use crate::model::approval::{Approval, ApprovalState};
 use crate::model::audit::AuditKind;
 use crate::model::ids::{IncidentId, RunId};
 use crate::model::incident::{Announced, Incident, IncidentEvent, IncidentState};
@@ -189,12 +190,20 @@ fn tell(
     if matches!(incident.state, IncidentState::Resolved { .. }) {
         return Ok(());
     }
+    if held_back(db, closing, &incident)? {
+        // It is not over: the hold has it, which has paged already.
+        incident.state = incident.state.clone().next(IncidentEvent::Release, closing.now)?;
+        return db.save_incident(&incident);
+    }
     incident.attempts += 1;
+    let unknown = db.actions_of(closing.run)?.iter().any(settle::is_unknown);
     let attempts_left = incident.attempts < closing.patience.attempts;
     let words = closing.ending.words().to_owned();
     let (event, loud) = match &closing.ending {
         // The probe's next looks resolve it.
         Ending::Fixed(_) => (None, None),
+        // Trying again could do it twice: this is for a human, now.
+        _ if unknown => (Some(IncidentEvent::Escalate { why: words }), Some(Urgency::Page)),
         Ending::NotFixed(_) if attempts_left => (Some(IncidentEvent::Release), None),
         Ending::NotFixed(_) => (
             Some(IncidentEvent::Escalate { why: words }),
@@ -232,6 +241,21 @@ fn tell(
         db.enqueue(&message, &rules.notify, closing.now)?;
     }
     db.save_incident(&incident)
+}
+
+/// Whether a run ended only because several reds hold all actions: nothing was done, and no human has
+/// answered.
+fn held_back(db: &Db, closing: &Closing, incident: &Incident) -> anyhow::Result<bool> {
+    let Ending::Escalated(_) = closing.ending else { return Ok(false) };
+    let hold = crate::gate::facts::hold(db)?;
+    let covered = hold.is_some_and(|hold| hold.covers(incident.signal.target.on()));
+    let answered = |a: &Approval| {
+        matches!(a.state, ApprovalState::Approved { .. } | ApprovalState::Denied { .. })
+    };
+    Ok(covered
+        && !incident.drill
+        && db.actions_of(closing.run)?.is_empty()
+        && !db.approvals_of(closing.run)?.iter().any(answered))
 }
 
 /// Nobody was told yet, and there is nothing left to do: one calm message is all.

@@ -24,6 +24,7 @@ use crate::run::runner::{Runner, Start};
 use crate::store::actions::Drill;
 use crate::store::db::Db;
 use crate::store::readings::Sample;
+use crate::watch::handle::Handle;
 use crate::watch::scene;
 use crate::watch::ticker::{About, Changed, News};
 use crate::watch::words;
@@ -38,6 +39,8 @@ pub struct Responder {
     /// This machine.
     pub here: HostName,
     pub scope: HoldScope,
+    /// The tick loop.
+    pub watch: Handle,
     /// For when the store cannot be written.
     pub alarm: Alarm,
     /// What the config says of the probe behind each signal that changed in this life.
@@ -49,11 +52,18 @@ pub struct Responder {
 }
 
 impl Responder {
-    pub fn new(runner: Arc<Runner>, here: HostName, scope: HoldScope, alarm: Alarm) -> Self {
+    pub fn new(
+        runner: Arc<Runner>,
+        here: HostName,
+        scope: HoldScope,
+        watch: Handle,
+        alarm: Alarm,
+    ) -> Self {
         Self {
             runner,
             here,
             scope,
+            watch,
             alarm,
             about: BTreeMap::new(),
             saved: BTreeMap::new(),
@@ -65,6 +75,8 @@ impl Responder {
     pub async fn run(mut self, mut news: mpsc::UnboundedReceiver<News>) {
         let mut endings = self.runner.endings.subscribe();
         let stop = self.runner.stop.clone();
+        let recalled = self.recall().await;
+        self.heard(recalled).await;
         let considered = self.consider().await;
         self.heard(considered).await;
         loop {
@@ -88,6 +100,16 @@ impl Responder {
         if self.runner.store.health().last_error.is_some() {
             self.alarm.unwritable(&format!("{error:#}")).await;
         }
+    }
+
+    /// What an earlier life knew of the probes behind its open incidents: whose child each is.
+    async fn recall(&mut self) -> anyhow::Result<()> {
+        let unresolved = self.runner.store.call(|db| db.unresolved()).await?;
+        if !unresolved.is_empty() {
+            let signals = unresolved.into_iter().map(|incident| incident.signal).collect();
+            self.about = self.watch.about(signals).await;
+        }
+        Ok(())
     }
 
     async fn take(&mut self, news: News) -> anyhow::Result<()> {
@@ -244,31 +266,12 @@ impl Responder {
             (false, None) => return self.noted(incident).await,
         };
         let id = incident.id;
-        let run = self
-            .runner
-            .create(&Start {
-                origin: origin.clone(),
-                incident: Some(id),
-                runbook: runbook.clone(),
-                on: None,
-                params: BTreeMap::new(),
-            })
-            .await?;
-        let now = self.runner.clock.now();
-        self.runner
-            .store
-            .call(move |db| {
-                db.atomically(|db| {
-                    let Some(mut incident) = db.incident(id)? else { return Ok(()) };
-                    incident.state = incident.state.next(IncidentEvent::Start { run }, now)?;
-                    db.save_incident(&incident)
-                })
-            })
-            .await?;
-        self.runner.go_on(
-            run,
-            Start { origin, incident: Some(id), runbook, on: None, params: BTreeMap::new() },
-        );
+        let start =
+            Start { origin, incident: Some(id), runbook, on: None, params: BTreeMap::new() };
+        let run = self.runner.create_for(id, &start).await?;
+        if let Some(run) = run {
+            self.runner.go_on(run, start);
+        }
         Ok(())
     }
 
@@ -303,9 +306,15 @@ impl Responder {
             .store
             .call(move |db| {
                 let runs = db.runs_of(id)?;
-                let of_book =
-                    runs.iter().filter(|run| run.runbook.as_ref().is_some_and(|r| r.name == book));
-                let Some(last) = of_book.map(|run| run.changed_at).max() else { return Ok(true) };
+                let mut last = None;
+                for run in runs {
+                    // One that did nothing, because it was held, tried nothing.
+                    let of_book = run.runbook.as_ref().is_some_and(|r| r.name == book);
+                    if of_book && !db.actions_of(run.id)?.is_empty() {
+                        last = last.max(Some(run.changed_at));
+                    }
+                }
+                let Some(last) = last else { return Ok(true) };
                 let again = last + cooldown;
                 if again <= now {
                     return Ok(true);

@@ -46,36 +46,36 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Monday, 2026-03-02, 12:00 in UTC.
-pub const MONDAY_NOON: Millis = Millis(1_772_452_800_000);
+pub(crate) const MONDAY_NOON: Millis = Millis(1_772_452_800_000);
 
-pub const OPERATOR: Who = Who { uid: 1_000 };
+pub(crate) const OPERATOR: Who = Who { uid: 1_000 };
 
-pub fn mini() -> HostName {
+pub(crate) fn mini() -> HostName {
     HostName::new("mini").unwrap()
 }
 
-pub fn nas() -> HostName {
+pub(crate) fn nas() -> HostName {
     HostName::new("nas").unwrap()
 }
 
-pub fn unit(name: &str) -> UnitName {
+pub(crate) fn unit(name: &str) -> UnitName {
     UnitName::new(format!("{name}.service")).unwrap()
 }
 
 /// Makes tools of a world: the real table unless a test wants its own.
-pub type Tools = Box<dyn FnOnce(&World) -> Vec<Box<dyn Tool>> + Send>;
+pub(crate) type Tools = Box<dyn FnOnce(&World) -> Vec<Box<dyn Tool>> + Send>;
 
 /// What a life of the daemon is made of. The estate and the store outlive it.
-pub struct Setup {
-    pub estate: Arc<Estate>,
-    pub store: Store,
-    pub folder: Arc<tempfile::TempDir>,
+pub(crate) struct Setup {
+    pub(crate) estate: Arc<Estate>,
+    pub(crate) store: Store,
+    pub(crate) folder: Arc<tempfile::TempDir>,
     /// The config; the fake hosts stand in for its hosts.
-    pub config: String,
-    pub mode: Mode,
-    pub model: Option<Arc<dyn Model>>,
-    pub bounds: AgentBounds,
-    pub points: Arc<dyn Points>,
+    pub(crate) config: String,
+    pub(crate) mode: Mode,
+    pub(crate) model: Option<Arc<dyn Model>>,
+    pub(crate) bounds: AgentBounds,
+    pub(crate) points: Arc<dyn Points>,
 }
 
 /// The units that every config of these tests watches.
@@ -83,7 +83,7 @@ const UNITS: &str = "[probe]\nunit.web = \"web.service\"\nunit.db = \"db.service
 
 impl Setup {
     /// Two hosts with three units each; the config watches those of mini. Made within a runtime.
-    pub fn new(ceiling: Leash) -> Self {
+    pub(crate) fn new(ceiling: Leash) -> Self {
         let redactor = Arc::new(Redactor::new(Vec::new()));
         let estate = Estate::new(MONDAY_NOON, &[mini(), nas()], redactor);
         for host in [mini(), nas()] {
@@ -109,21 +109,21 @@ impl Setup {
         }
     }
 
-    pub fn host(&self) -> &Arc<FakeHost> {
+    pub(crate) fn host(&self) -> &Arc<FakeHost> {
         self.estate.host(&mini()).unwrap()
     }
 
     /// Starts a life with the host probes of the config.
-    pub async fn start(&self) -> House {
+    pub(crate) async fn start(&self) -> House {
         self.start_with(Vec::new()).await
     }
 
     /// Starts a life with the host probes of the config and these beside them.
-    pub async fn start_with(&self, more: Vec<Probe>) -> House {
+    pub(crate) async fn start_with(&self, more: Vec<Probe>) -> House {
         self.start_as(more, Box::new(table)).await
     }
 
-    pub async fn start_as(&self, more: Vec<Probe>, tools: Tools) -> House {
+    pub(crate) async fn start_as(&self, more: Vec<Probe>, tools: Tools) -> House {
         let clock = self.estate.clock();
         let pulse = Arc::new(Pulse::default());
         let env = Env::of([]);
@@ -201,12 +201,12 @@ impl Setup {
 }
 
 /// One life of the daemon.
-pub struct House {
-    pub estate: Arc<Estate>,
-    pub store: Store,
-    pub operator: Arc<Operator>,
-    pub swap: Swap,
-    pub hand: Handle,
+pub(crate) struct House {
+    pub(crate) estate: Arc<Estate>,
+    pub(crate) store: Store,
+    pub(crate) operator: Arc<Operator>,
+    pub(crate) swap: Swap,
+    pub(crate) hand: Handle,
     stop: CancellationToken,
     tasks: TaskTracker,
     services: JoinSet<()>,
@@ -214,18 +214,18 @@ pub struct House {
 }
 
 impl House {
-    pub fn host(&self) -> &Arc<FakeHost> {
+    pub(crate) fn host(&self) -> &Arc<FakeHost> {
         self.estate.host(&mini()).unwrap()
     }
 
     /// Lets the estate's time pass.
-    pub async fn pass(&self, time: Span) {
+    pub(crate) async fn pass(&self, time: Span) {
         tokio::time::sleep(time.duration()).await;
     }
 
     /// Waits until it is so; after an hour of the estate's time the test has failed.
     #[track_caller]
-    pub fn until<'a>(
+    pub(crate) fn until<'a>(
         &'a self,
         what: &'a str,
         holds: impl Fn(&Self) -> bool + 'a,
@@ -242,41 +242,41 @@ impl House {
         }
     }
 
-    pub async fn order(&self, order: Order) -> Result<serde_json::Value, Refusal> {
+    pub(crate) async fn order(&self, order: Order) -> Result<serde_json::Value, Refusal> {
         self.operator.carry_out(order, OPERATOR).await
     }
 
-    pub fn incidents(&self) -> Vec<Incident> {
+    pub(crate) fn incidents(&self) -> Vec<Incident> {
         let mut all = self.store.call_now(|db| db.incidents(Millis(0), 500)).unwrap();
         all.reverse();
         all
     }
 
-    pub fn unresolved(&self) -> Vec<Incident> {
+    pub(crate) fn unresolved(&self) -> Vec<Incident> {
         self.store.call_now(|db| db.unresolved()).unwrap()
     }
 
-    pub fn runs(&self) -> Vec<RunRow> {
+    pub(crate) fn runs(&self) -> Vec<RunRow> {
         self.store.call_now(|db| db.runs_since(Millis(0))).unwrap()
     }
 
-    pub fn actions(&self) -> Vec<ActionRow> {
+    pub(crate) fn actions(&self) -> Vec<ActionRow> {
         self.store.call_now(|db| db.actions_since(Millis(0))).unwrap()
     }
 
-    pub fn audit(&self) -> Vec<AuditRecord> {
+    pub(crate) fn audit(&self) -> Vec<AuditRecord> {
         let filter = AuditFilter { limit: 10_000, ..AuditFilter::default() };
         let mut all = self.store.call_now(|db| db.audit_list(&filter)).unwrap();
         all.sort_by_key(|record| record.seq);
         all
     }
 
-    pub fn audited(&self, kind: AuditKind) -> Vec<AuditRecord> {
+    pub(crate) fn audited(&self, kind: AuditKind) -> Vec<AuditRecord> {
         self.audit().into_iter().filter(|record| record.kind == kind).collect()
     }
 
     /// The words of each ending, oldest run first.
-    pub fn endings(&self) -> Vec<String> {
+    pub(crate) fn endings(&self) -> Vec<String> {
         let ended = |run: RunRow| match run.state {
             RunState::Ended(ending) => Some(format!("{}: {}", ending.word(), ending.words())),
             _ => None,
@@ -284,20 +284,20 @@ impl House {
         self.runs().into_iter().filter_map(ended).collect()
     }
 
-    pub fn ended(&self) -> usize {
+    pub(crate) fn ended(&self) -> usize {
         self.endings().len()
     }
 
-    pub fn hold(&self) -> Option<String> {
+    pub(crate) fn hold(&self) -> Option<String> {
         self.store.call_now(|db| db.flag("hold")).unwrap()
     }
 
-    pub fn model_calls(&self) -> u32 {
+    pub(crate) fn model_calls(&self) -> u32 {
         self.store.call_now(|db| db.model_calls_since(Millis(0))).unwrap()
     }
 
     /// All that a failed test wants to know.
-    pub fn story(&self) -> String {
+    pub(crate) fn story(&self) -> String {
         let mut lines = vec![format!("it is {}", self.estate.now().0)];
         for incident in self.incidents() {
             lines.push(format!(
@@ -326,7 +326,7 @@ impl House {
     }
 
     /// A calm end: what was in flight is waited for.
-    pub async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         assert_eq!(self.estate.violations(), Vec::<String>::new());
         self.stop.cancel();
         while self.services.join_next().await.is_some() {}

@@ -15,7 +15,7 @@ use reef::probe::table;
 
 use crate::house::{House, Setup, mini, nas};
 
-pub fn endpoint(name: &str) -> FakeEndpoint {
+pub(crate) fn endpoint(name: &str) -> FakeEndpoint {
     let target = Target::new(mini(), Thing::Endpoint, name).unwrap();
     FakeEndpoint::new(Signal { probe: Word::of("http"), target, aspect: Word::of("status") })
 }
@@ -130,7 +130,7 @@ async fn the_nights_of_summer_time_have_one_report_each() {
         setup.estate.hands.anchor(Millis(at));
         assert_eq!(zone.day(Millis(at)), night);
         let house = setup.start().await;
-        let seen = slots(&house, Span::hours(30), |_, _| {}).await;
+        let seen = slots(&house, Span::hours(32), |_, _| {}).await;
         assert_eq!(seen.len(), 3, "the start, this night's and the next: {night} {seen:?}");
         assert_eq!(delivered(&house).values().copied().collect::<Vec<_>>(), [1], "{night}");
         house.end().await;
