@@ -5,7 +5,6 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::page::{Detail, Ink, Page, cut, pad, width};
 use crate::cli::signals::{Rows, says};
 use crate::cli::when::When;
-use crate::control::client::NoAnswer;
 use crate::model::severity::Severity;
 use crate::operator::order::Order;
 use crate::operator::view::Check;
@@ -20,11 +19,10 @@ pub(crate) struct Args {
 pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
     let json = match cx.ask(&Order::Check { host: args.host }).await {
         Ok(json) => json,
-        Err(Failure::NoAnswer(why @ (NoAnswer::NotRunning(_) | NoAnswer::Daemon(_)))) => {
-            cx.tell(&why.into());
+        Err(failure) => {
+            cx.tell(&failure);
             return Ok(Exit::nagios(Severity::Unknown));
         }
-        Err(failure) => return Err(failure),
     };
     let check = cx.show(json, render)?;
     Ok(Exit::nagios(Rows::of(&check.signals).worst()))
