@@ -79,7 +79,8 @@ pub(crate) struct Setup {
 }
 
 /// The units that every config of these tests watches.
-const UNITS: &str = "[probe]\nunit.web = \"web.service\"\nunit.db = \"db.service\"\nunit.mail = \"mail.service\"\n";
+const UNITS: &str =
+    "[probe]\nunit.web = \"web.service\"\nunit.db = \"db.service\"\nunit.mail = \"mail.service\"\n";
 
 impl Setup {
     /// Two hosts with three units each; the config watches those of mini. Made within a runtime.
