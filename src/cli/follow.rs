@@ -22,7 +22,7 @@ const POLL: Duration = Duration::from_millis(250);
 pub(crate) fn rehearsed(cx: &mut Cx, planned: &Planned) -> Result<Exit, Failure> {
     match cx.out.format {
         Format::Json => {
-            cx.out.json(&serde_json::to_value(planned).map_err(anyhow::Error::from)?)?
+            cx.out.json(&serde_json::to_value(planned).map_err(anyhow::Error::from)?)?;
         }
         Format::Words => {
             cx.out.prose(&planned.words)?;

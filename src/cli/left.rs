@@ -55,7 +55,7 @@ fn folders(cx: &Cx) -> Result<Vec<PathBuf>, Failure> {
     for socket in Places::sockets(named, &cx.env).map_err(Failure::Usage)? {
         match socket.parent() {
             Some(folder) if !folders.iter().any(|known| known == folder) => {
-                folders.push(folder.to_owned())
+                folders.push(folder.to_owned());
             }
             Some(_) | None => {}
         }

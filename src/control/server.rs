@@ -275,5 +275,4 @@ fn refused(status: StatusCode, refusal: &Refusal) -> Response {
 }
 
 #[cfg(test)]
-#[path = "server_tests.rs"]
 mod tests;

@@ -232,7 +232,7 @@ impl Site for Page {
 
     fn metrics(&self) -> Fut<'_, Metrics> {
         Box::pin(async move {
-            let stored = self.operator.runner.store.call(|db| stored(db)).await;
+            let stored = self.operator.runner.store.call(stored).await;
             Metrics {
                 version: env!("CARGO_PKG_VERSION").into(),
                 signals: self.operator.signals().await,

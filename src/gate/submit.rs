@@ -8,6 +8,7 @@ use crate::gate::{Gate, Submitted, Told, words};
 use crate::model::approval::{Approval, ApprovalState, Choice};
 use crate::model::audit::AuditKind;
 use crate::model::ids::ApprovalId;
+use crate::model::incident::Announced;
 use crate::model::message::{Message, Urgency};
 use crate::model::plan::{Leash, Plan, Verdict};
 use crate::model::severity::Severity;
@@ -204,11 +205,11 @@ fn ask(
     why: &str,
     now: Millis,
 ) -> anyhow::Result<Approval> {
-    if let Some(standing) = asked_before(db, plan, &choices, now)? {
-        return Ok(standing);
-    }
     let tier =
         choices.iter().filter_map(|c| c.plan.as_ref()).map(Plan::tier).max().unwrap_or(plan.tier());
+    if let Some(waiting) = asked_already(db, plan, &choices, now)? {
+        return Ok(waiting);
+    }
     let approval = db.ask(ApprovalDraft {
         run: plan.run,
         incident: told.incident,
@@ -224,28 +225,50 @@ fn ask(
     // The operator who typed the command is looking at the question already.
     if !matches!(plan.origin, crate::model::plan::Origin::Operator { .. }) {
         db.enqueue(&message(&approval, told), &rules.notify, now)?;
+        announced(db, told)?;
     }
     Ok(approval)
 }
 
-/// The question of an earlier life that stands and asks the same: it is not asked, nor told, again.
-/// One that asks something else is void, because its run asks anew.
-fn asked_before(
+/// The question of this run that waits, where a crash came between it and the run's own state: the
+/// inquiry starts over then, and the human is not asked the same twice. One that asked for something
+/// else is void.
+fn asked_already(
     db: &mut Db,
     plan: &Plan,
     choices: &[Choice],
     now: Millis,
 ) -> anyhow::Result<Option<Approval>> {
-    let pending = |approval: &Approval| approval.state == ApprovalState::Pending;
-    for approval in db.approvals_of(plan.run)?.into_iter().filter(pending) {
-        if approval.choices == choices && now < approval.expires_at {
-            return Ok(Some(approval));
+    let same = |a: &Choice, b: &Choice| {
+        a.say == b.say && a.plan.as_ref().map(Plan::digest) == b.plan.as_ref().map(Plan::digest)
+    };
+    for waiting in db.approvals_of(plan.run)? {
+        if waiting.state != ApprovalState::Pending || waiting.expires_at <= now {
+            continue;
         }
-        if let Some(void) = db.void_approval(approval.id, "its run asks anew", now)? {
-            db.append(&record::decided(&void, "void: its run asks anew", now))?;
+        let alike = waiting.choices.len() == choices.len()
+            && waiting.choices.iter().zip(choices).all(|(a, b)| same(a, b));
+        if alike {
+            return Ok(Some(waiting));
+        }
+        let why = "what it asked about has changed";
+        if let Some(void) = db.void_approval(waiting.id, why, now)? {
+            db.append(&record::decided(&void, &format!("void: {why}"), now))?;
         }
     }
     Ok(None)
+}
+
+/// Who was asked about an incident knows of it, and is told when it is over.
+fn announced(db: &mut Db, told: &Told) -> anyhow::Result<()> {
+    let Some(id) = told.incident else { return Ok(()) };
+    if let Some(mut incident) = db.incident(id)?
+        && incident.announced == Announced::No
+    {
+        incident.announced = Announced::Message;
+        db.save_incident(&incident)?;
+    }
+    Ok(())
 }
 
 fn message(approval: &Approval, told: &Told) -> Message {

@@ -84,6 +84,14 @@ pub struct Wanted<'a> {
     pub how: &'a mut Option<How>,
 }
 
+/// The probes of one collection, what they want of it, and how long it may take.
+#[derive(Debug, Default)]
+struct Together {
+    probes: Vec<usize>,
+    facts: BTreeSet<Fact>,
+    within: Span,
+}
+
 impl Looks {
     /// Begins the looks of a tick. A probe whose last look is still under way is passed over, and
     /// returned: it missed this one.
@@ -95,8 +103,7 @@ impl Looks {
         now: Millis,
     ) -> Vec<usize> {
         let mut missed = Vec::new();
-        let mut by_host: BTreeMap<(&HostName, Pace), (Vec<usize>, BTreeSet<Fact>, Span)> =
-            BTreeMap::new();
+        let mut by_host: BTreeMap<(&HostName, Pace), Together> = BTreeMap::new();
         for one in wanted {
             if self.until.contains_key(&one.probe) {
                 missed.push(one.probe);
@@ -105,11 +112,10 @@ impl Looks {
             match one.how {
                 Some(How::Host(probe)) => {
                     let mut wants = probe.wants();
-                    let (probes, facts, within) =
-                        by_host.entry((one.host, Pace::of(&wants))).or_default();
-                    probes.push(one.probe);
-                    facts.append(&mut wants);
-                    *within = (*within).max(one.timeout);
+                    let together = by_host.entry((one.host, Pace::of(&wants))).or_default();
+                    together.probes.push(one.probe);
+                    together.facts.append(&mut wants);
+                    together.within = together.within.max(one.timeout);
                 }
                 Some(How::Net(_)) => {
                     if let Some(How::Net(probe)) = one.how.take() {
@@ -119,7 +125,7 @@ impl Looks {
                 None => missed.push(one.probe),
             }
         }
-        for ((host, _), (probes, facts, within)) in by_host {
+        for ((host, _), Together { probes, facts, within }) in by_host {
             self.begin_host(hosts.get(host).cloned(), probes, facts, within);
         }
         missed

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::gate::facts::{HOLD, RESUMED};
+use crate::gate::facts::{HOLD, PAUSED, RESUMED};
 use crate::gate::rules::Rules;
 use crate::gate::settle;
 use crate::model::ids::{HostName, IncidentId, RunbookName, Word};
@@ -19,7 +19,7 @@ use crate::model::time::Millis;
 use crate::notify::alarm::Alarm;
 use crate::policy::tree::{Decision, Hold, HoldScope, Scene, tree};
 use crate::policy::triage::{Change, SignalState};
-use crate::run::announce::announce;
+use crate::run::announce::{announce, loudness};
 use crate::run::runner::{Runner, Start};
 use crate::store::actions::Drill;
 use crate::store::db::Db;
@@ -408,9 +408,10 @@ fn consider(
     let scene = Scene { standings: &standings, scope, held: before.as_ref(), resumed_at };
     let decision = tree(&scene, now);
     keep_hold(db, rules, before.as_ref(), decision.hold.as_ref(), now)?;
+    let paused = db.flag(PAUSED)?.map(|by| format!("paused: {by}"));
     let mut to_begin = Vec::new();
     for incident in unresolved {
-        if let Some(incident) = place(db, &decision, incident, now)? {
+        if let Some(incident) = place(db, &decision, paused.as_deref(), incident, now)? {
             to_begin.push(incident);
         }
     }
@@ -421,12 +422,15 @@ fn consider(
 fn place(
     db: &mut Db,
     decision: &Decision,
+    paused: Option<&str>,
     mut incident: Incident,
     now: Millis,
 ) -> anyhow::Result<Option<Incident>> {
     let was = incident.state.clone();
     let explained = decision.explained.get(&incident.signal);
-    let held = decision.held.contains(&incident.signal);
+    let several = decision.held.contains(&incident.signal).then_some("several independent reds");
+    // A run under a pause could only be refused, and nothing would begin another one after it.
+    let held = paused.or(several);
     let event = match (&was, explained) {
         (IncidentState::Open | IncidentState::Held { .. }, Some(by)) => {
             Some(IncidentEvent::Explain { by: by.clone() })
@@ -434,10 +438,10 @@ fn place(
         (IncidentState::Explained { by }, Some(now_by)) if by != now_by => {
             Some(IncidentEvent::Explain { by: now_by.clone() })
         }
-        (IncidentState::Open, None) if held => {
-            Some(IncidentEvent::Hold { why: "several independent reds".into() })
+        (IncidentState::Open, None) if held.is_some() => {
+            held.map(|why| IncidentEvent::Hold { why: why.to_owned() })
         }
-        (IncidentState::Held { .. }, None) if !held => Some(IncidentEvent::Release),
+        (IncidentState::Held { .. }, None) if held.is_none() => Some(IncidentEvent::Release),
         (IncidentState::Explained { .. }, None) => Some(IncidentEvent::Release),
         (
             IncidentState::Open
@@ -452,6 +456,15 @@ fn place(
     if let Some(event) = event {
         incident.state = was.clone().next(event, now)?;
         db.save_incident(&incident)?;
+    }
+    if let (IncidentState::Held { .. }, Some(why)) = (&incident.state, paused) {
+        let urgency = loudness(&incident, Urgency::Page);
+        let louder = urgency == Urgency::Page && incident.announced != Announced::Page;
+        if incident.acknowledged_at.is_none() && (incident.announced == Announced::No || louder) {
+            let words = words::paused(&incident, why);
+            announce(db, rules, &mut incident, urgency, &words, now)?;
+            db.save_incident(&incident)?;
+        }
     }
     if incident.state != IncidentState::Open || incident.acknowledged_at.is_some() {
         return Ok(None);

@@ -91,7 +91,7 @@ fn silence_means_no() {
     reef.stop();
     // Twelve hours later.
     let db = rusqlite::Connection::open(logs.home.state().join("reef.db")).unwrap();
-    let moved = db.execute("UPDATE approvals SET expires_at = asked_at + 1", ()).unwrap();
+    let moved = db.execute("UPDATE approval SET expires_at = asked_at + 1, json = json_set(json, '$.expires_at', asked_at + 1)", ()).unwrap();
     assert_eq!(moved, 1);
     drop(db);
     let reef = logs.start();

@@ -53,6 +53,7 @@ impl Default for Script {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the script says the same to all other orders")]
 impl Carries for Script {
     fn carry_out<'a>(&'a self, order: Order, _: Who) -> Fut<'a, Result<Json, Refusal>> {
         Box::pin(async move {
@@ -66,8 +67,12 @@ impl Carries for Script {
                 before
             };
             let zone = || "Europe/Berlin".to_owned();
+            #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else is asked is done")]
             let view = match order {
                 Order::Status => serde_json::to_value(views::morning()),
+                Order::Check { host: Some(host) } if host == "none" => {
+                    return Err(Refusal { why: "nothing is watched on none".into() });
+                }
                 Order::Check { .. } => {
                     let signals = self.check.clone();
                     serde_json::to_value(Check { now: NOW, zone: zone(), signals, took: Span(5) })
@@ -296,6 +301,10 @@ async fn check_ends_as_a_nagios_plugin_does() {
             assert_eq!(left.exit, want, "{line}: {left:?}");
         }
     }
+    // Nothing that keeps a plugin from looking is a warning or an all-clear.
+    let daemon = Daemon::new(Script::default());
+    let left = reef("check none", daemon.dir.path(), "", Talk::Piped).await;
+    assert_eq!((left.exit, left.errors.as_str()), (3, "reef: nothing is watched on none\n"));
     let nobody = tempfile::tempdir().unwrap();
     let left = reef("check", nobody.path(), "", Talk::Piped).await;
     assert!(left.exit == 3 && left.errors.starts_with("reef: reef is not running"), "{left:?}");
