@@ -4,8 +4,15 @@
     clippy::expect_used,
     clippy::panic,
     clippy::large_futures,
+    clippy::wildcard_enum_match_arm,
     reason = "a test stops where it fails"
 )]
 
+mod agent;
+mod crash;
+mod gate;
+mod hold;
 mod house;
+mod restart;
+mod triage;
 mod week;
