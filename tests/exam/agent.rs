@@ -140,7 +140,13 @@ async fn without_a_usable_model_the_runbook_goes_on() {
         let concluded = house.audited(AuditKind::Decided);
         assert!(
             concluded.iter().any(|r| r.actor == "agent"
-                && r.payload.as_ref().unwrap().outcome.as_ref().unwrap().starts_with("no conclusion")),
+                && r.payload
+                    .as_ref()
+                    .unwrap()
+                    .outcome
+                    .as_ref()
+                    .unwrap()
+                    .starts_with("no conclusion")),
             "{script:?}: {}",
             house.story()
         );
@@ -267,7 +273,8 @@ async fn secret_never_in_prompt_audit_or_report() {
     places.push(("status".into(), view.into_bytes()));
     places.push(("the audit log".into(), list.into_bytes()));
     for message in house.estate.phone.all() {
-        places.push(("a message".into(), format!("{}{}", message.title, message.body).into_bytes()));
+        places
+            .push(("a message".into(), format!("{}{}", message.title, message.body).into_bytes()));
     }
     assert!(places.iter().any(|(place, _)| place.ends_with("reef.db")));
     assert!(places.iter().any(|(place, _)| place.contains("reports/")));

@@ -53,7 +53,6 @@ impl Default for Script {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the script says the same to all other orders")]
 impl Carries for Script {
     fn carry_out<'a>(&'a self, order: Order, _: Who) -> Fut<'a, Result<Json, Refusal>> {
         Box::pin(async move {
