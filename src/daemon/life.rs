@@ -83,8 +83,10 @@ pub async fn run(
         assemble::read(source, &env, Arc::clone(&pulse) as _).map_err(NotStarted::Config)?;
     let places =
         Places::find(options.state.as_deref(), &env).map_err(|why| anyhow::anyhow!(why))?;
-    std::fs::create_dir_all(&places.state)
-        .with_context(|| format!("the state folder {} cannot be made", places.state.display()))?;
+    std::fs::create_dir_all(&places.state).with_context(|| {
+        let state = places.state.display();
+        format!("the state folder {state} cannot be made (--state names another one)")
+    })?;
     let folders = Folders::below(&places.state)?;
     let making =
         Making { env: env.clone(), clock: Arc::clone(&clock), folders, mode: options.mode };

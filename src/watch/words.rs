@@ -39,7 +39,12 @@ pub(crate) fn resolved(incident: &Incident, last_run: Option<&RunRow>, now: Mill
         Some(RunState::Ended(ending)) => {
             format!("the last run ended: {} ({})", ending.word(), ending.words())
         }
-        Some(_) | None => "by itself, or by your hands".into(),
+        Some(RunState::Acting { .. } | RunState::Verifying { .. }) => {
+            "while a run of reef's was at work on it".into()
+        }
+        Some(RunState::Inquiring { .. } | RunState::Waiting { .. }) | None => {
+            "by itself, or by your hands".into()
+        }
     };
     Words {
         title: format!("green {}", incident.signal),

@@ -22,7 +22,7 @@ fn a_red_is_told_once_and_its_end_once_also_over_a_kill() {
     assert!(first[0].contains("disk"), "{first:?}");
     for _ in 0..3 {
         reef.kill();
-        reef = logs.start();
+        reef = logs.home.start();
         reef.looks_pass(2);
     }
     assert_eq!(sink.titles(), first, "a restart told it again");
@@ -81,8 +81,8 @@ fn the_phone_is_told_through_a_real_ntfy() {
     let logs = logs.with(&format!(
         "[notify.phone]\nntfy = {{ url = \"{url}/reef-it\", token_file = {token:?} }}\n"
     ));
-    logs.overflow("app");
     let reef = logs.start();
+    logs.overflow("app");
     let asked = reef.until("the question arrives", |_| {
         polled(&server, "reef-it")
             .into_iter()
