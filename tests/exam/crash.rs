@@ -34,7 +34,7 @@ impl Points for KillAt {
     fn reached(&self, point: Point) {
         if point == self.0 {
             let own = rustix::process::getpid();
-            drop(rustix::process::kill_process(own, rustix::process::Signal::KILL));
+            rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
             // The signal is on its way: nothing more may happen here.
             std::thread::sleep(std::time::Duration::from_secs(60));
         }
@@ -121,14 +121,9 @@ fn dies_at_a_point() {
 /// Runs the child until it is dead.
 fn child(folder: &Path, point: usize, case: Case) {
     let own: PathBuf = std::env::current_exe().unwrap();
-    let argv = [
-        own.to_str().unwrap(),
-        "--exact",
-        "crash::dies_at_a_point",
-        "--ignored",
-        "--nocapture",
-    ]
-    .map(str::to_owned);
+    let argv =
+        [own.to_str().unwrap(), "--exact", "crash::dies_at_a_point", "--ignored", "--nocapture"]
+            .map(str::to_owned);
     let mut env = BTreeMap::from([
         (FOLDER.to_owned(), folder.to_str().unwrap().to_owned()),
         (POINT.to_owned(), point.to_string()),
@@ -140,11 +135,8 @@ fn child(folder: &Path, point: usize, case: Case) {
     let limits = Limits { timeout: Span::mins(3), max_output: 1 << 20 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let raw = runtime.block_on(run_raw(&argv, limits, &given)).unwrap();
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&raw.stdout),
-        String::from_utf8_lossy(&raw.stderr)
-    );
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&raw.stdout), String::from_utf8_lossy(&raw.stderr));
     assert_eq!(raw.code, None, "{:?} did not kill the child:\n{said}", Point::ALL[point]);
 }
 

@@ -178,7 +178,7 @@ async fn dry_run_touches_nothing() {
     assert_eq!(house.audited(AuditKind::Dispatched), []);
     assert_eq!(house.audited(AuditKind::Would).len(), 1, "{}", house.story());
     let plan = plan(&house, "web").await;
-    refused(&act(&house, &plan).await, "dry run");
+    refused(&act(&house, &plan).await, "only recorded");
     house.end().await;
 }
 
@@ -343,11 +343,17 @@ async fn an_approval_is_good_once_even_from_eight_approvers() {
     let id = pending(&house)[0].id;
     let approve = || house.order(Order::Approve { id, choice: None, typed: None });
     let answers = tokio::join!(
-        approve(), approve(), approve(), approve(), approve(), approve(), approve(), approve()
+        approve(),
+        approve(),
+        approve(),
+        approve(),
+        approve(),
+        approve(),
+        approve(),
+        approve()
     );
-    let answers = [
-        answers.0, answers.1, answers.2, answers.3, answers.4, answers.5, answers.6, answers.7,
-    ];
+    let answers =
+        [answers.0, answers.1, answers.2, answers.3, answers.4, answers.5, answers.6, answers.7];
     assert_eq!(answers.iter().filter(|a| a.is_ok()).count(), 1, "{answers:?}");
     house.until("the run ended", |h| h.ended() == 1).await;
     assert_eq!(house.host().effects().len(), 1, "{}", house.story());

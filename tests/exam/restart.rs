@@ -224,10 +224,11 @@ fn verifying_goes_on_to_its_wall_clock_end() {
     let (until, at) = life(&setup, setup.estate.now(), async |house| {
         house.pass(Span::mins(5)).await;
         house.host().unit_fails(&unit("web"));
-        house.until("it verifies", |h| {
-            h.runs().iter().any(|r| matches!(r.state, RunState::Verifying { .. }))
-        })
-        .await;
+        house
+            .until("it verifies", |h| {
+                h.runs().iter().any(|r| matches!(r.state, RunState::Verifying { .. }))
+            })
+            .await;
         house.pass(Span::secs(30)).await;
         let RunState::Verifying { until, .. } = state(house) else { panic!("{}", house.story()) };
         until

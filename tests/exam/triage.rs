@@ -150,10 +150,11 @@ async fn a_red_parent_explains_its_children_over_a_restart_too() {
     house.until("the parent is red", |h| h.unresolved().len() == 1).await;
     let told = house.estate.phone.heard().len();
     app.turns(Severity::Red);
-    house.until("the child is explained", |h| {
-        h.unresolved().iter().any(|i| matches!(i.state, IncidentState::Explained { .. }))
-    })
-    .await;
+    house
+        .until("the child is explained", |h| {
+            h.unresolved().iter().any(|i| matches!(i.state, IncidentState::Explained { .. }))
+        })
+        .await;
     house.pass(Span::mins(5)).await;
     let runs = house.runs().len();
     assert!(house.hold().is_none(), "one cause is no hold");
@@ -161,9 +162,8 @@ async fn a_red_parent_explains_its_children_over_a_restart_too() {
 
     let house = setup.start_with(probes(&router, &app)).await;
     house.pass(Span::mins(15)).await;
-    let explained = |i: &&reef::model::incident::Incident| {
-        matches!(i.state, IncidentState::Explained { .. })
-    };
+    let explained =
+        |i: &&reef::model::incident::Incident| matches!(i.state, IncidentState::Explained { .. });
     assert_eq!(house.unresolved().iter().filter(explained).count(), 1, "{}", house.story());
     assert_eq!(house.runs().len(), runs, "{}", house.story());
     let of_child = house.estate.phone.heard();
@@ -179,7 +179,11 @@ async fn a_host_that_is_down_is_one_incident() {
     house.pass(Span::mins(5)).await;
     setup.estate.host(&nas()).unwrap().reach(Reach::Down);
     house.pass(Span::hours(3)).await;
-    let open: Vec<_> = house.unresolved().into_iter().filter(|i| !matches!(i.state, IncidentState::Explained { .. })).collect();
+    let open: Vec<_> = house
+        .unresolved()
+        .into_iter()
+        .filter(|i| !matches!(i.state, IncidentState::Explained { .. }))
+        .collect();
     assert_eq!(open.len(), 1, "{}", house.story());
     let keys: std::collections::BTreeSet<_> =
         house.estate.phone.heard().into_iter().filter_map(|m| m.incident).collect();
