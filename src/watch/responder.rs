@@ -411,7 +411,7 @@ fn consider(
     let paused = db.flag(PAUSED)?.map(|by| format!("paused: {by}"));
     let mut to_begin = Vec::new();
     for incident in unresolved {
-        if let Some(incident) = place(db, &decision, paused.as_deref(), incident, now)? {
+        if let Some(incident) = place(db, rules, &decision, paused.as_deref(), incident, now)? {
             to_begin.push(incident);
         }
     }
@@ -421,6 +421,7 @@ fn consider(
 /// Puts one incident where the decision wants it; gives it back if it is to be answered now.
 fn place(
     db: &mut Db,
+    rules: &Rules,
     decision: &Decision,
     paused: Option<&str>,
     mut incident: Incident,
