@@ -169,7 +169,11 @@ fn judge_plan(db: &Db, rules: &Rules, plan: &Plan, now: Millis) -> anyhow::Resul
                 observed &= only_observed(&asked, facts, rules, now);
                 judge(&asked, Ok(facts), now)
             }
-            Err(error) => judge(&asked, Err(&format!("{error:#}")), now),
+            // What cannot be judged is refused, not merely observed.
+            Err(error) => {
+                observed = false;
+                judge(&asked, Err(&format!("{error:#}")), now)
+            }
         };
         verdict = verdict.and(of_step);
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::gate::crash::Point;
+use crate::gate::facts::PAUSED;
 use crate::gate::rules::Rules;
 use crate::gate::{Told, settle};
 use crate::model::approval::{Approval, ApprovalState};
@@ -188,10 +189,11 @@ fn tell(
     mut incident: Incident,
 ) -> anyhow::Result<()> {
     if matches!(incident.state, IncidentState::Resolved { .. }) {
-        return Ok(());
+        // Its probe had been green long enough before the proof was: the fix is told all the same.
+        return tell_fixed(db, rules, closing, &incident);
     }
     if held_back(db, closing, &incident)? {
-        // It is not over: the hold has it, which has paged already.
+        // It is not over: what holds it tells of it.
         incident.state = incident.state.clone().next(IncidentEvent::Release, closing.now)?;
         return db.save_incident(&incident);
     }
@@ -234,25 +236,37 @@ fn tell(
         };
         announce(db, rules, &mut incident, urgency, &words, closing.now)?;
     }
-    if let (Ending::Fixed(proof), Announced::No, false) =
-        (&closing.ending, incident.announced, incident.drill)
-    {
-        let message = fixed(closing, &incident, proof);
-        db.enqueue(&message, &rules.notify, closing.now)?;
-    }
+    tell_fixed(db, rules, closing, &incident)?;
     db.save_incident(&incident)
 }
 
-/// Whether a run ended only because several reds hold all actions: nothing was done, and no human has
+/// A fix that nobody was told the beginning of is one calm message.
+fn tell_fixed(
+    db: &mut Db,
+    rules: &Rules,
+    closing: &Closing,
+    incident: &Incident,
+) -> anyhow::Result<()> {
+    if let (Ending::Fixed(proof), Announced::No, false) =
+        (&closing.ending, incident.announced, incident.drill)
+    {
+        let message = fixed(closing, incident, proof);
+        db.enqueue(&message, &rules.notify, closing.now)?;
+    }
+    Ok(())
+}
+
+/// Whether a run ended only because several reds, or a pause, hold all actions: nothing was done, and no human has
 /// answered.
 fn held_back(db: &Db, closing: &Closing, incident: &Incident) -> anyhow::Result<bool> {
     let Ending::Escalated(_) = closing.ending else { return Ok(false) };
     let hold = crate::gate::facts::hold(db)?;
     let covered = hold.is_some_and(|hold| hold.covers(incident.signal.target.on()));
+    let stopped = covered || db.flag(PAUSED)?.is_some();
     let answered = |a: &Approval| {
         matches!(a.state, ApprovalState::Approved { .. } | ApprovalState::Denied { .. })
     };
-    Ok(covered
+    Ok(stopped
         && !incident.drill
         && db.actions_of(closing.run)?.is_empty()
         && !db.approvals_of(closing.run)?.iter().any(answered))

@@ -178,7 +178,7 @@ async fn dry_run_touches_nothing() {
     assert_eq!(house.audited(AuditKind::Dispatched), []);
     assert_eq!(house.audited(AuditKind::Would).len(), 1, "{}", house.story());
     let plan = plan(&house, "web").await;
-    refused(&act(&house, &plan).await, "dry run");
+    refused(&act(&house, &plan).await, "only recorded");
     house.end().await;
 }
 

@@ -94,7 +94,7 @@ async fn a_run_that_a_hold_stops_waits_with_the_others() {
 async fn reds_far_apart_do_not_hold() {
     let setup = Setup::new(Leash::Auto);
     let house = setup.start().await;
-    house.host().on_restart(&unit("web"), OnRestart::FailsAgain);
+    house.host().on_restart(&unit("web"), OnRestart::Refuses);
     house.pass(Span::mins(5)).await;
     house.host().unit_fails(&unit("web"));
     house.until("web was tried", |h| h.host().effects().len() == 1).await;

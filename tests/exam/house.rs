@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reef::agent::{Agent, AgentBounds};
-use reef::clock::Clock;
 use reef::config::env::Env;
 use reef::config::given::Source;
 use reef::daemon::assemble;
-use reef::daemon::build::{Daemon, Parts, Swap, ticker, watched};
+use reef::daemon::build::{Daemon, Parts, ticker, watched};
 use reef::daemon::jobs::{self, Schedule};
 use reef::daemon::life;
 use reef::daemon::live::{Folders, Making};
@@ -172,7 +171,7 @@ impl Setup {
             watch: hand.clone(),
             stop: stop.clone(),
         };
-        let Daemon { operator, responder, drain, swap, tasks, .. } =
+        let Daemon { operator, responder, drain, tasks, .. } =
             watched(parts, Arc::clone(&self.points));
         let mut services = JoinSet::new();
         services.spawn(looking.run(commands, stop.clone()));
@@ -191,7 +190,6 @@ impl Setup {
             estate: Arc::clone(&self.estate),
             store: self.store.clone(),
             operator,
-            swap,
             hand,
             stop,
             tasks,
@@ -206,7 +204,6 @@ pub(crate) struct House {
     pub(crate) estate: Arc<Estate>,
     pub(crate) store: Store,
     pub(crate) operator: Arc<Operator>,
-    pub(crate) swap: Swap,
     pub(crate) hand: Handle,
     stop: CancellationToken,
     tasks: TaskTracker,
