@@ -6,6 +6,7 @@
     reason = "a test stops where it fails"
 )]
 #![allow(unreachable_pub, reason = "one crate of tests")]
+#![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
 mod lab;
 
