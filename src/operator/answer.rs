@@ -15,7 +15,7 @@ use crate::operator::{Operator, refuse};
 use crate::policy::confirm::confirm;
 use crate::policy::leash::Confirmed;
 use crate::store::approvals::{Answer, AnswerOutcome};
-use crate::watch::responder::end_page;
+use crate::watch::responder::picture::end_page;
 
 /// How far back `--all` looks.
 const ALL: Span = Span::days(90);

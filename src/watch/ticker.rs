@@ -1,5 +1,7 @@
 //! The tick loop: one thread that wakes on the grid, looks, and tells what changed.
 
+mod commands;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,13 +9,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::clients::events::{Events, Rests, WakeReason};
+use crate::clients::events::{Events, WakeReason};
 use crate::clients::host::Hosts;
 use crate::clock::Clock;
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
-use crate::model::target::{Signal, Target, Thing};
+use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
 use crate::policy::triage::{Change, SignalState, Tuning};
 use crate::probe::{How, Past, Probe};
@@ -244,41 +246,6 @@ impl Ticker {
         self.pulse.beat(now, now + wait);
     }
 
-    /// Opens the event sources for what the probes of this machine want.
-    fn listen(&mut self) {
-        let Some(here) = &self.listens_on else { return };
-        let mut wanted = BTreeSet::new();
-        for slot in self.slots.iter().filter(|slot| slot.host == *here && !slot.gone) {
-            if let Some(How::Host(probe)) = &slot.how {
-                wanted.append(&mut probe.wants());
-            }
-        }
-        match self.events.take().map_or_else(|| Events::new(Rests::default()), Ok) {
-            Ok(mut events) => {
-                events.watch(&wanted);
-                self.events = Some(events);
-            }
-            // The polls see everything too, only later.
-            Err(error) => tracing::warn!("events cannot be listened to: {error}"),
-        }
-    }
-
-    /// An event is no reading: it makes the probes that want its fact due now.
-    fn woken(&mut self, reason: &WakeReason) {
-        self.pulse.add(&self.pulse.events, 1);
-        let fact = reason.fact();
-        let wants = |slot: &Slot| match &slot.how {
-            Some(How::Host(probe)) => {
-                self.listens_on.as_ref() == Some(&slot.host) && probe.wants().contains(&fact)
-            }
-            Some(How::Net(_)) | None => false,
-        };
-        let due: Vec<usize> = (0..self.slots.len())
-            .filter(|i| !self.slots[*i].gone && wants(&self.slots[*i]))
-            .collect();
-        self.begin(&due);
-    }
-
     fn since_origin(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -425,147 +392,6 @@ impl Ticker {
         }
         if again {
             self.begin(&[probe]);
-        }
-    }
-
-    fn obey(&mut self, command: Command) {
-        match command {
-            Command::Look { signal, reply } => match self.probe_of(&signal) {
-                Some(probe) => self.look_now(probe, Some(signal), reply),
-                None => drop(reply),
-            },
-            Command::LookAll { reply } => {
-                let all: Vec<usize> = (0..self.slots.len()).collect();
-                self.begin(&all);
-                self.all_asked
-                    .push((all.into_iter().filter(|p| self.looks.under_way(*p)).collect(), reply));
-            }
-            Command::About { signals, reply } => {
-                let about = |signal: Signal| {
-                    let slot = self.slots.get(self.probe_of(&signal)?)?;
-                    Some((signal, slot.about.clone()))
-                };
-                drop(reply.send(signals.into_iter().filter_map(about).collect()));
-            }
-            Command::Snapshot { reply } => drop(reply.send(self.snapshot())),
-            Command::Wake { probe, target } => self.wake(&probe, target.as_ref()),
-            Command::Seed { triage, pasts } => {
-                self.states.extend(triage);
-                for (signal, hours) in pasts {
-                    self.pasts.seed(&signal, hours);
-                }
-            }
-            Command::Replace { probes, hosts } => self.replace(probes, hosts),
-            Command::Add { probe } => self.add(*probe),
-            Command::Remove { name } => self.remove(&name),
-        }
-    }
-
-    fn look_now(
-        &mut self,
-        probe: usize,
-        signal: Option<Signal>,
-        reply: oneshot::Sender<Vec<Reading>>,
-    ) {
-        let begun = !self.looks.under_way(probe);
-        self.waiting.push(Waiting { probe, signal, begun, reply });
-        if begun {
-            self.begin(&[probe]);
-        }
-    }
-
-    fn probe_of(&self, signal: &Signal) -> Option<usize> {
-        if let Some((_, probe, _)) = self.last.get(signal) {
-            return Some(*probe);
-        }
-        // Never seen yet, as after a restart: the probe of that kind whose name or host fits.
-        let of_kind = |slot: &&Slot| slot.kind == signal.probe && !slot.gone;
-        let named = format!("{}.{}", signal.probe, signal.target.name());
-        self.slots.iter().position(|s| of_kind(&s) && s.about.name == named).or_else(|| {
-            self.slots.iter().position(|s| of_kind(&s) && s.host == *signal.target.on())
-        })
-    }
-
-    fn wake(&mut self, probe: &Word, target: Option<&Target>) {
-        self.pulse.add(&self.pulse.events, 1);
-        let fits = |slot: &Slot| {
-            slot.kind == *probe
-                && !slot.gone
-                && target.is_none_or(|t| {
-                    slot.host == *t.on() && (t.thing() == Thing::Host || names(slot, t))
-                })
-        };
-        let due: Vec<usize> = (0..self.slots.len()).filter(|i| fits(&self.slots[*i])).collect();
-        self.begin(&due);
-    }
-
-    fn snapshot(&self) -> Vec<Standing> {
-        let standing = |(reading, probe, since): &(Reading, usize, Millis)| {
-            let slot = self.slots.get(*probe)?;
-            let state = self.states.get(&reading.signal).cloned().unwrap_or_default();
-            Some(Standing {
-                reading: reading.clone(),
-                state,
-                about: slot.about.clone(),
-                since: *since,
-            })
-        };
-        self.last.values().filter_map(standing).collect()
-    }
-
-    fn replace(&mut self, probes: Vec<Probe>, hosts: Hosts) {
-        let names: Vec<String> = self.slots.iter().map(|s| s.about.name.clone()).collect();
-        // Looks under way end into the void: their indices mean nothing any more.
-        self.looks = Looks::default();
-        self.waiting.clear();
-        self.all_asked.clear();
-        self.grid = Grid::new(&rhythms(&probes));
-        self.origin = Instant::now();
-        self.slots = probes.into_iter().map(|probe| Slot::new(probe, self.grace)).collect();
-        self.hosts = hosts;
-        let of: BTreeMap<&str, usize> =
-            self.slots.iter().enumerate().map(|(i, s)| (s.about.name.as_str(), i)).collect();
-        self.last.retain(|_, (_, probe, _)| {
-            match names.get(*probe).and_then(|n| of.get(n.as_str())) {
-                Some(now) => {
-                    *probe = *now;
-                    true
-                }
-                None => false,
-            }
-        });
-        self.listen();
-        let last = &self.last;
-        let gone: Vec<Signal> =
-            self.states.keys().filter(|s| !last.contains_key(s)).cloned().collect();
-        self.tell(News::Gone(gone));
-        let last = &self.last;
-        self.states.retain(|signal, _| last.contains_key(signal));
-    }
-
-    fn add(&mut self, probe: Probe) {
-        let every = probe.every;
-        self.slots.push(Slot::new(probe, self.grace));
-        let added = self.slots.len() - 1;
-        let at = self.since_origin();
-        self.grid.add(every, at);
-        self.begin(&[added]);
-    }
-
-    fn remove(&mut self, name: &str) {
-        for (probe, slot) in self.slots.iter_mut().enumerate() {
-            if slot.about.name == name {
-                slot.gone = true;
-                let gone = |by: usize| by == probe;
-                let states = &mut self.states;
-                self.last.retain(|signal, (_, by, _)| {
-                    if gone(*by) {
-                        states.remove(signal);
-                    }
-                    !gone(*by)
-                });
-                self.grid.remove(probe);
-            }
         }
     }
 

@@ -5,7 +5,10 @@ use crate::tree::{Role, below, nothing_wrong, read, source};
 const LONG: usize = 400;
 
 /// Files above 400 lines before their tests, each with the reason.
-const EXCEPTIONS: [(&str, &str); 0] = [];
+const EXCEPTIONS: [(&str, &str); 2] = [
+    ("src/exam/host.rs", "one fake host: every fact that it answers stands in one place"),
+    ("src/watch/ticker.rs", "one loop: its state, its select, and what each branch of it does"),
+];
 
 #[test]
 fn a_long_file_is_an_exception_with_a_name() {

@@ -303,7 +303,7 @@ impl Operator {
                         .into_iter()
                         .filter(|i| i.drill && i.signal.target == target)
                     {
-                        crate::watch::responder::resolve(db, &rules, incident, now)?;
+                        crate::watch::responder::picture::resolve(db, &rules, incident, now)?;
                     }
                     Ok(())
                 })

@@ -1,0 +1,164 @@
+//! All unresolved incidents together, inside one transaction: what explains what, the hold, what is to
+//! be answered, and the end of an incident.
+
+use std::collections::BTreeMap;
+
+use crate::gate::facts::{HOLD, PAUSED, RESUMED};
+use crate::gate::rules::Rules;
+use crate::gate::settle;
+use crate::model::ids::IncidentId;
+use crate::model::incident::{Announced, Incident, IncidentEvent, IncidentState};
+use crate::model::message::{Message, Urgency};
+use crate::model::severity::Severity;
+use crate::model::target::Signal;
+use crate::model::time::Millis;
+use crate::policy::tree::{Decision, Hold, HoldScope, Scene, tree};
+use crate::run::announce::{announce, loudness};
+use crate::store::db::Db;
+use crate::watch::scene;
+use crate::watch::ticker::About;
+use crate::watch::words;
+
+/// The whole picture, in one transaction: explained and held incidents, the hold itself, and which
+/// incidents are to be answered now.
+pub(super) fn consider(
+    db: &mut Db,
+    rules: &Rules,
+    scope: HoldScope,
+    about: &BTreeMap<Signal, About>,
+    now: Millis,
+) -> anyhow::Result<Vec<Incident>> {
+    let unresolved = db.unresolved()?;
+    let before = crate::gate::facts::hold(db)?;
+    let resumed_at = db.flag(RESUMED)?.and_then(|at| at.parse().ok()).map(Millis);
+    let standings = scene::standings(&unresolved, about);
+    let scene = Scene { standings: &standings, scope, held: before.as_ref(), resumed_at };
+    let decision = tree(&scene, now);
+    keep_hold(db, rules, before.as_ref(), decision.hold.as_ref(), now)?;
+    let paused = db.flag(PAUSED)?.map(|by| format!("paused: {by}"));
+    let mut to_begin = Vec::new();
+    for incident in unresolved {
+        if let Some(incident) = place(db, rules, &decision, paused.as_deref(), incident, now)? {
+            to_begin.push(incident);
+        }
+    }
+    Ok(to_begin)
+}
+
+/// Puts one incident where the decision wants it; gives it back if it is to be answered now.
+fn place(
+    db: &mut Db,
+    rules: &Rules,
+    decision: &Decision,
+    paused: Option<&str>,
+    mut incident: Incident,
+    now: Millis,
+) -> anyhow::Result<Option<Incident>> {
+    let was = incident.state.clone();
+    let explained = decision.explained.get(&incident.signal);
+    let several = decision.held.contains(&incident.signal).then_some("several independent reds");
+    // A run under a pause could only be refused, and nothing would begin another one after it.
+    let held = paused.or(several);
+    let event = match (&was, explained) {
+        (IncidentState::Open | IncidentState::Held { .. }, Some(by)) => {
+            Some(IncidentEvent::Explain { by: by.clone() })
+        }
+        (IncidentState::Explained { by }, Some(now_by)) if by != now_by => {
+            Some(IncidentEvent::Explain { by: now_by.clone() })
+        }
+        (IncidentState::Open, None) if held.is_some() => {
+            held.map(|why| IncidentEvent::Hold { why: why.to_owned() })
+        }
+        (IncidentState::Held { .. }, None) if held.is_none() => Some(IncidentEvent::Release),
+        (IncidentState::Explained { .. }, None) => Some(IncidentEvent::Release),
+        (
+            IncidentState::Open
+            | IncidentState::Held { .. }
+            | IncidentState::Explained { .. }
+            | IncidentState::Running { .. }
+            | IncidentState::Escalated { .. }
+            | IncidentState::Resolved { .. },
+            _,
+        ) => None,
+    };
+    if let Some(event) = event {
+        incident.state = was.clone().next(event, now)?;
+        db.save_incident(&incident)?;
+    }
+    if let (IncidentState::Held { .. }, Some(why)) = (&incident.state, paused) {
+        let urgency = loudness(&incident, Urgency::Page);
+        let louder = urgency == Urgency::Page && incident.announced != Announced::Page;
+        if incident.acknowledged_at.is_none() && (incident.announced == Announced::No || louder) {
+            let words = words::paused(&incident, why);
+            announce(db, rules, &mut incident, urgency, &words, now)?;
+            db.save_incident(&incident)?;
+        }
+    }
+    if incident.state != IncidentState::Open || incident.acknowledged_at.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(incident))
+}
+
+/// Stores a hold that began or ended, with a record; a new one pages once.
+fn keep_hold(
+    db: &mut Db,
+    rules: &Rules,
+    before: Option<&Hold>,
+    after: Option<&Hold>,
+    now: Millis,
+) -> anyhow::Result<()> {
+    if before == after {
+        return Ok(());
+    }
+    match after {
+        Some(hold) => {
+            db.set_flag(HOLD, Some(&serde_json::to_string(hold)?), now)?;
+            if before.is_none() {
+                let (title, body) = words::held(hold);
+                settle::note(db, "reef", "held", &title, now)?;
+                let message = Message {
+                    urgency: Urgency::Page,
+                    title,
+                    body,
+                    severity: Severity::Red,
+                    incident: None,
+                    approval: None,
+                    key: format!("hold {}", hold.since.0),
+                };
+                db.enqueue(&message, &rules.notify, now)?;
+            }
+        }
+        None => {
+            db.set_flag(HOLD, None, now)?;
+            settle::note(db, "reef", "hold ended", "at most one red is left", now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends an incident, inside a transaction. A message follows where one announced it.
+pub fn resolve(
+    db: &mut Db,
+    rules: &Rules,
+    mut incident: Incident,
+    now: Millis,
+) -> anyhow::Result<()> {
+    incident.state = incident.state.clone().next(IncidentEvent::Resolve, now)?;
+    if incident.announced != Announced::No {
+        let runs = db.runs_of(incident.id)?;
+        let words = words::resolved(&incident, runs.iter().max_by_key(|r| r.id), now);
+        announce(db, rules, &mut incident, Urgency::Message, &words, now)?;
+    }
+    end_page(db, incident.id)?;
+    db.save_incident(&incident)
+}
+
+/// Stops repeating a page.
+pub fn end_page(db: &mut Db, id: IncidentId) -> anyhow::Result<()> {
+    let key = format!("page {id}");
+    for timer in db.timers()?.into_iter().filter(|t| t.key == key) {
+        db.end_timer(timer.id)?;
+    }
+    Ok(())
+}
