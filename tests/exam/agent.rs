@@ -291,7 +291,8 @@ async fn secret_never_in_prompt_audit_or_report() {
             assert!(!found, "{secret} stands in {place}");
         }
     }
-    let prompts = model.requests().iter().map(|r| r.bytes()).collect::<String>();
+    let prompts =
+        model.requests().iter().map(reef::exam::model::Request::bytes).collect::<String>();
     assert!(prompts.contains("[redacted"), "the secrets' lines reached the prompt without them");
     house.end().await;
 }

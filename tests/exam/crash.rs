@@ -104,7 +104,7 @@ fn dies_at_a_point() {
     let (Some(folder), Some(point)) = (told.get(FOLDER), told.get(POINT)) else { return };
     let point: usize = point.parse().unwrap();
     let point = Point::ALL[point];
-    let case = if told.get(RESTART).is_some() { Case::FailsAgain } else { Case::Heals };
+    let case = if told.contains_key(RESTART) { Case::FailsAgain } else { Case::Heals };
     let mut setup = setup(Path::new(folder), leash_of(point), case);
     setup.points = Arc::new(KillAt(point));
     let ((), _) = life(&setup, setup.estate.now(), async |house| {
