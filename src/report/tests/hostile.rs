@@ -44,7 +44,6 @@ fn needs(text: &str, at: Millis) -> Vec<Need> {
     ]
 }
 
-#[expect(clippy::too_many_lines, reason = "every field of every section, once")]
 /// A report in which a machine wrote every text.
 fn full_of(text: &str, at: Millis, n: u64, x: f64) -> Morning {
     let t = || text.to_owned();
@@ -120,7 +119,6 @@ fn full_of(text: &str, at: Millis, n: u64, x: f64) -> Morning {
 /// Every section, in this order, and no other heading.
 const HEADINGS: usize = 9;
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is named is refused, the rest is text")]
 fn check(markdown: &str) -> Result<(), TestCaseError> {
     let mut headings = 0;
     let mut lists = 0;
