@@ -64,12 +64,15 @@ impl Cards {
     }
 }
 
+/// What sends a message: a text that a model obeys must not ring the human's phone.
+const TELLS: &str = "human.message";
+
 /// A low tool is in reach when it gives something to know: sending a message is what the conclusions
 /// are for. One above low may be proposed when the matched runbook lists it; without a runbook, when it
 /// touches no path, because nothing declares the roots.
 fn is_in_reach(spec: &ToolSpec, brief: &Brief) -> bool {
     match spec.max_tier {
-        Tier::Low => !spec.gives.is_empty(),
+        Tier::Low => !spec.gives.is_empty() && spec.name.as_str() != TELLS,
         Tier::Medium | Tier::High | Tier::Critical => match &brief.runbook {
             Some(book) => book.tools.contains(&spec.name),
             None => spec.inputs.iter().all(|input| !with_items(&input.kind).contains(&Kind::Path)),

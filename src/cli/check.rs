@@ -26,14 +26,16 @@ pub(crate) struct Args {
 /// What keeps it from looking is unknown, as with any plugin.
 pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
     let order = Order::Check { host: args.host };
-    let json = match cx.ask(&order).await {
+    let looked = match cx.ask(&order).await {
+        Err(Failure::NoAnswer(NoAnswer::NotRunning(_))) => once(cx, order).await,
+        answered => answered,
+    };
+    let json = match looked {
         Ok(json) => json,
-        Err(Failure::NoAnswer(NoAnswer::NotRunning(_))) => once(cx, order).await?,
-        Err(Failure::NoAnswer(why @ NoAnswer::Daemon(_))) => {
-            cx.tell(&why.into());
+        Err(failure) => {
+            cx.tell(&failure);
             return Ok(Exit::nagios(Severity::Unknown));
         }
-        Err(failure) => return Err(failure),
     };
     let check = cx.show(json, render)?;
     Ok(Exit::nagios(Rows::of(&check.signals).worst()))

@@ -3,7 +3,8 @@
 use crate::cli::exit::Failure;
 use crate::cli::out::{Out, Talk};
 use crate::model::plan::Plan;
-use crate::model::tool::Tier;
+use crate::policy::confirm::{confirm, name_to_type};
+use crate::policy::leash::Confirmed;
 
 /// `--yes`: the prompt was answered on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +42,9 @@ pub(crate) fn somebody(talk: Talk, given: Given) -> Result<(), Failure> {
 
 /// Asks. A critical plan is never a yes alone: its target's name must be typed, whatever the flags say.
 pub(crate) fn proceed(out: &mut Out, plan: Option<&Plan>, given: Given) -> Result<Said, Failure> {
-    match plan.map(Plan::tier) {
-        Some(Tier::Critical) => named(out, plan),
-        Some(Tier::Low | Tier::Medium | Tier::High) | None => yes_or_no(out, given),
+    match plan.and_then(|plan| Some((plan, name_to_type(plan)?))) {
+        Some((plan, name)) => named(out, plan, &name),
+        None => yes_or_no(out, given),
     }
 }
 
@@ -63,18 +64,18 @@ fn yes_or_no(out: &mut Out, given: Given) -> Result<Said, Failure> {
     Ok(Said::No)
 }
 
-fn named(out: &mut Out, plan: Option<&Plan>) -> Result<Said, Failure> {
-    let worst = plan.and_then(|plan| plan.steps.iter().find(|step| step.tier == Tier::Critical));
-    let target = worst.map_or_else(String::new, |step| step.call.target.to_string());
+fn named(out: &mut Out, plan: &Plan, name: &str) -> Result<Said, Failure> {
     if out.talk == Talk::Piped {
         return Err(Failure::Usage(format!(
-            "this plan is critical: it is only approved on a terminal, by typing the name of its target, {target}"
+            "this plan is critical: it is only approved on a terminal, by typing the name of its target, {name}"
         )));
     }
     out.say("This plan is critical: it changes infrastructure or data for good.")?;
-    match out.ask(&format!("Type {target} to go on, anything else to stop:"))? {
-        Some(typed) if typed == target => Ok(Said::Named(typed)),
-        Some(_) | None => Ok(Said::No),
+    let typed =
+        out.ask(&format!("Type {name} to go on, anything else to stop:"))?.unwrap_or_default();
+    match confirm(plan, &typed) {
+        Confirmed::Named => Ok(Said::Named(typed)),
+        Confirmed::Yes | Confirmed::No => Ok(Said::No),
     }
 }
 
@@ -83,6 +84,7 @@ mod tests {
     use super::*;
     use crate::cli::out::tests::captured;
     use crate::cli::tests::views::plan;
+    use crate::model::tool::Tier;
 
     #[test]
     fn only_a_clear_yes_is_one() {

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::globals::Globals;
-use crate::config::mistakes::{Mistake, Mistakes};
+use crate::config::mistakes::{Mistake, Mistakes, hint};
 use crate::config::places::EMBEDDED;
 use crate::config::secret::SecretSource;
-use crate::config::section::{Outcome, Reader};
+use crate::config::section::{Outcome, Reader, Section};
 use crate::daemon::books::{self, Shelf};
 use crate::daemon::wire;
-use crate::model::ids::HostName;
+use crate::model::ids::{HostName, RunbookName};
 use crate::model::target::{AbsPath, Target, Thing};
 use crate::policy::redact::Redactor;
 use crate::probe::ask::{Context, Endpoint};
@@ -53,12 +53,15 @@ pub fn read(
     let watched = table::from_config(&mut root, &cx);
     let notify = notify::table::configure(&mut root);
     let model = llm::table::configure(&mut root);
-    root.finish();
     let folder = globals.as_ref().and_then(|g| g.runbook_dir.as_ref());
-    let enabled = |name: &crate::model::ids::RunbookName| {
+    let enabled = |name: &RunbookName| {
         globals.as_ref().and_then(|g| g.runbooks.get(name)).is_none_or(|section| section.enabled)
     };
     let shelf = books::read(folder.map(AbsPath::as_path), enabled, &wire::tool_specs(&cx.here));
+    if let (Some(globals), Ok(shelf)) = (&globals, &shelf) {
+        about_no_runbook(&mut root, globals, shelf);
+    }
+    root.finish();
     match (reader.done(), shelf, globals) {
         (Ok(outcome), Ok(shelf), Some(globals)) => {
             let probes = watched.probes;
@@ -86,6 +89,21 @@ pub fn read(
             Err(Mistakes::new(all)
                 .unwrap_or_else(|| Mistakes::one(Mistake::of_file("config", "could not be read"))))
         }
+    }
+}
+
+/// A leash for a runbook that nobody knows would never apply, and nobody would notice.
+fn about_no_runbook(root: &mut Section, globals: &Globals, shelf: &Shelf) {
+    let known = || shelf.names.iter().map(RunbookName::as_str);
+    let unknown: Vec<&RunbookName> =
+        globals.runbooks.keys().filter(|name| !shelf.names.contains(*name)).collect();
+    if unknown.is_empty() {
+        return;
+    }
+    let mut tables = root.section("runbook");
+    for name in unknown {
+        tables
+            .mistake(name.as_str(), format!("is no runbook here{}", hint(name.as_str(), known())));
     }
 }
 

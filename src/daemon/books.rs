@@ -1,6 +1,7 @@
 //! The runbooks in force: the shipped ones, and the operator's folder over them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::Path;
 
 use crate::config::mistakes::Mistake;
@@ -16,6 +17,8 @@ const LARGEST: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Shelf {
     pub books: Vec<Runbook>,
+    /// Of all there are, those that are switched off too.
+    pub names: BTreeSet<RunbookName>,
     /// `shipped`, or the file.
     pub origins: BTreeMap<String, String>,
 }
@@ -42,10 +45,11 @@ pub fn read(
     for (name, (origin, text)) in texts {
         match one(&name, &text, tools) {
             Ok(book) if enabled(&book.name) => {
+                shelf.names.insert(book.name.clone());
                 shelf.origins.insert(name, origin);
                 shelf.books.push(book);
             }
-            Ok(_) => {}
+            Ok(book) => drop(shelf.names.insert(book.name)),
             Err(found) => {
                 let file =
                     if origin == "shipped" { format!("runbook {name} (shipped)") } else { origin };
@@ -95,20 +99,25 @@ fn of_folder(folder: &Path) -> Result<BTreeMap<String, (String, String)>, Vec<Mi
             continue;
         }
         let shown = path.display().to_string();
-        match entry.metadata() {
-            Ok(about) if LARGEST < about.len() => {
-                mistakes.push(Mistake::of_file(shown, "is larger than 1 MiB: a runbook is a page"));
-            }
-            Ok(_) | Err(_) => match std::fs::read(&path) {
-                Ok(bytes) => match String::from_utf8(bytes) {
-                    Ok(text) => drop(found.insert(name.to_owned(), (shown, text))),
-                    Err(_) => mistakes.push(Mistake::of_file(shown, "is not UTF-8 text")),
-                },
-                Err(error) => {
-                    mistakes.push(Mistake::of_file(shown, format!("cannot be read: {error}")));
-                }
-            },
+        match text_of(&path) {
+            Ok(text) => drop(found.insert(name.to_owned(), (shown, text))),
+            Err(what) => mistakes.push(Mistake::of_file(shown, what)),
         }
     }
     if mistakes.is_empty() { Ok(found) } else { Err(mistakes) }
+}
+
+/// A runbook's text. A pipe or a device of that name would be read for ever.
+fn text_of(path: &Path) -> Result<String, String> {
+    let unread = |error: std::io::Error| format!("cannot be read: {error}");
+    if !std::fs::metadata(path).map_err(unread)?.is_file() {
+        return Err("is no file: a runbook is a page of text".into());
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unread)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unread)?;
+    if LARGEST < bytes.len() as u64 {
+        return Err("is larger than 1 MiB: a runbook is a page".into());
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".into())
 }

@@ -12,6 +12,7 @@ use crate::clock::zone::Zone;
 use crate::daemon::live::{Folders, Live};
 use crate::daemon::wire::{Signals, own};
 use crate::gate::Gate;
+use crate::gate::crash::{Points, Unwatched};
 use crate::gate::rules::Rules;
 use crate::gate::tool::Tool;
 use crate::model::ids::HostName;
@@ -97,6 +98,11 @@ impl Swap {
 
 /// Builds the daemon; nothing runs yet.
 pub fn daemon(parts: Parts) -> Daemon {
+    watched(parts, Arc::new(Unwatched))
+}
+
+/// As [`daemon`], with somebody who is told of each crash point.
+pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
     let Parts { here, clock, store, folders, live, scope, tools, reload, pulse, watch: hand, stop } =
         parts;
     let tasks = TaskTracker::new();
@@ -106,13 +112,14 @@ pub fn daemon(parts: Parts) -> Daemon {
     let (notifiers, notifiers_now) = watch::channel(live.notifiers);
     let (facts, facts_now) = watch::channel(live.facts);
     let caps = Arc::new(Mutex::new(live.caps));
-    let gate = Arc::new(Gate::new(
+    let gate = Gate::new(
         tools(rules_now.clone()),
         store.clone(),
         Arc::clone(&clock),
         rules_now,
         tasks.clone(),
-    ));
+    );
+    let gate = Arc::new(gate.watched(points));
     let (answers, _) = watch::channel(0);
     let (endings, _) = watch::channel(0);
     let caps_now = Arc::clone(&caps);
@@ -144,7 +151,7 @@ pub fn daemon(parts: Parts) -> Daemon {
     let reporter = Reporter::new(store.clone(), Arc::clone(&clock), reports, world);
     let operator = Arc::new(Operator {
         runner: Arc::clone(&runner),
-        watch: hand,
+        watch: hand.clone(),
         pulse,
         reporter: Arc::new(reporter),
         facts: facts_now,
@@ -164,7 +171,7 @@ pub fn daemon(parts: Parts) -> Daemon {
     };
     Daemon {
         operator,
-        responder: Responder::new(runner, here, scope, Alarm::new(alarmed)),
+        responder: Responder::new(runner, here, scope, hand, Alarm::new(alarmed)),
         drain,
         swap,
         tasks,

@@ -25,6 +25,8 @@ const WRITTEN: &str = "report-written";
 const DELIVERED: &str = "report-delivered";
 /// How often the clock is looked at: it may jump.
 const AT_MOST: Duration = Duration::from_secs(60);
+/// How far ahead of the clock a slot that ran may lie before the clock of then counts as wrong.
+const AHEAD: Span = Span::days(1);
 
 /// Runs the report's jobs until told to stop.
 pub async fn reports(
@@ -80,9 +82,10 @@ async fn round(
 async fn last(operator: &Operator, flag: &'static str, now: Millis) -> anyhow::Result<Millis> {
     let stored = operator.store().call(move |db| db.flag(flag)).await?;
     match stored.and_then(|at| at.parse().ok()) {
-        // A clock that jumped back must not make the job wait until it catches up.
-        Some(at) => Ok(Millis(at).min(now)),
-        None => {
+        // A clock that jumped back a little comes to the same slots again: they have run.
+        Some(at) if at <= (now + AHEAD).0 => Ok(Millis(at).min(now)),
+        // One that was far ahead must not make the job wait until it catches up.
+        Some(_) | None => {
             remember(operator, flag, now, now).await?;
             Ok(now)
         }

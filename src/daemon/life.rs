@@ -82,8 +82,10 @@ pub async fn run(
         assemble::read(source, &env, Arc::clone(&pulse) as _).map_err(NotStarted::Config)?;
     let places =
         Places::find(options.state.as_deref(), &env).map_err(|why| anyhow::anyhow!(why))?;
-    std::fs::create_dir_all(&places.state)
-        .with_context(|| format!("the state folder {} cannot be made", places.state.display()))?;
+    std::fs::create_dir_all(&places.state).with_context(|| {
+        let state = places.state.display();
+        format!("the state folder {state} cannot be made (--state names another one)")
+    })?;
     let folders = Folders::below(&places.state)?;
     let making =
         Making { env: env.clone(), clock: Arc::clone(&clock), folders, mode: options.mode };
@@ -217,7 +219,7 @@ async fn in_flight(tasks: &tokio_util::task::TaskTracker) {
 }
 
 /// The first record of a life, and the end of what the last one left unsaid.
-async fn begin(store: &Store, operator: &Operator, now: Millis) -> anyhow::Result<()> {
+pub async fn begin(store: &Store, operator: &Operator, now: Millis) -> anyhow::Result<()> {
     let what = format!(
         "reef {} on {}, leash at most {}",
         env!("CARGO_PKG_VERSION"),
@@ -228,7 +230,7 @@ async fn begin(store: &Store, operator: &Operator, now: Millis) -> anyhow::Resul
 }
 
 /// Gives the tick loop what a former life knew: counters, and the medians of the last week.
-async fn seed(operator: &Operator, now: Millis) -> anyhow::Result<()> {
+pub async fn seed(operator: &Operator, now: Millis) -> anyhow::Result<()> {
     let counters = operator.store().call(|db| db.triage()).await?;
     let mut triage = std::collections::BTreeMap::new();
     for (signal, state) in counters {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Fut;
@@ -313,7 +314,12 @@ impl State {
             }
             Fact::Busiest => Ok(FactValue::Busiest(self.processes.clone())),
             Fact::JournalErrors => Ok(FactValue::Lines(self.new_errors(redactor))),
-            Fact::Folder(path) | Fact::Newest(path) | Fact::FileLines(path) => none(path.as_str()),
+            // Files are real: those of a drill's scratch folder.
+            Fact::Folder(path) => match size_of(path.as_path()) {
+                Some((bytes, files)) => Ok(FactValue::Folder { bytes, files }),
+                None => none(path.as_str()),
+            },
+            Fact::Newest(path) | Fact::FileLines(path) => none(path.as_str()),
         }
     }
 
@@ -446,6 +452,23 @@ impl HostLink for FakeHost {
             }
         })
     }
+}
+
+/// Bytes and files below a folder; links are not followed.
+fn size_of(folder: &Path) -> Option<(u64, u64)> {
+    let (mut bytes, mut files) = (0, 0);
+    for entry in std::fs::read_dir(folder).ok()? {
+        let about = entry.ok().and_then(|e| Some((e.path(), e.metadata().ok()?)));
+        match about {
+            Some((path, meta)) if meta.is_dir() => {
+                let (more, inside) = size_of(&path)?;
+                (bytes, files) = (bytes + more, files + inside);
+            }
+            Some((_, meta)) => (bytes, files) = (bytes + meta.len(), files + 1),
+            None => {}
+        }
+    }
+    Some((bytes, files))
 }
 
 fn no_program(argv: &[String]) -> LinkError {

@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::gate::crash::Point;
 use crate::gate::facts;
 use crate::gate::permit::Permit;
 use crate::gate::record;
@@ -61,13 +62,17 @@ impl Gate {
             Dispatch::Already(row) => return Ok(as_left(&row)),
             Dispatch::No(why) => return Ok(Acted::Refused(why)),
         };
+        self.reached(Point::Dispatched);
         self.called(plan.run, &step.call.tool);
         let permit = Permit::issue(plan.run, id, step.clone());
         let began = Instant::now();
         let (ended, result) = oneshot::channel();
+        let points = self.points();
         self.tasks.spawn(async move {
             // Whoever asked may be gone; the action goes on, and its dispatch stays open.
-            drop(ended.send(action.run(permit).await));
+            let result = action.run(permit).await;
+            points.reached(Point::EffectDone);
+            drop(ended.send(result));
         });
         // A task that panics drops its sender: nobody knows how far it came.
         let result = result
@@ -102,8 +107,19 @@ impl Gate {
                 entry.payload.errors = Some(why.chars().take(500).collect());
             }
         }
-        if let Err(error) = self.store.call(move |db| db.append(&entry)).await {
-            tracing::error!(action = %id, "the end of the action could not be recorded: {error:#}");
+        let points = self.points();
+        let closing = move |db: &mut Db| {
+            db.atomically(|db| {
+                db.append(&entry)?;
+                points.reached(Point::CloseInserted);
+                Ok(())
+            })
+        };
+        match self.store.call(closing).await {
+            Ok(()) => self.reached(Point::CloseCommitted),
+            Err(error) => {
+                tracing::error!(action = %id, "the end of the action could not be recorded: {error:#}");
+            }
         }
     }
 }

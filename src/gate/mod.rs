@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::gate::crash::{Point, Points, Unwatched};
 use crate::gate::rules::Rules;
 use crate::gate::tool::{Parsed, Tool};
 use crate::model::approval::Approval;
@@ -23,6 +24,7 @@ use crate::model::tool::{ActionResult, Call, Found, ToolError, ToolSpec};
 use crate::store::Store;
 
 pub mod act;
+pub mod crash;
 pub mod facts;
 pub mod permit;
 pub(crate) mod record;
@@ -43,6 +45,7 @@ pub struct Gate {
     tasks: TaskTracker,
     /// What each run is about, for its records; gone with the run.
     told: Mutex<BTreeMap<RunId, Told>>,
+    points: Arc<dyn Points>,
 }
 
 type Tools = Arc<BTreeMap<ToolName, Box<dyn Tool>>>;
@@ -105,7 +108,25 @@ impl Gate {
             rules,
             tasks,
             told: Mutex::default(),
+            points: Arc::new(Unwatched),
         }
+    }
+
+    /// The same gate, with somebody who is told of each crash point.
+    #[must_use]
+    pub fn watched(mut self, points: Arc<dyn Points>) -> Self {
+        self.points = points;
+        self
+    }
+
+    /// A point on the way of a plan was reached.
+    pub(crate) fn reached(&self, point: Point) {
+        self.points.reached(point);
+    }
+
+    /// For what reaches a point inside a transaction.
+    pub(crate) fn points(&self) -> Arc<dyn Points> {
+        Arc::clone(&self.points)
     }
 
     fn tools(&self) -> Tools {

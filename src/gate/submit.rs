@@ -1,12 +1,14 @@
 //! Plans come in: allowed, asked about, recorded, or refused.
 
+use crate::gate::crash::Point;
 use crate::gate::facts;
 use crate::gate::record;
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::{Gate, Submitted, Told, words};
-use crate::model::approval::{Approval, Choice};
+use crate::model::approval::{Approval, ApprovalState, Choice};
 use crate::model::audit::AuditKind;
 use crate::model::ids::ApprovalId;
+use crate::model::incident::Announced;
 use crate::model::message::{Message, Urgency};
 use crate::model::plan::{Leash, Plan, Verdict};
 use crate::model::severity::Severity;
@@ -56,6 +58,9 @@ impl Gate {
             })
         };
         let submitted = self.store.call(judging).await?;
+        if let Submitted::Asked(_) = &submitted {
+            self.reached(Point::ApprovalRequested);
+        }
         Ok(submitted)
     }
 
@@ -69,7 +74,8 @@ impl Gate {
     ) -> anyhow::Result<Result<Approval, String>> {
         let (standing, rules, now) = (standing.clone(), self.rules(), self.clock.now());
         let told = self.told(standing.run);
-        self.store
+        let asked = self
+            .store
             .call(move |db| {
                 db.atomically(|db| {
                     let mut allowed = Vec::new();
@@ -99,7 +105,11 @@ impl Gate {
                     Ok(Ok(ask(db, &rules, &standing, &told, question, allowed, why, now)?))
                 })
             })
-            .await
+            .await?;
+        if asked.is_ok() {
+            self.reached(Point::ApprovalRequested);
+        }
+        Ok(asked)
     }
 
     /// What the gate would say to a plan now. Records nothing.
@@ -159,7 +169,11 @@ fn judge_plan(db: &Db, rules: &Rules, plan: &Plan, now: Millis) -> anyhow::Resul
                 observed &= only_observed(&asked, facts, rules, now);
                 judge(&asked, Ok(facts), now)
             }
-            Err(error) => judge(&asked, Err(&format!("{error:#}")), now),
+            // What cannot be judged is refused, not merely observed.
+            Err(error) => {
+                observed = false;
+                judge(&asked, Err(&format!("{error:#}")), now)
+            }
         };
         verdict = verdict.and(of_step);
     }
@@ -197,6 +211,9 @@ fn ask(
 ) -> anyhow::Result<Approval> {
     let tier =
         choices.iter().filter_map(|c| c.plan.as_ref()).map(Plan::tier).max().unwrap_or(plan.tier());
+    if let Some(waiting) = asked_already(db, plan, &choices, now)? {
+        return Ok(waiting);
+    }
     let approval = db.ask(ApprovalDraft {
         run: plan.run,
         incident: told.incident,
@@ -212,8 +229,50 @@ fn ask(
     // The operator who typed the command is looking at the question already.
     if !matches!(plan.origin, crate::model::plan::Origin::Operator { .. }) {
         db.enqueue(&message(&approval, told), &rules.notify, now)?;
+        announced(db, told)?;
     }
     Ok(approval)
+}
+
+/// The question of this run that waits, where a crash came between it and the run's own state: the
+/// inquiry starts over then, and the human is not asked the same twice. One that asked for something
+/// else is void.
+fn asked_already(
+    db: &mut Db,
+    plan: &Plan,
+    choices: &[Choice],
+    now: Millis,
+) -> anyhow::Result<Option<Approval>> {
+    let same = |a: &Choice, b: &Choice| {
+        a.say == b.say && a.plan.as_ref().map(Plan::digest) == b.plan.as_ref().map(Plan::digest)
+    };
+    for waiting in db.approvals_of(plan.run)? {
+        if waiting.state != ApprovalState::Pending || waiting.expires_at <= now {
+            continue;
+        }
+        let alike = waiting.choices.len() == choices.len()
+            && waiting.choices.iter().zip(choices).all(|(a, b)| same(a, b));
+        if alike {
+            return Ok(Some(waiting));
+        }
+        let why = "what it asked about has changed";
+        if let Some(void) = db.void_approval(waiting.id, why, now)? {
+            db.append(&record::decided(&void, &format!("void: {why}"), now))?;
+        }
+    }
+    Ok(None)
+}
+
+/// Who was asked about an incident knows of it, and is told when it is over.
+fn announced(db: &mut Db, told: &Told) -> anyhow::Result<()> {
+    let Some(id) = told.incident else { return Ok(()) };
+    if let Some(mut incident) = db.incident(id)?
+        && incident.announced == Announced::No
+    {
+        incident.announced = Announced::Message;
+        db.save_incident(&incident)?;
+    }
+    Ok(())
 }
 
 fn message(approval: &Approval, told: &Told) -> Message {

@@ -1,5 +1,6 @@
 //! Answering questions: approve, deny, acknowledge.
 
+use crate::gate::crash::Point;
 use crate::gate::settle;
 use crate::model::approval::Approval;
 use crate::model::audit::{AuditEntry, AuditKind, AuditPayload};
@@ -87,6 +88,7 @@ impl Operator {
                 })
             })
             .await?;
+        self.gate().reached(Point::ApprovalStored);
         self.runner.answers.send_modify(|n| *n += 1);
         match outcome {
             AnswerOutcome::Taken(_) => Ok(Done { words: format!("{id} {said}") }),

@@ -175,6 +175,10 @@ impl Reporter {
         morning.written_at = slot.written_at;
         morning.updated_at = (slot.written_at < now).then_some(now);
         morning.own = (self.world.own)();
+        // History is flushed lazily: in reef's first minute only the tick loop knows of its looks.
+        if morning.since <= morning.own.started_at {
+            morning.cost.probes = morning.cost.probes.max(morning.own.looks);
+        }
         (morning, slot.day)
     }
 

@@ -274,7 +274,7 @@ pub struct Certificate {
 /// What the time that the report tells of took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
-    /// Readings taken.
+    /// Readings taken; in reef's first minute, looks begun.
     pub probes: u64,
     pub model_calls: u64,
     pub tokens: u64,

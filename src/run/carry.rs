@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::gate::Acted;
+use crate::gate::crash::Point;
 use crate::model::approval::{Approval, ApprovalState};
 use crate::model::ids::RunId;
 use crate::model::plan::{Ending, Plan};
@@ -11,6 +12,7 @@ use crate::model::time::Millis;
 use crate::model::tool::{ActionResult, Tier};
 use crate::run::inquire::Inquired;
 use crate::run::runner::{Runner, Start};
+use crate::store::db::Db;
 
 impl Runner {
     /// Carries a run until it ends or reef stops; what it reached is stored either way.
@@ -46,6 +48,7 @@ impl Runner {
     ) -> anyhow::Result<()> {
         let now = self.clock.now();
         let plan = state.plan().cloned();
+        let plan_was_stored = plan.is_some();
         let failed_look = matches!(event, RunEvent::Looked { green: Green::No });
         let next = state.next(event, now)?;
         match next {
@@ -65,7 +68,25 @@ impl Runner {
             | RunState::Waiting { .. }
             | RunState::Acting { .. }
             | RunState::Verifying { .. }) => {
-                self.store.call(move |db| db.save_run(run, &next, now)).await
+                let intent = !plan_was_stored && next.plan().is_some();
+                if intent {
+                    self.gate.reached(Point::BeforeIntent);
+                }
+                let points = self.gate.points();
+                let saving = move |db: &mut Db| {
+                    db.atomically(|db| {
+                        db.save_run(run, &next, now)?;
+                        if intent {
+                            points.reached(Point::IntentInserted);
+                        }
+                        Ok(())
+                    })
+                };
+                self.store.call(saving).await?;
+                if intent {
+                    self.gate.reached(Point::IntentCommitted);
+                }
+                Ok(())
             }
         }
     }
@@ -244,7 +265,11 @@ impl Runner {
     }
 
     async fn acting(self: &Arc<Self>, plan: &Plan, step: usize) -> anyhow::Result<RunEvent> {
+        let run = plan.run;
+        let begun = self.store.call(move |db| Ok(!db.actions_of(run)?.is_empty())).await?;
+        // What an earlier life dispatched may be why it is green.
         if step == 0
+            && !begun
             && let Some(ending) = self.green_already(plan).await
         {
             return Ok(RunEvent::End(ending));

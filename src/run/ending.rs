@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::gate::crash::Point;
+use crate::gate::facts::PAUSED;
 use crate::gate::rules::Rules;
 use crate::gate::{Told, settle};
+use crate::model::approval::{Approval, ApprovalState};
 use crate::model::audit::AuditKind;
 use crate::model::ids::{IncidentId, RunId};
 use crate::model::incident::{Announced, Incident, IncidentEvent, IncidentState};
@@ -72,7 +75,15 @@ impl Runner {
             now: self.clock.now(),
         };
         let rules = self.gate.rules();
-        self.store.call(move |db| db.atomically(|db| close(db, &rules, &closing))).await?;
+        let points = self.gate.points();
+        let closing = move |db: &mut Db| {
+            db.atomically(|db| {
+                close(db, &rules, &closing)?;
+                points.reached(Point::VerifyInserted);
+                Ok(())
+            })
+        };
+        self.store.call(closing).await?;
         self.gate.forget(run);
         tracing::info!(%run, ending = ending.word(), "{}", ending.words());
         self.endings.send_modify(|n| *n += 1);
@@ -178,14 +189,23 @@ fn tell(
     mut incident: Incident,
 ) -> anyhow::Result<()> {
     if matches!(incident.state, IncidentState::Resolved { .. }) {
-        return Ok(());
+        // Its probe had been green long enough before the proof was: the fix is told all the same.
+        return tell_fixed(db, rules, closing, &incident);
+    }
+    if held_back(db, closing, &incident)? {
+        // It is not over: what holds it tells of it.
+        incident.state = incident.state.clone().next(IncidentEvent::Release, closing.now)?;
+        return db.save_incident(&incident);
     }
     incident.attempts += 1;
+    let unknown = db.actions_of(closing.run)?.iter().any(settle::is_unknown);
     let attempts_left = incident.attempts < closing.patience.attempts;
     let words = closing.ending.words().to_owned();
     let (event, loud) = match &closing.ending {
         // The probe's next looks resolve it.
         Ending::Fixed(_) => (None, None),
+        // Trying again could do it twice: this is for a human, now.
+        _ if unknown => (Some(IncidentEvent::Escalate { why: words }), Some(Urgency::Page)),
         Ending::NotFixed(_) if attempts_left => (Some(IncidentEvent::Release), None),
         Ending::NotFixed(_) => (
             Some(IncidentEvent::Escalate { why: words }),
@@ -216,13 +236,40 @@ fn tell(
         };
         announce(db, rules, &mut incident, urgency, &words, closing.now)?;
     }
+    tell_fixed(db, rules, closing, &incident)?;
+    db.save_incident(&incident)
+}
+
+/// A fix that nobody was told the beginning of is one calm message.
+fn tell_fixed(
+    db: &mut Db,
+    rules: &Rules,
+    closing: &Closing,
+    incident: &Incident,
+) -> anyhow::Result<()> {
     if let (Ending::Fixed(proof), Announced::No, false) =
         (&closing.ending, incident.announced, incident.drill)
     {
-        let message = fixed(closing, &incident, proof);
+        let message = fixed(closing, incident, proof);
         db.enqueue(&message, &rules.notify, closing.now)?;
     }
-    db.save_incident(&incident)
+    Ok(())
+}
+
+/// Whether a run ended only because several reds, or a pause, hold all actions: nothing was done, and no human has
+/// answered.
+fn held_back(db: &Db, closing: &Closing, incident: &Incident) -> anyhow::Result<bool> {
+    let Ending::Escalated(_) = closing.ending else { return Ok(false) };
+    let hold = crate::gate::facts::hold(db)?;
+    let covered = hold.is_some_and(|hold| hold.covers(incident.signal.target.on()));
+    let stopped = covered || db.flag(PAUSED)?.is_some();
+    let answered = |a: &Approval| {
+        matches!(a.state, ApprovalState::Approved { .. } | ApprovalState::Denied { .. })
+    };
+    Ok(stopped
+        && !incident.drill
+        && db.actions_of(closing.run)?.is_empty()
+        && !db.approvals_of(closing.run)?.iter().any(answered))
 }
 
 /// Nobody was told yet, and there is nothing left to do: one calm message is all.

@@ -13,6 +13,7 @@ use crate::agent::Agent;
 use crate::clock::Clock;
 use crate::gate::Gate;
 use crate::model::ids::{HostName, IncidentId, RunId, RunbookName};
+use crate::model::incident::{IncidentEvent, IncidentState};
 use crate::model::plan::{Origin, RunbookRef};
 use crate::model::reading::Reading;
 use crate::model::run::RunState;
@@ -93,6 +94,35 @@ impl Runner {
         };
         let (origin, incident) = (start.origin.clone(), start.incident);
         self.store.call(move |db| db.new_run(&origin, incident, runbook.as_ref(), now)).await
+    }
+
+    /// Stores a new run for an incident that is open: both move in one commit, so that no crash leaves
+    /// a run without its incident or begins a second one. `None`: it is over meanwhile.
+    pub async fn create_for(
+        &self,
+        incident: IncidentId,
+        start: &Start,
+    ) -> anyhow::Result<Option<RunId>> {
+        let now = self.clock.now();
+        let runbook = match &start.runbook {
+            Some(name) => Some(self.reference(name)?),
+            None => None,
+        };
+        let origin = start.origin.clone();
+        self.store
+            .call(move |db| {
+                db.atomically(|db| {
+                    let found = db.incident(incident)?;
+                    let Some(mut found) = found.filter(|i| i.state == IncidentState::Open) else {
+                        return Ok(None);
+                    };
+                    let run = db.new_run(&origin, Some(incident), runbook.as_ref(), now)?;
+                    found.state = found.state.next(IncidentEvent::Start { run }, now)?;
+                    db.save_incident(&found)?;
+                    Ok(Some(run))
+                })
+            })
+            .await
     }
 
     /// Carries a stored run on, in a task of its own.

@@ -1,9 +1,10 @@
 //! Proof: a fix counts when the probe that fired is green again.
 
+use crate::gate::crash::Point;
 use crate::model::plan::{Origin, Plan, Verify};
 use crate::model::run::{Green, RunState};
 use crate::model::severity::Severity;
-use crate::model::time::Span;
+use crate::model::time::{Millis, Span};
 use crate::run::runner::Runner;
 
 /// How long to wait between two looks: soon at first, calmer when it takes longer.
@@ -16,15 +17,29 @@ fn pause(looked: u32) -> Span {
     }
 }
 
+/// Green is to stay: looked at now and then, and at the end.
+fn until_sure(plan: &Plan, since: Millis, now: Millis) -> Span {
+    let stays = match &plan.verify {
+        Verify::Probe { stays, .. } => *stays,
+        Verify::Query { .. } | Verify::Not(_) => Span(0),
+    };
+    (since + stays).since(now).clamp(Span(300), Span::secs(10))
+}
+
 impl Runner {
     /// Looks until the answer moves the run: green long enough is for the state machine to say.
     /// `None` when reef stops meanwhile.
     pub(crate) async fn verify(&self, plan: &Plan, state: &RunState) -> Option<Green> {
         let RunState::Verifying { green_since, until, .. } = state else { return Some(Green::No) };
-        let mut looked = u32::from(green_since.is_some());
+        self.gate.reached(Point::VerifyStarted);
+        let mut looked = 0;
         loop {
+            let pause = match green_since {
+                Some(since) => until_sure(plan, *since, self.clock.now()),
+                None => pause(looked),
+            };
             tokio::select! {
-                () = tokio::time::sleep(pause(looked).duration()) => {}
+                () = tokio::time::sleep(pause.duration()) => {}
                 () = self.stop.cancelled() => return None,
             }
             let green = self.proven(plan).await;

@@ -1,5 +1,7 @@
 //! The rest of reef's hand on the tick loop.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Fut;
@@ -7,7 +9,7 @@ use crate::model::ids::HostName;
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
 use crate::run::runner::Looker;
-use crate::watch::ticker::{Command, Standing};
+use crate::watch::ticker::{About, Command, Standing};
 
 /// Sends commands to the tick loop. A clone is the same hand.
 #[derive(Debug, Clone)]
@@ -29,6 +31,13 @@ impl Handle {
     pub async fn snapshot(&self) -> Vec<Standing> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Snapshot { reply }).await;
+        answer.await.unwrap_or_default()
+    }
+
+    /// What the config says of the probes behind these signals.
+    pub async fn about(&self, signals: Vec<Signal>) -> BTreeMap<Signal, About> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::About { signals, reply }).await;
         answer.await.unwrap_or_default()
     }
 

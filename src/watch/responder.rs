@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::gate::facts::{HOLD, RESUMED};
+use crate::gate::facts::{HOLD, PAUSED, RESUMED};
 use crate::gate::rules::Rules;
 use crate::gate::settle;
 use crate::model::ids::{HostName, IncidentId, RunbookName, Word};
@@ -19,11 +19,12 @@ use crate::model::time::Millis;
 use crate::notify::alarm::Alarm;
 use crate::policy::tree::{Decision, Hold, Scene, tree};
 use crate::policy::triage::{Change, SignalState};
-use crate::run::announce::announce;
+use crate::run::announce::{announce, loudness};
 use crate::run::runner::{Runner, Start};
 use crate::store::actions::Drill;
 use crate::store::db::Db;
 use crate::store::readings::Sample;
+use crate::watch::handle::Handle;
 use crate::watch::scene;
 use crate::watch::ticker::{About, Changed, News};
 use crate::watch::words;
@@ -38,6 +39,8 @@ pub struct Responder {
     /// This machine.
     pub here: HostName,
     pub scope: HoldScope,
+    /// The tick loop.
+    pub watch: Handle,
     /// For when the store cannot be written.
     pub alarm: Alarm,
     /// What the config says of the probe behind each signal that changed in this life.
@@ -49,11 +52,18 @@ pub struct Responder {
 }
 
 impl Responder {
-    pub fn new(runner: Arc<Runner>, here: HostName, scope: HoldScope, alarm: Alarm) -> Self {
+    pub fn new(
+        runner: Arc<Runner>,
+        here: HostName,
+        scope: HoldScope,
+        watch: Handle,
+        alarm: Alarm,
+    ) -> Self {
         Self {
             runner,
             here,
             scope,
+            watch,
             alarm,
             about: BTreeMap::new(),
             saved: BTreeMap::new(),
@@ -65,6 +75,8 @@ impl Responder {
     pub async fn run(mut self, mut news: mpsc::UnboundedReceiver<News>) {
         let mut endings = self.runner.endings.subscribe();
         let stop = self.runner.stop.clone();
+        let recalled = self.recall().await;
+        self.heard(recalled).await;
         let considered = self.consider().await;
         self.heard(considered).await;
         loop {
@@ -88,6 +100,16 @@ impl Responder {
         if self.runner.store.health().last_error.is_some() {
             self.alarm.unwritable(&format!("{error:#}")).await;
         }
+    }
+
+    /// What an earlier life knew of the probes behind its open incidents: whose child each is.
+    async fn recall(&mut self) -> anyhow::Result<()> {
+        let unresolved = self.runner.store.call(|db| db.unresolved()).await?;
+        if !unresolved.is_empty() {
+            let signals = unresolved.into_iter().map(|incident| incident.signal).collect();
+            self.about = self.watch.about(signals).await;
+        }
+        Ok(())
     }
 
     async fn take(&mut self, news: News) -> anyhow::Result<()> {
@@ -244,31 +266,12 @@ impl Responder {
             (false, None) => return self.noted(incident).await,
         };
         let id = incident.id;
-        let run = self
-            .runner
-            .create(&Start {
-                origin: origin.clone(),
-                incident: Some(id),
-                runbook: runbook.clone(),
-                on: None,
-                params: BTreeMap::new(),
-            })
-            .await?;
-        let now = self.runner.clock.now();
-        self.runner
-            .store
-            .call(move |db| {
-                db.atomically(|db| {
-                    let Some(mut incident) = db.incident(id)? else { return Ok(()) };
-                    incident.state = incident.state.next(IncidentEvent::Start { run }, now)?;
-                    db.save_incident(&incident)
-                })
-            })
-            .await?;
-        self.runner.go_on(
-            run,
-            Start { origin, incident: Some(id), runbook, on: None, params: BTreeMap::new() },
-        );
+        let start =
+            Start { origin, incident: Some(id), runbook, on: None, params: BTreeMap::new() };
+        let run = self.runner.create_for(id, &start).await?;
+        if let Some(run) = run {
+            self.runner.go_on(run, start);
+        }
         Ok(())
     }
 
@@ -303,9 +306,15 @@ impl Responder {
             .store
             .call(move |db| {
                 let runs = db.runs_of(id)?;
-                let of_book =
-                    runs.iter().filter(|run| run.runbook.as_ref().is_some_and(|r| r.name == book));
-                let Some(last) = of_book.map(|run| run.changed_at).max() else { return Ok(true) };
+                let mut last = None;
+                for run in runs {
+                    // One that did nothing, because it was held, tried nothing.
+                    let of_book = run.runbook.as_ref().is_some_and(|r| r.name == book);
+                    if of_book && !db.actions_of(run.id)?.is_empty() {
+                        last = last.max(Some(run.changed_at));
+                    }
+                }
+                let Some(last) = last else { return Ok(true) };
                 let again = last + cooldown;
                 if again <= now {
                     return Ok(true);
@@ -399,9 +408,10 @@ fn consider(
     let scene = Scene { standings: &standings, scope, held: before.as_ref(), resumed_at };
     let decision = tree(&scene, now);
     keep_hold(db, rules, before.as_ref(), decision.hold.as_ref(), now)?;
+    let paused = db.flag(PAUSED)?.map(|by| format!("paused: {by}"));
     let mut to_begin = Vec::new();
     for incident in unresolved {
-        if let Some(incident) = place(db, &decision, incident, now)? {
+        if let Some(incident) = place(db, rules, &decision, paused.as_deref(), incident, now)? {
             to_begin.push(incident);
         }
     }
@@ -411,13 +421,17 @@ fn consider(
 /// Puts one incident where the decision wants it; gives it back if it is to be answered now.
 fn place(
     db: &mut Db,
+    rules: &Rules,
     decision: &Decision,
+    paused: Option<&str>,
     mut incident: Incident,
     now: Millis,
 ) -> anyhow::Result<Option<Incident>> {
     let was = incident.state.clone();
     let explained = decision.explained.get(&incident.signal);
-    let held = decision.held.contains(&incident.signal);
+    let several = decision.held.contains(&incident.signal).then_some("several independent reds");
+    // A run under a pause could only be refused, and nothing would begin another one after it.
+    let held = paused.or(several);
     let event = match (&was, explained) {
         (IncidentState::Open | IncidentState::Held { .. }, Some(by)) => {
             Some(IncidentEvent::Explain { by: by.clone() })
@@ -425,10 +439,10 @@ fn place(
         (IncidentState::Explained { by }, Some(now_by)) if by != now_by => {
             Some(IncidentEvent::Explain { by: now_by.clone() })
         }
-        (IncidentState::Open, None) if held => {
-            Some(IncidentEvent::Hold { why: "several independent reds".into() })
+        (IncidentState::Open, None) if held.is_some() => {
+            held.map(|why| IncidentEvent::Hold { why: why.to_owned() })
         }
-        (IncidentState::Held { .. }, None) if !held => Some(IncidentEvent::Release),
+        (IncidentState::Held { .. }, None) if held.is_none() => Some(IncidentEvent::Release),
         (IncidentState::Explained { .. }, None) => Some(IncidentEvent::Release),
         (
             IncidentState::Open
@@ -443,6 +457,15 @@ fn place(
     if let Some(event) = event {
         incident.state = was.clone().next(event, now)?;
         db.save_incident(&incident)?;
+    }
+    if let (IncidentState::Held { .. }, Some(why)) = (&incident.state, paused) {
+        let urgency = loudness(&incident, Urgency::Page);
+        let louder = urgency == Urgency::Page && incident.announced != Announced::Page;
+        if incident.acknowledged_at.is_none() && (incident.announced == Announced::No || louder) {
+            let words = words::paused(&incident, why);
+            announce(db, rules, &mut incident, urgency, &words, now)?;
+            db.save_incident(&incident)?;
+        }
     }
     if incident.state != IncidentState::Open || incident.acknowledged_at.is_some() {
         return Ok(None);

@@ -70,6 +70,11 @@ pub enum Command {
     LookAll {
         reply: oneshot::Sender<()>,
     },
+    /// What the config says of the probes behind these signals, seen yet or not.
+    About {
+        signals: Vec<Signal>,
+        reply: oneshot::Sender<BTreeMap<Signal, About>>,
+    },
     /// The last reading of every signal, with its standing.
     Snapshot {
         reply: oneshot::Sender<Vec<Standing>>,
@@ -434,6 +439,13 @@ impl Ticker {
                 self.begin(&all);
                 self.all_asked
                     .push((all.into_iter().filter(|p| self.looks.under_way(*p)).collect(), reply));
+            }
+            Command::About { signals, reply } => {
+                let about = |signal: Signal| {
+                    let slot = self.slots.get(self.probe_of(&signal)?)?;
+                    Some((signal, slot.about.clone()))
+                };
+                drop(reply.send(signals.into_iter().filter_map(about).collect()));
             }
             Command::Snapshot { reply } => drop(reply.send(self.snapshot())),
             Command::Wake { probe, target } => self.wake(&probe, target.as_ref()),

@@ -18,6 +18,20 @@ pub(crate) fn opened(incident: &Incident) -> Words {
     Words { title: headline(incident), body, severity: incident.severity, about: "opened" }
 }
 
+/// Reef looks and tells and does nothing, because a human said so.
+pub(crate) fn paused(incident: &Incident, why: &str) -> Words {
+    Words {
+        title: format!("{}: held", headline(incident)),
+        body: format!(
+            "{}\n{} is held: {why}. `reef resume` lets reef answer it.",
+            first_line(incident),
+            incident.id
+        ),
+        severity: incident.severity,
+        about: "opened",
+    }
+}
+
 /// It was told, and now it is over.
 pub(crate) fn resolved(incident: &Incident, last_run: Option<&RunRow>, now: Millis) -> Words {
     let lasted = now.since(incident.opened_at);
@@ -25,7 +39,12 @@ pub(crate) fn resolved(incident: &Incident, last_run: Option<&RunRow>, now: Mill
         Some(RunState::Ended(ending)) => {
             format!("the last run ended: {} ({})", ending.word(), ending.words())
         }
-        Some(_) | None => "by itself, or by your hands".into(),
+        Some(RunState::Acting { .. } | RunState::Verifying { .. }) => {
+            "while a run of reef's was at work on it".into()
+        }
+        Some(RunState::Inquiring { .. } | RunState::Waiting { .. }) | None => {
+            "by itself, or by your hands".into()
+        }
     };
     Words {
         title: format!("green {}", incident.signal),

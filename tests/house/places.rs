@@ -62,14 +62,7 @@ const RULES: &[Rule] = &[
     },
     Rule { words: &["Permit::issue"], only: &["src/gate/"], why: "only the gate makes a permit" },
     Rule {
-        words: &[
-            "tokio::spawn",
-            "task::spawn",
-            "Box::leak",
-            "OnceLock",
-            "LazyLock",
-            "thread_local",
-        ],
+        words: &["tokio::spawn", "task::spawn", "Box::leak"],
         only: &[],
         why: "a task belongs to a JoinSet, which its end waits for",
     },

@@ -15,9 +15,9 @@ fn question(reef: &Reef) -> String {
 #[test]
 fn a_plan_waits_for_its_yes_and_a_yes_counts_once() {
     let logs = Logs::new("ask");
+    let reef = logs.start();
     logs.overflow("app");
     let before = tree(&logs.folder());
-    let reef = logs.start();
     let id = question(&reef);
     assert_eq!(id, "A-1");
     let shown = reef.reef(&["approvals"]).ok().out;
@@ -63,9 +63,9 @@ fn a_plan_waits_for_its_yes_and_a_yes_counts_once() {
 #[test]
 fn a_no_is_a_no() {
     let logs = Logs::new("ask");
+    let reef = logs.start();
     logs.overflow("app");
     let before = tree(&logs.folder());
-    let reef = logs.start();
     let id = question(&reef);
     reef.reef(&["deny", &id]).ok();
     reef.until("the denied run ends", |reef| {
@@ -84,17 +84,17 @@ fn a_no_is_a_no() {
 #[test]
 fn silence_means_no() {
     let logs = Logs::new("ask");
+    let mut reef = logs.start();
     logs.overflow("app");
     let before = tree(&logs.folder());
-    let mut reef = logs.start();
     let id = question(&reef);
     reef.stop();
     // Twelve hours later.
     let db = rusqlite::Connection::open(logs.home.state().join("reef.db")).unwrap();
-    let moved = db.execute("UPDATE approvals SET expires_at = asked_at + 1", ()).unwrap();
+    let moved = db.execute("UPDATE approval SET expires_at = asked_at + 1, json = json_set(json, '$.expires_at', asked_at + 1)", ()).unwrap();
     assert_eq!(moved, 1);
     drop(db);
-    let reef = logs.start();
+    let reef = logs.home.start();
     let late = reef.reef(&["approve", &id, "--yes"]).failed(1);
     assert!(late.err.contains("expired"), "{late:?}");
     reef.until("its end", |reef| {
@@ -111,11 +111,11 @@ fn silence_means_no() {
 #[test]
 fn a_question_outlives_the_daemon() {
     let logs = Logs::new("ask");
-    logs.overflow("app");
     let mut reef = logs.start();
+    logs.overflow("app");
     let id = question(&reef);
     reef.kill();
-    let reef = logs.start();
+    let reef = logs.home.start();
     let waiting = reef.approvals();
     assert_eq!(waiting.len(), 1, "{waiting:#?}");
     reef.reef(&["approve", &id, "--yes"]).ok();
@@ -127,8 +127,8 @@ fn a_question_outlives_the_daemon() {
 #[test]
 fn an_approval_is_void_when_the_world_outgrew_its_plan() {
     let logs = Logs::new("ask");
-    logs.overflow("app");
     let reef = logs.start();
+    logs.overflow("app");
     let id = question(&reef);
     // The human saw six files; now there are twelve.
     logs.overflow("more");

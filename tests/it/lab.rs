@@ -24,8 +24,8 @@ listen = "off"
 off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "dns.resolver", "unit", "reef"]
 "#;
 
-/// How long anything that reef does by itself may take on a loaded machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything that reef does by itself may take on a machine that is busy with a build as well.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     #[expect(clippy::disallowed_methods, reason = "a test starts the program that it tests")]
@@ -60,6 +60,11 @@ impl Said {
     pub fn failed(self, with: i32) -> Self {
         assert_eq!(self.code, with, "{self:#?}");
         self
+    }
+
+    /// On either channel.
+    pub fn all(&self) -> String {
+        format!("{}{}", self.out, self.err)
     }
 
     #[track_caller]
@@ -281,6 +286,16 @@ impl Reef {
             }
             std::thread::sleep(Duration::from_millis(60));
         }
+    }
+
+    /// Waits until all that it watches was seen and is green.
+    #[track_caller]
+    pub fn until_green(&self) {
+        self.until("all is green", |reef| {
+            let signals = list(&reef.json(&["status"]), "signals");
+            let green = signals.iter().all(|s| s["reading"]["severity"] == "green");
+            (!signals.is_empty() && green).then_some(())
+        });
     }
 
     /// Waits until the only incident is in this state.

@@ -53,8 +53,13 @@ leash = "auto"
         }
     }
 
+    /// The daemon, once it has seen the folder green: in the first minutes after a boot of the machine
+    /// only what was green counts as a fault.
+    #[track_caller]
     pub fn start(&self) -> Reef {
-        self.home.start()
+        let reef = self.home.start();
+        reef.until_green();
+        reef
     }
 
     /// How many logs are compressed, and how many are not.

@@ -6,13 +6,18 @@
     reason = "a test stops where it fails"
 )]
 #![allow(unreachable_pub, reason = "one crate of tests")]
+#![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
 mod lab;
 
 mod asked;
 mod disk_full;
 mod drill;
+mod endpoints;
+mod hostile;
+mod hosts;
 mod killed;
 mod logs;
+mod memory;
 mod paused;
 mod told;

@@ -20,7 +20,7 @@ fn nothing_is_dispatched_while_paused_and_resume_acts() {
     assert!(status.contains("paused") && status.contains("moving house"), "{status}");
 
     reef.kill();
-    let reef = logs.start();
+    let reef = logs.home.start();
     reef.looks_pass(3);
     assert_eq!(tree(&logs.folder()), before, "a restart lifted the pause");
     assert!(reef.records("dispatched").is_empty());

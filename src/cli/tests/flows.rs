@@ -69,6 +69,9 @@ impl Carries for Script {
             #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else is asked is done")]
             let view = match order {
                 Order::Status => serde_json::to_value(views::morning()),
+                Order::Check { host: Some(host) } if host == "none" => {
+                    return Err(Refusal { why: "nothing is watched on none".into() });
+                }
                 Order::Check { .. } => {
                     let signals = self.check.clone();
                     serde_json::to_value(Check { now: NOW, zone: zone(), signals, took: Span(5) })
@@ -297,6 +300,10 @@ async fn check_ends_as_a_nagios_plugin_does() {
             assert_eq!(left.exit, want, "{line}: {left:?}");
         }
     }
+    // Nothing that keeps a plugin from looking is a warning or an all-clear.
+    let daemon = Daemon::new(Script::default());
+    let left = reef("check none", daemon.dir.path(), "", Talk::Piped).await;
+    assert_eq!((left.exit, left.errors.as_str()), (3, "reef: nothing is watched on none\n"));
     let nobody = tempfile::tempdir().unwrap();
     let left = reef("check", nobody.path(), "", Talk::Piped).await;
     assert!(left.exit == 3 && left.errors.starts_with("reef: reef is not running"), "{left:?}");

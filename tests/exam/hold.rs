@@ -1,0 +1,150 @@
+//! Several independent reds: one page, and nothing above low.
+
+use reef::exam::unit::OnRestart;
+use reef::model::incident::IncidentState;
+use reef::model::plan::Leash;
+use reef::model::time::Span;
+use reef::operator::order::Order;
+use reef::operator::view::{DrillState, DrillView};
+
+use crate::house::{House, Setup, unit};
+
+/// Two units fail within the same minute.
+async fn held(setup: &Setup) -> House {
+    let house = setup.start().await;
+    house.pass(Span::mins(5)).await;
+    house.host().unit_fails(&unit("web"));
+    house.host().unit_fails(&unit("db"));
+    house.until("the hold", |h| h.hold().is_some()).await;
+    house
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_reds_hold_page_once_and_act_on_nothing() {
+    let setup = Setup::new(Leash::Auto);
+    let house = held(&setup).await;
+    house.pass(Span::mins(20)).await;
+    assert_eq!(house.host().effects(), [], "{}", house.story());
+    let pages = house.estate.phone.pages();
+    assert_eq!(pages.len(), 1, "{}", house.story());
+    assert_eq!(house.estate.phone.heard().len(), 1, "{}", house.story());
+    let holds = |i: &reef::model::incident::Incident| matches!(i.state, IncidentState::Held { .. });
+    assert!(house.unresolved().iter().all(holds), "{}", house.story());
+    // At most one is left: that one is recovered.
+    house.host().unit_starts(&unit("db"));
+    house.until("the hold ends", |h| h.hold().is_none()).await;
+    house.until("the one that is left is recovered", |h| h.host().is_active(&unit("web"))).await;
+    house.pass(Span::mins(10)).await;
+    let effects = house.host().effects();
+    assert_eq!(effects.len(), 1, "{}", house.story());
+    assert_eq!(effects[0].argv[2], "web.service");
+    assert_eq!(house.unresolved(), [], "{}", house.story());
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn resume_lifts_the_hold() {
+    let setup = Setup::new(Leash::Auto);
+    let house = held(&setup).await;
+    house.pass(Span::mins(3)).await;
+    assert_eq!(house.host().effects(), []);
+    house.order(Order::Resume).await.unwrap();
+    house.pass(Span::mins(10)).await;
+    let mut units: Vec<String> =
+        house.host().effects().into_iter().map(|ran| ran.argv[2].clone()).collect();
+    units.sort();
+    assert_eq!(units, ["db.service", "web.service"], "{}", house.story());
+    assert_eq!(house.unresolved(), [], "{}", house.story());
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_outlives_a_restart() {
+    let setup = Setup::new(Leash::Auto);
+    let house = held(&setup).await;
+    house.end().await;
+    let house = setup.start().await;
+    house.pass(Span::mins(20)).await;
+    assert_eq!(house.host().effects(), [], "{}", house.story());
+    assert_eq!(house.estate.phone.pages().len(), 1, "{}", house.story());
+    house.end().await;
+}
+
+/// The first red's run is about to act when the second appears: it is held, not handed over, because
+/// a red that is handed over no longer counts, and the second would be acted on.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_a_hold_stops_waits_with_the_others() {
+    let setup = Setup::new(Leash::Ask);
+    let house = setup.start().await;
+    house.pass(Span::mins(5)).await;
+    house.host().unit_fails(&unit("web"));
+    house
+        .until("it asks", |h| h.store.call_now(|db| db.pending_approvals()).unwrap().len() == 1)
+        .await;
+    house.host().unit_fails(&unit("db"));
+    house.until("the hold", |h| h.hold().is_some()).await;
+    house.pass(Span::mins(30)).await;
+    assert_eq!(house.host().effects(), [], "{}", house.story());
+    assert!(house.hold().is_some(), "{}", house.story());
+    assert_eq!(house.estate.phone.pages().len(), 1, "{}", house.story());
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn reds_far_apart_do_not_hold() {
+    let setup = Setup::new(Leash::Auto);
+    let house = setup.start().await;
+    house.host().on_restart(&unit("web"), OnRestart::Refuses);
+    house.pass(Span::mins(5)).await;
+    house.host().unit_fails(&unit("web"));
+    house.until("web was tried", |h| h.host().effects().len() == 1).await;
+    house.pass(Span::mins(15)).await;
+    house.host().unit_fails(&unit("db"));
+    house.until("db is healed", |h| h.host().is_active(&unit("db"))).await;
+    assert!(house.hold().is_none(), "{}", house.story());
+    house.end().await;
+}
+
+async fn drill(house: &House) -> DrillView {
+    house.order(Order::Drill).await.unwrap();
+    for _ in 0..600 {
+        let view = house.order(Order::DrillProgress).await.unwrap();
+        let view: DrillView = serde_json::from_value(view).unwrap();
+        if view.state != DrillState::Running {
+            return view;
+        }
+        house.pass(Span(100)).await;
+    }
+    panic!("the drill does not end\n{}", house.story());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drill_neither_counts_for_the_hold_nor_is_held() {
+    let setup = Setup::new(Leash::Auto);
+    let house = setup.start().await;
+    house.pass(Span::mins(5)).await;
+    house.host().on_restart(&unit("web"), OnRestart::FailsAgain);
+    house.host().unit_fails(&unit("web"));
+    house.until("one red", |h| h.unresolved().len() == 1).await;
+    let view = drill(&house).await;
+    assert_eq!(view.state, DrillState::Passed, "{view:#?}\n{}", house.story());
+    assert!(house.hold().is_none(), "a drill's red and one more are no two: {}", house.story());
+
+    house.host().unit_fails(&unit("db"));
+    house.host().unit_fails(&unit("mail"));
+    house.until("the hold", |h| h.hold().is_some()).await;
+    let view = drill(&house).await;
+    assert_eq!(view.state, DrillState::Passed, "{view:#?}\n{}", house.story());
+    assert!(house.hold().is_some());
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drill_is_stopped_by_a_pause() {
+    let setup = Setup::new(Leash::Observe);
+    let house = setup.start().await;
+    house.order(Order::Pause { note: None }).await.unwrap();
+    let view = drill(&house).await;
+    assert_eq!(view.state, DrillState::Failed, "{view:#?}");
+    house.end().await;
+}

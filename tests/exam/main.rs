@@ -1,0 +1,18 @@
+//! The exam: the real daemon assembly on the fake estate, under paused time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::large_futures,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test stops where it fails"
+)]
+
+mod agent;
+mod crash;
+mod gate;
+mod hold;
+mod house;
+mod restart;
+mod triage;
+mod week;
