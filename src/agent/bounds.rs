@@ -15,13 +15,22 @@ pub struct AgentBounds {
     pub micros: i64,
     /// From the first request to the conclusion, tools included.
     pub time: Span,
+    /// What one reply is taken to have at the most, in tokens; a longer one is counted as it was.
+    pub reply: u64,
     /// The same call with the same arguments this often ends it.
     pub same_call: u32,
 }
 
 impl Default for AgentBounds {
     fn default() -> Self {
-        Self { turns: 8, tokens: 30_000, micros: 1_000_000, time: Span::mins(2), same_call: 3 }
+        Self {
+            turns: 8,
+            tokens: 30_000,
+            micros: 1_000_000,
+            time: Span::mins(2),
+            reply: 1_500,
+            same_call: 3,
+        }
     }
 }
 

@@ -104,9 +104,6 @@ fn counted(reply: &Reply, input: u64) -> Usage {
     Usage { input: or(reply.usage.input, input), output: or(reply.usage.output, output) }
 }
 
-/// What one reply is taken to have at the most, in tokens; a longer one is counted as it was.
-const REPLY: u64 = 1_500;
-
 impl Agent {
     /// Investigates one incident. `nonce` is random and used once: it marks what is data.
     pub async fn investigate(
@@ -179,8 +176,9 @@ impl Way<'_> {
 
     /// One reply: set aside what it may cost, ask, and settle what it did cost.
     async fn reply(&mut self) -> Result<Reply, NoConclusion> {
-        let want = estimate(self.talk.bytes(), REPLY, self.agent.price);
-        let expected = Usage { input: want.tokens.saturating_sub(REPLY), output: REPLY };
+        let output = self.agent.bounds.reply;
+        let want = estimate(self.talk.bytes(), output, self.agent.price);
+        let expected = Usage { input: want.tokens.saturating_sub(output), output };
         self.check_bounds(want)?;
         let reserved = self.purse.reserve(want.tokens, want.micros).await;
         let reservation = reserved.map_err(NoConclusion::OverBudget)?;

@@ -8,8 +8,9 @@ use crate::clock::zone::{DayTime, Zone};
 use crate::config::given::Given;
 use crate::config::hosts::{HostSection, RunbookSection, read_hosts, read_runbooks};
 use crate::config::section::Section;
-use crate::config::setting::{Micros, Setting, one_of};
+use crate::config::setting::{Setting, one_of};
 use crate::model::ids::{HostName, RunbookName};
+use crate::model::incident::HoldScope;
 use crate::model::plan::Leash;
 use crate::model::target::AbsPath;
 use crate::model::time::Span;
@@ -34,18 +35,8 @@ pub struct Globals {
     pub breaker: Breaker,
     pub web: Listen,
     pub log: Log,
-    pub budget: Budget,
     pub hosts: BTreeMap<HostName, HostSection>,
     pub runbooks: BTreeMap<RunbookName, RunbookSection>,
-}
-
-/// What a hold stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HoldScope {
-    /// All actions above low everywhere.
-    Global,
-    /// Those on the hosts that the reds are on.
-    Host,
 }
 
 /// When the morning report is written, and when it is brought up to date and delivered.
@@ -104,21 +95,6 @@ pub enum LogLevel {
     Info,
     Debug,
     Trace,
-}
-
-/// What models may cost. Money counts only where the model has a price; tokens always do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
-    pub incident: Micros,
-    /// No cap where it is left out.
-    pub day: Option<Micros>,
-    pub month: Option<Micros>,
-    /// Tokens, in and out, for one incident.
-    pub tokens_incident: u64,
-    /// Replies of the model for one incident.
-    pub turns: u32,
-    /// Wall time of the agent for one incident.
-    pub time: Span,
 }
 
 macro_rules! words {
@@ -192,7 +168,6 @@ impl Globals {
             breaker: Breaker::read(root.section("breaker")),
             web: web(root.section("web")),
             log: Log::read(root.section("log")),
-            budget: Budget::read(root.section("budget")),
             hosts: read_hosts(root.section("host"), &host_name),
             runbooks: read_runbooks(root.section("runbook"), &host_name),
             host_name,
@@ -277,20 +252,5 @@ impl Log {
         };
         section.finish();
         log
-    }
-}
-
-impl Budget {
-    fn read(mut section: Section) -> Self {
-        let budget = Self {
-            incident: section.or("incident", Micros(1_000_000)),
-            day: section.opt("day"),
-            month: section.opt("month"),
-            tokens_incident: section.or("tokens_incident", 30_000),
-            turns: at_least(&mut section, "turns", 8, 1),
-            time: at_least(&mut section, "time", Span::mins(2), Span::secs(1)),
-        };
-        section.finish();
-        budget
     }
 }

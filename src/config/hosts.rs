@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::globals::at_least;
 use crate::config::section::{Entry, Section};
 use crate::config::setting::Address;
 use crate::model::ids::{HostName, RunbookName, UnitName, Word};
 use crate::model::plan::Leash;
 use crate::model::target::AbsPath;
+use crate::model::time::Span;
 
 /// One host. `[host.this]` is this machine, by whatever name it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,23 @@ pub struct Ssh {
     pub ssh_config: Option<AbsPath>,
     /// A host to go through, as `ssh -J` takes it: `[USER@]HOST[:PORT]`.
     pub jump: Option<String>,
+    /// For the connection to stand.
+    pub connect_timeout: Span,
+}
+
+/// As `ssh NAME` alone would go.
+impl Default for Ssh {
+    fn default() -> Self {
+        Self {
+            address: None,
+            user: None,
+            port: None,
+            key_file: None,
+            ssh_config: None,
+            jump: None,
+            connect_timeout: Span::secs(10),
+        }
+    }
 }
 
 /// What is said of one runbook.
@@ -49,6 +68,10 @@ pub struct RunbookSection {
 
 /// What this machine may be called in the config.
 const THIS: &str = "this";
+
+/// The keys that say how a host is reached.
+const WAY: [&str; 7] =
+    ["address", "user", "port", "key_file", "ssh_config", "jump", "connect_timeout"];
 
 pub(super) fn read_hosts(mut all: Section, this: &HostName) -> BTreeMap<HostName, HostSection> {
     let mut hosts = BTreeMap::new();
@@ -80,12 +103,16 @@ fn host_name(section: &mut Section, key: &str, this: &HostName) -> Option<HostNa
 impl HostSection {
     fn read(mut section: Section, host: &HostName, this: &HostName) -> Self {
         let ssh = if host == this {
-            for key in ["address", "user", "port", "key_file", "ssh_config", "jump"] {
+            for key in WAY {
                 if section.has(key) {
                     section.skip(key);
                     section
                         .mistake(key, format!("{host} is this machine, which needs no way to it"));
                 }
+            }
+            if section.has("parent") {
+                section.skip("parent");
+                section.mistake("parent", "is for other hosts: this one is there while reef runs");
             }
             None
         } else {
@@ -128,6 +155,12 @@ impl Ssh {
             key_file: section.opt("key_file"),
             ssh_config: section.opt("ssh_config"),
             jump,
+            connect_timeout: at_least(
+                section,
+                "connect_timeout",
+                Self::default().connect_timeout,
+                Span::secs(1),
+            ),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Each kind of probe, notifier and model parses its own section beside its code with this:
 //!
 //! ```ignore
-//! let url: Option<Url> = section.need("url");
+//! let url: Option<WebUrl> = section.need("url");
 //! let every = section.or("every", Span::mins(1));
 //! section.finish();
 //! ```

@@ -30,10 +30,6 @@ pub struct Bytes(pub u64);
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd)]
 pub struct Percent(pub f64);
 
-/// An `http://` or `https://` address with a host.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Url(String);
-
 /// A host as the network knows it: a name or an IP address, without a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address(String);

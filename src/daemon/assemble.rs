@@ -64,12 +64,7 @@ pub fn read(
     root.finish();
     match (reader.done(), shelf, globals) {
         (Ok(outcome), Ok(shelf), Some(globals)) => {
-            let mut probes = watched.probes;
-            for (host, section) in &globals.hosts {
-                if section.ssh.is_some() && *host != globals.host_name {
-                    probes.extend(table::of_host(host));
-                }
-            }
+            let probes = watched.probes;
             let served_by = served_by(&probes, &globals.host_name);
             let endpoints = watched.endpoints;
             Ok((
@@ -115,14 +110,21 @@ fn about_no_runbook(root: &mut Section, globals: &Globals, shelf: &Shelf) {
 fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Context {
     let here = globals.map_or_else(|| HostName::of("this-machine"), |g| g.host_name.clone());
     let mut hosts = BTreeSet::from([here.clone()]);
+    let (mut remotes, mut wakes) = (BTreeMap::new(), BTreeSet::new());
     let mut known_as = BTreeMap::from([("this".to_owned(), here.clone())]);
     for (name, section) in globals.iter().flat_map(|g| &g.hosts) {
         hosts.insert(name.clone());
+        if section.ssh.is_some() {
+            remotes.insert(name.clone(), section.parent.as_ref().map(ToString::to_string));
+        }
+        if section.wakes {
+            wakes.insert(name.clone());
+        }
         if let Some(address) = section.ssh.as_ref().and_then(|ssh| ssh.address.as_ref()) {
             known_as.insert(address.to_string().to_ascii_lowercase(), name.clone());
         }
     }
-    Context { hosts, known_as, tally, ..Context::new(here) }
+    Context { hosts, remotes, wakes, known_as, tally, ..Context::new(here) }
 }
 
 impl Assembled {

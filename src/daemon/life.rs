@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, SystemClock};
 use crate::config::env::Env;
 use crate::config::given::Source;
-use crate::config::globals::{Globals, HoldScope as Scope, Listen};
+use crate::config::globals::{Globals, Listen};
 use crate::config::mistakes::Mistakes;
 use crate::config::places::Places;
 use crate::control::server::Server;
@@ -28,7 +28,6 @@ use crate::gate::rules::Mode;
 use crate::gate::settle;
 use crate::model::time::{Millis, Span};
 use crate::operator::Operator;
-use crate::policy::tree::HoldScope;
 use crate::store::Store;
 use crate::store::db::Db;
 use crate::watch::handle::Handle;
@@ -118,7 +117,7 @@ pub async fn run(
         schedule,
     };
     let (here, scope, listen) =
-        (assembled.globals.host_name.clone(), scope(&assembled.globals), assembled.globals.web);
+        (assembled.globals.host_name.clone(), assembled.globals.hold_scope, assembled.globals.web);
     let (tool_store, hosts) = (store.clone(), live.hosts.clone());
     let folders = making.folders.clone();
     let daemon = daemon(Parts {
@@ -296,13 +295,6 @@ fn boot_grace() -> Span {
 
 pub(crate) fn schedule(globals: &Globals) -> Schedule {
     Schedule { write: globals.report.cron.clone(), deliver: globals.report.deliver_at }
-}
-
-fn scope(globals: &Globals) -> HoldScope {
-    match globals.hold_scope {
-        Scope::Global => HoldScope::Global,
-        Scope::Host => HoldScope::Host,
-    }
 }
 
 /// For those who only check: the whole config as the daemon would read it.

@@ -28,12 +28,12 @@ use crate::model::target::AbsPath;
 use crate::notify::drain::Notifiers;
 use crate::operator::Facts;
 use crate::policy::breaker::BreakerRules;
+use crate::policy::budget::Caps;
 use crate::policy::forbidden::Protected;
 use crate::policy::limits::Limits;
 use crate::policy::redact::Redactor;
 use crate::run::runner::Books;
 use crate::store::Store;
-use crate::store::budgets::{Cap, Caps};
 use crate::tool::world::{Network, World};
 
 /// Where reef's own things lie.
@@ -112,7 +112,7 @@ impl Making {
                     settings.build(&self.env, commands, &http).await?.into();
                 Some(Arc::new(Agent {
                     model,
-                    bounds: bounds(&assembled.globals),
+                    bounds: bounds(settings),
                     price: settings.price,
                     redactor: Arc::clone(&redactor),
                 }))
@@ -131,7 +131,7 @@ impl Making {
             books: Arc::new(books),
             agent,
             notifiers: Arc::new(notifiers),
-            caps: caps(assembled),
+            caps: assembled.model.as_ref().map(|model| model.caps).unwrap_or_default(),
             hosts: self.hosts(&assembled.globals, &redactor),
         })
     }
@@ -163,7 +163,7 @@ impl Making {
         hosts.insert(globals.host_name.clone(), Arc::new(local));
         let control = self.folders.state.as_path().join("ssh");
         for (name, section) in &globals.hosts {
-            if let Some(ssh) = ssh(name, section) {
+            if let Some(ssh) = section.ssh.clone() {
                 hosts.insert(
                     name.clone(),
                     Arc::new(SshHost::new(
@@ -251,36 +251,16 @@ impl Making {
     }
 }
 
-fn ssh(name: &HostName, section: &HostSection) -> Option<crate::clients::ssh::Settings> {
-    let ssh = section.ssh.as_ref()?;
-    let address = ssh.address.as_ref().map_or_else(|| name.to_string(), ToString::to_string);
-    Some(crate::clients::ssh::Settings {
-        destination: match &ssh.user {
-            Some(user) => format!("{user}@{address}"),
-            None => address,
-        },
-        config_file: ssh.ssh_config.clone(),
-        connect_timeout: crate::model::time::Span::secs(10),
-    })
-}
-
-fn bounds(globals: &Globals) -> AgentBounds {
+fn bounds(model: &crate::llm::table::Settings) -> AgentBounds {
+    let cap = model.caps.incident;
+    let free = AgentBounds::default();
     AgentBounds {
-        turns: globals.budget.turns,
-        tokens: globals.budget.tokens_incident,
-        micros: globals.budget.incident.0,
-        time: globals.budget.time,
-        ..AgentBounds::default()
-    }
-}
-
-fn caps(assembled: &Assembled) -> Caps {
-    let budget = &assembled.globals.budget;
-    let tokens = i64::try_from(budget.tokens_incident).ok();
-    Caps {
-        incident: Cap { micros: Some(budget.incident.0), tokens },
-        day: Cap { micros: budget.day.map(|m| m.0), tokens: None },
-        month: Cap { micros: budget.month.map(|m| m.0), tokens: None },
+        turns: model.turns,
+        tokens: cap.tokens.unwrap_or(free.tokens),
+        micros: cap.micros.unwrap_or(free.micros),
+        time: model.time,
+        reply: model.max_output.into(),
+        ..free
     }
 }
 

@@ -27,13 +27,12 @@ use crate::report::own::Own;
 use crate::report::{Standing, Standings};
 use crate::run::announce::{Words, announce, headline};
 use crate::store::Store;
-use crate::store::db::Db;
 use crate::tool::table::table;
 use crate::tool::world::{Inventory, Network, Outbox, World};
 use crate::watch::handle::Handle;
 use crate::watch::pulse::Pulse;
 use crate::web::Site;
-use crate::web::metrics::{Metrics, Stored};
+use crate::web::metrics::Metrics;
 
 /// The operator's own argv for a secret: run as written, nothing of it kept but the secret.
 #[derive(Debug)]
@@ -232,38 +231,13 @@ impl Site for Page {
 
     fn metrics(&self) -> Fut<'_, Metrics> {
         Box::pin(async move {
-            let stored = self.operator.runner.store.call(stored).await;
-            Metrics {
-                version: env!("CARGO_PKG_VERSION").into(),
-                signals: self.operator.signals().await,
-                looks: (&*self.pulse).into(),
-                own: own(&self.pulse, self.operator.started_at),
-                stored: stored.ok(),
-            }
+            let own = own(&self.pulse, self.operator.started_at);
+            let signals = self.operator.signals().await;
+            Metrics::gather(&self.operator.runner.store, &self.pulse, own, signals).await
         })
     }
 
     fn healthy(&self) -> bool {
         self.pulse.alive(self.operator.runner.clock.now(), GRACE)
     }
-}
-
-/// What the store knows, for the metrics.
-fn stored(db: &mut Db) -> anyhow::Result<Stored> {
-    let mut stored = Stored::default();
-    for incident in db.unresolved()? {
-        *stored.incidents.entry(incident.severity).or_default() += 1;
-    }
-    for action in db.actions_since(Millis(0))? {
-        let word = action.closed.map_or_else(|| "open".to_owned(), |(_, word)| word);
-        *stored.actions.entry(word).or_default() += 1;
-    }
-    let spent = db.spent_since(Millis(0))?;
-    stored.approvals_pending = db.pending_approvals()?.len() as u64;
-    stored.audit_records = db.head()?.map_or(0, |head| head.seq.unsigned_abs());
-    stored.outbox_waiting = db.outbox_stats(Millis(0))?.waiting.into();
-    stored.model_calls = db.model_calls_since(Millis(0))?.into();
-    stored.model_tokens = spent.tokens.unsigned_abs();
-    stored.model_micros = spent.micros.unsigned_abs();
-    Ok(stored)
 }

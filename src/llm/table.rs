@@ -2,11 +2,13 @@
 
 use crate::clients::http::Http;
 use crate::config::env::Env;
+use crate::config::globals::at_least;
 use crate::config::secret::{SecretCommand, SecretSource};
 use crate::config::section::Section;
 use crate::config::setting::Micros;
 use crate::llm::Model;
 use crate::llm::openai::{self, OpenAi};
+use crate::model::time::Span;
 use crate::policy::budget::{Cap, Caps, Price};
 
 /// `[model]`, before its key is fetched.
@@ -16,6 +18,10 @@ pub struct Settings {
     /// Without it money cannot be counted, and tokens are capped alone.
     pub price: Option<Price>,
     pub caps: Caps,
+    /// The most replies for one incident.
+    pub turns: u32,
+    /// The most time for one incident, tools included.
+    pub time: Span,
     /// The most tokens of one reply, for reservations.
     pub max_output: u32,
 }
@@ -27,7 +33,7 @@ pub fn configure(root: &mut Section) -> Option<Settings> {
     }
     let mut section = root.section("model");
     let price = price(&mut section);
-    let caps = caps(&mut section);
+    let (caps, turns, time) = budget(&mut section);
     if !section.has("openai") {
         section.mistake("openai", "is missing: write openai = { url = …, name = … }");
         return None;
@@ -36,7 +42,7 @@ pub fn configure(root: &mut Section) -> Option<Settings> {
     section.finish();
     let openai = openai?;
     let max_output = openai.max_output;
-    Some(Settings { openai, price, caps, max_output })
+    Some(Settings { openai, price, caps, turns, time, max_output })
 }
 
 /// `price = { input = 0.15, output = 0.60 }`, for a million tokens.
@@ -50,19 +56,24 @@ fn price(section: &mut Section) -> Option<Price> {
     Some(Price { input: input?.0, output: output?.0 })
 }
 
-/// `budget = { incident = 1.00, day = 5.00, month = 30.00 }` and the same in tokens, which hold where
-/// there is no price.
-fn caps(section: &mut Section) -> Caps {
-    const MONEY: [(&str, i64); 3] =
-        [("incident", 1_000_000), ("day", 5_000_000), ("month", 30_000_000)];
-    const TOKENS: [(&str, u64); 3] =
-        [("incident_tokens", 60_000), ("day_tokens", 600_000), ("month_tokens", 6_000_000)];
+/// `budget = { incident = 1.00, day = 5.00, month = 30.00 }`, the same in tokens, which hold where there
+/// is no price, and for how many replies and how long one incident may be thought about.
+fn budget(section: &mut Section) -> (Caps, u32, Span) {
     let mut table = section.section("budget");
-    let money = MONEY.map(|(key, default)| table.or(key, Micros(default)).0);
-    let tokens = TOKENS.map(|(key, default)| table.or(key, default));
+    let Caps { incident, day, month } = Caps::default();
+    let mut cap = |money: &str, tokens: &str, default: Cap| Cap {
+        micros: default.micros.map(|micros| table.or(money, Micros(micros)).0),
+        tokens: default.tokens.map(|most| table.or(tokens, most)),
+    };
+    let caps = Caps {
+        incident: cap("incident", "incident_tokens", incident),
+        day: cap("day", "day_tokens", day),
+        month: cap("month", "month_tokens", month),
+    };
+    let turns = at_least(&mut table, "turns", 8, 1);
+    let time = at_least(&mut table, "time", Span::mins(2), Span::secs(1));
     table.finish();
-    let cap = |at: usize| Cap { micros: Some(money[at]), tokens: Some(tokens[at]) };
-    Caps { incident: cap(0), day: cap(1), month: cap(2) }
+    (caps, turns, time)
 }
 
 impl Settings {

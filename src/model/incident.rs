@@ -34,6 +34,16 @@ pub enum IncidentState {
     },
 }
 
+/// How far a hold reaches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldScope {
+    #[default]
+    Global,
+    /// Only reds of one host hold, and only what is on it.
+    Host,
+}
+
 /// What can happen to an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IncidentEvent {

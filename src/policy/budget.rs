@@ -49,16 +49,25 @@ pub struct OverBudget {
     pub words: String,
 }
 
+impl Caps {
+    /// No cap at all.
+    pub const NONE: Self = Self { incident: Cap::NONE, day: Cap::NONE, month: Cap::NONE };
+}
+
 impl Default for Caps {
-    /// 1.00 and 30,000 tokens for an incident; 300,000 tokens a day, so that a model without a price
-    /// table is capped too.
+    /// Money and tokens, so that a model without a price table is capped too.
     fn default() -> Self {
+        let cap = |micros, tokens| Cap { micros: Some(micros), tokens: Some(tokens) };
         Self {
-            incident: Cap { micros: Some(1_000_000), tokens: Some(30_000) },
-            day: Cap { micros: None, tokens: Some(300_000) },
-            month: Cap::default(),
+            incident: cap(1_000_000, 30_000),
+            day: cap(5_000_000, 300_000),
+            month: cap(30_000_000, 3_000_000),
         }
     }
+}
+
+impl Cap {
+    const NONE: Self = Self { micros: None, tokens: None };
 }
 
 /// What a call used; a fraction of a millionth counts as a whole one.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::ids::HostName;
+use crate::model::incident::HoldScope;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
 use crate::model::time::{Millis, Span};
@@ -46,16 +47,6 @@ pub struct Standing {
     pub cause: Cause,
     pub parent: Option<Signal>,
     pub drill: bool,
-}
-
-/// How far a hold reaches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HoldScope {
-    #[default]
-    Global,
-    /// Only reds of one host hold, and only what is on it.
-    Host,
 }
 
 /// All that the tree looks at.

@@ -25,6 +25,10 @@ pub struct Context {
     pub here: HostName,
     /// Every host that the config names, this machine among them.
     pub hosts: BTreeSet<HostName>,
+    /// Those reached over the network, with what the config names as their parent.
+    pub remotes: BTreeMap<HostName, Option<String>>,
+    /// Hosts all of whose probes may page at night.
+    pub wakes: BTreeSet<HostName>,
     /// Other names and addresses under which a URL may speak of a host, in lower case.
     pub known_as: BTreeMap<String, HostName>,
     pub http: Http,
@@ -51,6 +55,8 @@ impl Context {
         Self {
             hosts: BTreeSet::from([here.clone()]),
             here,
+            remotes: BTreeMap::new(),
+            wakes: BTreeSet::new(),
             known_as: BTreeMap::new(),
             http: Http::new(),
             tls: Tls::new(),

@@ -54,12 +54,12 @@ pub fn gives() -> Vec<Gives> {
 }
 
 /// The probe that every remote host has.
-pub fn of_host(host: &HostName) -> Draft {
+pub fn of_host(host: &HostName, parent: Option<String>) -> Draft {
     let how = How::Host(Box::new(ReachProbe::new(host.clone())));
     // Three looks a minute apart would be three minutes: a reboot of a small machine.
     let common = Common { fire_after: 5, ..Common::with(Span::mins(1), Span::secs(20)) };
     let probe = common.probe(Word::of("host"), "host".into(), host.clone(), how);
-    Draft { probe, main: host_signal(host), parent: None, endpoint: None, named: Named::Yes }
+    Draft { probe, main: host_signal(host), parent, endpoint: None, named: Named::Yes }
 }
 
 #[cfg(test)]

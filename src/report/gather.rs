@@ -10,6 +10,7 @@ use crate::model::ids::{ActionId, IncidentId, RunId};
 use crate::model::incident::{Incident, IncidentState};
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
+use crate::policy::budget::Amount;
 use crate::report::morning::{
     Audit, Blind, Certificate, Chain, Cost, Listed, MOST, Morning, Need, Question, Signals, about,
 };
@@ -17,7 +18,6 @@ use crate::report::{Standing, incidents, trends};
 use crate::store::Store;
 use crate::store::actions::{ActionRow, Drill};
 use crate::store::audit::AuditFilter;
-use crate::store::budgets;
 use crate::store::chain::ChainReport;
 use crate::store::db::Db;
 use crate::store::outbox::OutboxStats;
@@ -56,7 +56,7 @@ pub(super) struct Stored {
     unended: BTreeSet<RunId>,
     paused: Option<String>,
     hold: Vec<String>,
-    spent: budgets::Cost,
+    spent: Amount,
     model_calls: u32,
     outbox: OutboxStats,
 }
@@ -317,7 +317,7 @@ fn cost(stored: &Stored, readings: u64, period: Period) -> Cost {
     Cost {
         probes: readings,
         model_calls: u64::from(stored.model_calls),
-        tokens: plus(stored.spent.tokens),
+        tokens: stored.spent.tokens,
         micros: plus(stored.spent.micros),
         actions: of(Drill::No),
         drills: of(Drill::Yes),

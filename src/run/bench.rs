@@ -10,8 +10,9 @@ use crate::model::chat::Usage;
 use crate::model::ids::{IncidentId, RunId};
 use crate::model::plan::Origin;
 use crate::model::tool::{Call, Found, ToolError, ToolSpec};
+use crate::policy::budget::{Amount, Caps};
 use crate::store::Store;
-use crate::store::budgets::{Caps, Cost, Periods, ReservationId};
+use crate::store::budgets::{Periods, ReservationId};
 
 /// The agent's low tools for one incident.
 pub(crate) struct GateBench<'a> {
@@ -46,7 +47,7 @@ impl Purse for StorePurse<'_> {
     fn reserve<'a>(&'a self, tokens: u64, micros: i64) -> Fut<'a, Result<i64, String>> {
         let (caps, periods, incident, now) =
             (self.caps, self.periods, self.incident, self.clock.now());
-        let want = Cost { micros, tokens: i64::try_from(tokens).unwrap_or(i64::MAX) };
+        let want = Amount { micros, tokens };
         Box::pin(async move {
             let reserved = self
                 .store
@@ -54,10 +55,7 @@ impl Purse for StorePurse<'_> {
                 .await;
             match reserved {
                 Ok(Ok(id)) => Ok(id.0),
-                Ok(Err(spent)) => Err(format!(
-                    "the {} budget is spent: {} of {} {}",
-                    spent.period, spent.used, spent.cap, spent.what
-                )),
+                Ok(Err(over)) => Err(over.words),
                 // What cannot be counted is not spent.
                 Err(error) => Err(format!("the budget cannot be read: {error:#}")),
             }
@@ -66,9 +64,8 @@ impl Purse for StorePurse<'_> {
 
     fn settle<'a>(&'a self, reservation: i64, usage: Usage, micros: i64) -> Fut<'a, ()> {
         let now = self.clock.now();
-        let tokens = i64::try_from(usage.input.saturating_add(usage.output)).unwrap_or(i64::MAX);
+        let spent = Amount { micros, tokens: usage.input.saturating_add(usage.output) };
         Box::pin(async move {
-            let spent = Cost { micros, tokens };
             let settled = self
                 .store
                 .call(move |db| db.settle_reservation(ReservationId(reservation), spent, now))

@@ -20,9 +20,10 @@ use crate::model::run::RunState;
 use crate::model::target::{Signal, Target};
 use crate::model::time::Millis;
 use crate::model::value::Values;
+use crate::policy::budget::Caps;
 use crate::runbook::Runbook;
 use crate::store::Store;
-use crate::store::budgets::{Caps, Periods};
+use crate::store::budgets::Periods;
 
 /// Fresh looks on demand; the tick loop gives them.
 pub trait Looker: Send + Sync + fmt::Debug {

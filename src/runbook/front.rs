@@ -8,7 +8,7 @@ use crate::model::ids::{RunbookName, ToolName, Word};
 use crate::model::message::Urgency;
 use crate::model::plan::{Leash, OnFailure};
 use crate::model::severity::Severity;
-use crate::model::target::{AbsPath, Target, Thing};
+use crate::model::target::{AbsPath, Target};
 use crate::model::time::Span;
 use crate::model::tool::{Bounds, Tier};
 use crate::model::value::Kind;
@@ -165,19 +165,7 @@ fn target_match(text: &str) -> Result<TargetMatch, String> {
     let target = text.parse::<Target>().map_err(|bad| {
         format!("{bad}; write HOST:/path, :/path for any host, or a kind like unit")
     })?;
-    match target.thing() {
-        Thing::Host
-        | Thing::Path
-        | Thing::Unit
-        | Thing::Process
-        | Thing::Endpoint
-        | Thing::Interface
-        | Thing::Log
-        | Thing::Backup
-        | Thing::Check
-        | Thing::Member
-        | Thing::Reef => Ok(TargetMatch::Exact(target)),
-    }
+    Ok(TargetMatch::Exact(target))
 }
 
 fn pattern(text: &str) -> Result<Pattern, String> {

@@ -5,29 +5,8 @@ use rusqlite::types::ToSql;
 
 use crate::model::ids::IncidentId;
 use crate::model::time::Millis;
+use crate::policy::budget::{Amount, Cap, Caps, OverBudget, Spent, reserve};
 use crate::store::db::Db;
-
-/// Money in millionths of the budget's currency, and tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cost {
-    pub micros: i64,
-    pub tokens: i64,
-}
-
-/// The most of each; `None` is no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cap {
-    pub micros: Option<i64>,
-    pub tokens: Option<i64>,
-}
-
-/// The caps of one incident, of the day and of the month.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Caps {
-    pub incident: Cap,
-    pub day: Cap,
-    pub month: Cap,
-}
 
 /// When the current day and month began, in the operator's time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,57 +19,51 @@ pub struct Periods {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReservationId(pub i64);
 
-/// Which cap a reservation would have broken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spent {
-    /// `incident`, `day` or `month`.
-    pub period: &'static str,
-    /// `money` or `tokens`.
-    pub what: &'static str,
-    pub used: i64,
-    pub cap: i64,
-}
-
 impl Db {
-    /// Reserves `cost` or says which cap is in the way. What is reserved and never settled stays spent.
+    /// Reserves `want` or says which cap is in the way. What is reserved and never settled stays spent.
     pub fn reserve(
         &mut self,
         incident: Option<IncidentId>,
-        cost: Cost,
+        want: Amount,
         caps: &Caps,
         periods: Periods,
         now: Millis,
-    ) -> Result<Result<ReservationId, Spent>> {
-        if cost.micros < 0 || cost.tokens < 0 {
-            bail!("a call cannot cost less than nothing: {cost:?}");
+    ) -> Result<Result<ReservationId, OverBudget>> {
+        if want.micros < 0 {
+            bail!("a call cannot cost less than nothing: {want:?}");
         }
         self.atomically(|db| {
-            let mut periods = vec![
-                ("day", db.spent_since(periods.day)?, caps.day),
-                ("month", db.spent_since(periods.month)?, caps.month),
-            ];
-            if let Some(incident) = incident {
-                periods.insert(0, ("incident", db.spent_on(incident)?, caps.incident));
-            }
-            for (period, used, cap) in periods {
-                if let Some(spent) = over(period, used, cost, cap) {
-                    return Ok(Err(spent));
-                }
+            let (of_incident, cap) = match incident {
+                Some(incident) => (db.spent_on(incident)?, caps.incident),
+                None => (Amount::default(), Cap::default()),
+            };
+            let spent = Spent {
+                incident: of_incident,
+                day: db.spent_since(periods.day)?,
+                month: db.spent_since(periods.month)?,
+            };
+            if let Err(over) = reserve(&Caps { incident: cap, ..*caps }, &spent, want) {
+                return Ok(Err(over));
             }
             let id = db.insert(
                 "INSERT INTO reservation (incident, at, micros, tokens) VALUES (?1, ?2, ?3, ?4)",
-                &[&incident, &now, &cost.micros, &cost.tokens],
+                &[&incident, &now, &want.micros, &tokens(want)],
             )?;
             Ok(Ok(ReservationId(id)))
         })
     }
 
     /// Replaces the reserved cost by the real one.
-    pub fn settle_reservation(&mut self, id: ReservationId, cost: Cost, now: Millis) -> Result<()> {
+    pub fn settle_reservation(
+        &mut self,
+        id: ReservationId,
+        cost: Amount,
+        now: Millis,
+    ) -> Result<()> {
         let changed = self.write(
             "UPDATE reservation SET micros = ?2, tokens = ?3, settled_at = ?4
               WHERE id = ?1 AND settled_at IS NULL",
-            &[&id.0, &cost.micros.max(0), &cost.tokens.max(0), &now],
+            &[&id.0, &cost.micros.max(0), &tokens(cost), &now],
         )?;
         match changed {
             0 => bail!("there is no open reservation {}", id.0),
@@ -99,7 +72,7 @@ impl Db {
     }
 
     /// Spent or reserved since then.
-    pub fn spent_since(&self, at: Millis) -> Result<Cost> {
+    pub fn spent_since(&self, at: Millis) -> Result<Amount> {
         self.cost(
             "SELECT coalesce(sum(micros), 0), coalesce(sum(tokens), 0) FROM reservation WHERE ?1 <= at",
             &[&at],
@@ -107,7 +80,7 @@ impl Db {
     }
 
     /// Spent or reserved on an incident.
-    pub fn spent_on(&self, incident: IncidentId) -> Result<Cost> {
+    pub fn spent_on(&self, incident: IncidentId) -> Result<Amount> {
         self.cost(
             "SELECT coalesce(sum(micros), 0), coalesce(sum(tokens), 0) FROM reservation
               WHERE incident = ?1",
@@ -121,23 +94,18 @@ impl Db {
         Ok(self.row(sql, &[&at], |row| Ok(row.get(0)?))?.unwrap_or(0))
     }
 
-    fn cost(&self, sql: &str, params: &[&dyn ToSql]) -> Result<Cost> {
-        let cost =
-            self.row(sql, params, |row| Ok(Cost { micros: row.get(0)?, tokens: row.get(1)? }))?;
+    fn cost(&self, sql: &str, params: &[&dyn ToSql]) -> Result<Amount> {
+        let cost = self.row(sql, params, |row| {
+            let tokens: i64 = row.get(1)?;
+            Ok(Amount { micros: row.get(0)?, tokens: u64::try_from(tokens).unwrap_or(0) })
+        })?;
         Ok(cost.unwrap_or_default())
     }
 }
 
-/// The cap that `cost` would break on top of what is used.
-fn over(period: &'static str, used: Cost, cost: Cost, cap: Cap) -> Option<Spent> {
-    let pairs = [
-        ("money", used.micros, cost.micros, cap.micros),
-        ("tokens", used.tokens, cost.tokens, cap.tokens),
-    ];
-    pairs.into_iter().find_map(|(what, used, more, cap)| {
-        let cap = cap?;
-        (cap < used.saturating_add(more)).then_some(Spent { period, what, used, cap })
-    })
+/// SQLite has no unsigned numbers; what does not fit is more than any cap.
+fn tokens(of: Amount) -> i64 {
+    i64::try_from(of.tokens).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -147,8 +115,8 @@ mod tests {
 
     const PERIODS: Periods = Periods { day: Millis(1_000), month: Millis(100) };
 
-    fn money(micros: i64) -> Cost {
-        Cost { micros, tokens: 10 }
+    fn money(micros: i64) -> Amount {
+        Amount { micros, tokens: 10 }
     }
 
     #[test]
@@ -157,14 +125,14 @@ mod tests {
             let cap = |micros| Cap { micros: Some(micros), tokens: None };
             Caps { incident: cap(incident), day: cap(day), month: cap(month) }
         };
-        let tokens = Caps { day: Cap { micros: None, tokens: Some(29) }, ..Caps::default() };
+        let tokens = Caps { day: Cap { micros: None, tokens: Some(29) }, ..Caps::NONE };
         let cases = [
             (caps(50, 90, 140), Ok(())),
-            (Caps::default(), Ok(())),
-            (caps(49, 90, 140), Err("incident money 30 of 49")),
-            (caps(50, 79, 140), Err("day money 60 of 79")),
-            (caps(50, 90, 129), Err("month money 110 of 129")),
-            (tokens, Err("day tokens 20 of 29")),
+            (Caps::NONE, Ok(())),
+            (caps(49, 90, 140), Err("incident")),
+            (caps(50, 79, 140), Err("day")),
+            (caps(50, 90, 129), Err("month")),
+            (tokens, Err("day")),
         ];
         for (caps, want) in cases {
             let store = memory();
@@ -174,22 +142,21 @@ mod tests {
                     .call_now(|db| db.reserve(incident, money(micros), caps, PERIODS, Millis(at)))
                     .unwrap()
             };
-            let free = Caps::default();
+            let free = Caps::NONE;
             for (incident, micros, at) in
                 [(9, 500, 99), (9, 50, 100), (1, 30, 1_000), (2, 30, 2_000)]
             {
                 reserve(incident, micros, &free, at).unwrap();
             }
             let got = reserve(1, 20, &caps, 3_000).map(|_| ());
-            let got = got.map_err(|s| format!("{} {} {} of {}", s.period, s.what, s.used, s.cap));
-            assert_eq!(got, want.map_err(String::from), "{caps:?}");
+            assert_eq!(got.map_err(|over| over.period), want, "{caps:?}");
         }
     }
 
     #[test]
     fn settling_gives_back_what_was_not_spent_and_only_once() {
         let store = memory();
-        let caps = Caps::default();
+        let caps = Caps::NONE;
         let id = store
             .call_now(|db| db.reserve(None, money(100), &caps, PERIODS, Millis(2_000)))
             .unwrap()
@@ -198,7 +165,7 @@ mod tests {
         settle().unwrap();
         assert!(settle().is_err());
         assert_eq!(store.call_now(|db| db.spent_since(Millis(0))).unwrap(), money(40));
-        let less = Cost { micros: -1, tokens: 0 };
+        let less = Amount { micros: -1, tokens: 0 };
         assert!(store.call_now(|db| db.reserve(None, less, &caps, PERIODS, Millis(1))).is_err());
     }
 
@@ -206,7 +173,7 @@ mod tests {
     fn eight_threads_reserve_no_more_than_the_cap() {
         let store = memory();
         let day = Cap { micros: Some(1_000), tokens: Some(500) };
-        let caps = Caps { day, ..Caps::default() };
+        let caps = Caps { day, ..Caps::NONE };
         let reserved: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
                 .map(|_| {
@@ -224,7 +191,7 @@ mod tests {
         });
         assert_eq!(reserved, 33);
         let spent = store.call_now(|db| db.spent_since(Millis(0))).unwrap();
-        assert_eq!(spent, Cost { micros: 990, tokens: 330 });
+        assert_eq!(spent, Amount { micros: 990, tokens: 330 });
         assert_eq!(store.call_now(|db| db.model_calls_since(Millis(0))).unwrap(), 33);
     }
 }

@@ -28,7 +28,7 @@ pub struct Shrink {
 }
 
 /// The id that a step's undo names: what the preview said, and the human approved.
-pub fn undo_id(permit: &Permit) -> Result<Word, ActionResult> {
+fn undo_id(permit: &Permit) -> Result<Word, ActionResult> {
     match &permit.step().undo {
         Undo::By(call) => match call.args.get("id") {
             Some(Value::Word(id)) => Ok(id.clone()),
@@ -38,6 +38,17 @@ pub fn undo_id(permit: &Permit) -> Result<Word, ActionResult> {
             "at the preview there was nothing to do; look again".into(),
         )),
     }
+}
+
+/// What an action begins with: the id that its undo names, and the files as they are now.
+pub async fn picked_again(
+    permit: &Permit,
+    world: &World,
+    wanted: &Wanted,
+) -> Result<(Word, Picked), ActionResult> {
+    let id = undo_id(permit)?;
+    let picked = pick::pick(world, wanted).await;
+    Ok((id, picked.map_err(|why| ActionResult::NotStarted(why.to_string()))?))
 }
 
 /// The words for nothing to do.
@@ -106,13 +117,9 @@ impl Action for Shrink {
             if permit.step().effect.max_items == 0 {
                 return ActionResult::Done("nothing to do".into());
             }
-            let mark = match undo_id(&permit) {
-                Ok(mark) => mark,
+            let (mark, picked) = match picked_again(&permit, &self.world, &self.wanted).await {
+                Ok(found) => found,
                 Err(result) => return result,
-            };
-            let picked = match pick::pick(&self.world, &self.wanted).await {
-                Ok(picked) => picked,
-                Err(why) => return ActionResult::NotStarted(why.to_string()),
             };
             self.shrink(&permit, &picked, &mark).await
         })

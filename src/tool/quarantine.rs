@@ -12,7 +12,7 @@ use crate::model::time::Span;
 use crate::model::tool::{ActionResult, Call, Effect, Repeat, Tier, ToolError, Undo};
 use crate::model::value::Value;
 use crate::tool::args::{failed, refused};
-use crate::tool::compress::{nothing, undo_id};
+use crate::tool::compress::{nothing, picked_again};
 use crate::tool::pick::{self, Wanted};
 use crate::tool::world::World;
 
@@ -87,13 +87,9 @@ impl Action for PutAway {
             if permit.step().effect.max_items == 0 {
                 return ActionResult::Done("nothing to do".into());
             }
-            let id = match undo_id(&permit) {
-                Ok(id) => id,
+            let (id, picked) = match picked_again(&permit, &self.world, &self.wanted).await {
+                Ok(found) => found,
                 Err(result) => return result,
-            };
-            let picked = match pick::pick(&self.world, &self.wanted).await {
-                Ok(picked) => picked,
-                Err(why) => return ActionResult::NotStarted(why.to_string()),
             };
             let n = pick::within(&picked.files, &permit.step().effect);
             let beyond = picked.files.len() - n;

@@ -8,14 +8,13 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::model::ids::{HostName, RunbookName, Word};
-use crate::model::incident::{Incident, IncidentEvent, IncidentState};
+use crate::model::incident::{HoldScope, Incident, IncidentEvent, IncidentState};
 use crate::model::message::Urgency;
 use crate::model::plan::Origin;
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
 use crate::notify::alarm::Alarm;
-use crate::policy::tree::HoldScope;
 use crate::policy::triage::{Change, SignalState};
 use crate::run::announce::announce;
 use crate::run::runner::{Runner, Start};

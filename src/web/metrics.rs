@@ -218,7 +218,7 @@ fn stored(db: &mut Db) -> anyhow::Result<Stored> {
         audit_records: db.head()?.map_or(0, |head| plus(head.seq)),
         outbox_waiting: u64::from(db.outbox_stats(Millis(i64::MAX))?.waiting),
         model_calls: u64::from(db.model_calls_since(ever)?),
-        model_tokens: plus(spent.tokens),
+        model_tokens: spent.tokens,
         model_micros: plus(spent.micros),
     })
 }

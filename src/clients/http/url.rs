@@ -23,6 +23,7 @@ impl WebUrl {
         }
         match url.host_str() {
             None | Some("") => Err("names no host".into()),
+            Some(_) if url.port() == Some(0) => Err("has no port from 1 to 65535".into()),
             Some(_) => Ok(Self(url)),
         }
     }
@@ -121,8 +122,23 @@ mod tests {
     }
 
     #[test]
+    fn host_and_port_are_told_from_the_rest() {
+        for (text, host, port) in [
+            ("http://nas:8096/a@b:1", "nas", 8096),
+            ("https://user:pw@Photos.example?x", "photos.example", 443),
+            ("http://[fe80::1]/", "fe80::1", 80),
+            ("HTTPS://x", "x", 443),
+        ] {
+            let url = WebUrl::parse(text).unwrap();
+            assert_eq!((url.host(), url.port()), (host, port), "{text}");
+        }
+    }
+
+    #[test]
     fn only_the_web_is_spoken() {
-        for given in ["", "nas", "ftp://nas/x", "file:///etc/passwd", "http://", "https:///x"] {
+        let strange = ["http://x:0/", "http://x:99999/", "http://x y/", "nas:8096"];
+        let other = ["", "nas", "ftp://nas/x", "file:///etc/passwd", "http://", "https:///x"];
+        for given in strange.into_iter().chain(other) {
             // `https:///x` is read as host `x` by the URL standard: it must not pass as an empty host.
             let taken = WebUrl::parse(given).map(|url| url.host().to_owned());
             assert!(taken.as_ref().is_err() || taken == Ok("x".into()), "{given}: {taken:?}");

@@ -15,12 +15,12 @@ use tokio::time::Instant;
 
 use crate::Fut;
 use crate::clients::host::{HostLink, LinkError, Output};
-use crate::config::section::Section;
+use crate::config::hosts::Ssh;
+use crate::config::setting::Address;
 use crate::gate::permit::Permit;
 use crate::model::fact::{Fact, Facts, NoFact};
 use crate::model::ids::HostName;
 use crate::model::taint::Tainted;
-use crate::model::target::AbsPath;
 use crate::model::time::Span;
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::policy::redact::Redactor;
@@ -34,39 +34,10 @@ const IDLE_SECS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(299);
 /// What the way there and back may take beyond a command's own time.
 const SLACK: Span = Span::secs(5);
 
-/// How a host is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// As `ssh` would be given it. User, port, key and jump host come from the ssh config.
-    pub destination: String,
-    /// Another ssh config than the user's own.
-    pub config_file: Option<AbsPath>,
-    /// For the connection to stand. Default 10 s.
-    pub connect_timeout: Span,
-}
-
-/// Reads `ssh`, `ssh_config` and `connect_timeout` of a `[host.NAME]` table and leaves its other keys
-/// to others. A host without `ssh` is called as it is named.
-pub fn configure(section: &mut Section, name: &HostName) -> Option<Settings> {
-    let destination: String = section.or("ssh", name.as_str().to_owned());
-    let config_file = section.opt("ssh_config");
-    let connect_timeout = section.or("connect_timeout", Span::secs(10));
-    let strange = |c: char| c.is_control() || c.is_whitespace();
-    if destination.is_empty() || destination.starts_with('-') || destination.contains(strange) {
-        section.mistake("ssh", "is no destination: write HOST or USER@HOST, as for ssh");
-        return None;
-    }
-    if connect_timeout < Span::secs(1) {
-        section.mistake("connect_timeout", "is too short: 1 s at least");
-        return None;
-    }
-    Some(Settings { destination, config_file, connect_timeout })
-}
-
 /// One host. Nothing is connected before it is first asked.
 pub struct SshHost {
     name: HostName,
-    settings: Settings,
+    ssh: Ssh,
     /// Where the control sockets lie; only the daemon's user may enter it.
     control_dir: PathBuf,
     redactor: Arc<Redactor>,
@@ -87,13 +58,8 @@ struct Left {
 }
 
 impl SshHost {
-    pub fn new(
-        name: HostName,
-        settings: Settings,
-        control_dir: PathBuf,
-        redactor: Arc<Redactor>,
-    ) -> Self {
-        Self { name, settings, control_dir, redactor, session: tokio::sync::Mutex::new(None) }
+    pub fn new(name: HostName, ssh: Ssh, control_dir: PathBuf, redactor: Arc<Redactor>) -> Self {
+        Self { name, ssh, control_dir, redactor, session: tokio::sync::Mutex::new(None) }
     }
 
     /// The standing connection, or a new one. Idle ones go by themselves, so it is checked first.
@@ -108,15 +74,29 @@ impl SshHost {
         let mut builder = SessionBuilder::default();
         builder
             .known_hosts_check(KnownHosts::Strict)
-            .connect_timeout(self.settings.connect_timeout.duration())
+            .connect_timeout(self.ssh.connect_timeout.duration())
             .server_alive_interval(Span::secs(5).duration())
             .control_persist(ControlPersist::IdleFor(IDLE_SECS))
             .control_directory(&self.control_dir);
-        if let Some(file) = &self.settings.config_file {
+        if let Some(file) = &self.ssh.ssh_config {
             builder.config_file(file.as_path());
         }
-        let patience = self.settings.connect_timeout.duration() + SLACK.duration();
-        let connecting = builder.connect_mux(&self.settings.destination);
+        // What is not said here stands in the ssh config, or is ssh's own default.
+        if let Some(user) = &self.ssh.user {
+            builder.user(user.to_string());
+        }
+        if let Some(port) = self.ssh.port {
+            builder.port(port);
+        }
+        if let Some(key) = &self.ssh.key_file {
+            builder.keyfile(key.as_path());
+        }
+        if let Some(jump) = &self.ssh.jump {
+            builder.jump_hosts([jump]);
+        }
+        let patience = self.ssh.connect_timeout.duration() + SLACK.duration();
+        let address = self.ssh.address.as_ref().map_or(self.name.as_str(), Address::as_str);
+        let connecting = builder.connect_mux(address);
         let session = match tokio::time::timeout(patience, connecting).await {
             Ok(connected) => connected.map_err(|e| words::not_connected(&self.name, &e))?,
             Err(_) => return Err(format!("{} did not answer over SSH in time", self.name)),

@@ -6,7 +6,11 @@ use std::path::Path;
 
 use super::*;
 use crate::clients::process::{Given, Limits, run_raw};
+use crate::config::given::Given as Value;
+use crate::config::setting::Setting;
 use crate::model::fact::FactValue;
+use crate::model::ids::Word;
+use crate::model::target::AbsPath;
 
 /// A real server on loopback with its own keys; it ends when this is dropped.
 struct Server {
@@ -73,25 +77,15 @@ impl Server {
         self.dir.path().join(name)
     }
 
-    /// Writes the client's config and the one key that it knows the server by.
+    /// Writes the client's config, with the one key that it knows the server by and nothing of the way.
     fn know(&self, key: &str) {
-        let user = match rustix::process::geteuid().is_root() {
-            true => "  User root\n",
-            false => "",
-        };
         let known = format!("[127.0.0.1]:{} {key}", self.port);
         std::fs::write(self.path("known_hosts"), known).unwrap();
-        std::fs::write(
-            self.path("ssh_config"),
-            format!(
-                "Host nas\n  HostName 127.0.0.1\n  Port {}\n{user}  IdentityFile {}\n  IdentitiesOnly yes\n\
-                 IdentityAgent none\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile /dev/null\n",
-                self.port,
-                self.path("client_key").display(),
-                self.path("known_hosts").display()
-            ),
-        )
-        .unwrap();
+        let config = format!(
+            "IdentitiesOnly yes\nIdentityAgent none\nUserKnownHostsFile {}\nGlobalKnownHostsFile /dev/null\n",
+            self.path("known_hosts").display()
+        );
+        std::fs::write(self.path("ssh_config"), config).unwrap();
     }
 
     async fn wait_until_up(&self) {
@@ -107,15 +101,30 @@ impl Server {
         panic!("the server did not start");
     }
 
+    fn abs(&self, name: &str) -> AbsPath {
+        AbsPath::new(self.path(name).to_str().unwrap()).unwrap()
+    }
+
+    /// The way to the server, as `[host.nas]` would say it.
+    fn way(&self) -> Ssh {
+        let root = rustix::process::geteuid().is_root();
+        Ssh {
+            address: Some(Address::read(&Value::Text("127.0.0.1".into())).unwrap()),
+            user: root.then(|| Word::of("root")),
+            port: Some(self.port),
+            key_file: Some(self.abs("client_key")),
+            ssh_config: Some(self.abs("ssh_config")),
+            ..Ssh::default()
+        }
+    }
+
     fn host(&self) -> SshHost {
-        let settings = Settings {
-            destination: "nas".into(),
-            config_file: Some(AbsPath::new(self.path("ssh_config").to_str().unwrap()).unwrap()),
-            connect_timeout: Span::secs(10),
-        };
+        self.host_by(self.way())
+    }
+
+    fn host_by(&self, way: Ssh) -> SshHost {
         let redactor = Arc::new(Redactor::new(Vec::new()));
-        let name = HostName::new("nas").unwrap();
-        SshHost::new(name, settings, self.dir.path().to_owned(), redactor)
+        SshHost::new(HostName::of("nas"), way, self.dir.path().to_owned(), redactor)
     }
 }
 
@@ -167,6 +176,29 @@ async fn a_real_host_tells_its_facts_and_ends_what_hangs() {
 }
 
 #[tokio::test]
+async fn a_jump_host_is_gone_through() {
+    if !present() {
+        return;
+    }
+    let server = Server::start().await;
+    // ssh goes to the jump host as its own config says.
+    let mut config = std::fs::read_to_string(server.path("ssh_config")).unwrap();
+    config.push_str(&format!("IdentityFile {}\n", server.path("client_key").display()));
+    std::fs::write(server.path("ssh_config"), config).unwrap();
+    let way = server.way();
+    let user = way.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+    let through = |port: u16| Ssh { jump: Some(format!("{user}127.0.0.1:{port}")), ..way.clone() };
+    let host = server.host_by(through(server.port));
+    let said = host.run(&argv(&["echo", "there"]), "", Span::secs(5)).await.unwrap();
+    assert_eq!(String::from_utf8(said.stdout).unwrap().trim_end(), "there");
+    // Nothing listens on port 1: a jump host that is not there is no way.
+    let nowhere = server.host_by(through(1));
+    let said = nowhere.run(&argv(&["echo", "there"]), "", Span::secs(5)).await;
+    assert!(matches!(said, Err(LinkError::NotStarted(_))), "the jump host was passed by");
+    drop(server.tasks);
+}
+
+#[tokio::test]
 async fn a_changed_host_key_and_a_dead_server_are_said_clearly() {
     if !present() {
         return;
@@ -180,7 +212,7 @@ async fn a_changed_host_key_and_a_dead_server_are_said_clearly() {
 
     let port = server.port;
     let mut dead = server.host();
-    dead.settings.connect_timeout = Span::secs(2);
+    dead.ssh.connect_timeout = Span::secs(2);
     drop(server.tasks);
     for _ in 0..100 {
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {

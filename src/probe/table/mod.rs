@@ -52,11 +52,15 @@ pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
         let hint = hint(name, may_go.iter().map(String::as_str));
         section.mistake("off", format!("\"{name}\" is no default probe{hint}"));
     }
-    let mut drafts = resolve_parents(written, &default, cx);
+    let mut drafts = resolve_parents(root, written, &default, cx);
     drafts.extend(default);
     let mut watched = watched(drafts);
     probes.append(&mut watched.probes);
+    probes.extend(cx.remotes.keys().flat_map(on_remote));
     probes.retain(|probe| !off.contains(&probe.name));
+    for probe in &mut probes {
+        probe.wakes |= cx.wakes.contains(&probe.host);
+    }
     watched.probes = probes;
     watched
 }
@@ -67,9 +71,9 @@ pub fn defaults(cx: &Context) -> Vec<Probe> {
     from_config(&mut root, cx).probes
 }
 
-/// The probes that every remote host brings. All but the first have it as their parent.
-pub fn of_host(host: &HostName) -> Vec<Probe> {
-    let mut probes = vec![reach::of_host(host).probe];
+/// The probes that every remote host brings beside the one that reaches it, which explains them.
+fn on_remote(host: &HostName) -> Vec<Probe> {
+    let mut probes = Vec::new();
     for name in ["disk", "memory", "cpu"] {
         let Some(Kind { made: Made::Machine { common, make }, .. }) = kind(name) else { continue };
         let (_reader, mut empty) = Reader::open(Source::new("defaults", ""), Env::of([]));
@@ -179,7 +183,12 @@ fn of_one_kind(
 
 /// Turns `parent = "nas"` and `parent = "http.photos"` into signals, and drops implied probes whose
 /// name the config took for itself.
-fn resolve_parents(written: Written, default: &[Draft], cx: &Context) -> Vec<Draft> {
+fn resolve_parents(
+    root: &mut Section,
+    written: Written,
+    default: &[Draft],
+    cx: &Context,
+) -> Vec<Draft> {
     let mut mains: BTreeMap<String, Signal> = BTreeMap::new();
     for draft in all(&written).chain(default) {
         // A named probe stands before an implied one of the same name.
@@ -204,6 +213,17 @@ fn resolve_parents(written: Written, default: &[Draft], cx: &Context) -> Vec<Dra
                 drafts.push(draft);
             }
         }
+    }
+    for (host, parent_of_it) in &cx.remotes {
+        let mut draft = reach::of_host(host, parent_of_it.clone());
+        if let Some(given) = draft.parent.take() {
+            let found = parent(&given, &draft.main, &mains, cx);
+            match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
+                Ok(signal) => draft.probe.parent = Some(signal),
+                Err(why) => root.mistake("host", format!("the parent of {host}: {why}")),
+            }
+        }
+        drafts.push(draft);
     }
     drafts
 }

@@ -79,11 +79,42 @@ fn the_defaults_watch_the_whole_machine() {
 
 #[test]
 fn a_remote_host_explains_its_own_probes() {
-    let nas = HostName::new("nas").unwrap();
-    let probes = of_host(&nas);
-    assert_eq!(probes[0].parent, None);
-    assert!(3 < probes.len() && probes.iter().all(|probe| probe.host == nas));
-    assert!(probes[1..].iter().all(|probe| probe.parent == Some(host_signal(&nas))));
+    let (nas, gate) = (HostName::of("nas"), HostName::of("gate"));
+    let mut cx = context();
+    cx.hosts.insert(gate.clone());
+    cx.remotes = BTreeMap::from([(nas.clone(), Some("gate".into())), (gate.clone(), None)]);
+    cx.wakes.insert(nas.clone());
+    let probes = defaults(&cx);
+    let on = |host: &HostName| probes.iter().filter(|p| p.host == *host).collect::<Vec<_>>();
+    for (host, parent, wakes) in [(&nas, Some(host_signal(&gate)), true), (&gate, None, false)] {
+        let probes = on(host);
+        assert_eq!(probes.len(), 4);
+        assert!(probes.iter().all(|probe| probe.wakes == wakes));
+        let (reach, others): (Vec<&Probe>, Vec<&Probe>) =
+            probes.into_iter().partition(|probe| probe.kind.as_str() == "host");
+        assert_eq!((reach.len(), &reach[0].parent), (1, &parent));
+        assert!(others.iter().all(|probe| probe.parent == Some(host_signal(host))));
+    }
+    assert!(on(&cx.here).iter().all(|probe| !probe.wakes));
+}
+
+#[test]
+fn a_host_has_a_parent_that_there_is_and_none_that_leads_back() {
+    for (of_nas, of_gate, part) in
+        [("gaet", None, "did you mean \"gate\""), ("gate", Some("nas"), "in a circle")]
+    {
+        let mut cx = context();
+        cx.hosts.insert(HostName::of("gate"));
+        cx.remotes = BTreeMap::from([
+            (HostName::of("nas"), Some(of_nas.to_owned())),
+            (HostName::of("gate"), of_gate.map(str::to_owned)),
+        ]);
+        let (reader, mut root) = Reader::open(Source::new("config.toml", ""), Env::of([]));
+        from_config(&mut root, &cx);
+        root.finish();
+        let told = reader.done().unwrap_err().to_string();
+        assert!(told.contains(part), "{told}");
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ use crate::model::plan::Ending;
 use crate::model::reading::Unit;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
-use crate::store::budgets::{Caps, Cost, Periods};
+use crate::policy::budget::{Amount, Caps};
+use crate::store::budgets::Periods;
 use crate::store::readings::Sample;
 
 /// The hash in a report is another one each time: salts are random.
@@ -184,7 +185,7 @@ fn cost(scene: &Scene) {
     let sent = scene.store.call_now(|db| db.enqueue(&message, &to, ago(40))).unwrap();
     scene.store.call_now(|db| db.delivered(sent[0], ago(39))).unwrap();
     scene.store.call_now(|db| db.failed(sent[1], "no terminal", None)).unwrap();
-    let cost = Cost { micros: 12_400, tokens: 3_114 };
+    let cost = Amount { micros: 12_400, tokens: 3_114 };
     let periods = Periods { day: ago(240), month: ago(5_000) };
     scene
         .store
