@@ -57,10 +57,10 @@ fn wrong(file: &File, code: &str, rows: &BTreeMap<&str, usize>, test_may: &[&str
             None => wrong.push(format!("{where_to}, but {to} stands in no row of the layers")),
             Some(lower) if lower < row => {}
             Some(same) if same == row => {
-                wrong.push(format!("{where_to}, sideways: pass a value, or move it down"))
+                wrong.push(format!("{where_to}, sideways: pass a value, or move it down"));
             }
             Some(_) => {
-                wrong.push(format!("{where_to}, which lies above: pass a value or a trait object"))
+                wrong.push(format!("{where_to}, which lies above: pass a value or a trait object"));
             }
         }
     }

@@ -45,7 +45,7 @@ fn positions<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 
     code.match_indices(word).map(|(at, _)| at).filter(move |at| {
         let before = code[..*at].chars().next_back();
         let after = code[*at + word.len()..].chars().next();
-        !(starts_as_name && before.is_some_and(part)) && !(ends_as_name && after.is_some_and(part))
+        !(starts_as_name && before.is_some_and(part) || ends_as_name && after.is_some_and(part))
     })
 }
 

@@ -71,6 +71,13 @@ pub fn defaults(cx: &Context) -> Vec<Probe> {
     from_config(&mut root, cx).probes
 }
 
+/// All probes that a remote host brings: the one that reaches it, and those whose parent that one is.
+pub fn of_host(host: &HostName) -> Vec<Probe> {
+    let mut probes = vec![reach::of_host(host, None).probe];
+    probes.extend(on_remote(host));
+    probes
+}
+
 /// The probes that every remote host brings beside the one that reaches it, which explains them.
 fn on_remote(host: &HostName) -> Vec<Probe> {
     let mut probes = Vec::new();
