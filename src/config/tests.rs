@@ -78,9 +78,9 @@ listen = "0.0.0.0:7333"
 [log]
 format = "yaml"
 level = true
-[breakr]
-incident = "cheap"
-turns = -1
+[report2]
+[webb]
+[runbok]
 [host."-x"]
 [host.nas]
 port = 70000
@@ -105,7 +105,8 @@ fn a_text_of_mistakes_alone_ends() {
 fn twenty_mistakes_are_told_at_once_each_at_its_line() {
     let mistakes = globals(TWENTY).unwrap_err();
     let lines: Vec<usize> = mistakes.all().iter().map(|m| m.line).collect();
-    let want = [1, 2, 3, 4, 5, 6, 6, 7, 9, 10, 11, 13, 15, 16, 18, 19, 20, 22, 23, 24, 26, 28, 29];
+    let want =
+        [1, 2, 3, 4, 5, 6, 6, 7, 9, 10, 11, 13, 15, 16, 17, 18, 19, 20, 22, 23, 24, 26, 28, 29];
     assert_eq!(lines, want, "{mistakes}");
     let report = mistakes.to_string();
     for hint in [
