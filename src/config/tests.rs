@@ -122,7 +122,7 @@ fn twenty_mistakes_are_told_at_once_each_at_its_line() {
         "did you mean \"parent\"?",
         "mini is this machine",
         "\"prob\" is not a section here",
-        "23 mistakes",
+        "24 mistakes",
     ] {
         assert!(report.contains(hint), "{hint:?} is not in\n{report}");
     }
