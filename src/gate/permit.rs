@@ -4,7 +4,7 @@ use crate::model::ids::{ActionId, RunId};
 use crate::model::plan::Step;
 
 /// Lets one judged step happen once. Its fields are private to this file and its only maker is
-/// [`Permit::issue`], which the gate alone can call: a forged permit does not compile.
+/// `Permit::issue`, which the gate alone can call: a forged permit does not compile.
 #[derive(Debug)]
 pub struct Permit {
     run: RunId,

@@ -2,7 +2,7 @@
 //!
 //! [`gather`] reads the store, the history and the signals as they stand into a plain value, a
 //! [`morning::Morning`]; [`render::render`] makes Markdown of it that reads in a terminal as it is;
-//! [`file`] puts it on the disk whole or not at all. Each report carries the audit log's head, so that
+//! [`mod@file`] puts it on the disk whole or not at all. Each report carries the audit log's head, so that
 //! a log that was cut off or made anew is found by any report that was kept ([`anchors`]).
 
 use std::fmt;

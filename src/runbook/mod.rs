@@ -1,8 +1,8 @@
 //! Markdown runbooks: parse, check, select, bind.
 //!
 //! A runbook is plain Markdown with TOML front matter (`+++`) and fenced TOML blocks `step`, `ask`,
-//! `leave` and `verify`. [`parse`] reads one file alone, [`check`] holds it against the tools and the
-//! readings, [`select`] finds the one that answers a reading, and [`Bindings`], [`resolve`] and
+//! `leave` and `verify`. [`parse()`] reads one file alone, [`check()`] holds it against the tools and the
+//! readings, [`select()`] finds the one that answers a reading, and [`Bindings`], [`resolve()`] and
 //! [`offers`] turn its steps into calls and its questions into words. Nothing here does I/O.
 
 use std::collections::BTreeMap;

@@ -39,7 +39,7 @@ struct Fence {
     range: Range<usize>,
 }
 
-/// Reads one runbook. What needs the tools or the readings is left to [`crate::runbook::check`].
+/// Reads one runbook. What needs the tools or the readings is left to [`crate::runbook::check()`].
 pub fn parse(name: RunbookName, text: &str) -> Result<Runbook, Vec<Mistake>> {
     if LONGEST < text.len() {
         let what = format!("the file has {} bytes; a runbook has at most {LONGEST}", text.len());
