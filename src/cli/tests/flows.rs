@@ -306,7 +306,8 @@ async fn check_ends_as_a_nagios_plugin_does() {
     assert_eq!((left.exit, left.errors.as_str()), (3, "reef: nothing is watched on none\n"));
     let nobody = tempfile::tempdir().unwrap();
     let left = reef("check", nobody.path(), "", Talk::Piped).await;
-    assert!(left.exit == 3 && left.errors.starts_with("reef: reef is not running"), "{left:?}");
+    // Without a daemon it looks once by itself.
+    assert!(left.exit <= 3 && left.out.contains("looked in"), "{left:?}");
 }
 
 #[tokio::test]
