@@ -1,4 +1,4 @@
-//! reef: a night watch for a homelab.
+#![doc = include_str!("README.md")]
 
 use std::future::Future;
 use std::pin::Pin;

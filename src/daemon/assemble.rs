@@ -58,8 +58,11 @@ pub fn read(
         globals.as_ref().and_then(|g| g.runbooks.get(name)).is_none_or(|section| section.enabled)
     };
     let shelf = books::read(folder.map(AbsPath::as_path), enabled, &wire::tool_specs(&cx.here));
-    if let (Some(globals), Ok(shelf)) = (&globals, &shelf) {
-        about_no_runbook(&mut root, globals, shelf);
+    // Without globals nobody knows the operator's own runbooks, if there are any.
+    if let Ok(shelf) = &shelf
+        && (globals.is_some() || !root.has("runbook_dir"))
+    {
+        about_no_runbook(&mut root, shelf);
     }
     root.finish();
     match (reader.done(), shelf, globals) {
@@ -93,17 +96,19 @@ pub fn read(
 }
 
 /// A leash for a runbook that nobody knows would never apply, and nobody would notice.
-fn about_no_runbook(root: &mut Section, globals: &Globals, shelf: &Shelf) {
-    let known = || shelf.names.iter().map(RunbookName::as_str);
-    let unknown: Vec<&RunbookName> =
-        globals.runbooks.keys().filter(|name| !shelf.names.contains(*name)).collect();
+fn about_no_runbook(root: &mut Section, shelf: &Shelf) {
+    // What cannot be a name at all was told already.
+    let unknown = |name: &String| {
+        RunbookName::new(name.as_str()).is_ok_and(|name| !shelf.names.contains(&name))
+    };
+    let unknown: Vec<String> = root.names("runbook").into_iter().filter(unknown).collect();
     if unknown.is_empty() {
         return;
     }
     let mut tables = root.section("runbook");
     for name in unknown {
-        tables
-            .mistake(name.as_str(), format!("is no runbook here{}", hint(name.as_str(), known())));
+        let hint = hint(&name, shelf.names.iter().map(RunbookName::as_str));
+        tables.mistake(&name, format!("is no runbook here{hint}"));
     }
 }
 

@@ -80,13 +80,13 @@ impl Runner {
         Ok(Plan { run, round, origin: start.origin.clone(), runbook, steps, verify, on_failure })
     }
 
-    /// A plan without steps: what a question without plans waits with.
+    /// A plan without steps: what a question without plans waits with. It names the runbook that asks.
     pub(crate) fn empty_plan(&self, run: RunId, round: u32, start: &Start) -> Plan {
         Plan {
             run,
             round,
             origin: start.origin.clone(),
-            runbook: None,
+            runbook: start.runbook.as_ref().and_then(|name| self.reference(name).ok()),
             steps: Vec::new(),
             verify: Verify::Not("nothing was to be done".into()),
             on_failure: OnFailure::Stop,

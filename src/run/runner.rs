@@ -178,7 +178,8 @@ impl Runner {
         crate::runbook::select(&books, reading).cloned()
     }
 
-    fn reference(&self, name: &RunbookName) -> anyhow::Result<RunbookRef> {
+    /// Which runbook that is, to the byte.
+    pub(crate) fn reference(&self, name: &RunbookName) -> anyhow::Result<RunbookRef> {
         let book = self.book(name)?;
         Ok(RunbookRef { name: book.name, digest: book.digest })
     }

@@ -1,10 +1,10 @@
 //! Commands for a host, as values.
 
 use crate::clients::host::{HostLink, LinkError, Output};
-use crate::model::target::Target;
+use crate::model::target::{AbsPath, Target};
 use crate::model::time::Span;
 use crate::model::tool::ToolError;
-use crate::policy::argv::classify::{Class, classify};
+use crate::policy::argv::classify::{Class, classify, classify_with};
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::tool::args::{failed, refused};
 use crate::tool::world::World;
@@ -26,7 +26,19 @@ pub fn argv(parts: &[&str]) -> Result<Argv, ToolError> {
 /// A command that the classifier lets through as read-only.
 pub fn read_only(parts: &[&str]) -> Result<ReadOnly, ToolError> {
     let argv = argv(parts)?;
-    match classify(&argv) {
+    let class = classify(&argv);
+    only_reads(&argv, class)
+}
+
+/// As [`read_only`], where `cat`, `head` and `tail` may also read this log of the config.
+pub fn read_log(parts: &[&str], log: &AbsPath) -> Result<ReadOnly, ToolError> {
+    let argv = argv(parts)?;
+    let class = classify_with(&argv, std::slice::from_ref(log));
+    only_reads(&argv, class)
+}
+
+fn only_reads(argv: &Argv, class: Class) -> Result<ReadOnly, ToolError> {
+    match class {
         Class::ReadOnly(argv) => Ok(argv),
         Class::Critical { why } | Class::Evaluator { why } => {
             Err(refused(format!("{argv}: {why}")))

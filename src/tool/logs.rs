@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use regex::Regex;
+
 use crate::Fut;
 use crate::clients::files::Compress;
 use crate::clients::host::HostLink;
@@ -88,7 +90,7 @@ pub fn patterns(world: &World) -> Box<dyn Tool> {
                 (command::read_only(&[&parts[..], &priority[..]].concat())?, Keep::All)
             }
             Some(LogSource::File(path)) => {
-                (command::read_only(&["tail", "-n", &n, path.as_str()])?, Keep::Errors)
+                (command::read_log(&["tail", "-n", &n, path.as_str()], path)?, Keep::Errors)
             }
             None => {
                 return Err(refused(format!(
@@ -119,7 +121,9 @@ impl Query for Patterns {
                 Some((template, count)) => (template.as_str(), *count),
                 None => ("", 0),
             };
-            let known = self.patterns.iter().any(|p| !p.is_empty() && template.contains(p));
+            // They were compiled once when their runbooks were checked.
+            let matches = |p: &String| Regex::new(p).is_ok_and(|p| p.is_match(template));
+            let known = self.patterns.iter().any(|p| !p.is_empty() && matches(p));
             let values = [
                 ("known".to_owned(), Value::Flag(known)),
                 ("template".to_owned(), Value::Text(Tainted::new(template))),

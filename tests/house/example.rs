@@ -100,3 +100,16 @@ fn every_kind_of_probe_has_an_example() {
         .collect();
     assert!(missing.is_empty(), "{missing:?} have no example in config.example.toml");
 }
+
+#[test]
+fn the_model_that_is_shown_has_the_default_budget() {
+    let all = records(&uncommented(&["#> ", "#"]));
+    let least = records("[model]\nopenai = { url = \"http://127.0.0.1/v1\", name = \"m\" }\n");
+    let defaults = least.iter().filter(|(path, _)| path.starts_with("model.budget."));
+    let mut seen = 0;
+    for (path, default) in defaults {
+        assert_eq!(all[path].shown, default.shown, "{path}");
+        seen += 1;
+    }
+    assert_eq!(seen, 8);
+}

@@ -20,4 +20,5 @@ mod killed;
 mod logs;
 mod memory;
 mod paused;
+mod spikes;
 mod told;

@@ -93,6 +93,14 @@ impl Section {
         found
     }
 
+    /// What the tables below a key are called, without reading them.
+    pub fn names(&self, key: &str) -> Vec<String> {
+        match self.entries.get(key).map(|node| &node.value) {
+            Some(Given::Table(tables)) => tables.keys().cloned().collect(),
+            Some(_) | None => Vec::new(),
+        }
+    }
+
     /// All keys that nobody asked for yet.
     pub fn keys(&self) -> Vec<String> {
         self.entries.keys().filter(|key| !self.asked.contains(*key)).cloned().collect()
