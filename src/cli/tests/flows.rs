@@ -305,9 +305,10 @@ async fn check_ends_as_a_nagios_plugin_does() {
     let left = reef("check none", daemon.dir.path(), "", Talk::Piped).await;
     assert_eq!((left.exit, left.errors.as_str()), (3, "reef: nothing is watched on none\n"));
     let nobody = tempfile::tempdir().unwrap();
-    let left = reef("check", nobody.path(), "", Talk::Piped).await;
-    // Without a daemon it looks once by itself.
-    assert!(left.exit <= 3 && left.out.contains("looked in"), "{left:?}");
+    // Without a daemon it looks for itself, by the config, which is not there.
+    let config = nobody.path().join("none.toml").display().to_string();
+    let left = reef(&format!("check -c {config}"), nobody.path(), "", Talk::Piped).await;
+    assert!(left.exit == 3 && left.errors.contains("none.toml: cannot be read"), "{left:?}");
 }
 
 #[tokio::test]
