@@ -66,6 +66,8 @@ pub struct Started {
 
 /// How long actions in flight are waited for at the end; they are recorded either way.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(30);
+/// An end within this is not talked about.
+const QUICK: std::time::Duration = std::time::Duration::from_secs(1);
 /// After a boot services take their time: until then nothing that was never green counts.
 const BOOT_GRACE: Span = Span::mins(10);
 
@@ -174,18 +176,28 @@ async fn serve(
             .unwrap_or_else(|e| tracing::error!("the socket is not served any more: {e:#}"));
     });
     if let Listen::At(at) = listen {
-        let listener = tokio::net::TcpListener::bind(at).await.with_context(|| {
-            format!(
-                "the page cannot be served at {at}; set [web] listen to another port, or \"off\""
-            )
-        })?;
-        let site = Arc::new(Page { operator: Arc::clone(&operator), pulse: Arc::clone(&pulse) });
-        let stop = stop.clone();
-        services.spawn(async move {
-            if let Err(error) = web::serve(listener, site, stop).await {
-                tracing::error!("the page is not served any more: {error:#}");
+        match tokio::net::TcpListener::bind(at).await {
+            Ok(listener) => {
+                let site =
+                    Arc::new(Page { operator: Arc::clone(&operator), pulse: Arc::clone(&pulse) });
+                let stop = stop.clone();
+                services.spawn(async move {
+                    if let Err(error) = web::serve(listener, site, stop).await {
+                        tracing::error!("the page is not served any more: {error:#}");
+                    }
+                });
             }
-        });
+            // A night watch without a page is better than none.
+            Err(error) => {
+                let why = format!(
+                    "the page is not served, {at} cannot be had ({error}); set [web] listen to another port, or \"off\", \
+                     and start reef again"
+                );
+                tracing::warn!("{why}");
+                // Nobody else sets it.
+                drop(operator.no_page.set(why));
+            }
+        }
     }
     services.spawn(jobs::reports(Arc::clone(&operator), schedule, stop.clone()));
     services.spawn(watchdog::feed(pulse, clock, stop.clone()));
@@ -211,7 +223,26 @@ async fn serve(
 /// Waits for the actions in flight.
 async fn in_flight(tasks: &tokio_util::task::TaskTracker) {
     tasks.close();
-    if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
+    // Most ends are quick and need no word.
+    if tokio::time::timeout(QUICK, tasks.wait()).await.is_ok() {
+        return;
+    }
+    tracing::info!(
+        "something is still under way and is waited for, at most {} s; a second Ctrl-C does not wait",
+        FAREWELL.as_secs()
+    );
+    let again = async {
+        match signal(SignalKind::interrupt()) {
+            Ok(mut interrupt) => drop(interrupt.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let ended = tokio::select! {
+        () = tasks.wait() => true,
+        () = tokio::time::sleep(FAREWELL) => false,
+        () = again => false,
+    };
+    if !ended {
         tracing::warn!(
             "an action is still in flight; it is recorded as dispatched and settled after the next start"
         );

@@ -102,6 +102,14 @@ impl Target {
         &self.host
     }
 
+    /// The same, where people said `this` for the machine that they are on.
+    pub fn with_this_as(self, here: &HostName) -> Self {
+        match self.host.as_str() {
+            "this" => Self { host: here.clone(), ..self },
+            _ => self,
+        }
+    }
+
     pub fn thing(&self) -> Thing {
         self.thing
     }

@@ -123,6 +123,8 @@ struct Slot {
     tuning: Tuning,
     /// `None` while a network look is under way.
     how: Option<How>,
+    /// Whether the look under way was begun by the grid.
+    by_grid: bool,
     /// Removed while it was away.
     gone: bool,
 }
@@ -257,16 +259,25 @@ impl Ticker {
         if planned + self.grid.slot() < at {
             self.pulse.add(&self.pulse.late, due.len());
         }
-        // Only the grid's own looks can be missed: who asks in between gets the one under way.
-        let missed = self.begin(&due);
+        // Only the grid's own looks can be missed, and only behind another of its own: who asks in
+        // between gets the one under way, and one that was asked for stands for the grid's as well.
+        let passed = self.begin(&due);
+        let mut missed = 0;
+        for probe in due {
+            match self.slots.get_mut(probe) {
+                Some(slot) if passed.contains(&probe) => missed += usize::from(slot.by_grid),
+                Some(slot) => slot.by_grid = true,
+                None => {}
+            }
+        }
         self.pulse.add(&self.pulse.missed, missed);
         if FLUSH_EVERY.duration() <= self.flushed_at.elapsed() {
             self.flush();
         }
     }
 
-    /// Begins looks; how many were passed over because their last one is still under way.
-    fn begin(&mut self, due: &[usize]) -> usize {
+    /// Begins looks; those that were passed over because their last one is still under way.
+    fn begin(&mut self, due: &[usize]) -> Vec<usize> {
         let now = self.clock.now();
         let due: BTreeSet<usize> = due.iter().copied().collect();
         let mut wanted = Vec::with_capacity(due.len());
@@ -282,7 +293,7 @@ impl Ticker {
         }
         self.pulse.add(&self.pulse.looks, wanted.len());
         let past: Arc<dyn Past> = Arc::clone(&self.pasts) as Arc<dyn Past>;
-        self.looks.begin(wanted, &self.hosts, &past, now).len()
+        self.looks.begin(wanted, &self.hosts, &past, now)
     }
 
     fn finish(&mut self, finished: Finished) {
@@ -335,6 +346,9 @@ impl Ticker {
 
     fn looked(&mut self, probe: usize, readings: Vec<Reading>) {
         self.pulse.add(&self.pulse.readings, readings.len());
+        if let Some(slot) = self.slots.get_mut(probe) {
+            slot.by_grid = false;
+        }
         let gone = self.slots.get(probe).is_none_or(|slot| slot.gone);
         if !gone {
             for reading in &readings {
@@ -431,6 +445,7 @@ impl Slot {
                 grace_until,
             },
             how: Some(probe.how),
+            by_grid: false,
             gone: false,
         }
     }
