@@ -34,6 +34,7 @@ mod drill;
 pub mod exit;
 mod follow;
 mod incidents;
+pub mod install;
 mod left;
 mod logs;
 mod markdown;
@@ -130,6 +131,8 @@ enum Command {
     Reload,
     /// Plant a harmless fault and prove the whole way
     Drill,
+    /// Say how reef becomes a service here, and print the files for it
+    Install(install::Args),
 }
 
 /// The whole program: arguments, one command, an exit code.
@@ -210,6 +213,7 @@ impl Cx {
             Command::Resume => resume::run(self).await,
             Command::Reload => reload::run(self).await,
             Command::Drill => drill::run(self).await,
+            Command::Install(args) => install::run(self, &args),
         }
     }
 

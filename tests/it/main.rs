@@ -16,6 +16,7 @@ mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod install;
 mod killed;
 mod logs;
 mod memory;
