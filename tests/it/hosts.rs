@@ -92,7 +92,7 @@ impl Machine {
         self.try_run(&["journalctl", "-u", "reef", "--no-pager", "-n", "60"]).1
     }
 
-    fn reef(&self, args: &[&str]) -> (i32, String) {
+    pub fn reef(&self, args: &[&str]) -> (i32, String) {
         let all: Vec<&str> = ["/opt/reef/reef"].iter().chain(args).copied().collect();
         self.try_run(&all)
     }

@@ -89,6 +89,9 @@ fn it_lives_as_a_service_with_few_rights() {
         });
         bytes.map(|s| assert_ne!(s["reading"]["reason"], "read-only", "{s:#}"))
     });
+    // And it may still do what it is for, in its own folder.
+    let (code, text) = machine.reef(&["drill"]);
+    assert!(code == 0 && text.contains("PASS"), "{text}\n{}", machine.journal());
     machine.write("/etc/reef/config.toml", "ceiling = \"ask\"\n");
     machine.run(&["systemctl", "reload", "reef"]);
     machine.until("the new config is in force", |m| {
