@@ -93,7 +93,7 @@ fn farewell(out: &mut Out) {
 
 /// The first screen in one line, for a log.
 fn first_line(status: &Status) -> String {
-    let page = status.page.as_deref().unwrap_or("no page");
+    let page = status.page.as_deref().unwrap_or("none");
     let config = status.config.as_deref().unwrap_or("none, the built-in default");
     format!(
         "reef {} watches {}: {}; page: {page}; config: {config}",

@@ -7,7 +7,7 @@ use crate::model::ids::{HostName, RunbookName, Word};
 use crate::model::plan::Origin;
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
-use crate::model::target::{Signal, Target};
+use crate::model::target::{Signal, Target, Thing};
 use crate::model::value::Value;
 use crate::operator::order::Refusal;
 use crate::operator::view::{Record, RecordRow, RunbookRow, Runbooks, Tested, ToolRow, Tools};
@@ -80,6 +80,9 @@ impl Operator {
         reading.severity = severity;
         if let Some(path) = target.as_path() {
             reading.values.entry("path".into()).or_insert(Value::Path(path));
+        }
+        if target.thing() == Thing::Unit {
+            reading.values.entry("unit".into()).or_insert(Value::Target(target.clone()));
         }
         // Who gives no reason asks about any: those that runbooks of this probe answer are tried in turn.
         let reasons = match reason {

@@ -23,3 +23,4 @@ mod memory;
 mod paused;
 mod spikes;
 mod told;
+mod walk;
