@@ -176,28 +176,7 @@ async fn serve(
             .unwrap_or_else(|e| tracing::error!("the socket is not served any more: {e:#}"));
     });
     if let Listen::At(at) = listen {
-        match tokio::net::TcpListener::bind(at).await {
-            Ok(listener) => {
-                let site =
-                    Arc::new(Page { operator: Arc::clone(&operator), pulse: Arc::clone(&pulse) });
-                let stop = stop.clone();
-                services.spawn(async move {
-                    if let Err(error) = web::serve(listener, site, stop).await {
-                        tracing::error!("the page is not served any more: {error:#}");
-                    }
-                });
-            }
-            // A night watch without a page is better than none.
-            Err(error) => {
-                let why = format!(
-                    "the page is not served, {at} cannot be had ({error}); set [web] listen to another port, or \"off\", \
-                     and start reef again"
-                );
-                tracing::warn!("{why}");
-                // Nobody else sets it.
-                drop(operator.no_page.set(why));
-            }
-        }
+        page(&mut services, at, &operator, &pulse, &stop).await;
     }
     services.spawn(jobs::reports(Arc::clone(&operator), schedule, stop.clone()));
     services.spawn(watchdog::feed(pulse, clock, stop.clone()));
@@ -220,10 +199,40 @@ async fn serve(
     ended
 }
 
-/// Waits for the actions in flight.
+/// Serves the page. A night watch without one is better than none: where the port cannot be had, the
+/// status says so.
+async fn page(
+    services: &mut JoinSet<()>,
+    at: std::net::SocketAddr,
+    operator: &Arc<Operator>,
+    pulse: &Arc<Pulse>,
+    stop: &CancellationToken,
+) {
+    let listener = match tokio::net::TcpListener::bind(at).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            let why = format!(
+                "the page is not served, {at} cannot be had ({error}); set [web] listen to another port, or \"off\", \
+                 and start reef again"
+            );
+            tracing::warn!("{why}");
+            // Nobody else sets it.
+            drop(operator.no_page.set(why));
+            return;
+        }
+    };
+    let site = Arc::new(Page { operator: Arc::clone(operator), pulse: Arc::clone(pulse) });
+    let stop = stop.clone();
+    services.spawn(async move {
+        if let Err(error) = web::serve(listener, site, stop).await {
+            tracing::error!("the page is not served any more: {error:#}");
+        }
+    });
+}
+
+/// Waits for the actions in flight. Most ends are quick and need no word.
 async fn in_flight(tasks: &tokio_util::task::TaskTracker) {
     tasks.close();
-    // Most ends are quick and need no word.
     if tokio::time::timeout(QUICK, tasks.wait()).await.is_ok() {
         return;
     }
@@ -231,21 +240,32 @@ async fn in_flight(tasks: &tokio_util::task::TaskTracker) {
         "something is still under way and is waited for, at most {} s; a second Ctrl-C does not wait",
         FAREWELL.as_secs()
     );
-    let again = async {
-        match signal(SignalKind::interrupt()) {
-            Ok(mut interrupt) => drop(interrupt.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    let ended = tokio::select! {
-        () = tasks.wait() => true,
-        () = tokio::time::sleep(FAREWELL) => false,
-        () = again => false,
-    };
-    if !ended {
+    if patiently(tasks).await == Waited::InVain {
         tracing::warn!(
             "an action is still in flight; it is recorded as dispatched and settled after the next start"
         );
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    ForAll,
+    InVain,
+}
+
+async fn patiently(tasks: &tokio_util::task::TaskTracker) -> Waited {
+    tokio::select! {
+        () = tasks.wait() => Waited::ForAll,
+        () = tokio::time::sleep(FAREWELL) => Waited::InVain,
+        () = interrupted() => Waited::InVain,
+    }
+}
+
+/// Waits for Ctrl-C; for ever where it cannot be listened to.
+async fn interrupted() {
+    match signal(SignalKind::interrupt()) {
+        Ok(mut interrupt) => drop(interrupt.recv().await),
+        Err(_) => std::future::pending().await,
     }
 }
 
