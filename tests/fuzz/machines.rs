@@ -33,7 +33,7 @@ fn files_of_proc() {
         let _counted = proc::counter(case, "ctxt");
     });
     text("net/dev", 2_000, &[DEV], |case| {
-        assert!(proc::interfaces(case).len() <= case.lines().count())
+        assert!(proc::interfaces(case).len() <= case.lines().count());
     });
     text("mountinfo", 2_000, &[MOUNTS], |case| {
         let mounts = mountinfo::parse(case);

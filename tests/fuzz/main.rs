@@ -11,6 +11,7 @@
     reason = "a test stops where it fails"
 )]
 #![allow(unreachable_pub, reason = "one crate of tests")]
+#![allow(clippy::print_stdout, reason = "how many cases ran, and which one broke what")]
 
 mod mutate;
 
