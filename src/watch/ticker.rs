@@ -19,8 +19,8 @@ use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
 use crate::policy::triage::{Change, SignalState, Tuning};
 use crate::probe::{How, Past, Probe};
-use crate::watch::grid::{Grid, Rhythm};
-use crate::watch::looks::{Cut, Done, Finished, Looks, Wanted};
+use crate::watch::grid::{Due, Grid, Rhythm};
+use crate::watch::looks::{Cut, Done, Finished, Looks, PassedOver, Wanted};
 use crate::watch::pasts::SharedPasts;
 use crate::watch::pulse::Pulse;
 
@@ -253,20 +253,27 @@ impl Ticker {
     fn tick(&mut self) {
         let at = self.since_origin();
         let planned = self.grid.next_deadline().unwrap_or(at);
-        let due = self.grid.take_due(at);
+        let Due { probes: due, skipped } = self.grid.take_due(at);
         if planned + self.grid.slot() < at {
             self.pulse.add(&self.pulse.late, due.len());
         }
         // Only the grid's own looks can be missed: who asks in between gets the one under way.
-        let missed = self.begin(&due);
-        self.pulse.add(&self.pulse.missed, missed);
+        let missed = self.begin(&due).iter().filter(|one| self.misses(one)).count();
+        self.pulse.add(&self.pulse.missed, missed.saturating_add(skipped));
         if FLUSH_EVERY.duration() <= self.flushed_at.elapsed() {
             self.flush();
         }
     }
 
-    /// Begins looks; how many were passed over because their last one is still under way.
-    fn begin(&mut self, due: &[usize]) -> usize {
+    /// Whether a look that is due does not happen. One that somebody asked for a moment ago, and that is
+    /// still under way, is as good as the one that is due.
+    fn misses(&self, one: &PassedOver) -> bool {
+        let every = self.slots.get(one.probe).map_or(Span(0), |slot| slot.about.every);
+        one.under_way.is_none_or(|span| every.0 / 2 <= span.0)
+    }
+
+    /// Begins looks; gives those that were passed over because their last one is still under way.
+    fn begin(&mut self, due: &[usize]) -> Vec<PassedOver> {
         let now = self.clock.now();
         let due: BTreeSet<usize> = due.iter().copied().collect();
         let mut wanted = Vec::with_capacity(due.len());
@@ -282,7 +289,7 @@ impl Ticker {
         }
         self.pulse.add(&self.pulse.looks, wanted.len());
         let past: Arc<dyn Past> = Arc::clone(&self.pasts) as Arc<dyn Past>;
-        self.looks.begin(wanted, &self.hosts, &past, now).len()
+        self.looks.begin(wanted, &self.hosts, &past, now)
     }
 
     fn finish(&mut self, finished: Finished) {
