@@ -128,9 +128,14 @@ impl Looks {
             match one.how {
                 Some(How::Host(probe)) => {
                     let mut wants = probe.wants();
-                    let together = by_host.entry((one.host, Pace::of(&wants))).or_default();
+                    let pace = Pace::of(&wants);
+                    let together = by_host.entry((one.host, pace)).or_default();
                     together.probes.push(one.probe);
                     together.facts.append(&mut wants);
+                    // Where there are others, when each booted tells of a power cut; it costs nothing.
+                    if 1 < hosts.len() && pace == Pace::Quick {
+                        together.facts.insert(Fact::Uptime);
+                    }
                     together.within = together.within.max(one.timeout);
                 }
                 Some(How::Net(_)) => {

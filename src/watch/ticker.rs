@@ -22,6 +22,7 @@ use crate::probe::{How, Past, Probe};
 use crate::watch::grid::{Due, Grid, Rhythm};
 use crate::watch::looks::{Cut, Done, Finished, Looks, PassedOver, Wanted};
 use crate::watch::pasts::SharedPasts;
+use crate::watch::power::{self, Power};
 use crate::watch::pulse::Pulse;
 
 /// Readings go to the store in batches of this age: history is flushed lazily.
@@ -138,6 +139,7 @@ pub struct Ticker {
     origin: Instant,
     looks: Looks,
     pasts: Arc<SharedPasts>,
+    power: Power,
     clock: Arc<dyn Clock>,
     pulse: Arc<Pulse>,
     news: mpsc::UnboundedSender<News>,
@@ -191,6 +193,7 @@ impl Ticker {
             origin: now,
             looks: Looks::default(),
             pasts: Arc::new(SharedPasts::default()),
+            power: Power::default(),
             clock,
             pulse,
             news,
@@ -305,6 +308,16 @@ impl Ticker {
                 {
                     events.follow(&facts);
                 }
+                if let Some(host) = here {
+                    let (slots, last) = (self.slots.iter().filter(|s| !s.gone), &self.last);
+                    let parents = || {
+                        power::parents(slots.filter_map(|s| s.about.parent.as_ref()), |signal| {
+                            let (reading, _, since) = last.get(signal)?;
+                            (reading.severity == Severity::Green).then_some(*since)
+                        })
+                    };
+                    self.power.heard(host, &facts, parents, now);
+                }
                 for probe in probes {
                     let pasts = Arc::clone(&self.pasts);
                     let readings =
@@ -361,7 +374,8 @@ impl Ticker {
         }
         self.pasts.note(reading);
         let state = self.states.remove(&reading.signal).unwrap_or_default();
-        let (state, change) = state.look(reading, &slot.tuning, reading.at);
+        let tuning = self.power.patience(slot.tuning, reading.at);
+        let (state, change) = state.look(reading, &tuning, reading.at);
         self.states.insert(reading.signal.clone(), state);
         let since = match self.last.get(&reading.signal) {
             Some((last, _, since)) if last.severity == reading.severity => *since,
