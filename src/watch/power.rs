@@ -123,8 +123,10 @@ mod tests {
         assert_eq!((both.grace_from, both.grace_until), (NOW, NOW + Span::mins(20)));
 
         let parents = || Parents::GreenSince(NOW + Span::mins(3));
+        tokio::time::advance(Span::mins(4).duration()).await;
         power.heard(&nas, &up(Span::mins(5)), parents, NOW + Span::mins(4));
         assert_eq!(patience(&power, NOW).1, NOW + Span::mins(13));
+        tokio::time::advance(Span::mins(9).duration()).await;
         power.heard(&nas, &up(Span::mins(14)), parents, NOW + Span::mins(13));
         assert_eq!(patience(&power, NOW + Span::mins(13)), (Millis(0), Millis(0)), "over");
     }

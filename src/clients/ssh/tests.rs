@@ -186,7 +186,7 @@ struct Lab {
 impl Lab {
     async fn script(args: &[&str]) -> crate::clients::process::Raw {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/sshd");
-        let argv = [&argv(&[script.to_str().unwrap()]), &argv(args)].map(|a| a.clone()).concat();
+        let argv = argv(&[&[script.to_str().unwrap()], args].concat());
         let path = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".to_owned();
         let given = Given { env: BTreeMap::from([("PATH".to_owned(), path)]), ..Given::default() };
         let limits = Limits { timeout: Span::secs(30), max_output: 1 << 16 };
