@@ -19,7 +19,7 @@ use crate::probe::{HostProbe, Past};
 pub struct Settings {
     /// Load of five minutes per core, above which it may be one ...
     pub yellow: f64,
-    /// ... if it is this many times what it is at this hour.
+    /// ... if it is this many times what it is at this hour of the week.
     pub times: f64,
 }
 
@@ -122,7 +122,7 @@ impl HostProbe for CpuProbe {
                 return vec![missing(load, now, why), missing(switches, now, why)];
             }
         };
-        let usual = past.same_hour(&load, now).or_else(|| past.median(&load, now));
+        let usual = past.usual(&load, now).map(|usual| usual.median);
         let mut readings = vec![self.load(&cpu, usual).reading(load, now)];
         // A rate takes two looks; nothing is said of it at the first.
         if let Some(rate) = self.switches(&cpu, now) {
