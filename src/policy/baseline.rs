@@ -183,8 +183,8 @@ mod tests {
             // Three nights know the backup.
             (72, 74, Some((50.0, Basis::HourOfDay))),
             (7 * 24, 7 * 24 + 3, Some((1.0, Basis::HourOfDay))),
-            // Three Sundays know the scrub.
-            (20 * 24 + 20, 20 * 24 + 27, Some((1.0, Basis::HourOfDay))),
+            // Two Sundays do not know the scrub yet; three do.
+            (20 * 24, 20 * 24 + 3, Some((1.0, Basis::HourOfDay))),
             (27 * 24, 27 * 24 + 3, Some((80.0, Basis::HourOfWeek))),
             (27 * 24, 27 * 24 + 2, Some((50.0, Basis::HourOfWeek))),
         ] {

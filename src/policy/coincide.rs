@@ -34,7 +34,7 @@ pub fn coinciding<'a>(
 
 /// How close a change is to a target; `None` where they have nothing to do with each other.
 fn kinship(change: &Change, target: &Target) -> Option<u8> {
-    if change.target == *target {
+    if change.target == *target && target.thing() != Thing::Host {
         return Some(0);
     }
     // `endpoint:jellyfin` and the container or unit of that name, wherever it runs.
