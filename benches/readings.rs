@@ -50,7 +50,8 @@ fn noise(n: i64) -> f64 {
 }
 
 fn sources(readings: &Readings) -> Result<Vec<Source>> {
-    let latency = |n: i64| Some(20.0 + 30.0 * noise(n).powi(4) * 10.0);
+    // Whole milliseconds, as the probe measures them.
+    let latency = |n: i64| Some((20.0 + 300.0 * noise(n).powi(4)).round());
     let load = |n: i64| Some((0.4 + noise(n)).powi(2));
     let volume = |n: i64| Some(54.0 + 0.000_01 * noise(n / 8));
     let mut all = Vec::new();

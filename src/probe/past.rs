@@ -1,6 +1,7 @@
 //! Each signal's own past in memory: hourly medians of four weeks, two bytes each.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::OnceLock;
 
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
@@ -22,7 +23,7 @@ const VALUES: usize = 32;
 
 const HOUR: i64 = 3_600_000;
 
-/// The past of all signals: about 1.6 KB a signal when full.
+/// The past of all signals: about 1.7 KB a signal when full.
 #[derive(Debug, Default)]
 pub struct Pasts {
     signals: BTreeMap<Signal, One>,
@@ -39,6 +40,9 @@ struct One {
     /// One value in this many is kept, so that a look every second takes no more than one a minute.
     stride: u32,
     skipped: u32,
+    /// What a look at the finished hours said, until the next of them ends.
+    growth: OnceLock<Option<f64>>,
+    usual: OnceLock<Option<Usual>>,
 }
 
 impl Pasts {
@@ -52,6 +56,7 @@ impl Pasts {
             }
         }
         one.hours = Ring::of(&all);
+        (one.growth, one.usual) = (OnceLock::new(), OnceLock::new());
     }
 
     /// Takes a reading in, where it has a number.
@@ -108,6 +113,7 @@ impl One {
                 self.hours.push(self.running, median);
             }
             self.values.clear();
+            (self.growth, self.usual) = (OnceLock::new(), OnceLock::new());
             (self.running, self.stride, self.skipped) = (hour, 1, 0);
             self.hours.forget(hour);
         }
@@ -142,6 +148,10 @@ impl One {
     }
 }
 
+fn hour_of(at: Millis) -> i64 {
+    at.0.div_euclid(HOUR)
+}
+
 /// Hours as steps of two bytes between the least and the greatest of them: what is looked for are medians and
 /// slopes, and a 65,000th of the range is far below any noise.
 #[derive(Debug, Default)]
@@ -153,6 +163,7 @@ struct Ring {
     steps: VecDeque<u16>,
 }
 
+const WEEK_OF_STEPS: usize = 7 * 24;
 /// An hour without a value.
 const NONE: u16 = u16::MAX;
 const TOP: f64 = 65_534.0;
@@ -168,6 +179,7 @@ impl Ring {
         if low <= high {
             ring.spans(low, high);
         }
+        ring.steps.reserve_exact(all.len().min(5 * WEEK_OF_STEPS));
         all.iter().for_each(|(hour, value)| ring.push(*hour, *value));
         ring
     }
@@ -206,6 +218,10 @@ impl Ring {
         while self.newest + 1 < hour {
             self.steps.push_back(NONE);
             self.newest += 1;
+        }
+        // A week at a time: doubling would end at half as much again as is ever used.
+        if self.steps.len() == self.steps.capacity() {
+            self.steps.reserve_exact(WEEK_OF_STEPS);
         }
         self.steps.push_back(self.code(value));
         self.newest = hour;
@@ -274,11 +290,22 @@ impl Past for Pasts {
     }
 
     fn growth_per_day(&self, signal: &Signal, now: Millis) -> Option<f64> {
-        trend::growth_per_day(&self.back(signal, WEEK, now))
+        let one = self.signals.get(signal)?;
+        let look = || trend::growth_per_day(&self.back(signal, WEEK, now));
+        // In its running hour a signal has the same past at each look.
+        match one.running == hour_of(now) {
+            true => *one.growth.get_or_init(look),
+            false => look(),
+        }
     }
 
     fn usual(&self, signal: &Signal, now: Millis) -> Option<Usual> {
-        baseline::usual(&self.back(signal, HOURS, now), now)
+        let (one, hour) = (self.signals.get(signal)?, hour_of(now));
+        let look = || baseline::usual(&self.back(signal, HOURS, now), now);
+        match one.running == hour {
+            true => *one.usual.get_or_init(look),
+            false => look(),
+        }
     }
 
     fn daily(&self, signal: &Signal, value: f64, now: Millis) -> Option<Daily> {

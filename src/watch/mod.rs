@@ -4,6 +4,7 @@
 //! [`responder`] lives with everything else: it opens incidents, sees what explains what, holds where
 //! several independent reds say that a human is needed, and begins runs.
 
+pub mod backtest;
 pub mod grid;
 pub mod handle;
 pub mod looks;
@@ -11,6 +12,7 @@ mod pasts;
 pub mod pulse;
 pub mod quarantine;
 pub mod reminders;
+pub mod replay;
 pub mod responder;
 pub mod scene;
 pub mod ticker;

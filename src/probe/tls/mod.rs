@@ -112,6 +112,12 @@ impl TlsProbe {
         Self { settings, signal: signal(endpoint), tls, last, left_when_renewed, changes }
     }
 
+    /// Judges a certificate that somebody else saw, by its dates: a past one, replayed.
+    pub fn seen(&mut self, leaf: Leaf, past: &dyn Past, now: Millis) -> Reading {
+        self.note(&leaf, now);
+        self.judge(&Seen { leaf, chain: 1, faults: Vec::new() }, past, now)
+    }
+
     /// Another serial is a renewal, or somebody's swap: an event.
     fn note(&mut self, leaf: &Leaf, now: Millis) {
         if let Some(last) = self.last.as_ref().filter(|last| last.serial != leaf.serial) {

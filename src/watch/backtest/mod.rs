@@ -1,0 +1,1 @@
+//! The operator's own history, from Prometheus, through today's thresholds.
