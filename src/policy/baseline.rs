@@ -29,6 +29,9 @@ pub struct Usual {
     pub median: f64,
     /// How far from the median values usually lie, as a standard deviation; zero where it is not known.
     pub spread: f64,
+    /// The greatest that this time has had: at the same hour of the week in any of the last weeks, and, as
+    /// long as the hours of a day are not told apart, at any hour of the last week.
+    pub seen: f64,
     pub basis: Basis,
 }
 
@@ -90,8 +93,13 @@ pub fn usual(hours: &[(Millis, f64)], now: Millis) -> Option<Usual> {
     ];
     for (basis, mut values, enough) in tried {
         if enough <= values.len() {
+            let mut like_this = of(WEEK, 4 * WEEK);
+            if basis == Basis::Overall {
+                like_this.extend(&values);
+            }
+            let seen = like_this.into_iter().fold(0.0, f64::max);
             let (median, spread) = robust(&mut values)?;
-            return Some(Usual { median, spread, basis });
+            return Some(Usual { median, spread, seen, basis });
         }
     }
     None

@@ -130,8 +130,9 @@ pub fn drift(hours: &[(Millis, f64)], rule: &DriftRule, now: Millis) -> Option<D
     if known < LEAST {
         return None;
     }
+    let hours = without_daily_cycle(&hours);
     let blocks = blocks(&hours);
-    let levels = without_daily_cycle(&blocks);
+    let levels: Vec<f64> = blocks.iter().map(|(_, level)| *level).collect();
     if levels.len() < 5 * PER_DAY {
         return None;
     }
@@ -183,24 +184,24 @@ fn blocks(hours: &[(Millis, f64)]) -> Vec<(Millis, f64)> {
     found
 }
 
-/// The blocks without what each quarter of the day usually has more or less than the others.
-fn without_daily_cycle(blocks: &[(Millis, f64)]) -> Vec<f64> {
-    let quarter = |at: Millis| at.0.div_euclid(BLOCK).rem_euclid(4);
-    let mut all: Vec<f64> = blocks.iter().map(|(_, value)| *value).collect();
-    let Some(overall) = median(&mut all) else { return Vec::new() };
-    let of = |wanted: i64| {
-        let mut of: Vec<f64> =
-            blocks.iter().filter(|(at, _)| quarter(*at) == wanted).map(|(_, v)| *v).collect();
-        median(&mut of).unwrap_or(overall) - overall
+/// The hours without what each hour of the day usually has more or less than the others.
+fn without_daily_cycle(hours: &[(Millis, f64)]) -> Vec<(Millis, f64)> {
+    let hour = |at: Millis| at.0.div_euclid(HOUR).rem_euclid(24);
+    let mut by_hour: [Vec<f64>; 24] = Default::default();
+    for (at, value) in hours {
+        let of = usize::try_from(hour(*at)).ok().and_then(|hour| by_hour.get_mut(hour));
+        if let Some(of) = of {
+            of.push(*value);
+        }
+    }
+    let mut all: Vec<f64> = hours.iter().map(|(_, value)| *value).collect();
+    let overall = median(&mut all).unwrap_or(0.0);
+    let more = by_hour.map(|mut of| median(&mut of).unwrap_or(overall) - overall);
+    let flat = |(at, value): &(Millis, f64)| {
+        let more = usize::try_from(hour(*at)).ok().and_then(|hour| more.get(hour));
+        (*at, value - more.copied().unwrap_or(0.0))
     };
-    let cycle = [of(0), of(1), of(2), of(3)];
-    blocks
-        .iter()
-        .map(|(at, value)| {
-            let quarter = usize::try_from(quarter(*at)).unwrap_or(0);
-            value - cycle.get(quarter).copied().unwrap_or(0.0)
-        })
-        .collect()
+    hours.iter().map(flat).collect()
 }
 
 /// One level before, one after; at least a day of each.

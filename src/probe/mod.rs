@@ -111,7 +111,7 @@ pub trait Past: Send + Sync {
     /// What is usual at this hour: of the same hour of the week where that is known, else of the day, else
     /// of the last week.
     fn usual(&self, signal: &Signal, now: Millis) -> Option<Usual> {
-        let usual = |basis| move |median| Usual { median, spread: 0.0, basis };
+        let usual = |basis| move |median| Usual { median, spread: 0.0, seen: 0.0, basis };
         let of_day = self.same_hour(signal, now).map(usual(Basis::HourOfDay));
         of_day.or_else(|| self.median(signal, now).map(usual(Basis::Overall)))
     }

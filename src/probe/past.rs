@@ -259,7 +259,9 @@ impl Ring {
     }
 
     fn value(&self, code: u16) -> Option<f64> {
-        (code != NONE).then(|| self.base + self.step * f64::from(code))
+        let value = self.base + self.step * f64::from(code);
+        // Nothing is nothing, not a hundred-thousandth below it.
+        (code != NONE).then(|| if value.abs() < self.step { 0.0 } else { value })
     }
 
     fn iter(&self) -> impl Iterator<Item = (i64, f64)> {
