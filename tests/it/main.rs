@@ -11,6 +11,8 @@
 mod lab;
 
 mod asked;
+mod backtest;
+mod check;
 mod disk_full;
 mod drill;
 mod endpoints;
