@@ -11,6 +11,7 @@
 mod lab;
 
 mod asked;
+mod backtest;
 mod check;
 mod disk_full;
 mod drill;
