@@ -4,6 +4,7 @@
 //! - [`argv`]: commands as argument vectors, and which of them provably only read
 //! - [`threshold`]: a number against its levels, with hysteresis
 //! - [`triage`]: one signal from look to look; [`tree`]: all signals together, and the hold
+//! - [`rate`]: how often something restarts
 //! - [`leash`]: tier, leash and origin give a verdict
 //! - [`fact`]: past actions as the folds see them; [`limits`] and [`breaker`]: those folds
 //! - [`forbidden`]: what no leash and no approval allows
@@ -23,6 +24,7 @@ pub mod forbidden;
 pub mod judge;
 pub mod leash;
 pub mod limits;
+pub mod rate;
 pub mod redact;
 pub mod template;
 pub mod threshold;

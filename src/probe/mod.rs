@@ -27,6 +27,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::Fut;
+use crate::model::change::Change;
 use crate::model::fact::{Fact, Facts};
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
@@ -79,6 +80,11 @@ pub trait HostProbe: Send {
     /// Judges what the collection brought. Every signal that it spoke of before is spoken of again, as
     /// unknown where its fact is missing.
     fn judge(&mut self, facts: &Facts, past: &dyn Past, now: Millis) -> Vec<Reading>;
+    /// What the last look saw changed: another image, a reboot. Taken once after each look and recorded;
+    /// a change is no reading and opens nothing.
+    fn changes(&mut self) -> Vec<Change> {
+        Vec::new()
+    }
 }
 
 /// A probe over the network. It may keep its client and its past; one look at a time.
@@ -86,6 +92,10 @@ pub trait NetProbe: Send {
     fn look<'a>(&'a mut self, past: &'a dyn Past, now: Millis) -> Fut<'a, Vec<Reading>>;
     /// What it says when its hard timeout struck: the signals, unknown or red.
     fn timed_out(&self, after: Span, now: Millis) -> Vec<Reading>;
+    /// As [`HostProbe::changes`].
+    fn changes(&mut self) -> Vec<Change> {
+        Vec::new()
+    }
 }
 
 /// A signal's own past, in memory; filled from readings.db at the start.

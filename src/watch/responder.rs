@@ -115,6 +115,10 @@ impl Responder {
                 self.remind(&readings).await?;
                 self.keep(readings).await
             }
+            News::Recorded(changes) => {
+                let store = self.runner.store.readings();
+                store.call(move |readings| readings.add_changes(&changes)).await
+            }
             News::Triage(states) => self.reconcile(states).await,
             News::Gone(signals) => self.forget(&signals).await,
         }

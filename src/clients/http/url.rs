@@ -54,6 +54,16 @@ impl WebUrl {
         Self(url)
     }
 
+    /// This URL with these pairs as its query, encoded; a query that it had is replaced.
+    pub fn asking(&self, pairs: &[(&str, String)]) -> Self {
+        let mut url = self.0.clone();
+        url.set_query(None);
+        if !pairs.is_empty() {
+            url.query_pairs_mut().extend_pairs(pairs);
+        }
+        Self(url)
+    }
+
     /// The server's root and the last part of the path: `https://ntfy.example/` and `reef`.
     pub fn last_part(&self) -> Option<(Self, String)> {
         let last = self.0.path_segments()?.next_back().filter(|part| !part.is_empty())?.to_owned();

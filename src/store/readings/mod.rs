@@ -99,6 +99,14 @@ impl Readings {
         done.context("a call to the history did not come back")?
     }
 
+    /// For what lies beside the readings in their file.
+    pub(in crate::store) fn with<T>(
+        &self,
+        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        f(&self.inner().conn)
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
