@@ -54,6 +54,8 @@ impl<T> Default for List<T> {
 #[derive(Deserialize)]
 struct Page<T> {
     #[serde(default)]
+    kind: String,
+    #[serde(default)]
     metadata: PageMeta,
     // An empty list of Go is `null`.
     items: Option<Vec<T>>,
@@ -133,6 +135,11 @@ impl Cluster {
                 // Never the body: a list of secrets is one too.
                 NoCluster::Failed(format!("its list of {} cannot be read: {e}", T::RESOURCE))
             })?;
+            if !page.kind.ends_with("List") {
+                // An empty answer of something in between must not tell everything as gone.
+                let words = format!("what came for {} is no list", T::RESOURCE);
+                return Err(NoCluster::Failed(words));
+            }
             all.items.extend(page.items.unwrap_or_default());
             all.version = page.metadata.resource_version;
             next = page.metadata.next;

@@ -41,6 +41,8 @@ pub(super) struct CertificatesProbe {
     pub(super) secrets: Secrets,
     pub(super) tls: Tls,
     pub(super) timeout: Span,
+    /// Where an ingress listens: 443.
+    pub(super) port: u16,
     pub(super) known: BTreeSet<Signal>,
     pub(super) retired: Vec<Signal>,
 }
@@ -107,7 +109,7 @@ impl CertificatesProbe {
         }
         let mut found = BTreeMap::new();
         for (object, door) in doors {
-            let seen = self.tls.look(&door.connect, 443, &door.host, self.timeout).await;
+            let seen = self.tls.look(&door.connect, self.port, &door.host, self.timeout).await;
             found.insert(object, match seen {
                 Ok(seen) => {
                     let fault = seen.faults.into_iter().find(|f| *f != TlsFault::Expired);

@@ -110,6 +110,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
         secrets,
         tls: ask.cx.tls.clone(),
         timeout: common.timeout,
+        port: 443,
         known: BTreeSet::new(),
         retired: Vec::new(),
     };

@@ -61,6 +61,8 @@ pub struct Estate {
     pub log: Vec<Logged>,
     /// Versions up to here are no longer kept.
     pub compacted: u64,
+    /// So many pages that go on are too old.
+    pub expires: u32,
     pub accounts: BTreeMap<String, Account>,
     /// The store hangs; `/readyz` does not know.
     pub frozen: bool,
@@ -85,6 +87,7 @@ impl Default for Estate {
             objects: BTreeMap::new(),
             log: Vec::new(),
             compacted: 0,
+            expires: 0,
             accounts: BTreeMap::from([("right".into(), Account::all())]),
             frozen: false,
             broken: BTreeMap::new(),

@@ -144,7 +144,7 @@ pub(super) async fn answer(State(fake): State<Fake>, request: Request) -> Respon
     }
     let dry = of("dryRun").as_deref() == Some("All");
     match verb {
-        "list" => list(&fake.lock(), &asked, &of, from_memory),
+        "list" => list(&mut fake.lock(), &asked, &of, from_memory),
         "watch" => watch(fake, asked, of("resourceVersion")),
         "get" => get(&fake.lock(), &asked),
         "create" => evict(&fake, &asked, dry),
@@ -218,7 +218,7 @@ fn get(estate: &Estate, asked: &Asked) -> Response {
 }
 
 fn list(
-    estate: &Estate,
+    estate: &mut Estate,
     asked: &Asked,
     of: &dyn Fn(&str) -> Option<String>,
     from_memory: bool,
@@ -256,7 +256,8 @@ fn list(
         let Some((version, at)): Option<(u64, usize)> = parts else {
             return refuse(400, "BadRequest", "continue key is not valid");
         };
-        if version < estate.compacted {
+        if version < estate.compacted || 0 < estate.expires {
+            estate.expires = estate.expires.saturating_sub(1);
             let words = "The provided continue parameter is too old to display a consistent list result.";
             return refuse(410, "Expired", words);
         }
@@ -291,7 +292,8 @@ fn watch(fake: Fake, asked: Asked, version: Option<String>) -> Response {
         let mut at = known;
         if known == 0 {
             at = fake.lock().version();
-            for object in fake.lock().of(asked.resource) {
+            let all = fake.lock().of(asked.resource);
+            for object in all {
                 if to.write_all(&line("ADDED", &object)).await.is_err() {
                     return;
                 }
