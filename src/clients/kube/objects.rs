@@ -356,5 +356,5 @@ pub fn bytes(quantity: &str) -> Option<u64> {
     };
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
     let tenths: u64 = format!("{part:0<1}").get(..1)?.parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(unit / 10 * tenths)
+    whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(unit.checked_mul(tenths)? / 10)
 }

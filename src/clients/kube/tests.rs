@@ -77,10 +77,10 @@ async fn each_refusal_has_its_class_and_is_asked_once() {
 async fn a_frozen_store_hangs_the_list_while_readyz_says_ok() {
     let stage = Stage::new(node("a")).await;
     stage.fake.with(|estate| estate.frozen = true);
-    let settings = Settings { timeout: Span(300), ..stage.settings("right") };
-    let cluster = Cluster::new(settings);
+    let cluster = stage.cluster("right");
     assert_eq!(cluster.get("/readyz").await.unwrap(), b"ok");
-    assert_eq!(nodes(&cluster).await.unwrap_err(), NoCluster::TimedOut(Span(300)));
+    let hasty = Cluster::new(Settings { timeout: Span(400), ..stage.settings("right") });
+    assert_eq!(nodes(&hasty).await.unwrap_err(), NoCluster::TimedOut(Span(400)));
     // What it remembers it still gives: that says nothing of the store.
     let known: List<Node> = cluster.list(&[], Fresh::Memory, None).await.unwrap();
     assert_eq!(known.items.len(), 1);
@@ -259,6 +259,7 @@ async fn a_watch_rings_for_what_would_be_judged_and_for_nothing_else() {
         estate.compact();
     });
     rung(&rings, 3).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
     let before = rings.load(Ordering::SeqCst);
     stage.fake.with(|estate| drop(estate.remove("pods", "media", &name)));
     rung(&rings, before + 1).await;

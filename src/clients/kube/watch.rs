@@ -107,7 +107,8 @@ struct Watch<'a, T> {
 
 impl Cluster {
     /// Watches one kind until the future is dropped, from `version` of a list on. After each failure it
-    /// waits longer; after a 410 it rings, because the look lists anew, and goes on from now.
+    /// waits longer; after a 410 it goes on from now and rings, because
+    /// only a list knows what happened in between.
     pub async fn watch<T: Watched>(
         &self,
         namespace: Option<String>,
@@ -131,7 +132,6 @@ impl Cluster {
             if ended == Ok(Ended::Stale) || ended == Err(NoCluster::Gone) {
                 watch.version.clear();
                 watch.seen.clear();
-                watch.happened();
             }
             match ended {
                 // One that held on for a while is healthy, however it ended.
@@ -167,6 +167,10 @@ impl Cluster {
         let opened = tokio::time::timeout(self.settings.timeout.duration(), opening).await;
         let mut body =
             opened.unwrap_or(Err(NoCluster::TimedOut(self.settings.timeout)))?.into_body();
+        if begins {
+            // Nobody knows what happened since the last list.
+            watch.happened();
+        }
         let mut buffer: Vec<u8> = Vec::new();
         loop {
             let data = tokio::select! {

@@ -261,6 +261,8 @@ impl KubeProbe {
             fares.entry((kind, pod.metadata.namespace.clone(), name)).or_default().push(fare);
         }
         drop(there);
+        // Only now: the pods of one that is left out are not alone.
+        wanted.retain(|one| self.scope.has(&one.meta));
         wanted.extend(alone.into_iter().map(Wanted::pod));
         let mut of_jobs = BTreeMap::new();
         let mut drafts = Vec::new();
@@ -305,7 +307,6 @@ impl KubeProbe {
         for one in daemons.unwrap_or_default().items {
             wanted.push(Wanted::daemon(one, &mut began, now));
         }
-        wanted.retain(|one| self.scope.has(&one.meta));
         self.began = after;
         wanted
     }

@@ -142,7 +142,7 @@ impl Estate {
                         self.of("nodes").iter().map(|n| Some(text(&n["metadata"]["name"]))).collect()
                     }
                     _ => {
-                        let wanted = keeper["spec"]["replicas"].as_u64().unwrap_or(1);
+                        let wanted = keeper["spec"]["replicas"].as_i64().unwrap_or(1);
                         (0..wanted).map(|_| None).collect()
                     }
                 };
@@ -328,7 +328,8 @@ impl Estate {
                 let updated_up = pods.iter().filter(new).filter(|pod| is_ready(pod)).count();
                 let wanted = match resource {
                     "daemonsets" => self.of("nodes").len(),
-                    _ => usize::try_from(keeper["spec"]["replicas"].as_i64().unwrap_or(1)).unwrap(),
+                    _ => usize::try_from(keeper["spec"]["replicas"].as_i64().unwrap_or(1))
+                        .unwrap_or(0),
                 };
                 let generation = keeper["metadata"]["generation"].clone();
                 let status = &mut keeper["status"];
