@@ -81,7 +81,7 @@ impl Target {
 
     /// An object of a cluster.
     pub fn object(cluster: HostName, object: &Object) -> Self {
-        Self { host: cluster, thing: Thing::Object, name: object.to_string() }
+        Self { host: cluster, thing: Thing::Object, name: object.to_string().into() }
     }
 
     /// Anything else by its name. Empty, starred and option-like names are errors, because a

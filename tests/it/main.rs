@@ -18,6 +18,8 @@ mod endpoints;
 mod hostile;
 mod hosts;
 mod killed;
+#[cfg(feature = "kube")]
+mod kube;
 mod logs;
 mod memory;
 mod paused;

@@ -215,7 +215,9 @@ impl Cluster {
                     Config::new(server.parse().map_err(|e| setup(format!("{server}: {e}")))?);
                 let (token, ca) = (account.join("token"), account.join("ca.crt"));
                 if !token.is_file() {
-                    return Err(setup("has no file of that name; is this a pod with its account?".into()));
+                    return Err(setup(
+                        "has no file of that name; is this a pod with its account?".into(),
+                    ));
                 }
                 // Both are read anew as the cluster renews them.
                 config.auth_info = AuthInfo {

@@ -110,13 +110,7 @@ impl Meta {
     }
 }
 
-object!(
-    Owner {
-        kind: String,
-        name: String,
-        controller: bool,
-    }
-);
+object!(Owner { kind: String, name: String, controller: bool });
 
 object!(
     /// One of an object's conditions.
@@ -137,21 +131,19 @@ pub fn condition<'a>(all: &'a [Condition], kind: &str) -> Option<&'a Condition> 
     all.iter().find(|condition| condition.kind == kind)
 }
 
-object!(Node { metadata: Meta, spec: NodeSpec, status: NodeStatus, });
-object!(NodeSpec { unschedulable: bool, });
+object!(Node { metadata: Meta, spec: NodeSpec, status: NodeStatus });
+object!(NodeSpec { unschedulable: bool });
 object!(NodeStatus { conditions: Vec<Condition>, node_info: NodeInfo, });
-object!(
-    NodeInfo {
-        /// Another one after each boot.
-        #[serde(rename = "bootID")]
-        boot_id: String,
-        kubelet_version: String,
-    }
-);
+object!(NodeInfo {
+    /// Another one after each boot.
+    #[serde(rename = "bootID")]
+    boot_id: String,
+    kubelet_version: String,
+});
 listed!(Node, "/api/v1", "nodes", Place::Cluster);
 
-object!(Pod { metadata: Meta, spec: PodSpec, status: PodStatus, });
-object!(PodSpec { node_name: String, });
+object!(Pod { metadata: Meta, spec: PodSpec, status: PodStatus });
+object!(PodSpec { node_name: String });
 object!(
     PodStatus {
         phase: String,
@@ -163,16 +155,14 @@ object!(
         container_statuses: Vec<ContainerStatus>,
     }
 );
-object!(
-    ContainerStatus {
-        name: String,
-        /// Lags behind: it may say yes of a container that is terminated.
-        ready: bool,
-        restart_count: u64,
-        state: ContainerState,
-        last_state: ContainerState,
-    }
-);
+object!(ContainerStatus {
+    name: String,
+    /// Lags behind: it may say yes of a container that is terminated.
+    ready: bool,
+    restart_count: u64,
+    state: ContainerState,
+    last_state: ContainerState,
+});
 object!(
     /// One of the three, or none yet.
     ContainerState {
@@ -181,12 +171,12 @@ object!(
         terminated: Option<Terminated>,
     }
 );
-object!(Waiting { reason: String, message: String, });
-object!(Running { started_at: Time, });
-object!(Terminated { reason: String, message: String, exit_code: i64, finished_at: Time, });
+object!(Waiting { reason: String, message: String });
+object!(Running { started_at: Time });
+object!(Terminated { reason: String, message: String, exit_code: i64, finished_at: Time });
 listed!(Pod, "/api/v1", "pods");
 
-object!(Deployment { metadata: Meta, spec: DeploymentSpec, status: DeploymentStatus, });
+object!(Deployment { metadata: Meta, spec: DeploymentSpec, status: DeploymentStatus });
 object!(
     DeploymentSpec {
         /// 1 where nothing is said.
@@ -196,9 +186,9 @@ object!(
         template: Template,
     }
 );
-object!(Template { spec: TemplateSpec, });
+object!(Template { spec: TemplateSpec });
 object!(TemplateSpec { containers: Vec<Container>, });
-object!(Container { name: String, image: String, });
+object!(Container { name: String, image: String });
 object!(
     DeploymentStatus {
         observed_generation: i64,
@@ -210,30 +200,26 @@ object!(
 );
 listed!(Deployment, "/apis/apps/v1", "deployments");
 
-object!(StatefulSet { metadata: Meta, spec: DeploymentSpec, status: StatefulSetStatus, });
-object!(
-    StatefulSetStatus {
-        observed_generation: i64,
-        ready_replicas: i64,
-        current_revision: String,
-        update_revision: String,
-    }
-);
+object!(StatefulSet { metadata: Meta, spec: DeploymentSpec, status: StatefulSetStatus });
+object!(StatefulSetStatus {
+    observed_generation: i64,
+    ready_replicas: i64,
+    current_revision: String,
+    update_revision: String,
+});
 listed!(StatefulSet, "/apis/apps/v1", "statefulsets");
 
-object!(DaemonSet { metadata: Meta, spec: DeploymentSpec, status: DaemonSetStatus, });
-object!(
-    DaemonSetStatus {
-        observed_generation: i64,
-        desired_number_scheduled: i64,
-        updated_number_scheduled: i64,
-        number_ready: i64,
-    }
-);
+object!(DaemonSet { metadata: Meta, spec: DeploymentSpec, status: DaemonSetStatus });
+object!(DaemonSetStatus {
+    observed_generation: i64,
+    desired_number_scheduled: i64,
+    updated_number_scheduled: i64,
+    number_ready: i64,
+});
 listed!(DaemonSet, "/apis/apps/v1", "daemonsets");
 
-object!(Job { metadata: Meta, spec: JobSpec, status: JobStatus, });
-object!(JobSpec { suspend: bool, });
+object!(Job { metadata: Meta, spec: JobSpec, status: JobStatus });
+object!(JobSpec { suspend: bool });
 object!(
     JobStatus {
         active: i64,
@@ -245,7 +231,7 @@ object!(
 );
 listed!(Job, "/apis/batch/v1", "jobs");
 
-object!(CronJob { metadata: Meta, spec: CronJobSpec, status: CronJobStatus, });
+object!(CronJob { metadata: Meta, spec: CronJobSpec, status: CronJobStatus });
 object!(
     CronJobSpec {
         schedule: String,
@@ -260,10 +246,10 @@ object!(
         last_successful_time: Time,
     }
 );
-object!(ActiveJob { name: String, });
+object!(ActiveJob { name: String });
 listed!(CronJob, "/apis/batch/v1", "cronjobs");
 
-object!(Claim { metadata: Meta, spec: ClaimSpec, status: ClaimStatus, });
+object!(Claim { metadata: Meta, spec: ClaimSpec, status: ClaimStatus });
 object!(ClaimSpec { volume_name: String, storage_class_name: Option<String>, });
 object!(ClaimStatus { phase: String, capacity: BTreeMap<String, String>, });
 listed!(Claim, "/api/v1", "persistentvolumeclaims");
@@ -284,8 +270,8 @@ object!(
         event_time: Time,
     }
 );
-object!(Involved { kind: String, namespace: String, name: String, });
-object!(Series { count: u64, last_observed_time: Time, });
+object!(Involved { kind: String, namespace: String, name: String });
+object!(Series { count: u64, last_observed_time: Time });
 listed!(Event, "/api/v1", "events");
 
 impl Event {
@@ -313,21 +299,19 @@ object!(
         data: TlsData,
     }
 );
-object!(
-    TlsData {
-        /// PEM in base64.
-        #[serde(rename = "tls.crt")]
-        certificate: String,
-    }
-);
+object!(TlsData {
+    /// PEM in base64.
+    #[serde(rename = "tls.crt")]
+    certificate: String,
+});
 listed!(TlsSecret, "/api/v1", "secrets");
 
-object!(Ingress { metadata: Meta, spec: IngressSpec, status: IngressStatus, });
+object!(Ingress { metadata: Meta, spec: IngressSpec, status: IngressStatus });
 object!(IngressSpec { tls: Vec<IngressTls>, });
 object!(IngressTls { hosts: Vec<String>, secret_name: String, });
-object!(IngressStatus { load_balancer: LoadBalancer, });
+object!(IngressStatus { load_balancer: LoadBalancer });
 object!(LoadBalancer { ingress: Vec<Entrance>, });
-object!(Entrance { ip: String, hostname: String, });
+object!(Entrance { ip: String, hostname: String });
 listed!(Ingress, "/apis/networking.k8s.io/v1", "ingresses");
 
 /// A quantity of bytes: `5Gi`, `500M`, `1073741824`, `1500m`. None for what is none.

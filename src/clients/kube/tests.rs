@@ -131,7 +131,8 @@ async fn a_renewed_kubeconfig_is_taken_after_a_401() {
 fn many(estate: &mut Estate) {
     for i in 0..1_200 {
         let meta = json!({ "namespace": "a", "name": format!("p-{i}") });
-        estate.put("pods", json!({ "metadata": meta, "spec": {}, "status": { "phase": "Pending" } }));
+        estate
+            .put("pods", json!({ "metadata": meta, "spec": {}, "status": { "phase": "Pending" } }));
     }
 }
 
@@ -173,7 +174,10 @@ fn events_are_read_in_all_three_forms() {
     let at = "2026-11-01T00:00:30Z";
     for (event, times) in [
         (json!({ "count": 7, "lastTimestamp": at }), 7),
-        (json!({ "series": { "count": 9, "lastObservedTime": "2026-11-01T00:00:30.000000Z" }, "lastTimestamp": null, "eventTime": "2026-11-01T00:00:00.000000Z" }), 9),
+        (
+            json!({ "series": { "count": 9, "lastObservedTime": "2026-11-01T00:00:30.000000Z" }, "lastTimestamp": null, "eventTime": "2026-11-01T00:00:00.000000Z" }),
+            9,
+        ),
         (json!({ "eventTime": "2026-11-01T00:00:30.000000Z", "count": null }), 1),
     ] {
         let event: Event = serde_json::from_value(event).unwrap();
@@ -314,9 +318,12 @@ async fn the_fake_keeps_its_word() {
         }
     };
     let pods = |prefix: &'static str| {
-        stage.fake.with(move |e| e.pods("media", prefix)).into_iter().map(|pod| {
-            pod["metadata"]["name"].as_str().unwrap().to_owned()
-        }).collect::<Vec<_>>()
+        stage
+            .fake
+            .with(move |e| e.pods("media", prefix))
+            .into_iter()
+            .map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     let first = pods("jellyfin")[0].clone();
     let deployment = "/apis/apps/v1/namespaces/media/deployments/jellyfin";
@@ -337,7 +344,8 @@ async fn the_fake_keeps_its_word() {
     let (code, _) = ask("DELETE", &path, None).await;
     assert_eq!((code, pods("jellyfin").contains(&first)), (200, false));
     assert!(2 <= pods("jellyfin").len(), "its controller makes another one");
-    let review = json!({ "spec": { "resourceAttributes": { "verb": "list", "resource": "pods" } } });
+    let review =
+        json!({ "spec": { "resourceAttributes": { "verb": "list", "resource": "pods" } } });
     let (code, said) =
         ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", Some(review)).await;
     assert_eq!((code, &said["status"]["allowed"]), (201, &true.into()));

@@ -71,8 +71,7 @@ impl CertificatesProbe {
                 Err(why) => return Err(why),
             }
         }
-        let ingresses =
-            self.cluster.list::<Ingress>(&self.scope.only, Fresh::Memory, None).await?;
+        let ingresses = self.cluster.list::<Ingress>(&self.scope.only, Fresh::Memory, None).await?;
         Ok(self.at_doors(ingresses.items).await)
     }
 
@@ -90,10 +89,13 @@ impl CertificatesProbe {
             let read = decoded(&secret.data.certificate)
                 .ok_or_else(|| "its tls.crt is no base64".to_owned())
                 .and_then(|pem| Leaf::of_pem(&pem));
-            found.insert(object, match read {
-                Ok(leaf) => Found::Leaf(Box::new(leaf), None),
-                Err(why) => Found::Not(why),
-            });
+            found.insert(
+                object,
+                match read {
+                    Ok(leaf) => Found::Leaf(Box::new(leaf), None),
+                    Err(why) => Found::Not(why),
+                },
+            );
         }
         found
     }
@@ -110,13 +112,16 @@ impl CertificatesProbe {
         let mut found = BTreeMap::new();
         for (object, door) in doors {
             let seen = self.tls.look(&door.connect, self.port, &door.host, self.timeout).await;
-            found.insert(object, match seen {
-                Ok(seen) => {
-                    let fault = seen.faults.into_iter().find(|f| *f != TlsFault::Expired);
-                    Found::Leaf(Box::new(seen.leaf), fault)
-                }
-                Err(why) => Found::Not(format!("{}: {why}", door.host)),
-            });
+            found.insert(
+                object,
+                match seen {
+                    Ok(seen) => {
+                        let fault = seen.faults.into_iter().find(|f| *f != TlsFault::Expired);
+                        Found::Leaf(Box::new(seen.leaf), fault)
+                    }
+                    Err(why) => Found::Not(format!("{}: {why}", door.host)),
+                },
+            );
         }
         found
     }
@@ -128,9 +133,7 @@ impl CertificatesProbe {
             let target = Target::object(self.name.clone(), &object);
             let signal = Signal { probe: Word::of("kube"), target, aspect: Word::of("days") };
             let mut reading = match found {
-                Found::Not(why) => {
-                    Reading::unknown(signal.clone(), now, Word::of("unseen"), &why)
-                }
+                Found::Not(why) => Reading::unknown(signal.clone(), now, Word::of("unseen"), &why),
                 Found::Leaf(leaf, fault) => {
                     let (severity, reason) = settings.judge_dates(&leaf, now);
                     let days = leaf.not_after.0.saturating_sub(now.0).div_euclid(Span::days(1).0);
@@ -204,9 +207,12 @@ impl NetProbe for CertificatesProbe {
 /// One door for each certificate: by the secret that holds it, by the ingress where that names none.
 fn doors_of(ingress: &Ingress) -> Vec<(Object, Door)> {
     let meta = &ingress.metadata;
-    let entrance = ingress.status.load_balancer.ingress.first().map(|at| {
-        if at.ip.is_empty() { at.hostname.clone() } else { at.ip.clone() }
-    });
+    let entrance = ingress
+        .status
+        .load_balancer
+        .ingress
+        .first()
+        .map(|at| if at.ip.is_empty() { at.hostname.clone() } else { at.ip.clone() });
     let door = |tls: &crate::clients::kube::objects::IngressTls| {
         let host = tls.hosts.iter().find(|host| !host.contains('*'))?.clone();
         let object = match tls.secret_name.is_empty() {

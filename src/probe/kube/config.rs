@@ -75,8 +75,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let secrets = if ask.or("secrets", true) { Secrets::Read } else { Secrets::Leave };
     let threshold = threshold(ask);
     let common = ask.common(Common::with(Span::mins(1), Span::secs(10)), &name);
-    let settings =
-        Settings { way, timeout: common.timeout, redactor: ask.cx.redactor.clone() };
+    let settings = Settings { way, timeout: common.timeout, redactor: ask.cx.redactor.clone() };
     let of = Of {
         name,
         cluster: Cluster::new(settings),
@@ -136,7 +135,12 @@ struct Of {
 }
 
 impl Of {
-    fn draft(&self, common: &Common, part: Option<&'static str>, probe: Box<dyn NetProbe>) -> Draft {
+    fn draft(
+        &self,
+        common: &Common,
+        part: Option<&'static str>,
+        probe: Box<dyn NetProbe>,
+    ) -> Draft {
         let mut common = common.clone();
         // A look is two rounds of lists and one of events, each with its own time.
         common.timeout = Span(common.timeout.0.saturating_mul(3) + 1_000);
@@ -177,10 +181,5 @@ fn threshold(ask: &mut Ask<'_>) -> Threshold {
     if red.0 < yellow.0 {
         ask.mistake("volume_red", "is below volume_yellow: yellow comes first");
     }
-    Threshold {
-        yellow: Some(yellow.0),
-        red: Some(red.0),
-        direction: Direction::Above,
-        margin: 2.0,
-    }
+    Threshold { yellow: Some(yellow.0), red: Some(red.0), direction: Direction::Above, margin: 2.0 }
 }

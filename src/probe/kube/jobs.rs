@@ -7,6 +7,7 @@ use crate::clock::cron::Cron;
 use crate::clock::zone::Zone;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
+use crate::probe::kube::INTENDED;
 use crate::probe::kube::pods::{Fare, Trouble};
 
 /// The controller starts a job within seconds; on a busy cluster within minutes.
@@ -28,7 +29,7 @@ pub(super) fn job(job: &Job, pods: &[Fare]) -> Came {
         return (Severity::Green, "ok", "done".into());
     }
     if job.spec.suspend {
-        return (Severity::Green, "intended", "suspended, as somebody wanted".into());
+        return (Severity::Green, INTENDED, "suspended, as somebody wanted".into());
     }
     let hard = |pod: &&Fare| !pod.over && pod.trouble.is_some_and(Trouble::is_hard);
     match pods.iter().filter(hard).min_by_key(|pod| pod.trouble) {
@@ -51,7 +52,7 @@ pub(super) fn cron_job(
     now: Millis,
 ) -> Came {
     if cron.spec.suspend {
-        return (Severity::Green, "intended", "suspended, as somebody wanted".into());
+        return (Severity::Green, INTENDED, "suspended, as somebody wanted".into());
     }
     let began = |job: &&&Job| job.status.start_time.0.or(job.metadata.creation_timestamp.0);
     let newest = jobs.iter().max_by_key(began);

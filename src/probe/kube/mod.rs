@@ -27,7 +27,7 @@ use crate::clients::kube::{Cluster, NoCluster};
 use crate::model::change::{Change, ChangeKind};
 use crate::model::ids::{HostName, Word};
 use crate::model::object::{Object, ObjectKind};
-use crate::model::reading::{Reading, Unit};
+use crate::model::reading::{Intent, Reading, Unit};
 use crate::model::severity::Severity;
 use crate::model::taint::Tainted;
 use crate::model::target::{Signal, Target, Thing};
@@ -35,14 +35,16 @@ use crate::model::time::{Millis, Span};
 use crate::model::value::Value;
 use crate::policy::redact::Redactor;
 use crate::probe::ask::host_signal;
+pub use crate::probe::kube::config::{configure, gives};
 use crate::probe::kube::jobs::Came;
 use crate::probe::kube::pods::{Counters, Fare, keeper};
-pub use crate::probe::kube::config::{configure, gives};
 use crate::probe::kube::scope::{BlindSpots, Scope, api_signal};
 use crate::probe::kube::warnings::Warnings;
 use crate::probe::kube::workloads::{Verdict, Wanted};
 use crate::probe::{Bell, NetProbe, Past};
 
+/// The reason of what stands still because somebody wanted it so: scaled to 0, cordoned, suspended.
+const INTENDED: &str = "intended";
 /// Signals of one cluster; what lies beyond is told in words.
 const MOST: usize = 2_000;
 
@@ -162,8 +164,7 @@ impl KubeProbe {
             lists.into_iter().filter_map(|(of, why)| Some((of, why?))).collect();
         let nodes = seen.nodes.unwrap_or_default().items;
         let api = self.api(nodes.len(), &failed, now);
-        let mut drafts: Vec<Draft> =
-            nodes.iter().filter_map(|node| self.node(node, now)).collect();
+        let mut drafts: Vec<Draft> = nodes.iter().filter_map(|node| self.node(node, now)).collect();
         // Without the pods nobody knows how anything runs.
         if let Ok(pods) = seen.pods {
             let lists = (seen.deployments, seen.stateful, seen.daemons);
@@ -243,8 +244,10 @@ impl KubeProbe {
             .collect();
         self.counters.keep(pods);
         let mut wanted = self.wanted(lists, now);
-        let there: BTreeSet<(ObjectKind, &str, &str)> =
-            wanted.iter().map(|w| (w.kind, w.meta.namespace.as_str(), w.meta.name.as_str())).collect();
+        let there: BTreeSet<(ObjectKind, &str, &str)> = wanted
+            .iter()
+            .map(|w| (w.kind, w.meta.namespace.as_str(), w.meta.name.as_str()))
+            .collect();
         let mut fares: BTreeMap<(ObjectKind, String, String), Vec<Fare>> = BTreeMap::new();
         let mut alone: Vec<Meta> = Vec::new();
         for pod in pods.iter().filter(|pod| self.scope.has(&pod.metadata)) {
@@ -323,9 +326,9 @@ impl KubeProbe {
         values.insert("ready".into(), Value::Int(ready));
         values.insert("desired".into(), Value::Int(one.desired));
         values.insert("restarts".into(), Value::Int(restarts.into()));
-        if let Some(node) = node.and_then(|name| {
-            Target::new(self.name.clone(), Thing::Member, &name).ok()
-        }) {
+        if let Some(node) =
+            node.and_then(|name| Target::new(self.name.clone(), Thing::Member, &name).ok())
+        {
             reading.parent = Some(kube_signal(node.clone(), "ready"));
             reading.values.insert("member".into(), Value::Target(node));
         }
@@ -427,6 +430,9 @@ impl KubeProbe {
         let signal = kube_signal(target, aspect);
         let mut reading = Reading::new(signal, now, severity, Word::of(reason), &words);
         reading.parent = Some(api_signal(&self.name));
+        if reason == INTENDED {
+            reading.intent = Intent::Deliberate;
+        }
         reading
     }
 
@@ -443,10 +449,9 @@ impl KubeProbe {
             if versions && before.version != after.version {
                 match target.thing() {
                     Thing::Member => note(ChangeKind::Reboot, "booted anew"),
-                    _ => note(
-                        ChangeKind::Image,
-                        &format!("{} -> {}", before.version, after.version),
-                    ),
+                    _ => {
+                        note(ChangeKind::Image, &format!("{} -> {}", before.version, after.version))
+                    }
                 }
             }
             if let (Some(was), Some(is)) = (before.off, after.off)
@@ -600,8 +605,7 @@ fn kube_signal(target: Target, aspect: &'static str) -> Signal {
 }
 
 fn unknown(signal: &Signal, why: &NoCluster, cluster: &HostName, now: Millis) -> Reading {
-    let mut reading =
-        Reading::unknown(signal.clone(), now, Word::of("unseen"), &why.to_string());
+    let mut reading = Reading::unknown(signal.clone(), now, Word::of("unseen"), &why.to_string());
     reading.parent = Some(api_signal(cluster));
     reading
 }

@@ -2,6 +2,7 @@
 
 use crate::clients::kube::objects::{Condition, Node, condition};
 use crate::model::severity::Severity;
+use crate::probe::kube::INTENDED;
 
 /// Conditions that are a fault where they are true.
 const PRESSURES: [(&str, &str); 4] = [
@@ -42,14 +43,15 @@ pub(super) fn judge(node: &Node) -> (Severity, &'static str, String) {
     }
     let pressed = PRESSURES.into_iter().find_map(|(kind, reason)| {
         let found = condition(&node.status.conditions, kind)?;
-        (found.status == "True").then(|| (Severity::Yellow, reason, format!("{kind}: {}", said(found))))
+        (found.status == "True")
+            .then(|| (Severity::Yellow, reason, format!("{kind}: {}", said(found))))
     });
     if let Some(pressed) = pressed {
         return pressed;
     }
     match node.spec.unschedulable {
         // Somebody cordoned it.
-        true => (Severity::Green, "intended", "ready; cordoned: takes no new work".into()),
+        true => (Severity::Green, INTENDED, "ready; cordoned: takes no new work".into()),
         false => (Severity::Green, "ok", "ready".into()),
     }
 }

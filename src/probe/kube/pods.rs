@@ -143,21 +143,14 @@ impl Counters {
     }
 
     /// Judges one pod. `is_down` says whether a node is known not to be ready.
-    pub(super) fn fare(
-        &mut self,
-        pod: &Pod,
-        is_down: impl Fn(&str) -> bool,
-        now: Millis,
-    ) -> Fare {
-        let all = || {
-            pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses)
-        };
+    pub(super) fn fare(&mut self, pod: &Pod, is_down: impl Fn(&str) -> bool, now: Millis) -> Fare {
+        let all =
+            || pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
         let mut restarts = Judged { severity: Severity::Green, clears: Severity::Green };
         let (mut counted, mut looping, mut oom) = (0, None, false);
         for one in all() {
             oom |= ends(one).any(|end| {
-                end.reason == "OOMKilled"
-                    && end.finished_at.0.is_some_and(|at| now.since(at) < OOM)
+                end.reason == "OOMKilled" && end.finished_at.0.is_some_and(|at| now.since(at) < OOM)
             });
             let rule = self.rule;
             let Some(counter) = self.saw(pod, one, now) else { continue };
@@ -180,9 +173,7 @@ impl Counters {
             && condition(&pod.status.conditions, "Ready").is_some_and(|c| c.status == "True")
             && pod.status.container_statuses.iter().all(|c| c.ready && c.state.running.is_some());
         let (trouble, words) = match (&lost, looping, ready) {
-            (Some(node), ..) => {
-                (Some(Trouble::NodeLost), format!("its node {node} is not ready"))
-            }
+            (Some(node), ..) => (Some(Trouble::NodeLost), format!("its node {node} is not ready")),
             (None, Some(one), _) => (Some(Trouble::Loop), ended(one)),
             (None, None, true) => (None, String::new()),
             (None, None, false) => trouble(pod, now),
@@ -227,9 +218,9 @@ fn is_bad(end: &Terminated) -> bool {
 
 /// `app: OOMKilled, exit code 137, 6 restarts in all`.
 fn ended(one: &ContainerStatus) -> String {
-    let end = ends(one).next().map_or_else(String::new, |end| {
-        format!("{}, exit code {}, ", end.reason, end.exit_code)
-    });
+    let end = ends(one)
+        .next()
+        .map_or_else(String::new, |end| format!("{}, exit code {}, ", end.reason, end.exit_code));
     format!("{}: {end}{} restarts in all", one.name, one.restart_count)
 }
 
@@ -244,9 +235,9 @@ fn trouble(pod: &Pod, now: Millis) -> (Option<Trouble>, String) {
     }
     for one in status.init_container_statuses.iter().chain(&status.container_statuses) {
         let found = match waits_for(one) {
-            Some("ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull") => {
-                Some(Trouble::Image)
-            }
+            Some(
+                "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull",
+            ) => Some(Trouble::Image),
             Some("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => {
                 Some(Trouble::Config)
             }

@@ -169,7 +169,10 @@ async fn a_crash_loop_is_found_although_it_seldom_shows() {
                 found = Some(i * every);
             }
         }
-        assert!(i64::from(backed_off) < looks / 2, "it shows in few looks: {backed_off} of {looks}");
+        assert!(
+            i64::from(backed_off) < looks / 2,
+            "it shows in few looks: {backed_off} of {looks}"
+        );
         assert!(opened && !resolved, "every {every} s: opened {opened}, resolved {resolved}");
         let found = found.expect("red");
         assert!(found <= 420, "every {every} s it took {found} s");
@@ -272,6 +275,7 @@ async fn what_somebody_switched_off_is_intended_and_recorded() {
     });
     stage.after(60).await;
     assert!(stage.is(JELLYFIN, Green, "intended").words.as_str().contains("scaled to 0"));
+    assert_eq!(stage.reading(JELLYFIN).intent, Intent::Deliberate);
     stage.is("k3s:member:pi", Green, "intended");
     stage.is("k3s/media/cronjob/scan", Green, "intended");
     stage.fake.with(|e| e.scale("deployments", "media", "jellyfin", 1));
@@ -388,14 +392,29 @@ async fn jobs_and_what_starts_them() {
     };
     let mut stage = Stage::new(|estate| {
         estate.node("pi");
-        estate.put("jobs", job("migrate", Json::Null, "2026-10-31T23:00:00Z", Some(("Failed", "BackoffLimitExceeded"))));
-        estate.put("jobs", job("import", Json::Null, "2026-10-31T23:00:00Z", Some(("Complete", ""))));
+        estate.put(
+            "jobs",
+            job(
+                "migrate",
+                Json::Null,
+                "2026-10-31T23:00:00Z",
+                Some(("Failed", "BackoffLimitExceeded")),
+            ),
+        );
+        estate
+            .put("jobs", job("import", Json::Null, "2026-10-31T23:00:00Z", Some(("Complete", ""))));
         estate.put("jobs", job("stuck", Json::Null, "2026-10-31T23:00:00Z", None));
         let by = Some(("Job", "stuck"));
         estate.pod(("a", "stuck-x"), by, "stuck", "missing:1", None);
         estate.put("cronjobs", cron("backup", Json::Null, "2026-11-01T00:00:00Z"));
-        estate.put("jobs", job("backup-1", owner.clone(), "2026-10-31T23:00:00Z", Some(("Complete", ""))));
-        estate.put("jobs", job("backup-2", owner, "2026-11-01T00:00:00Z", Some(("Failed", "DeadlineExceeded"))));
+        estate.put(
+            "jobs",
+            job("backup-1", owner.clone(), "2026-10-31T23:00:00Z", Some(("Complete", ""))),
+        );
+        estate.put(
+            "jobs",
+            job("backup-2", owner, "2026-11-01T00:00:00Z", Some(("Failed", "DeadlineExceeded"))),
+        );
         estate.put("cronjobs", cron("late", "Europe/Berlin".into(), "2026-10-31T23:00:00Z"));
         estate.put("cronjobs", cron("unsure", Json::Null, "2026-10-31T23:00:00Z"));
         estate.put("cronjobs", cron("missed", Json::Null, "2026-10-31T21:00:00Z"));
@@ -408,7 +427,11 @@ async fn jobs_and_what_starts_them() {
     stage.is("k3s/a/job/import", Green, "ok");
     stage.is("k3s/a/job/stuck", Yellow, "image-pull");
     let backup = stage.is("k3s/a/cronjob/backup", Red, "failed");
-    assert!(backup.words.as_str().contains("backup-2 failed: DeadlineExceeded: said"), "{}", backup.words);
+    assert!(
+        backup.words.as_str().contains("backup-2 failed: DeadlineExceeded: said"),
+        "{}",
+        backup.words
+    );
     assert!(stage.last.iter().all(|r| !r.signal.target.name().starts_with("a/job/backup")));
     stage.is("k3s/a/cronjob/late", Yellow, "missed");
     stage.is("k3s/a/cronjob/unsure", Green, "ok");
@@ -491,7 +514,10 @@ async fn what_is_deleted_is_retired_and_what_opts_out_never_comes() {
     .await;
     stage.look().await;
     let told = stage.told().join("\n");
-    assert!(!told.contains("scratch") && !told.contains("quiet") && !told.contains("log"), "{told}");
+    assert!(
+        !told.contains("scratch") && !told.contains("quiet") && !told.contains("log"),
+        "{told}"
+    );
     let signal = stage.reading(JELLYFIN).signal.clone();
     stage.fake.with(|estate| {
         estate.remove("deployments", "media", "jellyfin");
@@ -612,9 +638,14 @@ async fn claimed_volumes_are_judged_where_the_kubelets_say_how_full_they_are() {
     let gib = 1_u64 << 30;
     let stage = Stage::new(|estate| {
         estate.node("pi");
-        for (name, phase) in
-            [("good", "Bound"), ("full", "Bound"), ("inodes", "Bound"), ("folder", "Bound"), ("idle", "Pending"), ("lost", "Lost")]
-        {
+        for (name, phase) in [
+            ("good", "Bound"),
+            ("full", "Bound"),
+            ("inodes", "Bound"),
+            ("folder", "Bound"),
+            ("idle", "Pending"),
+            ("lost", "Lost"),
+        ] {
             let claim = json!({
                 "metadata": { "namespace": "a", "name": name }, "spec": {},
                 "status": { "phase": phase, "capacity": { "storage": "10Gi" } },
@@ -653,7 +684,8 @@ async fn claimed_volumes_are_judged_where_the_kubelets_say_how_full_they_are() {
         .iter()
         .map(|r| (r.signal.target.name().to_owned(), r.severity, r.reason.as_str().to_owned()))
         .collect();
-    let want = |name: &str, severity, reason: &str| (format!("a/pvc/{name}"), severity, reason.to_owned());
+    let want =
+        |name: &str, severity, reason: &str| (format!("a/pvc/{name}"), severity, reason.to_owned());
     assert_eq!(
         told,
         [
@@ -746,9 +778,7 @@ async fn certificates_are_read_in_secrets_or_seen_at_the_ingress() {
         retired: Vec::new(),
     };
     let told = |readings: &[Reading]| -> Vec<(String, Severity, String)> {
-        let one = |r: &Reading| {
-            (r.signal.to_string(), r.severity, r.reason.as_str().to_owned())
-        };
+        let one = |r: &Reading| (r.signal.to_string(), r.severity, r.reason.as_str().to_owned());
         readings.iter().map(one).collect()
     };
     let of_secret = |name: &str| format!("kube k3s/web/secret/{name} days");

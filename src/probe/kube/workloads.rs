@@ -7,6 +7,7 @@ use crate::model::object::ObjectKind;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 use crate::policy::threshold::Judged;
+use crate::probe::kube::INTENDED;
 use crate::probe::kube::pods::{Fare, Trouble};
 
 /// How long a rollout may take where nothing is said (`progressDeadlineSeconds`).
@@ -108,7 +109,13 @@ impl Wanted {
 
     /// A pod that nobody keeps: where it is gone it does not come back.
     pub(super) fn pod(meta: Meta) -> Self {
-        Self { kind: ObjectKind::Pod, meta, desired: 1, rollout: Rollout::None, images: String::new() }
+        Self {
+            kind: ObjectKind::Pod,
+            meta,
+            desired: 1,
+            rollout: Rollout::None,
+            images: String::new(),
+        }
     }
 
     /// Judges it by its pods.
@@ -131,7 +138,7 @@ impl Wanted {
         if self.desired == 0 && self.kind != ObjectKind::DaemonSet {
             // Somebody scaled it to nothing: that is no fault, and nothing to repair.
             let words = "scaled to 0, as somebody wanted".to_owned();
-            return verdict(Severity::Green, Severity::Green, "intended", words);
+            return verdict(Severity::Green, Severity::Green, INTENDED, words);
         }
         if alone && pods.iter().all(|pod| pod.over && pod.trouble.is_none()) {
             return verdict(Severity::Green, Severity::Green, "ok", "completed".into());
@@ -145,9 +152,7 @@ impl Wanted {
         let (restarted, clears) = (rate(|j| j.severity), rate(|j| j.clears));
         let oom = alive.iter().any(|pod| pod.oom);
         let (severity, reason) = match () {
-            () if severity < restarted => {
-                (restarted, if oom { "oom" } else { "crash-loop" })
-            }
+            () if severity < restarted => (restarted, if oom { "oom" } else { "crash-loop" }),
             () if severity == Severity::Green && oom => (Severity::Yellow, "oom"),
             () => (severity, reason),
         };

@@ -1,5 +1,9 @@
 //! An API server on loopback that keeps state and answers as a real one does, for tests: real paths and
 //! verbs, versions, pages, watches, rights, and a store that can freeze.
+#![allow(
+    unreachable_pub,
+    reason = "the tests of the binary take this folder in as a module of theirs"
+)]
 
 pub mod estate;
 mod serve;

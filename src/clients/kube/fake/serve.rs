@@ -54,9 +54,8 @@ fn asked(path: &str) -> Option<Asked> {
         namespace = Some(rest.remove(0));
         first = rest.remove(0);
     }
-    let (group, _, resource, kind) = RESOURCES
-        .into_iter()
-        .find(|(g, v, r, _)| *g == group && *v == version && *r == first)?;
+    let (group, _, resource, kind) =
+        RESOURCES.into_iter().find(|(g, v, r, _)| *g == group && *v == version && *r == first)?;
     let mut rest = rest.into_iter();
     let (name, sub) = (rest.next(), rest.next());
     Some(Asked { group, resource, kind, namespace, name, sub, rest: rest.collect() })
@@ -206,14 +205,16 @@ fn get(estate: &Estate, asked: &Asked) -> Response {
             ("stats/summary", Some(summary)) if !estate.dead.contains_key(name) => {
                 axum::Json(summary).into_response()
             }
-            _ => refuse(503, "ServiceUnavailable", "error trying to reach service: dial tcp: i/o timeout"),
+            _ => refuse(
+                503,
+                "ServiceUnavailable",
+                "error trying to reach service: dial tcp: i/o timeout",
+            ),
         };
     }
     match estate.get(asked.resource, asked.namespace.as_deref().unwrap_or(""), name) {
         Some(object) => axum::Json(object).into_response(),
-        None => {
-            refuse(404, "NotFound", &format!("{} \"{name}\" not found", asked.resource))
-        }
+        None => refuse(404, "NotFound", &format!("{} \"{name}\" not found", asked.resource)),
     }
 }
 
@@ -252,13 +253,15 @@ fn list(
             let words = "specifying resource version is not allowed when using continue";
             return refuse(400, "BadRequest", words);
         }
-        let parts = next.split_once('+').and_then(|(v, n)| Some((v.parse().ok()?, n.parse().ok()?)));
+        let parts =
+            next.split_once('+').and_then(|(v, n)| Some((v.parse().ok()?, n.parse().ok()?)));
         let Some((version, at)): Option<(u64, usize)> = parts else {
             return refuse(400, "BadRequest", "continue key is not valid");
         };
         if version < estate.compacted || 0 < estate.expires {
             estate.expires = estate.expires.saturating_sub(1);
-            let words = "The provided continue parameter is too old to display a consistent list result.";
+            let words =
+                "The provided continue parameter is too old to display a consistent list result.";
             return refuse(410, "Expired", words);
         }
         from = at;
@@ -311,9 +314,10 @@ fn watch(fake: Fake, asked: Asked, version: Option<String>) -> Response {
                     let mine = |l: &&super::estate::Logged| {
                         at < l.version
                             && l.resource == asked.resource
-                            && asked.namespace.as_ref().is_none_or(|n| {
-                                l.object["metadata"]["namespace"] == n.as_str()
-                            })
+                            && asked
+                                .namespace
+                                .as_ref()
+                                .is_none_or(|n| l.object["metadata"]["namespace"] == n.as_str())
                     };
                     for one in estate.log.iter().filter(mine) {
                         lines.extend(line(one.kind, &one.object));
@@ -331,8 +335,10 @@ fn watch(fake: Fake, asked: Asked, version: Option<String>) -> Response {
             }
         }
     };
-    let stream = tokio_util::io::ReaderStream::new(Pumped { from, pump: Box::pin(pumping), over: false });
-    (StatusCode::OK, [("content-type", "application/json")], Body::from_stream(stream)).into_response()
+    let stream =
+        tokio_util::io::ReaderStream::new(Pumped { from, pump: Box::pin(pumping), over: false });
+    (StatusCode::OK, [("content-type", "application/json")], Body::from_stream(stream))
+        .into_response()
 }
 
 /// Reads what a future writes, and drives it meanwhile: it ends with the connection.

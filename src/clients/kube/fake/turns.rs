@@ -71,8 +71,7 @@ impl Estate {
             if pod["spec"]["nodeName"] != node {
                 continue;
             }
-            let (ns, name) =
-                (text(&pod["metadata"]["namespace"]), text(&pod["metadata"]["name"]));
+            let (ns, name) = (text(&pod["metadata"]["namespace"]), text(&pod["metadata"]["name"]));
             if !pod["metadata"]["deletionTimestamp"].is_null() {
                 self.remove("pods", &ns, &name);
                 continue;
@@ -138,9 +137,11 @@ impl Estate {
                 let image = text(&keeper["spec"]["template"]["spec"]["containers"][0]["image"]);
                 let hash = hash(&image);
                 let places: Vec<Option<String>> = match resource {
-                    "daemonsets" => {
-                        self.of("nodes").iter().map(|n| Some(text(&n["metadata"]["name"]))).collect()
-                    }
+                    "daemonsets" => self
+                        .of("nodes")
+                        .iter()
+                        .map(|n| Some(text(&n["metadata"]["name"])))
+                        .collect(),
                     _ => {
                         let wanted = keeper["spec"]["replicas"].as_i64().unwrap_or(1);
                         (0..wanted).map(|_| None).collect()
@@ -153,7 +154,8 @@ impl Estate {
                     .filter(own)
                     .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
                     .collect();
-                let new = |pod: &&&Json| text(&pod["metadata"]["labels"]["pod-template-hash"]) == hash;
+                let new =
+                    |pod: &&&Json| text(&pod["metadata"]["labels"]["pod-template-hash"]) == hash;
                 let (mut fresh, mut old): (Vec<&Json>, Vec<&Json>) =
                     alive.into_iter().partition(|pod| new(&pod));
                 while places.len() < fresh.len() {
@@ -181,7 +183,11 @@ impl Estate {
                             "statefulsets" => format!("{name}-{i}"),
                             _ => format!("{name}-{hash}-{:05}", self.version() % 100_000),
                         };
-                        let by = if owner == "ReplicaSet" { format!("{name}-{hash}") } else { name.clone() };
+                        let by = if owner == "ReplicaSet" {
+                            format!("{name}-{hash}")
+                        } else {
+                            name.clone()
+                        };
                         self.pod((&ns, &pod), Some((owner, &by)), &name, &image, place);
                     }
                 }
@@ -214,7 +220,9 @@ impl Estate {
         }
         let (scheduled, why, conditions_words) = match &node {
             Some(_) => ("True", "", ""),
-            None => ("False", "Unschedulable", "0/1 nodes are available: 1 node(s) were unschedulable."),
+            None => {
+                ("False", "Unschedulable", "0/1 nodes are available: 1 node(s) were unschedulable.")
+            }
         };
         let mut is_scheduled = condition("PodScheduled", scheduled, why, &now);
         is_scheduled["message"] = conditions_words.into();
@@ -278,9 +286,7 @@ impl Estate {
         loop {
             let pause = (10 << restarts.min(5)).min(300);
             if left < 1 + pause {
-                let ended = |at: i64| {
-                    json!({ "terminated": { "reason": reason, "exitCode": code, "finishedAt": stamp(at) } })
-                };
+                let ended = |at: i64| json!({ "terminated": { "reason": reason, "exitCode": code, "finishedAt": stamp(at) } });
                 let began = self.now - left;
                 one["restartCount"] = restarts.into();
                 if 0 < restarts {
@@ -373,8 +379,7 @@ impl Estate {
         if began || before.is_null() {
             return condition("Progressing", "True", "ReplicaSetUpdated", &self.stamp());
         }
-        if before["status"] == "True"
-            && seconds(&text(&before["lastUpdateTime"])) + 600 < self.now
+        if before["status"] == "True" && seconds(&text(&before["lastUpdateTime"])) + 600 < self.now
         {
             return condition("Progressing", "False", "ProgressDeadlineExceeded", &self.stamp());
         }
