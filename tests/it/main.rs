@@ -20,6 +20,8 @@ mod hostile;
 mod hosts;
 mod install;
 mod killed;
+#[cfg(feature = "kube")]
+mod kube;
 mod logs;
 mod memory;
 mod paused;
