@@ -1,5 +1,7 @@
 //! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
 
+pub mod answer;
+pub mod banner;
 pub mod dns;
 pub mod events;
 pub mod files;
@@ -7,6 +9,7 @@ pub mod host;
 pub mod http;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod ping;
 pub mod process;
 pub mod signal;
 pub mod socket;

@@ -8,6 +8,7 @@ use crate::config::given::Source;
 use crate::config::globals::Globals;
 use crate::config::mistakes::{Mistake, Mistakes, hint};
 use crate::config::places::EMBEDDED;
+use crate::config::keys::Keys;
 use crate::config::secret::SecretSource;
 use crate::config::section::{Outcome, Reader, Section};
 use crate::daemon::books::{self, Shelf};
@@ -35,6 +36,8 @@ pub struct Assembled {
     pub path: Option<String>,
     /// Shared by all that reads; it learns the secrets once they are fetched.
     pub redactor: std::sync::Arc<Redactor>,
+    /// The secrets of the probes.
+    pub keys: Keys,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -80,6 +83,7 @@ pub fn read(
                     outcome,
                     path,
                     redactor: cx.redactor,
+                    keys: cx.keys,
                     served_by,
                 },
                 probes,

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod backup;
+pub mod cert;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
@@ -15,13 +16,16 @@ pub mod memory;
 pub mod net;
 pub mod oom;
 pub mod past;
+pub mod ping;
 pub mod process;
 pub mod reach;
 pub mod reef_self;
 pub mod spoken;
 pub mod table;
+pub mod tcp;
 pub mod tls;
 pub mod unit;
+pub mod voice;
 
 use std::collections::BTreeSet;
 use std::fmt;

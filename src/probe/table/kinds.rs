@@ -8,8 +8,8 @@ use crate::probe::ask::{Ask, Common, Draft};
 #[cfg(feature = "kube")]
 use crate::probe::kube;
 use crate::probe::{
-    HostProbe, backup, cpu, disk, dns, errors, exec, folder, http, memory, net, oom, process,
-    reach, reef_self, tls, unit,
+    HostProbe, backup, cert, cpu, disk, dns, errors, exec, folder, http, memory, net, oom, ping, process,
+    reach, reef_self, tcp, tls, unit,
 };
 
 /// One kind of probe.
@@ -167,6 +167,30 @@ const NAMED: &[Kind] = &[
         example: "tls.mail = \"mail.home.example:993\"",
         gives: tls::gives,
         made: Made::Named(tls::configure),
+    },
+    Kind {
+        name: "cert",
+        probe: "cert",
+        summary: "certificates in files: how long they are still good, their names and chains",
+        example: "cert.web = \"/etc/letsencrypt/live/*/fullchain.pem\"",
+        gives: cert::gives,
+        made: Made::Named(cert::configure),
+    },
+    Kind {
+        name: "ping",
+        probe: "ping",
+        summary: "whether a machine, or any of several, answers an echo",
+        example: "ping.internet = [\"192.0.2.1\", \"192.0.2.2\"]",
+        gives: ping::gives,
+        made: Made::Named(ping::configure),
+    },
+    Kind {
+        name: "tcp",
+        probe: "tcp",
+        summary: "whether a port takes connections, and greets as it should",
+        example: "tcp.ssh = { server = \"nas:22\", expect = \"SSH-2.0\" }",
+        gives: tcp::gives,
+        made: Made::Named(tcp::configure),
     },
     Kind {
         name: "dns",

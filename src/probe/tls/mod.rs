@@ -46,6 +46,17 @@ impl At {
     }
 }
 
+impl At {
+    /// As [`At::parse`], where no port is meant by itself.
+    pub fn with_port(given: &str) -> Result<Self, String> {
+        let said = given.rsplit_once(']').map_or(given, |(_, rest)| rest).contains(':');
+        match said {
+            true => Self::parse(given),
+            false => Err("names no port: write HOST:PORT".into()),
+        }
+    }
+}
+
 /// When a certificate is too old.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -101,48 +112,7 @@ impl TlsProbe {
     }
 
     fn judge(&self, seen: &Seen, now: Millis) -> Reading {
-        let (dated, reason) = self.settings.judge_dates(&seen.leaf, now);
-        // The first fault that is not about dates is what must be repaired.
-        let other = seen.faults.iter().find(|fault| **fault != TlsFault::Expired);
-        let (severity, reason) = match (other, seen.faults.first()) {
-            (Some(fault), _) => (Severity::Red, fault.word()),
-            (None, Some(fault)) => (Severity::Red, fault.word()),
-            (None, None) => (dated, reason),
-        };
-        let days = days_left(&seen.leaf, now);
-        let mut words = match days {
-            0.. => format!("{days} days left"),
-            ..0 => format!("expired {} days ago", -days),
-        };
-        for fault in &seen.faults {
-            match fault {
-                TlsFault::WrongName => {
-                    let names: Vec<&str> = seen.leaf.names.iter().map(Tainted::as_str).collect();
-                    words += &format!(
-                        "; name: it is for {}, not for {}",
-                        if names.is_empty() { "no name".into() } else { names.join(", ") },
-                        self.settings.name
-                    );
-                }
-                TlsFault::Expired => {}
-                TlsFault::UnknownIssuer | TlsFault::SelfSigned => {
-                    words += &format!("; chain: {fault} (issuer {})", seen.leaf.issuer);
-                }
-                TlsFault::NotYetValid
-                | TlsFault::Revoked
-                | TlsFault::NoHandshake(_)
-                | TlsFault::Other(_) => words += &format!("; {fault}"),
-            }
-        }
-        let mut reading =
-            Reading::new(self.signal.clone(), now, severity, Word::of(reason), &words);
-        #[expect(clippy::cast_precision_loss, reason = "days of a certificate's life")]
-        {
-            reading.value = Some(days as f64);
-        }
-        reading.unit = Some(Unit::Days);
-        reading.values.insert("days".into(), Value::Int(days));
-        self.with_endpoint(reading)
+        self.with_endpoint(judged(&self.settings, &self.signal, seen, now))
     }
 
     fn unseen(&self, why: &NoCertificate, now: Millis) -> Reading {
@@ -164,6 +134,52 @@ impl TlsProbe {
         reading.values.insert("endpoint".into(), endpoint);
         reading
     }
+}
+
+/// What a certificate is worth, wherever it was seen.
+pub(super) fn judged(settings: &Settings, signal: &Signal, seen: &Seen, now: Millis) -> Reading {
+    let (dated, reason) = settings.judge_dates(&seen.leaf, now);
+    // The first fault that is not about dates is what must be repaired.
+    let other = seen.faults.iter().find(|fault| **fault != TlsFault::Expired);
+    let (severity, reason) = match (other, seen.faults.first()) {
+        (Some(fault), _) => (Severity::Red, fault.word()),
+        (None, Some(fault)) => (Severity::Red, fault.word()),
+        (None, None) => (dated, reason),
+    };
+    let days = days_left(&seen.leaf, now);
+    let mut words = match days {
+        0.. => format!("{days} days left"),
+        ..0 => format!("expired {} days ago", -days),
+    };
+    for fault in &seen.faults {
+        match fault {
+            TlsFault::WrongName => {
+                let names: Vec<&str> = seen.leaf.names.iter().map(Tainted::as_str).collect();
+                words += &format!(
+                    "; name: it is for {}, not for {}",
+                    if names.is_empty() { "no name".into() } else { names.join(", ") },
+                    settings.name
+                );
+            }
+            TlsFault::Expired => {}
+            TlsFault::UnknownIssuer | TlsFault::SelfSigned => {
+                words += &format!("; chain: {fault} (issuer {})", seen.leaf.issuer);
+            }
+            TlsFault::NotYetValid
+            | TlsFault::Revoked
+            | TlsFault::NoHandshake(_)
+            | TlsFault::Other(_) => words += &format!("; {fault}"),
+        }
+    }
+    let mut reading =
+        Reading::new(signal.clone(), now, severity, Word::of(reason), &words);
+    #[expect(clippy::cast_precision_loss, reason = "days of a certificate's life")]
+    {
+        reading.value = Some(days as f64);
+    }
+    reading.unit = Some(Unit::Days);
+    reading.values.insert("days".into(), Value::Int(days));
+    reading
 }
 
 /// Whole days, rounded down: -1 from the moment it has expired.
