@@ -10,6 +10,8 @@ pub mod http;
 #[cfg(feature = "kube")]
 pub mod kube;
 pub mod ping;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod process;
 pub mod signal;
 pub mod socket;

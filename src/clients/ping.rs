@@ -5,10 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, socket_with,
-};
-use tokio::io::unix::AsyncFd;
+use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, ipproto, socket_with};
+use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
 use crate::clients::answer::{NoAnswer, addresses};
@@ -82,7 +80,8 @@ enum Level {
 }
 
 struct Socket {
-    fd: AsyncFd<OwnedFd>,
+    /// Datagrams in and out: for the calls used here an ICMP socket is one like any other.
+    io: UdpSocket,
     level: Level,
     v6: bool,
     /// Random bytes in each packet, by which a reply is known as ours.
@@ -110,29 +109,19 @@ impl Socket {
         rustix::net::connect(&fd, &SocketAddr::new(at, 0)).map_err(|e| no_route(e.into()))?;
         let mut mark = [0; 16];
         getrandom::fill(&mut mark).map_err(|e| NoAnswer::Setup(format!("no randomness: {e}")))?;
-        let fd = AsyncFd::register(fd).map_err(|e| NoAnswer::Setup(e.to_string()))?;
-        Ok(Self { fd, level, v6: at.is_ipv6(), mark })
+        let io = UdpSocket::from_std(std::net::UdpSocket::from(fd))
+            .map_err(|e| NoAnswer::Setup(e.to_string()))?;
+        Ok(Self { io, level, v6: at.is_ipv6(), mark })
     }
 
     /// One echo and its reply: the milliseconds between.
     async fn echo(&self, sequence: u16) -> Result<f64, NoAnswer> {
         let packet = request(self.v6, sequence, &self.mark);
         let sent_at = Instant::now();
-        rustix::net::send(self.fd.get_ref(), &packet, SendFlags::empty())
-            .map_err(|e| no_route(e.into()))?;
+        self.io.send(&packet).await.map_err(no_route)?;
         loop {
-            let mut ready = self.fd.readable().await.map_err(|e| NoAnswer::of_io(&e))?;
             let mut buffer = [0_u8; 2_048];
-            let read = ready.try_io(|fd| {
-                let (_, n) = rustix::net::recv(fd.get_ref(), &mut buffer, RecvFlags::empty())?;
-                Ok(n)
-            });
-            let n = match read {
-                Ok(Ok(n)) => n.min(buffer.len()),
-                Ok(Err(error)) => return Err(no_route(error)),
-                // Another reader was quicker: there is none, but the kernel may say so.
-                Err(_would_block) => continue,
-            };
+            let n = self.io.recv(&mut buffer).await.map_err(no_route)?.min(buffer.len());
             if is_reply(&buffer[..n], (self.level, self.v6), sequence, &self.mark) {
                 return Ok(sent_at.elapsed().as_secs_f64() * 1_000.0);
             }
@@ -145,6 +134,7 @@ fn open(family: AddressFamily, kind: SocketType, protocol: Protocol) -> Result<O
 }
 
 /// Whatever hinders sending is a way that is not there.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn no_route(error: io::Error) -> NoAnswer {
     match error.kind() == io::ErrorKind::ConnectionRefused {
         true => NoAnswer::Refused,

@@ -12,11 +12,14 @@ pub mod folder;
 pub mod http;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod lag;
 pub mod memory;
 pub mod net;
 pub mod oom;
 pub mod past;
 pub mod ping;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod process;
 pub mod reach;
 pub mod reef_self;

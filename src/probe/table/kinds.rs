@@ -7,6 +7,8 @@ use crate::model::tool::Gives;
 use crate::probe::ask::{Ask, Common, Draft};
 #[cfg(feature = "kube")]
 use crate::probe::kube;
+#[cfg(feature = "postgres")]
+use crate::probe::postgres;
 use crate::probe::{
     HostProbe, backup, cert, cpu, disk, dns, errors, exec, folder, http, memory, net, oom, ping, process,
     reach, reef_self, tcp, tls, unit,
@@ -191,6 +193,15 @@ const NAMED: &[Kind] = &[
         example: "tcp.ssh = { server = \"nas:22\", expect = \"SSH-2.0\" }",
         gives: tcp::gives,
         made: Made::Named(tcp::configure),
+    },
+    #[cfg(feature = "postgres")]
+    Kind {
+        name: "postgres",
+        probe: "postgres",
+        summary: "whether a PostgreSQL server answers; its standbys, slots and connections",
+        example: "postgres.main = { url = \"postgres://reef@nas/postgres\", standbys = [\"replica1\"] }",
+        gives: postgres::gives,
+        made: Made::Named(postgres::configure),
     },
     Kind {
         name: "dns",
