@@ -9,6 +9,7 @@ pub mod host;
 pub mod http;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod mysql;
 pub mod ping;
 #[cfg(feature = "postgres")]
 pub mod postgres;

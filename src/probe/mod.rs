@@ -13,6 +13,7 @@ pub mod http;
 #[cfg(feature = "kube")]
 pub mod kube;
 pub mod lag;
+pub mod mariadb;
 pub mod memory;
 pub mod net;
 pub mod oom;

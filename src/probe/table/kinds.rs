@@ -10,7 +10,7 @@ use crate::probe::kube;
 #[cfg(feature = "postgres")]
 use crate::probe::postgres;
 use crate::probe::{
-    HostProbe, backup, cert, cpu, disk, dns, errors, exec, folder, http, memory, net, oom, ping, process,
+    HostProbe, backup, cert, cpu, disk, dns, errors, exec, folder, http, mariadb, memory, net, oom, ping, process,
     reach, reef_self, tcp, tls, unit,
 };
 
@@ -202,6 +202,14 @@ const NAMED: &[Kind] = &[
         example: "postgres.main = { url = \"postgres://reef@nas/postgres\", standbys = [\"replica1\"] }",
         gives: postgres::gives,
         made: Made::Named(postgres::configure),
+    },
+    Kind {
+        name: "mariadb",
+        probe: "mariadb",
+        summary: "whether a MariaDB or MySQL server answers; its replication and connections",
+        example: "mariadb.main = { server = \"nas:3306\", user = \"reef\", replicas = [\"2\"] }",
+        gives: mariadb::gives,
+        made: Made::Named(mariadb::configure),
     },
     Kind {
         name: "dns",

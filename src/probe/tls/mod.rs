@@ -24,6 +24,11 @@ pub struct At {
 impl At {
     /// `photos.example`, `photos.example:8443`, `[::1]:443`; port 443 where none is said.
     pub fn parse(given: &str) -> Result<Self, String> {
+        Self::or_port(given, 443)
+    }
+
+    /// As [`At::parse`] with another port where none is said.
+    pub fn or_port(given: &str, usual: u16) -> Result<Self, String> {
         const WHY: &str = "is no server: write HOST or HOST:PORT";
         let given = given.strip_prefix("https://").unwrap_or(given).trim_end_matches('/');
         let (host, port) = match given.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -35,7 +40,7 @@ impl At {
             },
         };
         let port = match port {
-            None => 443,
+            None => usual,
             Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(WHY)?,
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
