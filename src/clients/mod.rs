@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod banner;
+pub mod broker;
 pub mod dns;
 pub mod events;
 pub mod files;
@@ -14,6 +15,9 @@ pub mod ping;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod process;
+pub mod redis;
+pub mod registry;
+pub mod s3;
 pub mod signal;
 pub mod socket;
 pub mod ssh;

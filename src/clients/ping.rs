@@ -157,9 +157,8 @@ fn request(v6: bool, sequence: u16, mark: &[u8; 16]) -> Vec<u8> {
 
 /// RFC 1071.
 fn checksum(packet: &[u8]) -> u16 {
-    let word = |pair: &[u8]| {
-        u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]))
-    };
+    let word =
+        |pair: &[u8]| u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
     let mut sum: u32 = packet.chunks(2).map(word).sum();
     while 0xffff < sum {
         sum = (sum & 0xffff) + (sum >> 16);

@@ -23,10 +23,7 @@ pub struct Levels {
 
 impl Default for Levels {
     fn default() -> Self {
-        Self {
-            bytes: (Bytes(16 << 20), Bytes(256 << 20)),
-            time: (Span::mins(2), Span::mins(15)),
-        }
+        Self { bytes: (Bytes(16 << 20), Bytes(256 << 20)), time: (Span::mins(2), Span::mins(15)) }
     }
 }
 
@@ -34,8 +31,7 @@ impl Levels {
     /// Reads the levels of time.
     pub fn time_of(ask: &mut Ask<'_>) -> Self {
         let default = Self::default();
-        let time =
-            (ask.or("yellow_after", default.time.0), ask.or("red_after", default.time.1));
+        let time = (ask.or("yellow_after", default.time.0), ask.or("red_after", default.time.1));
         if time.1 < time.0 {
             ask.mistake("yellow_after", "is longer than red_after: yellow comes first");
         }
@@ -60,11 +56,9 @@ impl Levels {
             let margin = yellow.unwrap_or(0.0) / 4.0;
             Threshold { yellow, red, direction: Direction::Above, margin }.judge(value)
         };
-        let of_bytes =
-            bytes.map(|n| of(number(n), number(self.bytes.0.0), number(self.bytes.1.0)));
-        let of_time = time.map(|t| {
-            of(t.as_secs_f64(), self.time.0.as_secs_f64(), self.time.1.as_secs_f64())
-        });
+        let of_bytes = bytes.map(|n| of(number(n), number(self.bytes.0.0), number(self.bytes.1.0)));
+        let of_time =
+            time.map(|t| of(t.as_secs_f64(), self.time.0.as_secs_f64(), self.time.1.as_secs_f64()));
         let green = Judged { severity: Severity::Green, clears: Severity::Green };
         of_bytes.into_iter().chain(of_time).fold(green, |a, b| Judged {
             severity: a.severity.max(b.severity),

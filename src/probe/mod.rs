@@ -6,6 +6,7 @@ pub mod cert;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
+pub mod domain;
 pub mod errors;
 pub mod exec;
 pub mod folder;
@@ -22,8 +23,10 @@ pub mod ping;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod process;
+pub mod queue;
 pub mod reach;
 pub mod reef_self;
+pub mod s3;
 pub mod spoken;
 pub mod table;
 pub mod tcp;

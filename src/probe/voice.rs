@@ -39,8 +39,7 @@ impl Voice {
         words: &str,
         now: Millis,
     ) -> Reading {
-        let mut reading =
-            Reading::new(self.signal(aspect), now, severity, Word::of(reason), words);
+        let mut reading = Reading::new(self.signal(aspect), now, severity, Word::of(reason), words);
         reading.values.insert("endpoint".into(), Value::Target(self.target.clone()));
         reading
     }

@@ -139,9 +139,8 @@ fn sql_stands_in_the_store_only() {
     // Databases that are watched are asked in their own language; nothing of reef's is in them.
     let watched = ["src/clients/postgres/", "src/clients/mysql/"];
     let may = |file: &&File| watched.iter().any(|place| file.path.starts_with(place));
-    for file in source()
-        .iter()
-        .filter(|f| f.role == Role::Binary && f.house() != "store" && !may(f))
+    for file in
+        source().iter().filter(|f| f.role == Role::Binary && f.house() != "store" && !may(f))
     {
         for (line, text) in &file.rust.texts {
             if is_sql(text) {

@@ -93,7 +93,9 @@ impl Mysql {
             (&self.place, &self.encryption)
         {
             if greeting.can & wire::SSL == 0 {
-                return Err(NoAnswer::Broken("it speaks no TLS, and tls = true asks for it".into()));
+                return Err(NoAnswer::Broken(
+                    "it speaks no TLS, and tls = true asks for it".into(),
+                ));
             }
             line.send(&wire::ask_for_tls()).await?;
             line = line.encrypt(host, ca_file.clone()).await?;
@@ -111,15 +113,17 @@ impl Mysql {
         private: Private,
     ) -> Result<(), NoAnswer> {
         let password = match &self.password {
-            Some(key) => key.value().map_err(|why| NoAnswer::Setup(why.to_owned()))?.expose_secret(),
+            Some(key) => {
+                key.value().map_err(|why| NoAnswer::Setup(why.to_owned()))?.expose_secret()
+            }
             None => "",
         };
         // A server that greets with a plugin we do not speak may still switch to one that we do.
-        let (plugin, proof) = match wire::proof(&greeting.plugin, password, &greeting.nonce, private)
-        {
-            Some(proof) => (greeting.plugin.as_str(), proof),
-            None => ("mysql_native_password", Vec::new()),
-        };
+        let (plugin, proof) =
+            match wire::proof(&greeting.plugin, password, &greeting.nonce, private) {
+                Some(proof) => (greeting.plugin.as_str(), proof),
+                None => ("mysql_native_password", Vec::new()),
+            };
         line.send(&wire::login(flags, &self.user, &proof, plugin)).await?;
         // Each round is asked for by the server; no honest one asks for more.
         for _ in 0..6 {
@@ -134,14 +138,15 @@ impl Mysql {
                 Some(0xfe) => {
                     let plugin = String::from_utf8_lossy(packet.text().unwrap_or_default());
                     let nonce = packet.0.strip_suffix(&[0]).unwrap_or(packet.0);
-                    let proof = wire::proof(&plugin, password, nonce, private).ok_or_else(|| {
-                        let plugin: String = plugin.chars().take(40).collect();
-                        NoAnswer::Denied(format!(
-                            "the user {} logs in by {plugin}, which reef does not speak here: \
+                    let proof =
+                        wire::proof(&plugin, password, nonce, private).ok_or_else(|| {
+                            let plugin: String = plugin.chars().take(40).collect();
+                            NoAnswer::Denied(format!(
+                                "the user {} logs in by {plugin}, which reef does not speak here: \
                              give it mysql_native_password, or tls = true",
-                            self.user
-                        ))
-                    })?;
+                                self.user
+                            ))
+                        })?;
                     line.send(&proof).await?;
                 }
                 // More of caching_sha2_password: 3 is "known", 4 wants the password itself.

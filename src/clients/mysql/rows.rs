@@ -62,18 +62,12 @@ const REPLICAS: [&str; 2] = ["SHOW REPLICAS", "SHOW SLAVE HOSTS"];
 /// What a server answers to a statement that it does not know.
 const NO_SYNTAX: u16 = 1064;
 
-pub(super) async fn seen(
-    line: &mut Line,
-    version: &str,
-    wanted: Wanted,
-) -> Result<Seen, NoAnswer> {
+pub(super) async fn seen(line: &mut Line, version: &str, wanted: Wanted) -> Result<Seen, NoAnswer> {
     let used = plain(line, "SHOW GLOBAL STATUS LIKE 'Threads_connected'").await?;
     let most = plain(line, "SELECT @@global.max_connections AS Value").await?;
     let number = |rows: &[Row]| -> Option<u64> { text(rows.first()?, "Value")?.parse().ok() };
-    let connections = Connections {
-        used: number(&used).unwrap_or(0),
-        most: number(&most).unwrap_or(0),
-    };
+    let connections =
+        Connections { used: number(&used).unwrap_or(0), most: number(&most).unwrap_or(0) };
     let channels = first_known(line, &STATUS).await?.iter().map(channel).collect();
     let replicas = match wanted {
         Wanted::Replicas => first_known(line, &REPLICAS).await?.iter().map(replica).collect(),

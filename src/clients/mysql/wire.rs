@@ -130,7 +130,12 @@ pub(super) fn login(flags: u32, user: &str, proof: &[u8], plugin: &str) -> Vec<u
 }
 
 /// What a plugin wants to see; `None` for one that is not spoken here.
-pub(super) fn proof(plugin: &str, password: &str, nonce: &[u8], private: Private) -> Option<Vec<u8>> {
+pub(super) fn proof(
+    plugin: &str,
+    password: &str,
+    nonce: &[u8],
+    private: Private,
+) -> Option<Vec<u8>> {
     let nonce = nonce.get(..20).unwrap_or(nonce);
     match plugin {
         // The server asks the kernel who we are.

@@ -90,12 +90,7 @@ impl fmt::Debug for Postgres {
 
 impl Postgres {
     /// `timeout` bounds each statement on the server as well.
-    pub fn new(
-        url: PgUrl,
-        password: Option<Key>,
-        encryption: Encryption,
-        timeout: Span,
-    ) -> Self {
+    pub fn new(url: PgUrl, password: Option<Key>, encryption: Encryption, timeout: Span) -> Self {
         Self { url, password, encryption, timeout, kept: None }
     }
 

@@ -148,7 +148,9 @@ fn receiver(row: &SimpleQueryRow) -> Receiver {
         from_archive: text(row, "restore").is_some_and(|command| !command.is_empty()),
         paused: flag(row, "paused"),
         // Replayed from an archive it may be ahead of what was received: that is no lag.
-        bytes: text(row, "bytes").and_then(|b| b.parse::<i64>().ok()).map(|b| b.max(0).unsigned_abs()),
+        bytes: text(row, "bytes")
+            .and_then(|b| b.parse::<i64>().ok())
+            .map(|b| b.max(0).unsigned_abs()),
         age: span(row, "age"),
     }
 }

@@ -126,9 +126,11 @@ impl CertProbe {
         };
         let unknown = (Severity::Unknown, "unreadable");
         let mut readings = vec![self.voice.reading(FILES, unknown, words, now)];
-        readings.extend(self.known.keys().map(|path| {
-            Reading::unknown(self.signal(path), now, Word::of("unreadable"), words)
-        }));
+        readings.extend(
+            self.known.keys().map(|path| {
+                Reading::unknown(self.signal(path), now, Word::of("unreadable"), words)
+            }),
+        );
         readings
     }
 }

@@ -64,7 +64,10 @@ async fn each_fault_of_a_file_has_its_word() {
     let shop = Shop::new();
     let stranger = Shop::new();
     let (good, ca) = (shop.leaf(80), shop.root.pem());
-    let another = format!("{good}{}", rcgen::generate_simple_self_signed(vec!["x".into()]).unwrap().cert.pem());
+    let another = format!(
+        "{good}{}",
+        rcgen::generate_simple_self_signed(vec!["x".into()]).unwrap().cert.pem()
+    );
     let own = rcgen::generate_simple_self_signed(vec!["web.home".into()]).unwrap().cert.pem();
     let known = Trust::Known;
     for (text, name, trust, want, part) in [
@@ -78,7 +81,13 @@ async fn each_fault_of_a_file_has_its_word() {
         (stranger.leaf(80), None, Trust::Anybody, (Green, "ok"), "80 days left"),
         (another, None, Trust::Anybody, (Red, "invalid"), "which did not issue it"),
         (own, None, known, (Red, "self-signed"), "signed by itself"),
-        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----".into(), None, known, (Red, "broken"), "read"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----".into(),
+            None,
+            known,
+            (Red, "broken"),
+            "read",
+        ),
         ("nothing".into(), None, known, (Red, "broken"), "holds no certificate"),
     ] {
         let file = shop.put("web.pem", &text);

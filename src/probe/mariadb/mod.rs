@@ -105,8 +105,12 @@ impl MariadbProbe {
             voice.reading(LAG, (Severity::Red, reason), &format!("{words}{because}"), now)
         };
         let behind = match (channel.sql.as_str(), channel.io.as_str(), channel.behind) {
-            ("No", _, _) => return red("sql-stopped", "it applies nothing: its SQL thread is stopped"),
-            (_, "No", _) => return red("io-stopped", "it fetches nothing: its IO thread is stopped"),
+            ("No", _, _) => {
+                return red("sql-stopped", "it applies nothing: its SQL thread is stopped");
+            }
+            (_, "No", _) => {
+                return red("io-stopped", "it fetches nothing: its IO thread is stopped");
+            }
             (_, "Connecting", _) => return red("disconnected", "it cannot reach its primary"),
             (_, _, None) => return red("broken", "it does not know how far it is behind"),
             (_, _, Some(behind)) => behind,
@@ -197,7 +201,11 @@ impl NetProbe for MariadbProbe {
 pub fn gives() -> Vec<Gives> {
     vec![
         voice::endpoint(),
-        Gives { name: "lag", kind: Kind::Span, doc: "how long it is behind, beside an intended delay" },
+        Gives {
+            name: "lag",
+            kind: Kind::Span,
+            doc: "how long it is behind, beside an intended delay",
+        },
         Gives { name: "used", kind: Kind::Int, doc: "connections in use" },
         Gives { name: "most", kind: Kind::Int, doc: "connections that there may be" },
     ]

@@ -9,8 +9,7 @@ const NOW: Millis = Millis(1_700_000_000_000);
 
 fn probe(role: Role, replicas: &[&str]) -> MariadbProbe {
     let place = Place::Tcp { host: "127.0.0.1".into(), port: 1 };
-    let mysql =
-        Mysql { place, user: "reef".into(), password: None, encryption: Encryption::Off };
+    let mysql = Mysql { place, user: "reef".into(), password: None, encryption: Encryption::Off };
     let replicas = replicas.iter().map(|name| Word::new(*name).unwrap()).collect();
     let settings = Settings { role, replicas, levels: Levels::default(), timeout: Span::secs(1) };
     MariadbProbe::new(settings, Voice::new("mariadb", "mini:endpoint:db".parse().unwrap()), mysql)

@@ -30,12 +30,8 @@ pub(super) struct At {
 pub(super) fn connections(voice: &Voice, seen: Connections, now: Millis) -> Reading {
     let Connections { used, most } = seen;
     let share = percent(used, most);
-    let levels = Threshold {
-        yellow: Some(80.0),
-        red: Some(95.0),
-        direction: Direction::Above,
-        margin: 5.0,
-    };
+    let levels =
+        Threshold { yellow: Some(80.0), red: Some(95.0), direction: Direction::Above, margin: 5.0 };
     let Judged { severity, clears } = levels.judge(share);
     let reason = if severity == Severity::Green { "ok" } else { "used" };
     let words = format!("{used} of {most} connections are in use");
@@ -76,8 +72,12 @@ pub(super) fn standby(
     let (Some(state), Some(replayed)) = (&standby.state, standby.replayed) else {
         // A standby that only just connected has not said yet how far it is.
         let (reason, words) = match &standby.state {
-            None => ("denied", "its lag is hidden from this user: GRANT pg_monitor TO it".to_owned()),
-            Some(state) => ("starting", format!("it is in state {state} and does not say its position")),
+            None => {
+                ("denied", "its lag is hidden from this user: GRANT pg_monitor TO it".to_owned())
+            }
+            Some(state) => {
+                ("starting", format!("it is in state {state} and does not say its position"))
+            }
         };
         return finish(voice.reading(LAG, (Severity::Unknown, reason), &words, at.now));
     };
@@ -120,7 +120,8 @@ pub(super) fn slots(voice: &Voice, slots: &[Slot], settings: &Settings, now: Mil
             ((Severity::Red, "lost"), words)
         }
         (None, Some(slot)) => {
-            let words = format!("nobody uses slot {}; it keeps {}", slot.name, human_bytes(retained));
+            let words =
+                format!("nobody uses slot {}; it keeps {}", slot.name, human_bytes(retained));
             match () {
                 () if settings.slots.0 < retained => ((Severity::Red, "unused"), words),
                 // What a standby that is away for a moment needs is no fault.

@@ -94,7 +94,8 @@ impl PostgresProbe {
         let words = format!("{is}, PostgreSQL {}", seen.version);
         match surprised {
             true => {
-                let words = format!("{words}, where standbys are expected: is another one primary?");
+                let words =
+                    format!("{words}, where standbys are expected: is another one primary?");
                 self.voice.reading(SERVER, (Severity::Red, "demoted"), &words, now)
             }
             false => self.voice.reading(SERVER, (Severity::Green, "ok"), &words, now),

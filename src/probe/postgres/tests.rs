@@ -52,7 +52,8 @@ fn told(readings: &[Reading]) -> Vec<(String, Severity, &str)> {
 fn a_missing_standby_is_red_and_not_a_lag_of_zero() {
     use Severity::{Green, Red, Yellow};
     let mut probe = probe(&["one", "two"]);
-    let both = vec![streams("one", 100 * MIB), streams("two", 80 * MIB), streams("guest", 100 * MIB)];
+    let both =
+        vec![streams("one", 100 * MIB), streams("two", 80 * MIB), streams("guest", 100 * MIB)];
     let first = probe.judge(&primary(100 * MIB, both, Vec::new()), NOW);
     let green = |what: &str| (what.to_owned(), Green, "ok");
     assert_eq!(
@@ -71,13 +72,19 @@ fn a_missing_standby_is_red_and_not_a_lag_of_zero() {
     let missing = |what: &str, severity| (what.to_owned(), severity, "missing");
     assert_eq!(
         told(&none)[3..],
-        [missing("main.one lag", Red), missing("main.two lag", Red), missing("main.guest lag", Yellow)]
+        [
+            missing("main.one lag", Red),
+            missing("main.two lag", Red),
+            missing("main.guest lag", Yellow)
+        ]
     );
     for reading in first.iter().chain(&none) {
         let known = gives();
-        assert!(reading.values.iter().all(|(name, value)| {
-            known.iter().any(|g| g.name == name && value.fits(&g.kind))
-        }));
+        assert!(
+            reading.values.iter().all(|(name, value)| {
+                known.iter().any(|g| g.name == name && value.fits(&g.kind))
+            })
+        );
     }
 }
 
@@ -117,13 +124,21 @@ fn what_a_standby_says_is_judged() {
         let got = judge(standby.clone());
         assert_eq!((got.severity, got.reason.as_str()), want, "{standby:?}: {}", got.words);
     }
-    let base =
-        Receiver { connected: true, from_archive: false, paused: false, bytes: Some(0), age: Some(Span::days(2)) };
+    let base = Receiver {
+        connected: true,
+        from_archive: false,
+        paused: false,
+        bytes: Some(0),
+        age: Some(Span::days(2)),
+    };
     for (receiver, want) in [
         (base, (Green, "ok")),
         (Receiver { bytes: Some(1), paused: true, ..base }, (Red, "behind")),
         (Receiver { connected: false, ..base }, (Red, "disconnected")),
-        (Receiver { connected: false, from_archive: true, age: Some(Span::mins(3)), ..base }, (Yellow, "behind")),
+        (
+            Receiver { connected: false, from_archive: true, age: Some(Span::mins(3)), ..base },
+            (Yellow, "behind"),
+        ),
     ] {
         let got = judge::receiver(&voice(), receiver, &settings(&[]), NOW);
         assert_eq!((got.severity, got.reason.as_str()), want, "{receiver:?}: {}", got.words);

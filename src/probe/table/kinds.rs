@@ -10,8 +10,8 @@ use crate::probe::kube;
 #[cfg(feature = "postgres")]
 use crate::probe::postgres;
 use crate::probe::{
-    HostProbe, backup, cert, cpu, disk, dns, errors, exec, folder, http, mariadb, memory, net, oom, ping, process,
-    reach, reef_self, tcp, tls, unit,
+    HostProbe, backup, cert, cpu, disk, dns, domain, errors, exec, folder, http, mariadb, memory,
+    net, oom, ping, process, queue, reach, reef_self, s3, tcp, tls, unit,
 };
 
 /// One kind of probe.
@@ -210,6 +210,30 @@ const NAMED: &[Kind] = &[
         example: "mariadb.main = { server = \"nas:3306\", user = \"reef\", replicas = [\"2\"] }",
         gives: mariadb::gives,
         made: Made::Named(mariadb::configure),
+    },
+    Kind {
+        name: "queue",
+        probe: "queue",
+        summary: "how many messages wait in a queue of RabbitMQ, Redis or NATS",
+        example: "queue.mail = { redis = \"redis://nas:6379/0\", queue = \"mail\", yellow = 1000, red = 10000 }",
+        gives: queue::gives,
+        made: Made::Named(queue::configure),
+    },
+    Kind {
+        name: "s3",
+        probe: "s3",
+        summary: "whether a bucket can be listed, and how old its newest object is",
+        example: "s3.backup = { url = \"https://s3.home.example\", bucket = \"backup\", access_key = \"reef\", secret_key = { command = [\"pass\", \"reef/s3\"] }, newest_within = \"25h\" }",
+        gives: s3::gives,
+        made: Made::Named(s3::configure),
+    },
+    Kind {
+        name: "domain",
+        probe: "domain",
+        summary: "how long a domain is still registered",
+        example: "domain.home = \"example.com\"",
+        gives: domain::gives,
+        made: Made::Named(domain::configure),
     },
     Kind {
         name: "dns",

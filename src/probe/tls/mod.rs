@@ -176,8 +176,7 @@ pub(super) fn judged(settings: &Settings, signal: &Signal, seen: &Seen, now: Mil
             | TlsFault::Other(_) => words += &format!("; {fault}"),
         }
     }
-    let mut reading =
-        Reading::new(signal.clone(), now, severity, Word::of(reason), &words);
+    let mut reading = Reading::new(signal.clone(), now, severity, Word::of(reason), &words);
     #[expect(clippy::cast_precision_loss, reason = "days of a certificate's life")]
     {
         reading.value = Some(days as f64);
