@@ -11,6 +11,7 @@
 mod lab;
 
 mod asked;
+mod databases;
 mod disk_full;
 mod drill;
 mod endpoints;
@@ -19,6 +20,7 @@ mod hosts;
 mod killed;
 mod logs;
 mod memory;
+mod network;
 mod paused;
 mod spikes;
 mod told;

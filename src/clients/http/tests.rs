@@ -160,6 +160,6 @@ fn a_login_is_coded_as_everybody_codes_it() {
         ("a", "bc", "Basic YTpiYw=="),
         ("a", "bcd", "Basic YTpiY2Q="),
     ] {
-        assert_eq!(super::basic(user, password).1, want);
+        assert_eq!(basic(user, password).1, want);
     }
 }

@@ -93,7 +93,7 @@ pub(super) fn greeting(packet: &[u8]) -> Option<Greeting> {
     let can = u32::try_from(high << 16 | low).ok()?;
     let length = usize::from(packet.byte()?);
     packet.take(10)?;
-    let rest = packet.take(length.saturating_sub(8).max(13).min(packet.0.len()))?;
+    let rest = packet.take(length.saturating_sub(8).max(13))?;
     nonce.extend_from_slice(rest.strip_suffix(&[0]).unwrap_or(rest));
     let plugin = lossy(packet.text()?);
     Some(Greeting { version, can, nonce, plugin })

@@ -15,10 +15,10 @@ struct Shop {
 }
 
 impl Shop {
-    fn new() -> Self {
+    fn new(called: &str) -> Self {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "Shop CA");
+        params.distinguished_name.push(DnType::CommonName, called);
         let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let shop = Self { dir: tempfile::tempdir().unwrap(), root };
         shop.put("ca.pem", &shop.root.pem());
@@ -61,8 +61,8 @@ impl Shop {
 #[tokio::test]
 async fn each_fault_of_a_file_has_its_word() {
     use Severity::{Green, Red, Unknown, Yellow};
-    let shop = Shop::new();
-    let stranger = Shop::new();
+    let shop = Shop::new("Shop CA");
+    let stranger = Shop::new("Stranger CA");
     let (good, ca) = (shop.leaf(80), shop.root.pem());
     let another = format!(
         "{good}{}",
@@ -108,7 +108,7 @@ async fn each_fault_of_a_file_has_its_word() {
 
 #[tokio::test]
 async fn a_pattern_speaks_of_each_file_and_of_none() {
-    let shop = Shop::new();
+    let shop = Shop::new("Shop CA");
     let first = shop.put("live/a/cert.pem", &shop.leaf(80));
     shop.put("live/b/cert.pem", &shop.leaf(1));
     let pattern = format!("{}/live/*/cert.pem", shop.dir.path().display());

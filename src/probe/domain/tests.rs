@@ -101,9 +101,9 @@ async fn a_registry_says_how_long() {
     use Severity::{Green, Red, Yellow};
     let rdap = rdap().await;
     for (name, want, part) in [
-        ("far.test", (Green, "ok"), "265 more days"),
-        ("soon.test", (Yellow, "expiring"), "19 more days"),
-        ("late.test", (Red, "expiring"), "4 more days"),
+        ("far.test", (Green, "ok"), "266 more days"),
+        ("soon.test", (Yellow, "expiring"), "20 more days"),
+        ("late.test", (Red, "expiring"), "5 more days"),
         ("held.test", (Red, "held"), "client hold"),
         ("gone.test", (Red, "ending"), "redemption period"),
         ("none.test", (Red, "unregistered"), "not registered"),
@@ -129,7 +129,7 @@ async fn it_is_asked_once_a_day_and_its_absence_is_never_red() {
     rdap.status.store(503, Ordering::SeqCst);
     let later = probe.look(&NoPast, NOW + Span::days(3)).await;
     assert_eq!(told(&later), (Yellow, "expiring"));
-    assert!(later[0].words.as_str().contains("16 more days"), "{}", later[0].words);
+    assert!(later[0].words.as_str().contains("17 more days"), "{}", later[0].words);
     let blind = probe.look(&NoPast, NOW + Span::days(8)).await;
     assert_eq!(told(&blind).0, Unknown, "{}", blind[0].words);
     rdap.status.store(200, Ordering::SeqCst);
@@ -148,7 +148,7 @@ async fn whois_answers_where_rdap_does_not() {
         (
             "Domain Name: X.NET\nRegistry Expiry Date: 2027-02-01T05:00:00Z\nDomain Status: clientTransferProhibited https://icann.org/epp#x\n",
             (Green, "ok"),
-            "72 more days",
+            "73 more days",
         ),
         ("domain: x\npaid-till: 2026-11-24T21:00:00Z\n", (Red, "expiring"), "4 more days"),
         (
