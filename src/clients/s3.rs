@@ -243,6 +243,14 @@ mod tests {
         assert_eq!(headers[0].1, "20130524T000000Z");
         let want = "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7";
         assert!(headers[2].1.ends_with(want), "{}", headers[2].1);
+
+        // A second one, with a path and what must be encoded, by botocore 1.44.5.
+        let who = Who { access_key: "reef", secret: "lab-only/+", region: "eu-central-1" };
+        let query = format!("list-type=2&max-keys=1000&prefix={}", encoded("nas/a b"));
+        let at = Millis(1_795_178_096_000);
+        let headers = signed("127.0.0.1:9000", "/backup/", &query, who, at);
+        let want = "09468810e6ded736efe962d07e972fe8b499eec02e00e5a9d52df0fd9c507ec0";
+        assert!(headers[2].1.ends_with(want), "{}", headers[2].1);
     }
 
     #[test]

@@ -281,14 +281,6 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// As [`Ask::or`], with the default as it would be written.
-    pub fn or_text<T: Setting>(&mut self, key: &str, default: &str) -> Option<T> {
-        match &mut self.written {
-            Written::Table(table) => table.or_text(key, default),
-            Written::Short(_) | Written::Bare => T::read(&Given::Text(default.to_owned())).ok(),
-        }
-    }
-
     pub fn list<T: Setting>(&mut self, key: &str) -> Option<Vec<T>> {
         match &mut self.written {
             Written::Table(table) => table.list(key),

@@ -221,11 +221,11 @@ fn queues_fill_and_empty() {
 fn a_bucket_is_empty_has_a_backup_and_is_gone() {
     let Some(lab) = Lab::up("s3", "bucket", &[]) else { return };
     let url = lab.get("URL");
-    let keys = "access_key = \"S3RVER\", newest_within = \"1h\", every = \"1s\", fire_after = 1";
+    let keys = "secret_key = \"S3RVER\", newest_within = \"1h\", every = \"1s\", fire_after = 1";
     let home = config(&format!(
-        "s3.backup = {{ url = \"{url}\", bucket = \"backup\", prefix = \"nas/a b\", secret_key = \"S3RVER\", {keys} }}\n\
-         s3.none = {{ url = \"{url}\", bucket = \"nothing\", secret_key = \"S3RVER\", {keys} }}\n\
-         s3.wrong = {{ url = \"{url}\", bucket = \"backup\", secret_key = \"guessed\", {keys} }}\n"
+        "s3.backup = {{ url = \"{url}\", bucket = \"backup\", prefix = \"nas/a b\", access_key = \"S3RVER\", {keys} }}\n\
+         s3.none = {{ url = \"{url}\", bucket = \"nothing\", access_key = \"S3RVER\", {keys} }}\n\
+         s3.wrong = {{ url = \"{url}\", bucket = \"backup\", access_key = \"guessed\", {keys} }}\n"
     ));
     let reef = home.start();
     let of = |name: &str| format!("s3 mini:endpoint:{name} newest");

@@ -159,7 +159,8 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     if yellow < red {
         ask.mistake("yellow", "is shorter than red: yellow comes first");
     }
-    let bootstrap = ask.or_text::<WebUrl>("bootstrap", BOOTSTRAP);
+    let list = WebUrl::parse(BOOTSTRAP).ok();
+    let bootstrap = list.map(|list| ask.or("bootstrap", list));
     let whois = match At::or_port(&ask.or("whois", WHOIS.to_owned()), 43) {
         Ok(at) => Some((at.host, at.port)),
         Err(why) => {
