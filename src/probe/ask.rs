@@ -298,10 +298,7 @@ impl<'a> Ask<'a> {
 
     /// Whether a key is written.
     pub fn has(&self, key: &str) -> bool {
-        match &self.written {
-            Written::Table(table) => table.has(key),
-            Written::Short(_) | Written::Bare => false,
-        }
+        matches!(&self.written, Written::Table(table) if table.has(key))
     }
 
     /// Tells a mistake at a key of this probe.
