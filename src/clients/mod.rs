@@ -1,5 +1,6 @@
 //! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
 
+pub mod collector;
 pub mod dns;
 pub mod events;
 pub mod files;

@@ -170,6 +170,7 @@ impl Making {
                         name.clone(),
                         ssh,
                         control.clone(),
+                        Arc::clone(&self.clock),
                         Arc::clone(redactor),
                     )),
                 );
