@@ -8,6 +8,7 @@ pub mod host;
 pub mod http;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod nut;
 pub mod process;
 pub mod signal;
 pub mod socket;

@@ -2,13 +2,16 @@
 
 pub mod ask;
 pub mod backup;
+pub mod boot;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
 pub mod errors;
 pub mod exec;
 pub mod folder;
+pub mod heat;
 pub mod http;
+pub mod if_there;
 #[cfg(feature = "kube")]
 pub mod kube;
 pub mod memory;
@@ -16,12 +19,18 @@ pub mod net;
 pub mod oom;
 pub mod past;
 pub mod process;
+pub mod raid;
 pub mod reach;
 pub mod reef_self;
+pub mod smart;
 pub mod spoken;
 pub mod table;
+pub mod time;
 pub mod tls;
 pub mod unit;
+pub mod updates;
+pub mod ups;
+pub mod zfs;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -79,6 +88,10 @@ pub trait HostProbe: Send {
     /// Judges what the collection brought. Every signal that it spoke of before is spoken of again, as
     /// unknown where its fact is missing.
     fn judge(&mut self, facts: &Facts, past: &dyn Past, now: Millis) -> Vec<Reading>;
+    /// Why it said nothing at the last look, where its thing is not there: "smartctl is not installed".
+    fn absent(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A probe over the network. It may keep its client and its past; one look at a time.

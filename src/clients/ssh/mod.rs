@@ -17,7 +17,7 @@ use crate::Fut;
 use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
 use crate::clients::host::{HostLink, LinkError, Output, Trips};
-use crate::clients::ssh::way::{SLACK, Way};
+use crate::clients::ssh::way::{NoWay, SLACK, Way};
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
 use crate::gate::permit::Permit;
@@ -32,8 +32,9 @@ use crate::policy::redact::Redactor;
 const LONGEST: usize = 1 << 20;
 /// The same of a collection, which may have a megabyte of each followed log.
 const LONGEST_COLLECTION: usize = 8 << 20;
-/// The whole of one collection. What takes longer is cut off, and what came before it counts.
-const COLLECTION: Span = Span::secs(25);
+/// The whole of one collection of what is told at once. What takes longer is cut off, and what came before
+/// it counts.
+const COLLECTION: Span = Span::secs(18);
 
 /// Runs a command under a time limit with what the host has: not every one has `timeout`.
 const LIMITED: &str = r#"if command -v timeout >/dev/null 2>&1; then exec timeout -k 2 "$@"; fi
@@ -92,6 +93,13 @@ impl SshHost {
         }
     }
 
+    /// A host that may be off: that is no failure, and nothing wakes it.
+    #[must_use]
+    pub fn that_may_be_off(mut self) -> Self {
+        self.way.may_be_off = true;
+        self
+    }
+
     /// How many commands and collections went over the connection.
     pub fn trips_so_far(&self) -> u64 {
         self.trips.load(Ordering::Relaxed)
@@ -99,7 +107,8 @@ impl SshHost {
 
     /// Runs `argv` under a limit on the host, because dropping it here would not end it there.
     async fn run(&self, argv: &[String], timeout: Span) -> Result<Left, LinkError> {
-        let session = self.way.session().await.map_err(LinkError::NotStarted)?;
+        let session = self.way.session().await;
+        let session = session.map_err(|why| LinkError::NotStarted(why.words().to_owned()))?;
         self.trips.fetch_add(1, Ordering::Relaxed);
         let seconds = timeout.duration().as_secs().max(1);
         let patience = timeout.duration() + SLACK.duration();
@@ -171,9 +180,13 @@ impl SshHost {
             Ok(request) => request,
             Err(why) => return failed(why),
         };
-        let printed = match self.fetch(&request).await {
+        let printed = match self.fetch(&request, within(wanted)).await {
             Ok(printed) => printed,
-            Err(why) => return failed(why),
+            Err(NoWay::Refused(why)) => return failed(why),
+            Err(NoWay::Off(why)) => {
+                let off = Err(NoFact::Absent(why));
+                return wanted.iter().map(|fact| (fact.clone(), off.clone())).collect();
+            }
         };
         let read = request.read(&printed);
         self.installed.store(read.installed, Ordering::Relaxed);
@@ -186,8 +199,16 @@ impl SshHost {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).answer(wanted, &read, with)
     }
 
+    /// A connection that stood and gave nothing.
+    fn lost(&self, why: String) -> NoWay {
+        match self.way.may_be_off {
+            true => NoWay::Off(self.way.off()),
+            false => NoWay::Refused(why),
+        }
+    }
+
     /// What the collector printed, as far as it came in time.
-    async fn fetch(&self, request: &Request) -> Result<Vec<u8>, String> {
+    async fn fetch(&self, request: &Request, within: Span) -> Result<Vec<u8>, NoWay> {
         let session = self.way.session().await?;
         self.trips.fetch_add(1, Ordering::Relaxed);
         let mut printed = Vec::new();
@@ -223,15 +244,15 @@ impl SshHost {
             }
             Ok::<(), String>(())
         };
-        match tokio::time::timeout(COLLECTION.duration(), running).await {
+        match tokio::time::timeout(within.duration(), running).await {
             Ok(Ok(())) => {}
             Ok(Err(why)) => {
                 self.way.leave().await;
-                return Err(why);
+                return Err(self.lost(why));
             }
             Err(_) if printed.is_empty() => {
                 self.way.leave().await;
-                return Err(format!("{} did not answer within {COLLECTION}", self.name));
+                return Err(self.lost(format!("{} did not answer within {within}", self.name)));
             }
             // What came counts.
             Err(_) => {}
@@ -240,10 +261,24 @@ impl SshHost {
             self.installed.store(false, Ordering::Relaxed);
             let said = String::from_utf8_lossy(&said);
             let said = Tainted::bounded(said.trim(), 200);
-            return Err(format!("{} printed nothing: {}", self.name, said.first_line()));
+            let why = format!("{} printed nothing: {}", self.name, said.first_line());
+            return Err(self.lost(why));
         }
         Ok(printed)
     }
+}
+
+/// How long a collection may take in all: a little less than the probes that want such facts.
+fn within(wanted: &BTreeSet<Fact>) -> Span {
+    wanted
+        .iter()
+        .map(|fact| match fact {
+            Fact::Drives | Fact::Updates | Fact::Newest(_) => Span::secs(55),
+            Fact::Folder(_) => Span::secs(28),
+            _ => COLLECTION,
+        })
+        .max()
+        .unwrap_or(COLLECTION)
 }
 
 /// Reads until the collector's last mark.

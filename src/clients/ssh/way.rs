@@ -23,6 +23,27 @@ pub(super) const SLACK: Span = Span::secs(5);
 const FIRST_PAUSE: Span = Span::secs(5);
 const LONGEST_PAUSE: Span = Span::secs(55);
 
+/// How long the knock at the door of a host that may be off waits.
+const KNOCK: Span = Span::secs(2);
+/// A host that may be off and was not seen for so long is knocked at as rarely.
+const LATELY: Span = Span::mins(10);
+
+/// Why there is no connection.
+#[derive(Debug, Clone)]
+pub(super) enum NoWay {
+    /// It may be off, and is.
+    Off(String),
+    Refused(String),
+}
+
+impl NoWay {
+    pub(super) fn words(&self) -> &str {
+        match self {
+            Self::Off(why) | Self::Refused(why) => why,
+        }
+    }
+}
+
 /// The way to one host. Nothing is connected before it is first asked for.
 #[derive(Debug)]
 pub(super) struct Way {
@@ -30,6 +51,8 @@ pub(super) struct Way {
     pub(super) ssh: Ssh,
     /// Where the control sockets lie; only the daemon's user may enter it.
     control_dir: PathBuf,
+    /// It may be off: then it is knocked at only, and told as off.
+    pub(super) may_be_off: bool,
     held: tokio::sync::Mutex<Held>,
 }
 
@@ -38,6 +61,7 @@ struct Held {
     session: Option<Arc<Session>>,
     /// The last dial, where nobody answered.
     refused: Option<Refused>,
+    seen_at: Option<Instant>,
     dials: u64,
 }
 
@@ -45,17 +69,17 @@ struct Held {
 struct Refused {
     at: Instant,
     pause: Span,
-    why: String,
+    why: NoWay,
 }
 
 impl Way {
     pub(super) fn new(name: HostName, ssh: Ssh, control_dir: PathBuf) -> Self {
-        Self { name, ssh, control_dir, held: tokio::sync::Mutex::default() }
+        Self { name, ssh, control_dir, may_be_off: false, held: tokio::sync::Mutex::default() }
     }
 
     /// The standing connection, or a new one. Idle ones go by themselves, so it is checked first. Who
     /// asks soon after a dial that failed gets the same refusal.
-    pub(super) async fn session(&self) -> Result<Arc<Session>, String> {
+    pub(super) async fn session(&self) -> Result<Arc<Session>, NoWay> {
         let mut held = self.held.lock().await;
         if let Some(session) = held.session.take()
             && session.check().await.is_ok()
@@ -70,21 +94,51 @@ impl Way {
         }
         let at = Instant::now();
         held.dials += 1;
-        match self.dial().await {
+        match self.knock_and_dial().await {
             Ok(session) => {
                 let session = Arc::new(session);
                 held.session = Some(Arc::clone(&session));
                 held.refused = None;
+                held.seen_at = Some(at);
                 Ok(session)
             }
             Err(why) => {
-                let pause = held.refused.as_ref().map_or(FIRST_PAUSE, |refused| {
+                let longer = held.refused.as_ref().map_or(FIRST_PAUSE, |refused| {
                     Span(refused.pause.0.saturating_mul(2)).min(LONGEST_PAUSE)
                 });
+                let lately = held.seen_at.is_some_and(|seen| seen.elapsed() < LATELY.duration());
+                let pause = match &why {
+                    // Each packet might wake it.
+                    NoWay::Off(_) if !lately => LATELY,
+                    NoWay::Off(_) | NoWay::Refused(_) => longer,
+                };
                 held.refused = Some(Refused { at, pause, why: why.clone() });
                 Err(why)
             }
         }
+    }
+
+    async fn knock_and_dial(&self) -> Result<Session, NoWay> {
+        if self.may_be_off && !self.answers().await {
+            return Err(NoWay::Off(self.off()));
+        }
+        self.dial().await.map_err(|why| match self.may_be_off && words::is_off(&why) {
+            true => NoWay::Off(self.off()),
+            false => NoWay::Refused(why),
+        })
+    }
+
+    /// What is said of a host that may be off, and does not answer.
+    pub(super) fn off(&self) -> String {
+        format!("{} is off or asleep, as it may be", self.name)
+    }
+
+    /// Whether somebody opens at its port. What only the ssh config knows is left to ssh.
+    async fn answers(&self) -> bool {
+        let Ssh { address: Some(address), jump: None, .. } = &self.ssh else { return true };
+        let at = (address.as_str(), self.ssh.port.unwrap_or(22));
+        let knock = tokio::net::TcpStream::connect(at);
+        matches!(tokio::time::timeout(KNOCK.duration(), knock).await, Ok(Ok(_)))
     }
 
     /// Leaves a connection over which nothing came in time: the next one is dialled.

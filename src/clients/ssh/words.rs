@@ -14,6 +14,13 @@ pub(super) fn not_connected(host: &HostName, error: &Error) -> String {
     of_ssh(host, &said)
 }
 
+/// Whether these words say that nobody is there at all.
+pub(super) fn is_off(words: &str) -> bool {
+    ["did not answer over SSH", "No route to host", "Network is unreachable", "Host is down"]
+        .iter()
+        .any(|part| words.contains(part))
+}
+
 fn of_ssh(host: &HostName, said: &str) -> String {
     let has = |part: &str| said.contains(part);
     match () {
