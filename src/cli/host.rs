@@ -143,11 +143,17 @@ async fn list(cx: &mut Cx, hosts: Hosts) -> Result<Exit, Failure> {
             cx.out.say("the config names no other host; `[host.NAME]` is enough for one that ssh knows\n")?;
         }
         Format::Words => {
-            let mut table = Table::new(&["host", "way", "look", "collector", "state"], &[4, 1]);
+            let mut table = Table::new(&["host", "way", "look", "collector", "state"], &[1, 4]);
             for row in &rows {
                 table.row(cells(row));
             }
-            cx.out.say(&table.render(&cx.out.page))?;
+            let mut text = table.render(&cx.out.page);
+            for row in &rows {
+                if let Err(why) = &row.up {
+                    text.push_str(&cx.out.page.wrap(&format!("{}: {why}", row.name), 0));
+                }
+            }
+            cx.out.say(&text)?;
         }
     }
     drop(scratch);
@@ -180,7 +186,7 @@ async fn look(name: HostName, ssh: Ssh, folder: std::path::PathBuf) -> Row {
 
 fn way(route: &Route) -> String {
     let via = route.jump.as_ref().map(|jump| format!(" via {jump}")).unwrap_or_default();
-    format!("{}@{}{via}", route.user, route.known_as())
+    format!("{}@{}{via}", route.user, route.address())
 }
 
 fn cells(row: &Row) -> Vec<Cell> {
@@ -197,6 +203,7 @@ fn cells(row: &Row) -> Vec<Cell> {
         (Ok(_), true) => "installed",
         (Ok(_), false) => "sent",
     };
+    let state = if row.up.is_ok() { state } else { "does not answer".to_owned() };
     let shown = row.route.as_ref().map_or_else(Clone::clone, way);
     vec![
         Cell::of(Ink::Bold, row.name.to_string()),
@@ -243,7 +250,7 @@ fn next(route: &Route, offered: &Offered) -> Vec<String> {
     let file = &route.known_hosts;
     let quoted = route.known_as();
     let quoted = if quoted.starts_with('[') { format!("'{quoted}'") } else { quoted };
-    let trust = format!("{} >> {file}", route.keyscan().join(" "));
+    let trust = route.trust();
     match offered.known {
         Known::Yes => Vec::new(),
         Known::No => vec![trust],
@@ -252,7 +259,7 @@ fn next(route: &Route, offered: &Offered) -> Vec<String> {
 }
 
 fn shown(name: &HostName, route: &Route, offered: &Offered, next: &[String]) -> String {
-    let mut out = format!("{name} ({}) offers:\n", route.known_as());
+    let mut out = format!("{name} ({}) offers:\n", route.address());
     for fingerprint in &offered.fingerprints {
         out.push_str(&format!("  {fingerprint}\n"));
     }

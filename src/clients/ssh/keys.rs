@@ -12,9 +12,11 @@ use crate::model::time::Span;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
     pub user: String,
-    /// The name or address that is dialled, or that known_hosts has it under.
+    /// The name or address that is dialled.
     pub hostname: String,
     pub port: u16,
+    /// The name that known_hosts has it under, where that is another (HostKeyAlias).
+    pub alias: Option<String>,
     pub jump: Option<String>,
     pub known_hosts: String,
     /// Private keys that are tried, in order.
@@ -67,8 +69,9 @@ pub async fn route(name: &HostName, ssh: &Ssh) -> Result<Route, String> {
     let known_hosts = first("userknownhostsfile").unwrap_or_default();
     Ok(Route {
         user: first("user").unwrap_or_default(),
-        hostname: alias.or_else(|| first("hostname")).unwrap_or_else(|| address.to_owned()),
+        hostname: first("hostname").unwrap_or_else(|| address.to_owned()),
         port,
+        alias,
         jump: first("proxyjump").filter(|jump| jump != "none"),
         known_hosts: known_hosts.split(' ').next().unwrap_or("").to_owned(),
         identities: field("identityfile"),
@@ -79,10 +82,23 @@ pub async fn route(name: &HostName, ssh: &Ssh) -> Result<Route, String> {
 impl Route {
     /// Under which name known_hosts has it.
     pub fn known_as(&self) -> String {
+        self.alias.clone().unwrap_or_else(|| self.address())
+    }
+
+    /// Where it is dialled.
+    pub fn address(&self) -> String {
         match self.port {
             22 => self.hostname.clone(),
             port => format!("[{}]:{port}", self.hostname),
         }
+    }
+
+    /// The command that makes known_hosts trust what the host offers now.
+    pub fn trust(&self) -> String {
+        // An address may have brackets, which a shell would read.
+        let renamed = self.alias.as_ref().map(|alias| format!(" | sed 's/^[^ ]* /{alias} /'"));
+        let scan = self.keyscan().join(" ");
+        format!("{scan}{} >> {}", renamed.unwrap_or_default(), self.known_hosts)
     }
 
     /// The command that prints the host's keys: by the host that is gone through, where there is one.
@@ -92,11 +108,14 @@ impl Route {
             argv.push("ssh".to_owned());
             argv.extend(self.config.iter().flat_map(|file| ["-F".to_owned(), file.clone()]));
             // `user@host:port` is ssh's own way to write a hop, and a URL the way to give one.
-            let hop = match jump.contains(',') {
-                true => jump.rsplit(',').next().unwrap_or(jump),
-                false => jump,
+            // A hop that ssh's config names stays a name: a URL would set a port of its own.
+            let (last, before) = match jump.rsplit_once(',') {
+                Some((before, last)) => (last, Some(before)),
+                None => (jump.as_str(), None),
             };
-            argv.extend(["-oBatchMode=yes".to_owned(), format!("ssh://{hop}")]);
+            argv.extend(before.into_iter().flat_map(|hops| ["-J".to_owned(), hops.to_owned()]));
+            let hop = if last.contains(':') { format!("ssh://{last}") } else { last.to_owned() };
+            argv.extend(["-oBatchMode=yes".to_owned(), hop]);
         }
         argv.extend(["ssh-keyscan", "-T", "5", "-p"].map(str::to_owned));
         argv.extend([self.port.to_string(), self.hostname.clone()]);
@@ -113,7 +132,7 @@ pub async fn offered(route: &Route) -> Result<Offered, String> {
         .map(str::to_owned)
         .collect();
     if lines.is_empty() {
-        return Err(format!("{} offers no host key: is sshd running there?", route.known_as()));
+        return Err(format!("{} offers no host key: is sshd running there?", route.address()));
     }
     let shown = run(&["ssh-keygen", "-lf", "-"].map(str::to_owned), lines.join("\n") + "\n").await?;
     let find = ["ssh-keygen", "-F", &route.known_as(), "-f", &expand(&route.known_hosts)];
@@ -230,6 +249,9 @@ mod tests {
         assert_eq!(direct.known_as(), "nas");
         let jump = Some("me@gate:2222".to_owned());
         let behind = Route { jump, port: 2200, ..direct };
+        let alias = Route { alias: Some("x".into()), known_hosts: "/k".into(), ..behind.clone() };
+        assert!(alias.trust().ends_with(" -p 2200 nas | sed 's/^[^ ]* /x /' >> /k"));
+        assert_eq!(alias.known_as(), "x");
         let want = "ssh -oBatchMode=yes ssh://me@gate:2222 ssh-keyscan -T 5 -p 2200 nas";
         assert_eq!(behind.keyscan().join(" "), want);
         assert_eq!(behind.known_as(), "[nas]:2200");
