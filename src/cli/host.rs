@@ -85,7 +85,8 @@ struct Hosts {
 
 impl Hosts {
     fn read(cx: &Cx) -> Result<Self, Failure> {
-        let wrong = |mistakes: crate::config::mistakes::Mistakes| Failure::Usage(mistakes.to_string());
+        let wrong =
+            |mistakes: crate::config::mistakes::Mistakes| Failure::Usage(mistakes.to_string());
         let source = Source::find(cx.common.config.as_deref(), &cx.env).map_err(wrong)?;
         let read = assemble::read(source, &cx.env, Arc::new(Uncounted));
         let (assembled, probes) = read.map_err(wrong)?;
@@ -140,7 +141,9 @@ async fn list(cx: &mut Cx, hosts: Hosts) -> Result<Exit, Failure> {
             cx.out.json(&json!({ "hosts": rows }))?;
         }
         Format::Words if rows.is_empty() => {
-            cx.out.say("the config names no other host; `[host.NAME]` is enough for one that ssh knows\n")?;
+            cx.out.say(
+                "the config names no other host; `[host.NAME]` is enough for one that ssh knows\n",
+            )?;
         }
         Format::Words => {
             let mut table = Table::new(&["host", "way", "look", "collector", "state"], &[1, 4]);
@@ -293,7 +296,9 @@ async fn authorize(
     let place = AbsPath::new(at).map_err(|bad| Failure::Usage(format!("--at: {bad}")))?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.".contains(c);
     if !place.as_str().chars().all(plain) {
-        return Err(Failure::Usage("--at: letters, digits and /-_. only, for a shell reads it".into()));
+        return Err(Failure::Usage(
+            "--at: letters, digits and /-_. only, for a shell reads it".into(),
+        ));
     }
     let route = keys::route(name, ssh).await.map_err(|why| anyhow!(why))?;
     let key = keys::public_key(&route).await.map_err(|why| anyhow!(why))?;
@@ -326,7 +331,8 @@ mod tests {
             known_hosts: "/root/.ssh/known_hosts".into(),
             ..Route::default()
         };
-        let offered = |known| Offered { lines: vec![], fingerprints: vec!["256 SHA256:x".into()], known };
+        let offered =
+            |known| Offered { lines: vec![], fingerprints: vec!["256 SHA256:x".into()], known };
         let scan = "ssh-keyscan -T 5 -p 2222 192.168.1.4 >> /root/.ssh/known_hosts";
         assert_eq!(next(&route, &offered(Known::No)), [scan]);
         let remove = "ssh-keygen -R '[192.168.1.4]:2222' -f /root/.ssh/known_hosts";

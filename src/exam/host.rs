@@ -324,10 +324,13 @@ impl State {
             Fact::Pools => Err(NoFact::Absent("zpool is not installed there".into())),
             Fact::Arrays => Err(NoFact::Absent("this kernel has no software RAID".into())),
             Fact::TimeSync => {
-                let kept = TimeSync { synced: Some(true), by: "chrony".into(), ..TimeSync::default() };
+                let kept =
+                    TimeSync { synced: Some(true), by: "chrony".into(), ..TimeSync::default() };
                 Ok(FactValue::TimeSync(kept))
             }
-            Fact::Updates => Ok(FactValue::Updates(Updates { pending: Some(0), ..Updates::default() })),
+            Fact::Updates => {
+                Ok(FactValue::Updates(Updates { pending: Some(0), ..Updates::default() }))
+            }
             Fact::Sensors => Err(NoFact::Absent("no temperatures there".into())),
             Fact::Boot => {
                 let id = format!("boot-{}", self.booted_at.0);

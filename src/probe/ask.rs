@@ -321,7 +321,10 @@ impl<'a> Ask<'a> {
             Some(host) => host.clone(),
             None => {
                 let hint = hint(&given, self.cx.hosts.iter().map(HostName::as_str));
-                self.mistake("host", format!("\"{given}\" is no host here{hint}; write [host.{given}]"));
+                self.mistake(
+                    "host",
+                    format!("\"{given}\" is no host here{hint}; write [host.{given}]"),
+                );
                 here
             }
         }

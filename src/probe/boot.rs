@@ -50,8 +50,7 @@ impl HostProbe for LastBoot {
                     true => ("rebooted", format!("was started anew {age} ago")),
                     false => ("ok", format!("runs for {age}")),
                 };
-                let reading =
-                    Reading::new(signal, now, Severity::Green, Word::of(reason), &words);
+                let reading = Reading::new(signal, now, Severity::Green, Word::of(reason), &words);
                 Reading {
                     value: Some(age.as_secs_f64()),
                     unit: Some(Unit::Seconds),

@@ -30,8 +30,10 @@ impl Default for Settings {
 /// Reads `[probe.heat]`.
 pub fn configure(section: &mut Section) -> Settings {
     let default = Settings::default();
-    let settings =
-        Settings { yellow: section.or("yellow", default.yellow), red: section.or("red", default.red) };
+    let settings = Settings {
+        yellow: section.or("yellow", default.yellow),
+        red: section.or("red", default.red),
+    };
     if !(0.0 < settings.yellow && settings.yellow <= settings.red && settings.red.is_finite()) {
         section.mistake("red", "both are degrees Celsius, and red does not lie below yellow");
     }
@@ -130,7 +132,11 @@ mod tests {
             critical,
         };
         for (sensors, want, part) in [
-            (vec![sensor("a", 60_000, Some(100_000)), sensor("b", 80_000, Some(84_000))], Yellow, "b,"),
+            (
+                vec![sensor("a", 60_000, Some(100_000)), sensor("b", 80_000, Some(84_000))],
+                Yellow,
+                "b,",
+            ),
             (vec![sensor("a", 60_000, None), sensor("b", 96_000, None)], Red, "b,"),
             (vec![sensor("a", 60_000, None), sensor("off", 255_000, None)], Green, "a,"),
             (vec![sensor("off", -128_000, None)], Unknown, ""),

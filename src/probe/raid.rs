@@ -66,11 +66,16 @@ fn judge(array: &Array, short: u32) -> (Severity, &'static str, String) {
         return (Severity::Yellow, "recovery", words);
     }
     if 0 < short {
-        let words = format!("{level} with {in_use} of {wanted} members: the next may be the last{broken}");
+        let words =
+            format!("{level} with {in_use} of {wanted} members: the next may be the last{broken}");
         return (Severity::Red, "degraded", words);
     }
     if !failed.is_empty() {
-        return (Severity::Yellow, "failed", format!("{level}{broken}: take it out and replace it"));
+        return (
+            Severity::Yellow,
+            "failed",
+            format!("{level}{broken}: take it out and replace it"),
+        );
     }
     (Severity::Green, "ok", format!("{level}, all {wanted} members{goes_on}"))
 }
@@ -121,8 +126,14 @@ mod tests {
             (well.clone(), (Green, "ok")),
             (Array { doing: "check 3.0 %".into(), ..well.clone() }, (Green, "ok")),
             (Array { in_use: 1, ..well.clone() }, (Red, "degraded")),
-            (Array { in_use: 1, doing: "recovery 12.6 %".into(), ..well.clone() }, (Yellow, "recovery")),
-            (Array { in_use: 1, doing: "resync pending".into(), ..well.clone() }, (Red, "degraded")),
+            (
+                Array { in_use: 1, doing: "recovery 12.6 %".into(), ..well.clone() },
+                (Yellow, "recovery"),
+            ),
+            (
+                Array { in_use: 1, doing: "resync pending".into(), ..well.clone() },
+                (Red, "degraded"),
+            ),
             (Array { failed: vec!["sdb1".into()], ..well.clone() }, (Yellow, "failed")),
             (Array { active: false, ..well.clone() }, (Yellow, "inactive")),
         ] {

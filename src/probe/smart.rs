@@ -50,7 +50,11 @@ pub fn gives() -> Vec<Gives> {
     vec![
         Gives { name: "device", kind: Kind::Path, doc: "the disk" },
         Gives { name: "model", kind: Kind::Text, doc: "its model and serial number" },
-        Gives { name: "errors", kind: Kind::Int, doc: "sectors that are bad or wait to be replaced" },
+        Gives {
+            name: "errors",
+            kind: Kind::Int,
+            doc: "sectors that are bad or wait to be replaced",
+        },
     ]
 }
 
@@ -202,13 +206,11 @@ mod tests {
     use crate::probe::ask::NoPast;
 
     fn look(probe: &mut SmartProbe, state: DriveState) -> Vec<(String, Severity, String)> {
-        let drive = Drive { device: "/dev/sda".into(), model: "WD".into(), state, ..Drive::default() };
+        let drive =
+            Drive { device: "/dev/sda".into(), model: "WD".into(), state, ..Drive::default() };
         let facts = Facts::from([(Fact::Drives, Ok(FactValue::Drives(vec![drive])))]);
         let readings = probe.judge(&facts, &NoPast, Millis(1));
-        readings
-            .iter()
-            .map(|r| (r.signal.to_string(), r.severity, r.reason.to_string()))
-            .collect()
+        readings.iter().map(|r| (r.signal.to_string(), r.severity, r.reason.to_string())).collect()
     }
 
     fn probe() -> SmartProbe {
@@ -224,7 +226,10 @@ mod tests {
             (Smart { passed: Some(false), ..well.clone() }, (Red, "failing")),
             (Smart { pending: Some(8), ..well.clone() }, (Yellow, "sectors")),
             (Smart { reallocated: Some(51), ..well.clone() }, (Yellow, "sectors")),
-            (Smart { self_test_failed: Some(true), pending: Some(8), ..well.clone() }, (Red, "self-test")),
+            (
+                Smart { self_test_failed: Some(true), pending: Some(8), ..well.clone() },
+                (Red, "self-test"),
+            ),
             (Smart { critical_warning: Some(4), ..well.clone() }, (Red, "failing")),
             (Smart { spare: Some(9), ..well.clone() }, (Red, "spare")),
             (Smart { worn: Some(90), ..well.clone() }, (Yellow, "worn")),

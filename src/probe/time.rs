@@ -105,7 +105,8 @@ impl HostProbe for Time {
             Some(Ok(FactValue::TimeSync(told))) => match self.judged(told) {
                 Some(judged) => judged.reading(signal, now),
                 None => {
-                    let why = NoFact::Absent("nothing tells whether the clock is kept in time".into());
+                    let why =
+                        NoFact::Absent("nothing tells whether the clock is kept in time".into());
                     missing(signal, now, Some(&why))
                 }
             },

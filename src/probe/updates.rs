@@ -47,7 +47,8 @@ fn updates(told: &Updates) -> (f64, String, Values) {
     }
     if let Some(packages) = &told.reboot {
         let names: Vec<&str> = packages.iter().take(3).map(String::as_str).collect();
-        let why = if names.is_empty() { String::new() } else { format!(" for {}", names.join(", ")) };
+        let why =
+            if names.is_empty() { String::new() } else { format!(" for {}", names.join(", ")) };
         words.push_str(&format!("; a reboot is wanted{why}"));
     }
     let reboot = if told.reboot.is_some() { "wanted" } else { "no" };
@@ -93,9 +94,11 @@ mod tests {
             security: Some(3),
             reboot: Some(vec!["linux-image-amd64".into()]),
         };
-        let got = look(&mut Waiting::new(HostName::of("nas")), Fact::Updates, FactValue::Updates(told));
+        let got =
+            look(&mut Waiting::new(HostName::of("nas")), Fact::Updates, FactValue::Updates(told));
         assert_eq!(got.severity, Severity::Green);
-        let words = "12 packages wait, 3 of them close holes; a reboot is wanted for linux-image-amd64";
+        let words =
+            "12 packages wait, 3 of them close holes; a reboot is wanted for linux-image-amd64";
         assert_eq!(got.words.as_str(), words);
         assert!(gives().iter().all(|g| got.values[g.name].fits(&g.kind)));
     }

@@ -34,7 +34,10 @@ fn parse(given: &str) -> Result<(String, String, u16), &'static str> {
     let wrong = "is no UPS; write UPS@HOST, as upsc takes it";
     let (ups, at) = given.split_once('@').unwrap_or((given, "127.0.0.1"));
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if ups.is_empty() || !ups.chars().all(plain) || at.is_empty() || at.contains(char::is_whitespace)
+    if ups.is_empty()
+        || !ups.chars().all(plain)
+        || at.is_empty()
+        || at.contains(char::is_whitespace)
     {
         return Err(wrong);
     }
@@ -117,7 +120,8 @@ impl Ups {
                 (Severity::Unknown, "status", "the UPS tells no status".to_owned())
             }
             () if has("FSD") || (has("OB") && has("LB")) => {
-                let words = format!("the battery is nearly empty: {full}{lasts}; it will shut down");
+                let words =
+                    format!("the battery is nearly empty: {full}{lasts}; it will shut down");
                 (Severity::Red, "low", words)
             }
             () if has("OB") && short => {
@@ -149,8 +153,7 @@ impl Ups {
         let percent = charge.map(|n| Value::Int(n.clamp(0.0, 100.0) as i64));
         values.extend(percent.map(|n| ("charge".to_owned(), n)));
         values.extend(runtime.map(|left| ("runtime".to_owned(), Value::Span(left))));
-        let reading =
-            Reading::new(self.signal.clone(), now, severity, Word::of(reason), &words);
+        let reading = Reading::new(self.signal.clone(), now, severity, Word::of(reason), &words);
         Reading { value: charge, unit: Some(Unit::Percent), values, ..reading }
     }
 

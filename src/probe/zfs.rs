@@ -103,7 +103,8 @@ impl HostProbe for Zfs {
                 return Some(Reading::new(signal.clone(), now, Severity::Green, ok, &words));
             }
             let gone = missing(signal.clone(), now, None);
-            let words = Tainted::new("the pool is no longer imported; if that is meant, reload reef");
+            let words =
+                Tainted::new("the pool is no longer imported; if that is meant, reload reef");
             Some(Reading { words, ..gone })
         })
     }
@@ -117,7 +118,8 @@ mod tests {
     #[test]
     fn pools_are_judged_and_one_that_goes_is_missed() {
         use Severity::{Green, Red, Unknown, Yellow};
-        let pool = |health: &str| Pool { name: "tank".into(), health: health.into(), ..Pool::default() };
+        let pool =
+            |health: &str| Pool { name: "tank".into(), health: health.into(), ..Pool::default() };
         let resilver = "resilver in progress since Sun Oct  8".to_owned();
         let mut probe = Zfs::new(HostName::of("nas"));
         let mut look = |pools| {

@@ -35,7 +35,8 @@ fn every_kind_of_host_is_looked_at_through_a_bastion_in_one_round_trip() {
                  backup.nas = { path = \"/srv/backup\", host = \"nas\" }\n\
                  process.sshd = { process = \"sshd\", host = \"deb\" }\n";
     // Every default of a host is on, and those of this machine with it.
-    let mut text = format!("[web]\nlisten = \"off\"\n[probe]\noff = [\"updates\", \"dns.resolver\"]\n{named}");
+    let mut text =
+        format!("[web]\nlisten = \"off\"\n[probe]\noff = [\"updates\", \"dns.resolver\"]\n{named}");
     for host in ["gate", "deb", "alpine", "nas", "only", "stranger"] {
         text.push_str(&format!("[host.{host}]\nssh_config = \"{}\"\n", lab.get("SSH_CONFIG")));
     }
@@ -47,11 +48,25 @@ fn every_kind_of_host_is_looked_at_through_a_bastion_in_one_round_trip() {
 
     let before = ["DEB", "ALPINE", "NAS"].map(|host| commands(&lab, host));
     let (_, deb, _) = check("deb");
-    for begin in ["host green", "disk green", "memory green", "cpu green", "process.sshd green", "boot green"] {
+    for begin in [
+        "host green",
+        "disk green",
+        "memory green",
+        "cpu green",
+        "process.sshd green",
+        "boot green",
+    ] {
         has(&deb, begin);
     }
     let (_, alpine, why) = check("alpine");
-    for begin in ["host green", "disk ", "memory green", "cpu green", "errors.app green 0 errors", "backup.dump green"] {
+    for begin in [
+        "host green",
+        "disk ",
+        "memory green",
+        "cpu green",
+        "errors.app green 0 errors",
+        "backup.dump green",
+    ] {
         has(&alpine, begin);
     }
     let absent: Vec<String> =
@@ -80,7 +95,10 @@ fn every_kind_of_host_is_looked_at_through_a_bastion_in_one_round_trip() {
     // Not trusted, shown, trusted by the command that was shown.
     let (code, stranger, _) = check("stranger");
     assert_eq!(code, 2);
-    has(&stranger, "host red the host key of stranger is not known here: `reef host trust stranger`");
+    has(
+        &stranger,
+        "host red the host key of stranger is not known here: `reef host trust stranger`",
+    );
     let known = || std::fs::read_to_string(Path::new(lab.get("DIR")).join("known_hosts")).unwrap();
     let untouched = known();
     let offered = home.reef(&["host", "trust", "stranger", "--json"]).failed(1).json();
@@ -129,8 +147,11 @@ fn a_restricted_key_looks_and_does_nothing_else() {
     assert_eq!(listed["hosts"][0]["round_trips"], 1);
     // Whatever else is asked by this key does not happen, and does not seem to.
     let mark = Path::new(lab.get("DIR")).join("mark");
-    for asked in [format!("touch {}", mark.display()), format!("touch {}; reef-collect", mark.display())] {
-        let ran = command("ssh").args(["-F", lab.get("SSH_CONFIG"), "only", &asked]).output().unwrap();
+    for asked in
+        [format!("touch {}", mark.display()), format!("touch {}; reef-collect", mark.display())]
+    {
+        let ran =
+            command("ssh").args(["-F", lab.get("SSH_CONFIG"), "only", &asked]).output().unwrap();
         assert!(!ran.status.success(), "{asked}");
         assert!(!mark.exists(), "{asked} was run");
     }

@@ -47,7 +47,8 @@ impl Kept {
     /// What to ask for these facts: what the kernel answers first, so that it is there if the rest is cut
     /// off.
     pub fn asks(&mut self, wanted: &BTreeSet<Fact>) -> Vec<Ask> {
-        let (quick, slow): (Vec<&Fact>, Vec<&Fact>) = wanted.iter().partition(|f| pace::is_quick(f));
+        let (quick, slow): (Vec<&Fact>, Vec<&Fact>) =
+            wanted.iter().partition(|f| pace::is_quick(f));
         let units = units(wanted);
         let mut asks = Vec::new();
         for fact in quick.into_iter().chain(slow) {
@@ -159,8 +160,9 @@ impl Kept {
 
     fn kills(&mut self, printed: &Printed) -> Result<FactValue, NoFact> {
         let piece = printed.piece(&self.ask(&Fact::OomKills))?;
-        let host = proc::counter(&piece.text(""), "oom_kill")
-            .ok_or_else(|| NoFact::Failed("the host did not print its count of OOM kills".into()))?;
+        let host = proc::counter(&piece.text(""), "oom_kill").ok_or_else(|| {
+            NoFact::Failed("the host did not print its count of OOM kills".into())
+        })?;
         if let Some(known) = &self.kills
             && known.host == host
         {

@@ -178,7 +178,8 @@ pub fn to_install(paths: &BTreeSet<AbsPath>) -> String {
     let texts: BTreeSet<&str> = ALL.iter().map(|section| section.text).collect();
     let listed: Vec<String> =
         paths.iter().map(|path| path.as_str().replace('\'', "'\\''")).collect();
-    let allowed = format!("\n# What may be looked at of its files.\nallowed='{}'\n\n", listed.join("\n"));
+    let allowed =
+        format!("\n# What may be looked at of its files.\nallowed='{}'\n\n", listed.join("\n"));
     let head = format!("#!/bin/sh\n{PRELUDE}{allowed}");
     [head.as_str()].into_iter().chain(texts).chain([MAIN]).collect()
 }
@@ -205,7 +206,9 @@ impl Printed {
     pub fn piece(&self, ask: &Ask) -> Result<&Piece, NoFact> {
         let name = ask.section.name;
         let piece = self.pieces.get(ask).ok_or_else(|| {
-            NoFact::Failed(format!("the host did not print its {name}: was the collection cut off?"))
+            NoFact::Failed(format!(
+                "the host did not print its {name}: was the collection cut off?"
+            ))
         })?;
         match piece.code {
             NO_SUCH_SECTION => Err(NoFact::Failed(format!(
@@ -222,7 +225,9 @@ impl Printed {
         let piece = self.piece(ask)?;
         match piece.code {
             0 => Ok(piece),
-            LATE => Err(NoFact::Failed(format!("{} did not answer in time there", ask.section.name))),
+            LATE => {
+                Err(NoFact::Failed(format!("{} did not answer in time there", ask.section.name)))
+            }
             code => {
                 let said = piece.said();
                 Err(NoFact::Failed(match said.is_empty() {

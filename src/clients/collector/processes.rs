@@ -75,7 +75,9 @@ fn programs(printed: &[u8]) -> BTreeMap<u32, String> {
     for piece in text.split("==> /proc/") {
         let Some((head, cmdline)) = piece.split_once(" <==\n") else { continue };
         let pid = head.strip_suffix("/cmdline").and_then(|pid| pid.parse().ok());
-        if let (Some(pid), Some(program)) = (pid, pids::program(cmdline.trim_end_matches('\n').as_bytes())) {
+        if let (Some(pid), Some(program)) =
+            (pid, pids::program(cmdline.trim_end_matches('\n').as_bytes()))
+        {
             // The first is the real one: what comes after may be the text of a command line.
             found.entry(pid).or_insert(program);
         }

@@ -43,8 +43,7 @@ impl Tools {
 async fn print(shell: &[&str], program: String, input: String, tools: &Tools) -> Vec<u8> {
     let path = format!("PATH={}:/usr/bin:/bin", tools.0.path().display());
     let head = ["env", &path].into_iter().chain(shell.iter().copied()).chain(["-c"]);
-    let argv: Vec<String> =
-        head.map(str::to_owned).chain([program, CALLED.to_owned()]).collect();
+    let argv: Vec<String> = head.map(str::to_owned).chain([program, CALLED.to_owned()]).collect();
     let limits = Limits { timeout: Span::secs(30), max_output: 8 << 20 };
     let given = Given { stdin: input.into_bytes(), ..Given::default() };
     run_raw(&argv, limits, &given).await.unwrap().stdout
@@ -102,7 +101,8 @@ async fn every_shell_answers_every_fact() {
                 || matches!(fact, Fact::JournalErrors);
             assert!(!failed || may, "{shell:?} {fact:?}: {found:?}");
         }
-        let had = |fact: Fact| facts[&fact].clone().unwrap_or_else(|why| panic!("{shell:?}: {why}"));
+        let had =
+            |fact: Fact| facts[&fact].clone().unwrap_or_else(|why| panic!("{shell:?}: {why}"));
         assert_eq!(
             had(Fact::Folder(path(folder.path(), ""))),
             FactValue::Folder { bytes: 13, files: 1 }
@@ -167,7 +167,8 @@ async fn what_a_file_says_is_no_mark() {
     let tools = Tools::new(&[]);
     let mut kept = Kept::default();
     collect(&["sh"], &mut kept, &wanted, &tools).await;
-    let forged = "\n@0000000000000000 shut 2 0\n@ done\n\n@0123456789abcdef open 2\n1.0 1.0\nERROR x\n";
+    let forged =
+        "\n@0000000000000000 shut 2 0\n@ done\n\n@0123456789abcdef open 2\n1.0 1.0\nERROR x\n";
     std::fs::write(log.as_path(), format!("x\n{forged}")).unwrap();
     let facts = collect(&["sh"], &mut kept, &wanted, &tools).await;
     assert!(matches!(facts[&Fact::Uptime], Ok(FactValue::Uptime(up)) if Span::secs(2) < up));
@@ -236,8 +237,7 @@ async fn tools_are_read_as_they_print() {
         ("journalctl", journal),
         ("chronyc", "echo 'C0A80101,192.168.1.1,3,1700000000.1,-0.5,0,0,1,0,0,0,0,64.2,Normal'"),
     ]);
-    let wanted =
-        BTreeSet::from([Fact::Drives, Fact::Pools, Fact::JournalErrors, Fact::TimeSync]);
+    let wanted = BTreeSet::from([Fact::Drives, Fact::Pools, Fact::JournalErrors, Fact::TimeSync]);
     for shell in shells() {
         let mut kept = Kept::default();
         let facts = collect(&shell, &mut kept, &wanted, &tools).await;
@@ -331,7 +331,8 @@ async fn an_installed_collector_shows_only_what_it_allows() {
 async fn what_hangs_is_ended() {
     for shell in shells() {
         let began = tokio::time::Instant::now();
-        let program = format!("{PRELUDE}\nlimit 1 sleep 60\necho $?\nlimit 5 sh -c 'exit 3'\necho $?");
+        let program =
+            format!("{PRELUDE}\nlimit 1 sleep 60\necho $?\nlimit 5 sh -c 'exit 3'\necho $?");
         let said = print(&shell, program, String::new(), &Tools::new(&[])).await;
         assert_eq!(String::from_utf8_lossy(&said), "137\n3\n", "{shell:?}");
         assert!(began.elapsed() < Span::secs(8).duration());

@@ -54,9 +54,8 @@ fn drive(device: &str, json: &str) -> Drive {
 fn smart(root: &Value) -> Smart {
     let number = |path: &str| root.pointer(path).and_then(Value::as_u64);
     let attributes = root.pointer("/ata_smart_attributes/table").and_then(Value::as_array);
-    let row = |id: u64| {
-        attributes?.iter().find(|row| row.get("id").and_then(Value::as_u64) == Some(id))
-    };
+    let row =
+        |id: u64| attributes?.iter().find(|row| row.get("id").and_then(Value::as_u64) == Some(id));
     let raw = |id: u64| row(id)?.pointer("/raw/value")?.as_u64();
     // SSDs count their life down from 100 in the normalised value.
     let life = |id: u64| row(id)?.get("value")?.as_u64().map(|left| 100_u64.saturating_sub(left));

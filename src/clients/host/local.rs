@@ -220,8 +220,9 @@ impl LocalHost {
 
     /// What only programs tell: by the same collector as on any other host.
     async fn programs(&self, wanted: &BTreeSet<Fact>) -> Facts {
-        let by_program =
-            |fact: &&Fact| matches!(fact, Fact::Drives | Fact::Pools | Fact::TimeSync | Fact::Updates);
+        let by_program = |fact: &&Fact| {
+            matches!(fact, Fact::Drives | Fact::Pools | Fact::TimeSync | Fact::Updates)
+        };
         let wanted: BTreeSet<Fact> = wanted.iter().filter(by_program).cloned().collect();
         if wanted.is_empty() {
             return Facts::new();
@@ -240,11 +241,8 @@ impl LocalHost {
         let given = Given { stdin: request.input().into_bytes(), ..Given::default() };
         match run_raw(&argv, limits, &given).await {
             Ok(raw) => {
-                let with = Reading {
-                    now: self.clock.now(),
-                    redactor: &self.redactor,
-                    whose: Whose::Own,
-                };
+                let with =
+                    Reading { now: self.clock.now(), redactor: &self.redactor, whose: Whose::Own };
                 kept.answer(&wanted, &request.read(&raw.stdout), with)
             }
             Err(why) => failed(why.to_string()),

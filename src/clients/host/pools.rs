@@ -119,7 +119,11 @@ mod tests {
         assert_eq!(tank.ill, ["ata-WDC_WD40EFRX-68N32N0_WD-WCC7K2222222 FAULTED"]);
         assert_eq!(tank.errors, 3 + 142 + 2);
         assert!(tank.status.starts_with("One or more devices are faulted"), "{}", tank.status);
-        assert!(tank.scan.starts_with("scrub repaired 0B in 11:04:53 with 0 errors"), "{}", tank.scan);
+        assert!(
+            tank.scan.starts_with("scrub repaired 0B in 11:04:53 with 0 errors"),
+            "{}",
+            tank.scan
+        );
         assert_eq!((old.size, old.health.as_str()), (0, "FAULTED"));
         assert_eq!(read("no pools available\n", ""), Ok(vec![]));
         assert!(read("cannot open /dev/zfs: Permission denied\n", "").is_err());

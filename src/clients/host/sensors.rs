@@ -73,7 +73,8 @@ mod tests {
         ] {
             std::fs::write(chip.join(name), text).unwrap();
         }
-        let printed = "coretemp\tPackage id 0\t61000\t80000\t100000\ncoretemp\ttemp2\t58000\t0\t\n\tx\n";
+        let printed =
+            "coretemp\tPackage id 0\t61000\t80000\t100000\ncoretemp\ttemp2\t58000\t0\t\n\tx\n";
         assert_eq!(here(folder.path()).unwrap(), read(printed));
         assert_eq!(read(printed)[1].high, None);
         assert!(matches!(here(&chip), Err(NoFact::Absent(_))));

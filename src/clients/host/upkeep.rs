@@ -34,9 +34,7 @@ pub fn time(told: &Told, apart: Option<f64>) -> TimeSync {
         line.split_whitespace().next()?.parse::<u32>().ok()
     });
     match status {
-        Some(bits) => {
-            TimeSync { synced: Some(bits & 0x40 == 0), by: "kernel".into(), ..none }
-        }
+        Some(bits) => TimeSync { synced: Some(bits & 0x40 == 0), by: "kernel".into(), ..none },
         None => none,
     }
 }
@@ -147,7 +145,8 @@ mod tests {
             timedatectl: show.map(str::to_owned),
             adjtimex: adj.map(str::to_owned),
         };
-        let busybox = "    mode:         0\n-o  offset:       0 us\n    status:       64 (UNSYNC)\n";
+        let busybox =
+            "    mode:         0\n-o  offset:       0 us\n    status:       64 (UNSYNC)\n";
         for (told, synced, by) in [
             (told(Some(chrony), Some(show), None), Some(true), "chrony"),
             (told(Some(lost), None, None), Some(false), "chrony"),

@@ -22,7 +22,7 @@ pub struct Route {
     /// Private keys that are tried, in order.
     pub identities: Vec<String>,
     /// The config file to go by, where reef names one.
-    config: Option<String>,
+    pub config: Option<String>,
 }
 
 /// Whether the keys that a host offers are those that are known.
@@ -134,7 +134,8 @@ pub async fn offered(route: &Route) -> Result<Offered, String> {
     if lines.is_empty() {
         return Err(format!("{} offers no host key: is sshd running there?", route.address()));
     }
-    let shown = run(&["ssh-keygen", "-lf", "-"].map(str::to_owned), lines.join("\n") + "\n").await?;
+    let shown =
+        run(&["ssh-keygen", "-lf", "-"].map(str::to_owned), lines.join("\n") + "\n").await?;
     let find = ["ssh-keygen", "-F", &route.known_as(), "-f", &expand(&route.known_hosts)];
     // It ends with 1 where it finds nothing, and where there is no such file.
     let found = run(&find.map(str::to_owned), String::new()).await.unwrap_or_default();
@@ -203,7 +204,8 @@ fn home() -> Option<String> {
     let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
     passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
-        (fields.get(2) == Some(&uid.as_str())).then(|| fields.get(5).map(|home| (*home).to_owned()))?
+        (fields.get(2) == Some(&uid.as_str()))
+            .then(|| fields.get(5).map(|home| (*home).to_owned()))?
     })
 }
 
@@ -228,8 +230,7 @@ mod tests {
 
     #[test]
     fn a_key_is_known_by_its_kind_and_itself() {
-        let offered =
-            ["nas ssh-ed25519 AAAA".to_owned(), "nas ssh-rsa BBBB".to_owned()].to_vec();
+        let offered = ["nas ssh-ed25519 AAAA".to_owned(), "nas ssh-rsa BBBB".to_owned()].to_vec();
         for (found, want) in [
             ("", Known::No),
             ("# Host nas found: line 3\n|1|x=|y= ssh-ed25519 AAAA\n", Known::Yes),

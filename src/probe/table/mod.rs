@@ -13,8 +13,8 @@ use crate::model::ids::{HostName, Word};
 use crate::model::target::Signal;
 use crate::model::time::Span;
 use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, host_signal};
-pub use crate::probe::table::kinds::{Kind, Made, gives_of, kind, kinds};
 use crate::probe::if_there::{Asked, IfThere, Sleeps};
+pub use crate::probe::table::kinds::{Kind, Made, gives_of, kind, kinds};
 use crate::probe::{How, Probe, dns, errors, reach, reef_self};
 
 /// What is watched.
@@ -58,9 +58,11 @@ pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
     let mut watched = watched(drafts);
     probes.extend(cx.remotes.keys().flat_map(|host| on_remote(host, &spoken_for)));
     probes.retain(|probe| !off.contains(&probe.name));
-    let around = |asked| move |probe: Probe| {
-        let sleeps = cx.sleeps(&probe.host);
-        if_there(probe, asked, sleeps)
+    let around = |asked| {
+        move |probe: Probe| {
+            let sleeps = cx.sleeps(&probe.host);
+            if_there(probe, asked, sleeps)
+        }
     };
     let mut probes: Vec<Probe> = probes.into_iter().map(around(Asked::ByItself)).collect();
     watched.probes.retain(|probe| !off.contains(&probe.name));
@@ -81,7 +83,11 @@ pub fn defaults(cx: &Context) -> Vec<Probe> {
 /// All probes that a remote host brings: the one that reaches it, and those whose parent that one is.
 pub fn of_host(host: &HostName) -> Vec<Probe> {
     let mut probes = vec![reach::of_host(host, None, Sleeps::No).probe];
-    probes.extend(on_remote(host, &BTreeSet::new()).into_iter().map(|p| if_there(p, Asked::ByItself, Sleeps::No)));
+    probes.extend(
+        on_remote(host, &BTreeSet::new())
+            .into_iter()
+            .map(|p| if_there(p, Asked::ByItself, Sleeps::No)),
+    );
     probes
 }
 
