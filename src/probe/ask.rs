@@ -9,7 +9,6 @@ use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::tls::Tls;
 use crate::config::given::Given;
-use crate::config::mistakes::hint;
 use crate::config::section::Section;
 use crate::config::setting::Setting;
 use crate::model::ids::{HostName, Word};
@@ -310,26 +309,6 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// `host = "nas"`: where the thing is; this machine where nothing is said.
-    pub fn host(&mut self) -> HostName {
-        let here = self.cx.here.clone();
-        let Some(given) = self.opt::<String>("host") else { return here };
-        if given == "this" {
-            return here;
-        }
-        match self.cx.hosts.iter().find(|host| host.as_str() == given) {
-            Some(host) => host.clone(),
-            None => {
-                let hint = hint(&given, self.cx.hosts.iter().map(HostName::as_str));
-                self.mistake(
-                    "host",
-                    format!("\"{given}\" is no host here{hint}; write [host.{given}]"),
-                );
-                here
-            }
-        }
-    }
-
     /// The target of this probe by its name, on `host`; a mistake where the name is none.
     pub fn target(&mut self, host: &HostName, thing: Thing) -> Option<Target> {
         match Target::new(host.clone(), thing, self.name) {
@@ -357,11 +336,6 @@ impl<'a> Ask<'a> {
             parent: self.opt("parent").or(default.parent).or_else(|| self.implied_parent(host)),
             served_by: self.served_by(host).or(default.served_by),
         }
-    }
-
-    /// Everything on another host is explained by that host.
-    fn implied_parent(&self, host: &HostName) -> Option<String> {
-        self.cx.remotes.contains_key(host).then(|| host.to_string())
     }
 
     fn looks(&mut self, key: &str, default: u32) -> u32 {

@@ -30,6 +30,7 @@ pub mod tls;
 pub mod unit;
 pub mod updates;
 pub mod ups;
+mod whereabouts;
 pub mod zfs;
 
 use std::collections::BTreeSet;

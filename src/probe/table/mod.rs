@@ -254,6 +254,8 @@ fn resolve_parents(
     }
     for (host, parent_of_it) in &cx.remotes {
         let mut draft = reach::of_host(host, parent_of_it.clone(), cx.sleeps(host));
+        // Who explains it speaks first, however the looks of one moment fall out.
+        draft.probe.fire_after += depth(host, cx);
         if let Some(given) = draft.parent.take() {
             let found = parent(&given, &draft.main, &mains, cx);
             match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
@@ -264,6 +266,21 @@ fn resolve_parents(
         drafts.push(draft);
     }
     drafts
+}
+
+/// How many hosts stand between this one and reef.
+fn depth(host: &HostName, cx: &Context) -> u32 {
+    let mut at = cx.remotes.get(host);
+    let mut depth = 0;
+    while let Some(Some(parent)) = at {
+        depth += 1;
+        // Parents that lead in a circle are a mistake that is told elsewhere.
+        if 8 <= depth {
+            break;
+        }
+        at = cx.remotes.iter().find(|(name, _)| name.as_str() == parent).map(|(_, parent)| parent);
+    }
+    depth
 }
 
 /// Refuses a parent whose own parents lead back to the child: each would explain the other away.
