@@ -110,7 +110,14 @@ impl Events {
                 | Fact::FailedUnits
                 | Fact::Processes(_)
                 | Fact::Busiest
-                | Fact::Newest(_) => {}
+                | Fact::Newest(_)
+                | Fact::Drives
+                | Fact::Pools
+                | Fact::Arrays
+                | Fact::TimeSync
+                | Fact::Updates
+                | Fact::Sensors
+                | Fact::Boot => {}
             }
         }
         self.files.set(sources);

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod banner;
 pub mod broker;
+pub mod collector;
 pub mod dns;
 pub mod events;
 pub mod files;
@@ -11,6 +12,7 @@ pub mod http;
 #[cfg(feature = "kube")]
 pub mod kube;
 pub mod mysql;
+pub mod nut;
 pub mod ping;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -21,6 +21,8 @@ pub struct HostSection {
     pub parent: Option<Word>,
     /// Whether it may page at night.
     pub wakes: bool,
+    /// Whether it may be off: that is no fault then, and nothing wakes it.
+    pub sleeps: bool,
     /// Units that may be restarted to bring the host back to its senses.
     pub restartable: Vec<UnitName>,
 }
@@ -110,6 +112,10 @@ impl HostSection {
                         .mistake(key, format!("{host} is this machine, which needs no way to it"));
                 }
             }
+            if section.has("sleeps") {
+                section.skip("sleeps");
+                section.mistake("sleeps", "is for other hosts: reef does not watch in its sleep");
+            }
             if section.has("parent") {
                 section.skip("parent");
                 section.mistake("parent", "is for other hosts: this one is there while reef runs");
@@ -123,6 +129,7 @@ impl HostSection {
             ceiling: section.opt("ceiling"),
             parent: section.opt("parent"),
             wakes: section.or("wakes", false),
+            sleeps: section.or("sleeps", false),
             restartable: section.list_or("restartable", Vec::new()),
         };
         if read.parent.as_ref().is_some_and(|parent| parent.as_str() == host.as_str()) {

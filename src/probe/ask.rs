@@ -16,6 +16,7 @@ use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
 use crate::policy::redact::Redactor;
+use crate::probe::if_there::Sleeps;
 use crate::probe::reef_self::{Tally, Uncounted};
 use crate::probe::{How, Probe};
 
@@ -30,6 +31,8 @@ pub struct Context {
     pub remotes: BTreeMap<HostName, Option<String>>,
     /// Hosts all of whose probes may page at night.
     pub wakes: BTreeSet<HostName>,
+    /// Hosts that may be off.
+    pub sleepers: BTreeSet<HostName>,
     /// Other names and addresses under which a URL may speak of a host, in lower case.
     pub known_as: BTreeMap<String, HostName>,
     pub http: Http,
@@ -60,6 +63,7 @@ impl Context {
             here,
             remotes: BTreeMap::new(),
             wakes: BTreeSet::new(),
+            sleepers: BTreeSet::new(),
             known_as: BTreeMap::new(),
             http: Http::new(),
             tls: Tls::new(),
@@ -69,6 +73,11 @@ impl Context {
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),
         }
+    }
+
+    /// Whether a host may be off.
+    pub fn sleeps(&self, host: &HostName) -> Sleeps {
+        if self.sleepers.contains(host) { Sleeps::Yes } else { Sleeps::No }
     }
 
     /// The known host that a URL's or server's host part speaks of.
@@ -341,7 +350,7 @@ impl<'a> Ask<'a> {
             fire_after,
             clear_after,
             wakes: self.or("wakes", default.wakes),
-            parent: self.opt("parent").or(default.parent),
+            parent: self.opt("parent").or(default.parent).or_else(|| self.implied_parent(host)),
             served_by: self.served_by(host).or(default.served_by),
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod backup;
+pub mod boot;
 pub mod cert;
 pub mod cpu;
 pub mod disk;
@@ -10,7 +11,9 @@ pub mod domain;
 pub mod errors;
 pub mod exec;
 pub mod folder;
+pub mod heat;
 pub mod http;
+pub mod if_there;
 #[cfg(feature = "kube")]
 pub mod kube;
 pub mod lag;
@@ -24,15 +27,22 @@ pub mod ping;
 pub mod postgres;
 pub mod process;
 pub mod queue;
+pub mod raid;
 pub mod reach;
 pub mod reef_self;
 pub mod s3;
+pub mod smart;
 pub mod spoken;
 pub mod table;
 pub mod tcp;
+pub mod time;
 pub mod tls;
 pub mod unit;
+pub mod updates;
+pub mod ups;
 pub mod voice;
+mod whereabouts;
+pub mod zfs;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -99,6 +109,11 @@ pub trait HostProbe: Send {
     /// a change is no reading and opens nothing.
     fn changes(&mut self) -> Vec<Change> {
         Vec::new()
+    }
+
+    /// Why it said nothing at the last look, where its thing is not there: "smartctl is not installed".
+    fn absent(&self) -> Option<String> {
+        None
     }
 }
 

@@ -27,6 +27,7 @@ mod logs;
 mod memory;
 mod network;
 mod paused;
+mod remote;
 mod spikes;
 mod told;
 mod walk;

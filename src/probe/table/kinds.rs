@@ -10,8 +10,9 @@ use crate::probe::kube;
 #[cfg(feature = "postgres")]
 use crate::probe::postgres;
 use crate::probe::{
-    HostProbe, backup, cert, cpu, disk, dns, domain, errors, exec, folder, http, mariadb, memory,
-    net, oom, ping, process, queue, reach, reef_self, s3, tcp, tls, unit,
+    HostProbe, backup, boot, cert, cpu, disk, dns, domain, errors, exec, folder, heat, http,
+    mariadb, memory, net, oom, ping, process, queue, raid, reach, reef_self, s3, smart, tcp, time,
+    tls, unit, updates, ups, zfs,
 };
 
 /// One kind of probe.
@@ -49,8 +50,13 @@ fn every(every: Span) -> Common {
     Common::with(every, Span::secs(20))
 }
 
-/// Those of this machine as a whole.
-const MACHINE: [Kind; 5] = [
+/// What programs answer that ask every disk or every package.
+fn slow(every: Span) -> Common {
+    Common::with(every, Span::secs(60))
+}
+
+/// Those of a machine as a whole, of this one and of every other host.
+const MACHINE: [Kind; 12] = [
     Kind {
         name: "disk",
         probe: "disk",
@@ -110,6 +116,83 @@ const MACHINE: [Kind; 5] = [
         made: Made::Machine {
             common: || every(MINUTE),
             make: |section, host| Box::new(net::Net::new(net::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "smart",
+        probe: "smart",
+        summary: "what disks say of their own health; one that sleeps is left asleep",
+        example: "smart = { worn = 80, ignore = [\"/dev/sdz\"] }",
+        gives: smart::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: 1, ..slow(Span::hours(1)) },
+            make: |section, host| Box::new(smart::SmartProbe::new(smart::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "zfs",
+        probe: "zfs",
+        summary: "the health of every ZFS pool",
+        example: "zfs = { every = \"1m\" }",
+        gives: zfs::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: 2, ..every(Span::mins(5)) },
+            make: |_, host| Box::new(zfs::Zfs::new(host)),
+        },
+    },
+    Kind {
+        name: "raid",
+        probe: "raid",
+        summary: "arrays of software RAID that lost a member",
+        example: "raid = { every = \"1m\" }",
+        gives: raid::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: 2, ..every(Span::mins(5)) },
+            make: |_, host| Box::new(raid::Raid::new(host)),
+        },
+    },
+    Kind {
+        name: "time",
+        probe: "time",
+        summary: "whether the clock is right, and kept so",
+        example: "time = { yellow = \"1s\", red = \"30s\" }",
+        gives: time::gives,
+        made: Made::Machine {
+            common: || every(Span::mins(15)),
+            make: |section, host| Box::new(time::Time::new(time::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "heat",
+        probe: "heat",
+        summary: "the temperature that is nearest to its limit",
+        example: "heat = { yellow = 80.0, red = 90.0 }",
+        gives: heat::gives,
+        made: Made::Machine {
+            common: || every(Span::mins(2)),
+            make: |section, host| Box::new(heat::Heat::new(heat::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "updates",
+        probe: "updates",
+        summary: "packages that wait and a reboot that is wanted; for the report, never above green",
+        example: "updates = { every = \"12h\" }",
+        gives: updates::gives,
+        made: Made::Machine {
+            common: || slow(Span::hours(24)),
+            make: |_, host| Box::new(updates::Waiting::new(host)),
+        },
+    },
+    Kind {
+        name: "boot",
+        probe: "boot",
+        summary: "since when the machine runs, and that it was started anew",
+        example: "boot = { every = \"1m\" }",
+        gives: boot::gives,
+        made: Made::Machine {
+            common: || every(Span::mins(5)),
+            make: |_, host| Box::new(boot::LastBoot::new(host)),
         },
     },
 ];
@@ -244,6 +327,14 @@ const NAMED: &[Kind] = &[
         example: "dns.pihole = { server = \"192.168.1.3\", own = \"nas.home.example\" }",
         gives: dns::gives,
         made: Made::Named(dns::configure),
+    },
+    Kind {
+        name: "ups",
+        probe: "ups",
+        summary: "a UPS by NUT: on battery, its charge, its battery's age",
+        example: "ups.rack = \"rack@nas\"",
+        gives: ups::gives,
+        made: Made::Named(ups::configure),
     },
     Kind {
         name: "exec",

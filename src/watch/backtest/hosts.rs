@@ -123,7 +123,14 @@ impl HostSeries {
             | Fact::Busiest
             | Fact::Newest(_)
             | Fact::JournalErrors
-            | Fact::FileLines(_) => None,
+            | Fact::FileLines(_)
+            | Fact::Drives
+            | Fact::Pools
+            | Fact::Arrays
+            | Fact::TimeSync
+            | Fact::Sensors
+            | Fact::Updates
+            | Fact::Boot => None,
         };
         found.ok_or_else(|| NoFact::Failed("Prometheus has nothing of it".into()))
     }
