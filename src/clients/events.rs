@@ -15,6 +15,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use crate::clients::docker::stream::Wakes;
 use crate::model::fact::{Fact, FactValue, Facts};
 use crate::model::ids::UnitName;
 use crate::model::target::AbsPath;
@@ -32,11 +33,13 @@ pub struct Rests {
     pub journal: Span,
     /// Until a file that is not there is looked for again.
     pub missing: Span,
+    /// A container that crashes and restarts all day must not wake without end.
+    pub containers: Span,
 }
 
 impl Default for Rests {
     fn default() -> Self {
-        Self { file: Span::secs(1), journal: Span::secs(30), missing: Span::secs(15) }
+        Self { file: Span::secs(1), journal: Span::secs(30), missing: Span::secs(15), containers: Span::secs(10) }
     }
 }
 
@@ -49,6 +52,8 @@ pub enum WakeReason {
     ProcessExit(String),
     FileChanged(AbsPath),
     JournalChanged,
+    /// A container started, ended, or turned healthy or sick.
+    ContainersChanged,
 }
 
 impl WakeReason {
@@ -59,6 +64,7 @@ impl WakeReason {
             Self::ProcessExit(name) => Fact::Processes(name.clone()),
             Self::FileChanged(path) => Fact::FileLines(path.clone()),
             Self::JournalChanged => Fact::JournalErrors,
+            Self::ContainersChanged => Fact::Containers,
         }
     }
 }
@@ -70,6 +76,9 @@ pub struct Events {
     /// Who is watched for whom.
     watched: BTreeMap<(WakeReason, u32), AbortHandle>,
     files: Files,
+    /// Where the container engine is, and its events once it has answered.
+    engine: Option<PathBuf>,
+    containers: Option<Wakes>,
     ready: VecDeque<WakeReason>,
 }
 
@@ -79,8 +88,18 @@ impl Events {
             exits: JoinSet::new(),
             watched: BTreeMap::new(),
             files: Files::new(rests)?,
+            engine: None,
+            containers: None,
             ready: VecDeque::new(),
         })
+    }
+
+    /// Says where the container engine is. Nobody listens there before a collection found one.
+    pub fn engine_at(&mut self, socket: PathBuf) {
+        if self.engine.as_ref() != Some(&socket) {
+            self.engine = Some(socket);
+            self.containers = None;
+        }
     }
 
     /// Watches the logs among what probes want; those that nobody wants any more are left alone.
@@ -110,10 +129,16 @@ impl Events {
                 | Fact::FailedUnits
                 | Fact::Processes(_)
                 | Fact::Busiest
+                | Fact::Containers
+                | Fact::Stacks
+                | Fact::Swarm
                 | Fact::Newest(_) => {}
             }
         }
         self.files.set(sources);
+        if !wanted.contains(&Fact::Containers) {
+            self.containers = None;
+        }
     }
 
     /// Watches the processes that a collection of this machine found, until they end.
@@ -127,6 +152,10 @@ impl Events {
                 (Fact::Processes(name), Ok(FactValue::Processes(found))) => {
                     let pids = found.iter().take(MOST).map(|p| p.pid).collect();
                     self.only(&WakeReason::ProcessExit(name.clone()), pids);
+                }
+                (Fact::Containers, Ok(_)) if self.containers.is_none() => {
+                    let rests = self.files.rests.containers;
+                    self.containers = self.engine.clone().map(|at| Wakes::listen(at, rests));
                 }
                 (_, _) => {}
             }
@@ -184,8 +213,18 @@ impl Events {
                     }
                 }
                 () = self.files.wait(&mut self.ready) => {}
+                () = containers(self.containers.as_ref()) => {
+                    self.ready.push_back(WakeReason::ContainersChanged);
+                }
             }
         }
+    }
+}
+
+async fn containers(wakes: Option<&Wakes>) {
+    match wakes {
+        Some(wakes) => wakes.next().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -372,7 +411,7 @@ mod tests {
     use std::time::Duration;
     use tokio::time::timeout;
 
-    const RESTS: Rests = Rests { file: Span(200), journal: Span(200), missing: Span(200) };
+    const RESTS: Rests = Rests { file: Span(200), journal: Span(200), missing: Span(200), containers: Span(200) };
     const SOON: Duration = Duration::from_secs(5);
 
     /// A shell that ends by itself; only the place that may start programs starts one.

@@ -1,6 +1,7 @@
 //! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
 
 pub mod dns;
+pub mod docker;
 pub mod events;
 pub mod files;
 pub mod host;

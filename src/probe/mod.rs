@@ -5,6 +5,7 @@ pub mod backup;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
+pub mod docker;
 pub mod errors;
 pub mod exec;
 pub mod folder;

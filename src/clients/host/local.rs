@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Fut;
+use crate::clients::docker::{Docker, Place};
 use crate::clients::host::cgroups::Kills;
 use crate::clients::host::journal::Journal;
 use crate::clients::host::lines::Errors;
@@ -37,6 +38,7 @@ pub struct LocalHost {
     /// What is asked of children, one collection at a time.
     rooms: tokio::sync::Mutex<Rooms>,
     journal: tokio::sync::Mutex<Journal>,
+    docker: Docker,
 }
 
 #[derive(Default)]
@@ -63,18 +65,26 @@ impl LocalHost {
             counted: Mutex::default(),
             rooms: tokio::sync::Mutex::default(),
             journal: tokio::sync::Mutex::default(),
+            docker: Docker::new(Place::default()),
         }
+    }
+
+    /// With its container engine somewhere else, or with compose files that no container names.
+    #[must_use]
+    pub fn with_docker(self, place: Place) -> Self {
+        Self { docker: Docker::new(place), ..self }
     }
 
     async fn collect(&self, wanted: &BTreeSet<Fact>) -> Facts {
         let mut facts = self.quick(wanted);
-        let (served, walked, units, journal) = tokio::join!(
+        let (served, walked, units, journal, engine) = tokio::join!(
             self.volumes(wanted),
             walked(wanted),
             self.units(wanted),
-            self.journal(wanted)
+            self.journal(wanted),
+            self.docker.facts(wanted, self.clock.now())
         );
-        for more in [served, walked, units, journal] {
+        for more in [served, walked, units, journal, engine] {
             facts.extend(more);
         }
         facts
@@ -115,6 +125,9 @@ impl LocalHost {
                 | Fact::Newest(_)
                 | Fact::Unit(_)
                 | Fact::FailedUnits
+                | Fact::Containers
+                | Fact::Stacks
+                | Fact::Swarm
                 | Fact::JournalErrors => continue,
             };
             facts.insert(fact.clone(), found);
@@ -250,6 +263,9 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
             | Fact::Processes(_)
             | Fact::Busiest
             | Fact::JournalErrors
+            | Fact::Containers
+            | Fact::Stacks
+            | Fact::Swarm
             | Fact::FileLines(_) => continue,
         };
         let mounts = mounts.get_or_insert_with(|| {

@@ -29,6 +29,9 @@ fn is_quick(fact: &Fact) -> bool {
         | Fact::Newest(_)
         | Fact::Unit(_)
         | Fact::FailedUnits
+        | Fact::Containers
+        | Fact::Stacks
+        | Fact::Swarm
         | Fact::JournalErrors => false,
     }
 }

@@ -8,7 +8,7 @@ use crate::probe::ask::{Ask, Common, Draft};
 #[cfg(feature = "kube")]
 use crate::probe::kube;
 use crate::probe::{
-    HostProbe, backup, cpu, disk, dns, errors, exec, folder, http, memory, net, oom, process,
+    HostProbe, backup, cpu, disk, dns, docker, errors, exec, folder, http, memory, net, oom, process,
     reach, reef_self, tls, unit,
 };
 
@@ -46,7 +46,7 @@ fn every(every: Span) -> Common {
 }
 
 /// Those of this machine as a whole.
-const MACHINE: [Kind; 5] = [
+const MACHINE: [Kind; 8] = [
     Kind {
         name: "disk",
         probe: "disk",
@@ -106,6 +106,47 @@ const MACHINE: [Kind; 5] = [
         made: Made::Machine {
             common: || every(MINUTE),
             make: |section, host| Box::new(net::Net::new(net::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "docker",
+        probe: "docker",
+        summary: "containers that end, are sick or restart too often; not those that were stopped",
+        example: "docker = { ignore = [\"test-*\"] }",
+        gives: docker::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: docker::FIRE_AFTER, ..every(MINUTE) },
+            make: |section, host| {
+                Box::new(docker::DockerProbe::new(docker::configure(section), host))
+            },
+        },
+    },
+    Kind {
+        name: "compose",
+        probe: "compose",
+        summary: "services of a compose file that have no container",
+        example: "compose = { ignore = [\"attic\"] }",
+        gives: docker::compose::gives,
+        made: Made::Machine {
+            common: || every(MINUTE),
+            make: |section, host| {
+                let settings = docker::compose::configure(section);
+                Box::new(docker::compose::ComposeProbe::new(settings, host))
+            },
+        },
+    },
+    Kind {
+        name: "swarm",
+        probe: "swarm",
+        summary: "nodes of a Swarm that are down, and services short of replicas",
+        example: "swarm = { ignore = [\"lab-*\"] }",
+        gives: docker::swarm::gives,
+        made: Made::Machine {
+            common: || every(MINUTE),
+            make: |section, host| {
+                let settings = docker::swarm::configure(section);
+                Box::new(docker::swarm::SwarmProbe::new(settings, host))
+            },
         },
     },
 ];
