@@ -39,7 +39,12 @@ pub struct Rests {
 
 impl Default for Rests {
     fn default() -> Self {
-        Self { file: Span::secs(1), journal: Span::secs(30), missing: Span::secs(15), containers: Span::secs(10) }
+        Self {
+            file: Span::secs(1),
+            journal: Span::secs(30),
+            missing: Span::secs(15),
+            containers: Span::secs(10),
+        }
     }
 }
 
@@ -411,7 +416,8 @@ mod tests {
     use std::time::Duration;
     use tokio::time::timeout;
 
-    const RESTS: Rests = Rests { file: Span(200), journal: Span(200), missing: Span(200), containers: Span(200) };
+    const RESTS: Rests =
+        Rests { file: Span(200), journal: Span(200), missing: Span(200), containers: Span(200) };
     const SOON: Duration = Duration::from_secs(5);
 
     /// A shell that ends by itself; only the place that may start programs starts one.

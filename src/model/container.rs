@@ -117,7 +117,9 @@ pub enum Health {
     Starting,
     Healthy,
     /// Checks that failed in a row.
-    Unhealthy { streak: u32 },
+    Unhealthy {
+        streak: u32,
+    },
 }
 
 impl Health {
@@ -140,7 +142,9 @@ pub enum RestartPolicy {
     Always,
     UnlessStopped,
     /// Only when it failed, and so often at the most; 0 is without end.
-    OnFailure { most: u32 },
+    OnFailure {
+        most: u32,
+    },
 }
 
 impl RestartPolicy {

@@ -12,6 +12,7 @@ mod lab;
 
 mod asked;
 mod disk_full;
+mod docker;
 mod drill;
 mod endpoints;
 mod hostile;

@@ -68,9 +68,13 @@ impl fmt::Display for ApiError {
             Self::Refused(path) => {
                 write!(f, "the container engine does not run: nobody listens on {}", path.display())
             }
-            Self::TimedOut(after) => write!(f, "the container engine did not answer within {after}"),
+            Self::TimedOut(after) => {
+                write!(f, "the container engine did not answer within {after}")
+            }
             Self::Status(status, words) => write!(f, "the container engine said {status}: {words}"),
-            Self::Broken(why) => write!(f, "the container engine's answer is not understood: {why}"),
+            Self::Broken(why) => {
+                write!(f, "the container engine's answer is not understood: {why}")
+            }
         }
     }
 }
@@ -225,7 +229,9 @@ impl Api {
     fn sort(&self, error: &reqwest::Error) -> ApiError {
         let mut causes =
             std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-        let kind = causes.find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(|io| io.kind());
+        let kind = causes
+            .find_map(|cause| cause.downcast_ref::<std::io::Error>())
+            .map(std::io::Error::kind);
         match kind {
             Some(std::io::ErrorKind::NotFound) => ApiError::NoSocket(self.socket.clone()),
             Some(std::io::ErrorKind::PermissionDenied) => ApiError::Forbidden(self.socket.clone()),

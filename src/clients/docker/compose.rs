@@ -181,7 +181,8 @@ fn opts_out(labels: &Json) -> bool {
 pub(super) fn named(containers: &[Container]) -> BTreeMap<String, Vec<AbsPath>> {
     let mut projects = BTreeMap::new();
     for container in containers {
-        let (Some(project), Some(files)) = (container.label(PROJECT), container.label(FILES)) else {
+        let (Some(project), Some(files)) = (container.label(PROJECT), container.label(FILES))
+        else {
             continue;
         };
         let folder = container.label(FOLDER).unwrap_or("/");
@@ -387,14 +388,17 @@ volumes: { data: }
 
     #[test]
     fn a_wrong_file_says_so_and_a_hostile_one_ends() {
-        for text in ["services: [", "services:\n  a: 7\n", "a: *nobody", "- list", "services: text"] {
+        for text in ["services: [", "services:\n  a: 7\n", "a: *nobody", "- list", "services: text"]
+        {
             let why = File::parse(text).unwrap_err();
             assert!(!why.is_empty() && why.len() <= 200 && !why.contains('\n'), "{text}: {why}");
         }
         let mut bomb = String::from("a: &a [x,x,x,x,x,x,x,x,x]\n");
         for i in 0..12 {
             let (new, old) = (char::from(b'b' + i), char::from(b'a' + i));
-            bomb.push_str(&format!("{new}: &{new} [*{old},*{old},*{old},*{old},*{old},*{old},*{old},*{old},*{old}]\n"));
+            bomb.push_str(&format!(
+                "{new}: &{new} [*{old},*{old},*{old},*{old},*{old},*{old},*{old},*{old},*{old}]\n"
+            ));
         }
         bomb.push_str("services: { a: { labels: *m } }\n");
         assert!(File::parse(&bomb).is_err());

@@ -79,7 +79,9 @@ struct Known {
 #[derive(Debug)]
 struct Seen {
     standing: String,
+    /// When a list last showed that it still is as it was.
     at: Millis,
+    looked_at: Millis,
     container: Container,
 }
 
@@ -139,10 +141,13 @@ impl Docker {
 
         let mut fresh = BTreeSet::new();
         for row in &listed {
-            let seen = known.containers.get(&row.id);
-            if seen.is_some_and(|seen| !needs_a_look(row, seen, now)) {
-                continue;
-            }
+            let seen = match known.containers.get_mut(&row.id) {
+                Some(seen) if !needs_a_look(row, seen, now) => {
+                    seen.at = now;
+                    continue;
+                }
+                seen => seen,
+            };
             let path = format!("/containers/{}/json", quoted(&row.id));
             let mut container = match self.api.get::<Inspected>(&path).await {
                 Ok(inspected) => inspected.container(),
@@ -154,7 +159,8 @@ impl Docker {
                 keep(&mut container, &seen.container);
             }
             let standing = row.standing();
-            known.containers.insert(row.id.clone(), Seen { standing, at: now, container });
+            let seen = Seen { standing, at: now, looked_at: now, container };
+            known.containers.insert(row.id.clone(), seen);
             fresh.insert(row.id.clone());
         }
         self.how_they_ended(known, &fresh, now).await;
@@ -163,7 +169,9 @@ impl Docker {
         for row in &listed {
             let Some(seen) = known.containers.get_mut(&row.id) else { continue };
             // A container may be given another name while it runs.
-            if let Some(name) = row.names.iter().flatten().find(|name| name.matches('/').count() == 1) {
+            if let Some(name) =
+                row.names.iter().flatten().find(|name| name.matches('/').count() == 1)
+            {
                 name.trim_start_matches('/').clone_into(&mut seen.container.name);
             }
             let made = known.images.get(&seen.container.image_id).copied().flatten();
@@ -181,7 +189,8 @@ impl Docker {
             .collect();
         let Some(since) = asked.iter().map(|(_, at)| *at).min() else { return };
         let filters = r#"{"type":["container"],"event":["kill","stop","die","oom"]}"#;
-        let instant = |at: Millis| format!("{}.{:03}000000", at.0.div_euclid(1_000), at.0.rem_euclid(1_000));
+        let instant =
+            |at: Millis| format!("{}.{:03}000000", at.0.div_euclid(1_000), at.0.rem_euclid(1_000));
         let path = format!(
             "/events?since={}&until={}&filters={}",
             instant(since - STOPPING),
@@ -198,7 +207,9 @@ impl Docker {
                     let since = container.finished_at.unwrap_or_default() - SLACK;
                     container.oom_killed |= told::was_oom(id, &events, since);
                 }
-                ContainerState::Exited | ContainerState::Dead if container.ended == Ended::Untold => {
+                ContainerState::Exited | ContainerState::Dead
+                    if container.ended == Ended::Untold =>
+                {
                     container.ended = told::ended(container, &events);
                 }
                 ContainerState::Created
@@ -274,7 +285,7 @@ fn needs_a_look(row: &Listed, seen: &Seen, now: Millis) -> bool {
     row.standing() != seen.standing
         || unhealthy
         || now < seen.at
-        || ANEW <= since
+        || ANEW <= now.since(seen.looked_at)
         || row.age().is_some_and(|age| age.0 < since.0.saturating_add(SLACK.0))
 }
 

@@ -15,8 +15,9 @@ pub fn containers(inspected: &str, events: &str) -> Result<Vec<Container>, NoFac
         "" => "[]",
         text => text,
     };
-    let all: Vec<Inspected> = serde_json::from_str(inspected)
-        .map_err(|e| NoFact::Failed(format!("what docker inspect printed is not understood: {e}")))?;
+    let all: Vec<Inspected> = serde_json::from_str(inspected).map_err(|e| {
+        NoFact::Failed(format!("what docker inspect printed is not understood: {e}"))
+    })?;
     let events = told::events(events.as_bytes());
     let told = |inspected: Inspected| {
         let mut container = inspected.container();
@@ -89,7 +90,10 @@ mod tests {
             _ => None,
         };
         let stacks = stacks(&all, text);
-        assert_eq!((stacks.len(), stacks[0].name.as_str(), stacks[0].services[0].replicas), (1, "media", 0));
+        assert_eq!(
+            (stacks.len(), stacks[0].name.as_str(), stacks[0].services[0].replicas),
+            (1, "media", 0)
+        );
         assert!(super::stacks(&all, |_| None).is_empty());
     }
 }

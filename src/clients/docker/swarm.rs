@@ -147,7 +147,8 @@ pub(super) async fn ask(api: &Api) -> Result<Option<Swarm>, ApiError> {
         swarm.services.iter().filter(|s| is_short(s)).map(|s| s.id.as_str()).take(20).collect();
     if !short.is_empty() {
         let filter = serde_json::json!({ "service": short }).to_string();
-        let tasks: Result<Vec<Task>, _> = api.get(&format!("/tasks?filters={}", quoted(&filter))).await;
+        let tasks: Result<Vec<Task>, _> =
+            api.get(&format!("/tasks?filters={}", quoted(&filter))).await;
         counted(&mut swarm, &tasks.unwrap_or_default());
     }
     Ok(Some(swarm))
@@ -180,7 +181,14 @@ fn told(nodes: Vec<Node>, services: Vec<Service>) -> Swarm {
             id: service.id,
             name: spec.name,
             // Without its digest, which nobody reads.
-            image: spec.task_template.container_spec.image.split('@').next().unwrap_or("").to_owned(),
+            image: spec
+                .task_template
+                .container_spec
+                .image
+                .split('@')
+                .next()
+                .unwrap_or("")
+                .to_owned(),
             running: status.running_tasks,
             desired: status.desired_tasks,
             job: spec.mode.replicated_job.is_some() || spec.mode.global_job.is_some(),
@@ -235,9 +243,13 @@ mod tests {
         )
         .unwrap();
         let mut swarm = told(nodes, services);
-        assert_eq!((swarm.nodes[1].state.as_str(), swarm.nodes[1].availability.as_str()), ("down", "drain"));
+        assert_eq!(
+            (swarm.nodes[1].state.as_str(), swarm.nodes[1].availability.as_str()),
+            ("down", "drain")
+        );
         assert!(swarm.nodes[0].leader && swarm.nodes[1].reachability.is_none());
-        let short: Vec<&str> = swarm.services.iter().filter(|s| is_short(s)).map(|s| s.name.as_str()).collect();
+        let short: Vec<&str> =
+            swarm.services.iter().filter(|s| is_short(s)).map(|s| s.name.as_str()).collect();
         assert_eq!(short, ["bad", "old"]);
         assert_eq!(swarm.services[0].image, "a:1");
         let tasks: Vec<Task> = serde_json::from_str(

@@ -258,7 +258,9 @@ pub(super) fn ended(container: &Container, events: &[Event]) -> Ended {
     }
     let began = container.started_at.unwrap_or(Millis(0));
     let asked = |e: &&Event| {
-        e.asks() && began <= e.at() && finished_at.since(e.at()) <= STOPPING
+        e.asks()
+            && began <= e.at()
+            && finished_at.since(e.at()) <= STOPPING
             && e.at().since(finished_at) <= ABOUT
     };
     if own.iter().any(asked) {
@@ -349,13 +351,19 @@ mod tests {
         let killed = all["killed"].clone();
         let end = killed.finished_at.unwrap();
         let of = |lines: &[(&str, Option<&str>, Span)], c: &Container| {
-            let text: String =
-                lines.iter().map(|(what, signal, ago)| event(&c.id, what, *signal, end - *ago)).collect();
+            let text: String = lines
+                .iter()
+                .map(|(what, signal, ago)| event(&c.id, what, *signal, end - *ago))
+                .collect();
             ended(c, &events(text.as_bytes()))
         };
         let ago = Span;
         for (lines, want) in [
-            (&[("kill", Some("15"), ago(900)), ("die", None, ago(0)), ("stop", None, ago(-20))][..], Ended::Asked),
+            (
+                &[("kill", Some("15"), ago(900)), ("die", None, ago(0)), ("stop", None, ago(-20))]
+                    [..],
+                Ended::Asked,
+            ),
             (&[("kill", Some("9"), ago(10)), ("die", None, ago(0))], Ended::Asked),
             (&[("die", None, ago(0))], Ended::Own),
             // A signal that only says: read your config anew.
@@ -369,15 +377,24 @@ mod tests {
         }
         assert_eq!(of(&[], &all["oom"]), Ended::Oom);
         // Another container's events say nothing of this one.
-        assert_eq!(ended(&all["crashed"], &events(event(&killed.id, "die", None, end).as_bytes())), Ended::Untold);
+        assert_eq!(
+            ended(&all["crashed"], &events(event(&killed.id, "die", None, end).as_bytes())),
+            Ended::Untold
+        );
         assert_eq!(events(b"{\"Action\":\"die\"} garbage {}").len(), 1);
     }
 
     #[test]
     fn what_is_odd_is_no_reason_to_stumble() {
-        for text in ["{}", r#"{"State":{"Health":null},"Config":{"Labels":null},"HostConfig":{"RestartPolicy":null}}"#] {
+        for text in [
+            "{}",
+            r#"{"State":{"Health":null},"Config":{"Labels":null},"HostConfig":{"RestartPolicy":null}}"#,
+        ] {
             let c = serde_json::from_str::<Inspected>(text).unwrap().container();
-            assert_eq!((c.state, c.health, c.policy), (ContainerState::Other, Health::None, RestartPolicy::No));
+            assert_eq!(
+                (c.state, c.health, c.policy),
+                (ContainerState::Other, Health::None, RestartPolicy::No)
+            );
         }
     }
 }

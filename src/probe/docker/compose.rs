@@ -36,7 +36,11 @@ pub fn gives() -> Vec<Gives> {
     vec![
         Gives { name: "stack", kind: Kind::Target, doc: "the compose project" },
         Gives { name: "services", kind: Kind::Int, doc: "services that its files ask for" },
-        Gives { name: "missing", kind: Kind::List(Box::new(Kind::Text)), doc: "services without a container" },
+        Gives {
+            name: "missing",
+            kind: Kind::List(Box::new(Kind::Text)),
+            doc: "services without a container",
+        },
         Gives { name: "file", kind: Kind::Path, doc: "its first file" },
     ]
 }
@@ -73,7 +77,8 @@ impl ComposeProbe {
         if let Some(why) = &stack.fault {
             return Some(Reading::unknown(signal, now, Word::of("file"), why.as_str()));
         }
-        let wanted = stack.services.iter().filter(|s| 0 < s.replicas && !s.profiled && !s.opted_out);
+        let wanted =
+            stack.services.iter().filter(|s| 0 < s.replicas && !s.profiled && !s.opted_out);
         let mut missing = Vec::new();
         let (mut severity, mut short, mut all) = (Severity::Green, Vec::new(), 0_u64);
         for service in wanted {
@@ -162,7 +167,8 @@ impl HostProbe for ComposeProbe {
                 (containers, stacks)
             }
             (containers, stacks) => {
-                let error = |fact: Option<&Result<_, NoFact>>| fact.and_then(|f| f.as_ref().err()).cloned();
+                let error =
+                    |fact: Option<&Result<_, NoFact>>| fact.and_then(|f| f.as_ref().err()).cloned();
                 let why = error(containers).or_else(|| error(stacks));
                 return self.blind(now, why.as_ref());
             }

@@ -184,7 +184,10 @@ fn unpoliced(c: &Container, known: Known<'_>, ago: Span) -> Verdict {
         Ended::Untold if like_a_stop => says(
             Severity::Yellow,
             "intended",
-            format!("{} {ago} ago, as docker stop does. Intended? Nothing starts it again", end(c.exit_code)),
+            format!(
+                "{} {ago} ago, as docker stop does. Intended? Nothing starts it again",
+                end(c.exit_code)
+            ),
         ),
         Ended::Untold if OLD < before => {
             fine(format!("ended {ago} ago, before reef looked: {}", end(c.exit_code)))

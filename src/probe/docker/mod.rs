@@ -92,9 +92,7 @@ pub fn configure(section: &mut Section) -> Settings {
         window: section.or("window", default.window),
         restarts_day: section.or("restarts_day", default.restarts_day),
     };
-    for (key, n) in
-        [("restarts", &mut read.restarts), ("restarts_day", &mut read.restarts_day)]
-    {
+    for (key, n) in [("restarts", &mut read.restarts), ("restarts_day", &mut read.restarts_day)] {
         if *n == 0 {
             section.mistake(key, "counts restarts, so it is 1 at least");
             *n = 1;
@@ -249,7 +247,8 @@ impl DockerProbe {
         engine.unit = Some(Unit::Count);
         let running = containers.iter().filter(|c| c.state == ContainerState::Running);
         let watched = running.filter(|c| self.watches(c));
-        let oldest = watched.filter_map(|c| Some((c.image_created_at?, c))).min_by_key(|(at, _)| *at);
+        let oldest =
+            watched.filter_map(|c| Some((c.image_created_at?, c))).min_by_key(|(at, _)| *at);
         let Some((made_at, c)) = oldest else { return vec![engine] };
         let age = now.since(made_at);
         let words = format!("the oldest is {} of {}, {age} old", c.image, c.name);

@@ -90,8 +90,7 @@ impl SwarmProbe {
         let managers = || swarm.nodes.iter().filter_map(|node| node.reachability.as_deref());
         let (all, there) = (managers().count(), managers().filter(|r| *r == "reachable").count());
         let words = format!("{there} of {all} managers, {} nodes", swarm.nodes.len());
-        let mut readings =
-            vec![Reading::new(quorum, now, Severity::Green, Word::of("ok"), &words)];
+        let mut readings = vec![Reading::new(quorum, now, Severity::Green, Word::of("ok"), &words)];
         let watched = |name: &str| !self.settings.ignore.iter().any(|p| matches(p, name));
         let mut names = BTreeSet::new();
         for node in &swarm.nodes {
@@ -123,7 +122,9 @@ fn of_node(node: &SwarmNode) -> State {
             (Severity::Red, "manager", format!("as a manager it cannot be reached{said}"))
         }
         ("ready", "active") => (Severity::Green, "ok", format!("ready{role}")),
-        (_, "drain") => (Severity::Green, "ok", format!("drained on purpose, {}{role}", node.state)),
+        (_, "drain") => {
+            (Severity::Green, "ok", format!("drained on purpose, {}{role}", node.state))
+        }
         ("ready", other) => (Severity::Green, "ok", format!("ready, {other}{role}")),
         ("down" | "disconnected", _) => (Severity::Red, "down", format!("is {}{said}", node.state)),
         (other, _) => (Severity::Yellow, "state", format!("its state is {other}{said}")),

@@ -40,7 +40,13 @@ impl Told {
         self.signals.retain(|_, gone| *gone <= FAREWELL);
         for (signal, _) in self.signals.iter().filter(|(_, gone)| 0 < **gone) {
             let words = "was removed";
-            readings.push(Reading::new(signal.clone(), now, Severity::Green, Word::of("ok"), words));
+            readings.push(Reading::new(
+                signal.clone(),
+                now,
+                Severity::Green,
+                Word::of("ok"),
+                words,
+            ));
         }
         readings
     }

@@ -284,7 +284,11 @@ pub fn gives() -> Vec<Gives> {
         Gives { name: "endpoint", kind: Kind::Target, doc: "the endpoint, HOST:endpoint:NAME" },
         Gives { name: "status", kind: Kind::Int, doc: "the HTTP status; 0 where no answer came" },
         Gives { name: "unit", kind: Kind::Target, doc: "what serves it, where served_by says so" },
-        Gives { name: "container", kind: Kind::Target, doc: "as unit, where a container serves it" },
+        Gives {
+            name: "container",
+            kind: Kind::Target,
+            doc: "as unit, where a container serves it",
+        },
     ]
 }
 

@@ -8,8 +8,8 @@ use crate::probe::ask::{Ask, Common, Draft};
 #[cfg(feature = "kube")]
 use crate::probe::kube;
 use crate::probe::{
-    HostProbe, backup, cpu, disk, dns, docker, errors, exec, folder, http, memory, net, oom, process,
-    reach, reef_self, tls, unit,
+    HostProbe, backup, cpu, disk, dns, docker, errors, exec, folder, http, memory, net, oom,
+    process, reach, reef_self, tls, unit,
 };
 
 /// One kind of probe.
