@@ -59,7 +59,8 @@ pub struct ComposeProbe {
 #[derive(Debug, Default)]
 struct Project<'a> {
     services: BTreeMap<&'a str, u32>,
-    runs: bool,
+    /// Services of which one runs.
+    running: BTreeSet<&'a str>,
 }
 
 impl ComposeProbe {
@@ -85,7 +86,7 @@ impl ComposeProbe {
             all += 1;
             let have = project.services.get(service.name.as_str()).copied().unwrap_or(0);
             // A project of which nothing runs is down, and somebody took it down.
-            if !project.runs || service.replicas <= have {
+            if project.running.is_empty() || service.replicas <= have {
                 continue;
             }
             let ran = self.ran.contains(&(stack.name.clone(), service.name.clone()));
@@ -101,7 +102,7 @@ impl ComposeProbe {
                 have => short.push(format!("{} {have} of {}", service.name, service.replicas)),
             }
         }
-        let (reason, words) = match (missing.is_empty(), short.is_empty(), project.runs) {
+        let (reason, words) = match (missing.is_empty(), short.is_empty(), !project.running.is_empty()) {
             (false, _, _) => ("missing", format!("no container for {}", list(&missing))),
             (true, false, _) => ("short", format!("too few containers: {}", short.join(", "))),
             (true, true, true) => ("ok", format!("all of its {all} services are there")),
@@ -150,8 +151,9 @@ fn projects(containers: &[Container]) -> BTreeMap<&str, Project<'_>> {
         }
         let project = projects.entry(project).or_default();
         *project.services.entry(service).or_default() += 1;
-        project.runs |=
-            matches!(container.state, ContainerState::Running | ContainerState::Restarting);
+        if matches!(container.state, ContainerState::Running | ContainerState::Restarting) {
+            project.running.insert(service);
+        }
     }
     projects
 }
@@ -185,9 +187,8 @@ impl HostProbe for ComposeProbe {
         }
         let known: BTreeSet<&str> = stacks.iter().map(|s| s.name.as_str()).collect();
         self.ran.retain(|(project, _)| known.contains(project.as_str()));
-        for (name, project) in projects.iter().filter(|(_, project)| project.runs) {
-            let services = project.services.keys();
-            self.ran.extend(services.map(|service| ((*name).to_owned(), (*service).to_owned())));
+        for (name, project) in &projects {
+            self.ran.extend(project.running.iter().map(|service| ((*name).to_owned(), (*service).to_owned())));
         }
         self.told.complete(readings, now)
     }
