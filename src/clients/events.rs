@@ -137,7 +137,14 @@ impl Events {
                 | Fact::Containers
                 | Fact::Stacks
                 | Fact::Swarm
-                | Fact::Newest(_) => {}
+                | Fact::Newest(_)
+                | Fact::Drives
+                | Fact::Pools
+                | Fact::Arrays
+                | Fact::TimeSync
+                | Fact::Updates
+                | Fact::Sensors
+                | Fact::Boot => {}
             }
         }
         self.files.set(sources);

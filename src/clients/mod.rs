@@ -1,5 +1,6 @@
 //! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
 
+pub mod collector;
 pub mod dns;
 pub mod docker;
 pub mod events;
@@ -8,6 +9,7 @@ pub mod host;
 pub mod http;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod nut;
 pub mod process;
 pub mod prometheus;
 pub mod signal;

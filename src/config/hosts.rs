@@ -21,6 +21,8 @@ pub struct HostSection {
     pub parent: Option<Word>,
     /// Whether it may page at night.
     pub wakes: bool,
+    /// Whether it may be off: that is no fault then, and nothing wakes it.
+    pub sleeps: bool,
     /// Units that may be restarted to bring the host back to its senses.
     pub restartable: Vec<UnitName>,
     /// Folders with compose files, `*` for any name: `/opt/stacks/*`.
@@ -112,6 +114,10 @@ impl HostSection {
                         .mistake(key, format!("{host} is this machine, which needs no way to it"));
                 }
             }
+            if section.has("sleeps") {
+                section.skip("sleeps");
+                section.mistake("sleeps", "is for other hosts: reef does not watch in its sleep");
+            }
             if section.has("parent") {
                 section.skip("parent");
                 section.mistake("parent", "is for other hosts: this one is there while reef runs");
@@ -125,6 +131,7 @@ impl HostSection {
             ceiling: section.opt("ceiling"),
             parent: section.opt("parent"),
             wakes: section.or("wakes", false),
+            sleeps: section.or("sleeps", false),
             restartable: section.list_or("restartable", Vec::new()),
             stacks: section.list_or("stacks", Vec::new()),
         };

@@ -116,11 +116,15 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
     let here = globals.map_or_else(|| HostName::of("this-machine"), |g| g.host_name.clone());
     let mut hosts = BTreeSet::from([here.clone()]);
     let (mut remotes, mut wakes) = (BTreeMap::new(), BTreeSet::new());
+    let mut sleepers = BTreeSet::new();
     let mut known_as = BTreeMap::from([("this".to_owned(), here.clone())]);
     for (name, section) in globals.iter().flat_map(|g| &g.hosts) {
         hosts.insert(name.clone());
         if section.ssh.is_some() {
             remotes.insert(name.clone(), section.parent.as_ref().map(ToString::to_string));
+        }
+        if section.sleeps {
+            sleepers.insert(name.clone());
         }
         if section.wakes {
             wakes.insert(name.clone());
@@ -129,7 +133,7 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
             known_as.insert(address.to_string().to_ascii_lowercase(), name.clone());
         }
     }
-    Context { hosts, remotes, wakes, known_as, tally, ..Context::new(here) }
+    Context { hosts, remotes, wakes, sleepers, known_as, tally, ..Context::new(here) }
 }
 
 impl Assembled {

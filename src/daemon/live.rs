@@ -166,15 +166,16 @@ impl Making {
         let control = self.folders.state.as_path().join("ssh");
         for (name, section) in &globals.hosts {
             if let Some(ssh) = section.ssh.clone() {
-                hosts.insert(
+                let link = SshHost::new(
                     name.clone(),
-                    Arc::new(SshHost::new(
-                        name.clone(),
-                        ssh,
-                        control.clone(),
-                        Arc::clone(redactor),
-                    )),
+                    ssh,
+                    control.clone(),
+                    Arc::clone(&self.clock),
+                    Arc::clone(redactor),
                 );
+                let link = link.with_stacks(section.stacks.clone());
+                let link = if section.sleeps { link.that_may_be_off() } else { link };
+                hosts.insert(name.clone(), Arc::new(link));
             }
         }
         hosts

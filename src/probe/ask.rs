@@ -9,12 +9,14 @@ use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::tls::Tls;
 use crate::config::given::Given;
+use crate::config::mistakes::hint;
 use crate::config::section::Section;
 use crate::config::setting::Setting;
 use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
 use crate::policy::redact::Redactor;
+use crate::probe::if_there::Sleeps;
 use crate::probe::reef_self::{Tally, Uncounted};
 use crate::probe::{How, Probe};
 
@@ -29,6 +31,8 @@ pub struct Context {
     pub remotes: BTreeMap<HostName, Option<String>>,
     /// Hosts all of whose probes may page at night.
     pub wakes: BTreeSet<HostName>,
+    /// Hosts that may be off.
+    pub sleepers: BTreeSet<HostName>,
     /// Other names and addresses under which a URL may speak of a host, in lower case.
     pub known_as: BTreeMap<String, HostName>,
     pub http: Http,
@@ -57,6 +61,7 @@ impl Context {
             here,
             remotes: BTreeMap::new(),
             wakes: BTreeSet::new(),
+            sleepers: BTreeSet::new(),
             known_as: BTreeMap::new(),
             http: Http::new(),
             tls: Tls::new(),
@@ -65,6 +70,11 @@ impl Context {
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),
         }
+    }
+
+    /// Whether a host may be off.
+    pub fn sleeps(&self, host: &HostName) -> Sleeps {
+        if self.sleepers.contains(host) { Sleeps::Yes } else { Sleeps::No }
     }
 
     /// The known host that a URL's or server's host part speaks of.
@@ -300,6 +310,26 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// `host = "nas"`: where the thing is; this machine where nothing is said.
+    pub fn host(&mut self) -> HostName {
+        let here = self.cx.here.clone();
+        let Some(given) = self.opt::<String>("host") else { return here };
+        if given == "this" {
+            return here;
+        }
+        match self.cx.hosts.iter().find(|host| host.as_str() == given) {
+            Some(host) => host.clone(),
+            None => {
+                let hint = hint(&given, self.cx.hosts.iter().map(HostName::as_str));
+                self.mistake(
+                    "host",
+                    format!("\"{given}\" is no host here{hint}; write [host.{given}]"),
+                );
+                here
+            }
+        }
+    }
+
     /// The target of this probe by its name, on `host`; a mistake where the name is none.
     pub fn target(&mut self, host: &HostName, thing: Thing) -> Option<Target> {
         match Target::new(host.clone(), thing, self.name) {
@@ -324,9 +354,14 @@ impl<'a> Ask<'a> {
             fire_after,
             clear_after,
             wakes: self.or("wakes", default.wakes),
-            parent: self.opt("parent").or(default.parent),
+            parent: self.opt("parent").or(default.parent).or_else(|| self.implied_parent(host)),
             served_by: self.served_by(host).or(default.served_by),
         }
+    }
+
+    /// Everything on another host is explained by that host.
+    fn implied_parent(&self, host: &HostName) -> Option<String> {
+        self.cx.remotes.contains_key(host).then(|| host.to_string())
     }
 
     fn looks(&mut self, key: &str, default: u32) -> u32 {

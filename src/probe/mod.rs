@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod backup;
+pub mod boot;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
@@ -9,7 +10,9 @@ pub mod docker;
 pub mod errors;
 pub mod exec;
 pub mod folder;
+pub mod heat;
 pub mod http;
+pub mod if_there;
 #[cfg(feature = "kube")]
 pub mod kube;
 pub mod memory;
@@ -17,12 +20,18 @@ pub mod net;
 pub mod oom;
 pub mod past;
 pub mod process;
+pub mod raid;
 pub mod reach;
 pub mod reef_self;
+pub mod smart;
 pub mod spoken;
 pub mod table;
+pub mod time;
 pub mod tls;
 pub mod unit;
+pub mod updates;
+pub mod ups;
+pub mod zfs;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -85,6 +94,10 @@ pub trait HostProbe: Send {
     /// a change is no reading and opens nothing.
     fn changes(&mut self) -> Vec<Change> {
         Vec::new()
+    }
+    /// Why it said nothing at the last look, where its thing is not there: "smartctl is not installed".
+    fn absent(&self) -> Option<String> {
+        None
     }
 }
 

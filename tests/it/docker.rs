@@ -1,11 +1,14 @@
 //! A real Docker daemon, and what reef says of its containers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use reef::clients::collector::Request;
+use reef::clients::collector::facts::{Kept, Reading as About, Whose};
 use reef::clients::docker::{Docker, Named, Place};
 use reef::clients::events::{Events, Rests, WakeReason};
 use reef::clock::{Clock, SystemClock};
@@ -17,6 +20,7 @@ use reef::model::fact::{Fact, FactValue, Facts};
 use reef::model::ids::HostName;
 use reef::model::reading::Reading;
 use reef::model::time::Span;
+use reef::policy::redact::Redactor;
 use reef::probe::ask::Context;
 use reef::probe::past::NoPast;
 use reef::probe::{How, Probe, table};
@@ -30,16 +34,21 @@ struct Engine {
     probes: Vec<Probe>,
 }
 
+/// The three that every machine has by itself.
+fn probes() -> Vec<Probe> {
+    let (_reader, mut root) = Reader::open(Source::new("defaults", ""), Env::of([]));
+    let mut probes = table::from_config(&mut root, &Context::new(HostName::of("mini"))).probes;
+    probes.retain(|probe| ["docker", "compose", "swarm"].contains(&probe.kind.as_str()));
+    assert_eq!(probes.len(), 3);
+    probes
+}
+
 impl Engine {
     fn up(name: &str, stacks: Vec<String>) -> Option<Self> {
         let lab = Lab::up("dockerd", name, &[])?;
         let socket = PathBuf::from(lab.get("SOCKET"));
         let docker = Arc::new(Docker::new(Place { socket, named: Named::Yes, stacks }));
-        let (_reader, mut root) = Reader::open(Source::new("defaults", ""), Env::of([]));
-        let mut probes = table::from_config(&mut root, &Context::new(HostName::of("mini"))).probes;
-        probes.retain(|probe| ["docker", "compose", "swarm"].contains(&probe.kind.as_str()));
-        assert_eq!(probes.len(), 3);
-        Some(Self { lab, docker, probes })
+        Some(Self { lab, docker, probes: probes() })
     }
 
     fn try_docker(&self, args: &[&str]) -> (bool, String) {
@@ -70,7 +79,8 @@ impl Engine {
 
     /// One tick: one collection, judged by all three probes.
     async fn look(&mut self) -> BTreeMap<String, Reading> {
-        let facts = self.docker.facts(&Self::wants(), SystemClock.now()).await;
+        let mut facts = self.docker.facts(&Self::wants(), SystemClock.now()).await;
+        facts.insert(Fact::Uptime, Ok(FactValue::Uptime(Span::days(1))));
         self.judged(&facts)
     }
 
@@ -176,12 +186,47 @@ async fn a_real_engine_is_told_as_it_is() {
     );
     assert_eq!(values("well", "container"), "mini:container:well");
 
+    over_ssh(&mut engine, &told).await;
+
     // A removed one is over, and its name says so.
     engine.run(&["rm", "crashed"]);
     let told = engine.look().await;
     assert_eq!(state(&told, "crashed"), ("green", "ok"));
     projects(&mut engine, stacks.path()).await;
     figures(&mut engine).await;
+}
+
+/// What a host behind SSH would print of the same engine comes to the same.
+async fn over_ssh(engine: &mut Engine, told: &BTreeMap<String, Reading>) {
+    let mut wanted = Engine::wants();
+    wanted.insert(Fact::Uptime);
+    let mut kept = Kept::default();
+    let request = Request::new(kept.asks(&wanted)).unwrap();
+    let mut shell = command("sh");
+    shell.args(["-c", &request.program(), "reef-collect"]);
+    shell.env("DOCKER_HOST", engine.lab.get("DOCKER_HOST"));
+    let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(request.input().as_bytes()).unwrap();
+    let printed = child.wait_with_output().unwrap().stdout;
+    let redactor = Redactor::new(Vec::new());
+    let with = About { now: SystemClock.now(), redactor: &redactor, whose: Whose::Another };
+    let facts = kept.answer(&wanted, &request.read(&printed), with);
+    assert!(facts.values().all(Result::is_ok), "{facts:?}");
+    engine.probes = probes();
+    let remote = engine.judged(&facts);
+    for (signal, there) in &remote {
+        // It starts and ends all the time.
+        if !signal.contains(":loop ") {
+            let here = &told[signal];
+            assert_eq!(
+                (there.severity, &there.reason),
+                (here.severity, &here.reason),
+                "{signal}: {there:?}"
+            );
+        }
+    }
+    assert_eq!(remote.len(), told.len());
+    assert!(remote.contains_key("docker mini image"));
 }
 
 /// A project with labels as compose gives them, one of whose services goes.

@@ -190,7 +190,11 @@ pub(super) fn named(containers: &[Container]) -> BTreeMap<String, Vec<AbsPath>> 
             true => AbsPath::new(file).ok(),
             false => AbsPath::new(&format!("{folder}/{file}")).ok(),
         };
-        let files: Option<Vec<AbsPath>> = files.split(',').take(20).map(path).collect();
+        // Whoever may start a container writes its labels: no other file of this machine is opened.
+        let is_yaml = |file: &&str| file.ends_with(".yml") || file.ends_with(".yaml");
+        let files: Vec<&str> = files.split(',').take(20).collect();
+        let files: Option<Vec<AbsPath>> =
+            files.iter().all(is_yaml).then(|| files.into_iter().map(path).collect()).flatten();
         if let Some(files) = files {
             projects.entry(project.to_owned()).or_insert(files);
         }

@@ -1,26 +1,42 @@
-//! What `docker inspect`, `docker images` and `docker events` print on a host behind SSH: the same facts by
-//! the same parser as over the socket.
+//! What the collector's Docker sections print on a host behind SSH: the same facts by the same parser as
+//! over the socket.
 
+use std::collections::BTreeMap;
+
+use crate::clients::collector::Piece;
 use crate::clients::docker::compose::{self, File};
 use crate::clients::docker::told::{self, Inspected};
-use crate::model::container::{Container, ContainerState, Ended, Stack};
+use crate::clock::zone::instant;
+use crate::model::container::{Container, ContainerState, Stack, Swarm};
 use crate::model::fact::NoFact;
 use crate::model::target::AbsPath;
+use crate::model::time::Millis;
 
-/// Reads the JSON of `docker inspect $(docker ps -aq)`, and the lines of
-/// `docker events --format '{{json .}}'` for its last minutes.
-pub fn containers(inspected: &str, events: &str) -> Result<Vec<Container>, NoFact> {
-    // Without any container there is nothing to inspect, and nothing is printed.
-    let inspected = match inspected.trim() {
-        "" => "[]",
-        text => text,
-    };
-    let all: Vec<Inspected> = serde_json::from_str(inspected).map_err(|e| {
+/// Reads the section `containers`.
+pub fn containers(piece: &Piece) -> Result<Vec<Container>, NoFact> {
+    if !piece.has("end") {
+        return Err(NoFact::Failed("what docker told of its containers was cut off".into()));
+    }
+    inspected(&piece.text("containers"), &piece.text("events"), &piece.text("images"))
+}
+
+/// `inspected` is one JSON object after the other, or one list of them, as plain `docker inspect` prints it.
+pub fn inspected(inspected: &str, events: &str, images: &str) -> Result<Vec<Container>, NoFact> {
+    let failed = |e: serde_json::Error| {
         NoFact::Failed(format!("what docker inspect printed is not understood: {e}"))
-    })?;
+    };
+    let all: Vec<Inspected> = match inspected.trim_start().starts_with('[') {
+        true => serde_json::from_str(inspected).map_err(failed)?,
+        false => {
+            let objects = serde_json::Deserializer::from_str(inspected).into_iter();
+            objects.collect::<Result<_, _>>().map_err(failed)?
+        }
+    };
     let events = told::events(events.as_bytes());
+    let made: BTreeMap<&str, Millis> = images.lines().filter_map(image).collect();
     let told = |inspected: Inspected| {
         let mut container = inspected.container();
+        container.image_created_at = made.get(container.image_id.as_str()).copied();
         match container.state {
             ContainerState::Exited | ContainerState::Dead => {
                 container.ended = told::ended(&container, &events);
@@ -34,66 +50,84 @@ pub fn containers(inspected: &str, events: &str) -> Result<Vec<Container>, NoFac
             | ContainerState::Paused
             | ContainerState::Restarting
             | ContainerState::Removing
-            | ContainerState::Other => container.ended = Ended::Untold,
+            | ContainerState::Other => {}
         }
         container
     };
     Ok(all.into_iter().map(told).collect())
 }
 
-/// The projects that these containers name, of files as they were printed; a file that could not be
-/// read there has no text, and its project is left out.
-pub fn stacks(
-    containers: &[Container],
-    text_of: impl Fn(&AbsPath) -> Option<String>,
-) -> Vec<Stack> {
+/// `sha256:9e2a 2026-11-20 22:57:27 +0000 UTC`: an image's id, and when it was made.
+fn image(line: &str) -> Option<(&str, Millis)> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let [id, day, time, zone, ..] = words[..] else { return None };
+    let (hours, minutes) = zone.split_at_checked(3)?;
+    Some((id, instant(&format!("{day}T{time}{hours}:{minutes}"))?))
+}
+
+/// The projects of the files that the section `stacks` printed. One that a container names goes by its
+/// label; a file that could not be read there has no text, and its project is left out.
+pub fn stacks(containers: &[Container], piece: &Piece) -> Vec<Stack> {
+    let mut texts: BTreeMap<AbsPath, String> = piece
+        .all("file ")
+        .filter_map(|(path, text)| Some((AbsPath::new(path).ok()?, text)))
+        .collect();
     let mut stacks = Vec::new();
     for (name, files) in compose::named(containers) {
-        let texts: Option<Vec<String>> = files.iter().map(&text_of).collect();
-        if let Some(texts) = texts {
-            let parsed = texts.iter().map(|text| File::parse(text));
-            stacks.push(compose::stack(Some(&name), files, parsed));
+        let own: Option<Vec<String>> = files.iter().map(|file| texts.get(file).cloned()).collect();
+        if let Some(own) = own {
+            let parsed = own.iter().map(|text| File::parse(text));
+            stacks.push(compose::stack(Some(&name), files.clone(), parsed));
+        }
+        for file in &files {
+            texts.remove(file);
+        }
+    }
+    for (file, text) in texts {
+        let stack = compose::stack(None, vec![file], std::iter::once(File::parse(&text)));
+        if !stack.name.is_empty() && stacks.iter().all(|known| known.name != stack.name) {
+            stacks.push(stack);
         }
     }
     stacks
 }
 
+/// The swarm that the section `swarm` printed; `None` where the host manages none.
+pub fn swarm(piece: Result<&Piece, NoFact>) -> Result<Option<Swarm>, NoFact> {
+    let piece = match piece {
+        Ok(piece) => piece,
+        Err(NoFact::Absent(_)) => return Ok(None),
+        Err(why) => return Err(why),
+    };
+    let (nodes, services) = (piece.text("nodes"), piece.text("services"));
+    super::swarm::printed(&nodes, &services, &piece.text("replicas")).map(Some).map_err(|e| {
+        NoFact::Failed(format!("what docker told of its swarm is not understood: {e}"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::container::Ended;
+
+    const RECORDED: &str = include_str!("recorded/inspect.json");
 
     #[test]
     fn what_a_remote_docker_printed_is_read_as_the_socket_is() {
-        let containers = containers(include_str!("recorded/inspect.json"), "").unwrap();
-        assert_eq!(containers.len(), 12);
-        let oom = containers.iter().find(|c| c.name == "oom").unwrap();
-        assert_eq!(oom.ended, Ended::Oom);
-        assert_eq!(super::containers("\n", ""), Ok(Vec::new()));
-        let Err(NoFact::Failed(why)) = super::containers("Cannot connect", "") else { panic!() };
-        assert!(why.contains("docker inspect"), "{why}");
-    }
-
-    #[test]
-    fn a_remote_project_is_read_from_its_printed_files() {
-        let mut all = containers(include_str!("recorded/inspect.json"), "").unwrap();
-        let own = all.iter_mut().find(|c| c.name == "well").unwrap();
-        for (label, value) in [
-            ("com.docker.compose.project", "media"),
-            ("com.docker.compose.project.working_dir", "/opt/stacks/media"),
-            ("com.docker.compose.project.config_files", "compose.yaml,/etc/over.yaml"),
-        ] {
-            own.labels.insert(label.into(), value.into());
-        }
-        let text = |path: &AbsPath| match path.as_str() {
-            "/opt/stacks/media/compose.yaml" => Some("services: { well: {}, gone: {} }".to_owned()),
-            "/etc/over.yaml" => Some("services: { gone: { scale: 0 } }".to_owned()),
-            _ => None,
-        };
-        let stacks = stacks(&all, text);
+        let images = "sha256:9e2a0ebfe01219e85faa3b8ad3e5145382e387cb19e453b7d9ae6b84daa5276a \
+                      2026-11-21 00:57:27 +0200 CEST\n";
+        let list = inspected(RECORDED, "", images).unwrap();
+        assert_eq!(list.len(), 12);
+        let oom = list.iter().find(|c| c.name == "oom").unwrap();
         assert_eq!(
-            (stacks.len(), stacks[0].name.as_str(), stacks[0].services[0].replicas),
-            (1, "media", 0)
+            (oom.ended, oom.image_created_at),
+            (Ended::Oom, Some(Millis(1_795_215_447_000)))
         );
-        assert!(super::stacks(&all, |_| None).is_empty());
+        let objects: Vec<serde_json::Value> = serde_json::from_str(RECORDED).unwrap();
+        let lines: Vec<String> = objects.iter().map(ToString::to_string).collect();
+        assert_eq!(inspected(&lines.join("\n"), "", images).unwrap(), list);
+        assert_eq!(inspected("\n", "", ""), Ok(Vec::new()));
+        let Err(NoFact::Failed(why)) = inspected("Cannot connect", "", "") else { panic!() };
+        assert!(why.contains("docker inspect"), "{why}");
     }
 }

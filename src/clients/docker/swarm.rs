@@ -220,6 +220,30 @@ fn counted(swarm: &mut Swarm, tasks: &[Task]) {
     }
 }
 
+/// The swarm as `docker node inspect`, `docker service inspect` and `docker service ls` print it.
+pub(super) fn printed(nodes: &str, services: &str, replicas: &str) -> Result<Swarm, String> {
+    let or_none = |text: &str| if text.trim().is_empty() { "[]" } else { text }.to_owned();
+    let nodes: Vec<Node> = serde_json::from_str(&or_none(nodes)).map_err(|e| e.to_string())?;
+    let services: Vec<Service> =
+        serde_json::from_str(&or_none(services)).map_err(|e| e.to_string())?;
+    let mut swarm = told(nodes, services);
+    // `s5k3ab2 2/3 (max 1 per node)`
+    for line in replicas.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let (Some(id), Some((running, desired))) =
+            (words.next(), words.next().and_then(|counts| counts.split_once('/')))
+        else {
+            continue;
+        };
+        for service in swarm.services.iter_mut().filter(|s| s.id.starts_with(id)) {
+            if let (Ok(running), Ok(desired)) = (running.parse(), desired.parse()) {
+                (service.running, service.desired) = (running, desired);
+            }
+        }
+    }
+    Ok(swarm)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

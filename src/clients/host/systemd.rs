@@ -31,13 +31,15 @@ pub struct Now {
     pub monotonic: Span,
 }
 
+/// The words of a host that runs another manager.
+pub const ANOTHER: &str =
+    "this host does not run systemd; watch its services with process or http probes";
+
 /// Whether this machine runs systemd (sd_booted(3)); says what that means where it does not.
 pub fn present(root: &Path) -> Result<(), NoFact> {
     match root.join("run/systemd/system").is_dir() {
         true => Ok(()),
-        false => Err(NoFact::Absent(
-            "this host does not run systemd; watch its services with process or http probes".into(),
-        )),
+        false => Err(NoFact::Absent(ANOTHER.into())),
     }
 }
 

@@ -124,7 +124,15 @@ impl Server {
 
     fn host_by(&self, way: Ssh) -> SshHost {
         let redactor = Arc::new(Redactor::new(Vec::new()));
-        SshHost::new(HostName::of("nas"), way, self.dir.path().to_owned(), redactor)
+        SshHost::new(HostName::of("nas"), way, self.dir.path().to_owned(), Arc::new(Noon), redactor)
+    }
+}
+
+#[derive(Debug)]
+struct Noon;
+impl Clock for Noon {
+    fn now(&self) -> crate::model::time::Millis {
+        crate::model::time::Millis(1_790_000_000_000)
     }
 }
 
@@ -152,23 +160,23 @@ async fn a_real_host_tells_its_facts_and_ends_what_hangs() {
 
     // Arguments arrive as they are: no shell reads them.
     let odd = "a b $(id) `id` ' \" * ; |";
-    let said = host.run(&argv(&["echo", odd]), "", Span::secs(5)).await.unwrap();
+    let said = host.run(&argv(&["echo", odd]), Span::secs(5)).await.unwrap();
     assert_eq!(String::from_utf8(said.stdout).unwrap().trim_end(), odd);
-    let failed = host.run(&argv(&["sh", "-c", "exit 3"]), "", Span::secs(5)).await.unwrap();
+    let failed = host.run(&argv(&["sh", "-c", "exit 3"]), Span::secs(5)).await.unwrap();
     assert_eq!(failed.code, Some(3));
 
-    let missing = host.run(&argv(&["no-such-program-here"]), "", Span::secs(5)).await;
+    let missing = host.run(&argv(&["no-such-program-here"]), Span::secs(5)).await;
     let missing =
         missing.map(|left| (left.code, String::from_utf8_lossy(&left.stderr).into_owned()));
     assert!(matches!(missing, Err(LinkError::NotStarted(_))), "{missing:?}");
 
-    let own = host.run(&argv(&["sh", "-c", "exit 127"]), "", Span::secs(5)).await.unwrap();
+    let own = host.run(&argv(&["sh", "-c", "exit 127"]), Span::secs(5)).await.unwrap();
     assert_eq!(own.code, Some(127), "a program that ran and said so");
 
     // What runs past its time is ended on the host, not only forgotten here.
     let mark = server.path("mark").display().to_string();
     let script = format!("sleep 1.4; touch {mark}");
-    let late = host.run(&argv(&["sh", "-c", &script]), "", Span::secs(1)).await;
+    let late = host.run(&argv(&["sh", "-c", &script]), Span::secs(1)).await;
     assert!(matches!(late, Err(LinkError::TimedOut(_))));
     tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     assert!(!server.path("mark").exists(), "it went on running");
@@ -190,11 +198,11 @@ async fn a_jump_host_is_gone_through() {
     let user = way.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
     let through = |port: u16| Ssh { jump: Some(format!("{user}localhost:{port}")), ..way.clone() };
     let host = server.host_by(through(server.port));
-    let said = host.run(&argv(&["echo", "there"]), "", Span::secs(5)).await.unwrap();
+    let said = host.run(&argv(&["echo", "there"]), Span::secs(5)).await.unwrap();
     assert_eq!(String::from_utf8(said.stdout).unwrap().trim_end(), "there");
     // Nothing listens on port 1: a jump host that is not there is no way.
     let nowhere = server.host_by(through(1));
-    let said = nowhere.run(&argv(&["echo", "there"]), "", Span::secs(5)).await;
+    let said = nowhere.run(&argv(&["echo", "there"]), Span::secs(5)).await;
     assert!(matches!(said, Err(LinkError::NotStarted(_))), "the jump host was passed by");
     drop(server.tasks);
 }
@@ -213,7 +221,7 @@ async fn a_changed_host_key_and_a_dead_server_are_said_clearly() {
 
     let port = server.port;
     let mut dead = server.host();
-    dead.ssh.connect_timeout = Span::secs(2);
+    dead.way.ssh.connect_timeout = Span::secs(2);
     drop(server.tasks);
     for _ in 0..100 {
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {

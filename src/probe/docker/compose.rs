@@ -102,12 +102,13 @@ impl ComposeProbe {
                 have => short.push(format!("{} {have} of {}", service.name, service.replicas)),
             }
         }
-        let (reason, words) = match (missing.is_empty(), short.is_empty(), !project.running.is_empty()) {
-            (false, _, _) => ("missing", format!("no container for {}", list(&missing))),
-            (true, false, _) => ("short", format!("too few containers: {}", short.join(", "))),
-            (true, true, true) => ("ok", format!("all of its {all} services are there")),
-            (true, true, false) => ("ok", format!("is down; it has {all} services")),
-        };
+        let (reason, words) =
+            match (missing.is_empty(), short.is_empty(), !project.running.is_empty()) {
+                (false, _, _) => ("missing", format!("no container for {}", list(&missing))),
+                (true, false, _) => ("short", format!("too few containers: {}", short.join(", "))),
+                (true, true, true) => ("ok", format!("all of its {all} services are there")),
+                (true, true, false) => ("ok", format!("is down; it has {all} services")),
+            };
         let mut reading = Reading::new(signal, now, severity, Word::of(reason), &words);
         reading.value = Some(number(missing.len() as u64));
         reading.unit = Some(Unit::Count);
@@ -188,7 +189,9 @@ impl HostProbe for ComposeProbe {
         let known: BTreeSet<&str> = stacks.iter().map(|s| s.name.as_str()).collect();
         self.ran.retain(|(project, _)| known.contains(project.as_str()));
         for (name, project) in &projects {
-            self.ran.extend(project.running.iter().map(|service| ((*name).to_owned(), (*service).to_owned())));
+            self.ran.extend(
+                project.running.iter().map(|service| ((*name).to_owned(), (*service).to_owned())),
+            );
         }
         self.told.complete(readings, now)
     }

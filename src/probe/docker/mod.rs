@@ -259,12 +259,12 @@ impl DockerProbe {
         vec![engine, image]
     }
 
-    /// The engine does not answer. Where none was ever seen and nobody named one, that is nothing to say.
+    /// The engine does not answer. Where none is there at all, who put this probe there says whether that
+    /// is worth a word.
     fn blind(&self, now: Millis, why: Option<&NoFact>) -> Vec<Reading> {
-        match (self.told.is_empty(), why) {
-            (true, Some(NoFact::Absent(_)) | None) => Vec::new(),
-            (true, why) => vec![missing(host_signal("docker", &self.host, "engine"), now, why)],
-            (false, why) => self.told.blind(now, why),
+        match self.told.is_empty() {
+            true => vec![missing(host_signal("docker", &self.host, "engine"), now, why)],
+            false => self.told.blind(now, why),
         }
     }
 }

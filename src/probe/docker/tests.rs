@@ -270,7 +270,8 @@ fn an_engine_that_was_never_there_is_nothing_to_speak_of() {
     let (absent, failed) =
         (why(NoFact::Absent("none".into())), why(NoFact::Failed("refused".into())));
     let mut never = probe();
-    assert!(never.judge(&absent, &NoPast, NOW).is_empty());
+    let told = never.judge(&absent, &NoPast, NOW);
+    assert_eq!((told.len(), told[0].reason.as_str()), (1, "absent"), "IfThere keeps silent of it");
     let told = never.judge(&failed, &NoPast, NOW);
     assert_eq!(
         (told.len(), told[0].signal.to_string().as_str(), told[0].severity),
@@ -290,8 +291,9 @@ fn an_engine_that_was_never_there_is_nothing_to_speak_of() {
 
 #[test]
 fn what_a_real_engine_told_is_judged() {
-    let told = printed::containers(include_str!("../../clients/docker/recorded/inspect.json"), "")
-        .unwrap();
+    let told =
+        printed::inspected(include_str!("../../clients/docker/recorded/inspect.json"), "", "")
+            .unwrap();
     let at = Millis(1_795_215_485_000);
     let got: BTreeMap<String, (Severity, String)> = look(&mut probe(), told, at)
         .into_iter()

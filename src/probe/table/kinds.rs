@@ -8,8 +8,8 @@ use crate::probe::ask::{Ask, Common, Draft};
 #[cfg(feature = "kube")]
 use crate::probe::kube;
 use crate::probe::{
-    HostProbe, backup, cpu, disk, dns, docker, errors, exec, folder, http, memory, net, oom,
-    process, reach, reef_self, tls, unit,
+    HostProbe, backup, boot, cpu, disk, dns, docker, errors, exec, folder, heat, http, memory, net,
+    oom, process, raid, reach, reef_self, smart, time, tls, unit, updates, ups, zfs,
 };
 
 /// One kind of probe.
@@ -45,8 +45,13 @@ fn every(every: Span) -> Common {
     Common::with(every, Span::secs(20))
 }
 
-/// Those of this machine as a whole.
-const MACHINE: [Kind; 8] = [
+/// What programs answer that ask every disk or every package.
+fn slow(every: Span) -> Common {
+    Common::with(every, Span::secs(60))
+}
+
+/// Those of a machine as a whole, of this one and of every other host.
+const MACHINE: [Kind; 15] = [
     Kind {
         name: "disk",
         probe: "disk",
@@ -149,6 +154,83 @@ const MACHINE: [Kind; 8] = [
             },
         },
     },
+    Kind {
+        name: "smart",
+        probe: "smart",
+        summary: "what disks say of their own health; one that sleeps is left asleep",
+        example: "smart = { worn = 80, ignore = [\"/dev/sdz\"] }",
+        gives: smart::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: 1, ..slow(Span::hours(1)) },
+            make: |section, host| Box::new(smart::SmartProbe::new(smart::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "zfs",
+        probe: "zfs",
+        summary: "the health of every ZFS pool",
+        example: "zfs = { every = \"1m\" }",
+        gives: zfs::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: 2, ..every(Span::mins(5)) },
+            make: |_, host| Box::new(zfs::Zfs::new(host)),
+        },
+    },
+    Kind {
+        name: "raid",
+        probe: "raid",
+        summary: "arrays of software RAID that lost a member",
+        example: "raid = { every = \"1m\" }",
+        gives: raid::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: 2, ..every(Span::mins(5)) },
+            make: |_, host| Box::new(raid::Raid::new(host)),
+        },
+    },
+    Kind {
+        name: "time",
+        probe: "time",
+        summary: "whether the clock is right, and kept so",
+        example: "time = { yellow = \"1s\", red = \"30s\" }",
+        gives: time::gives,
+        made: Made::Machine {
+            common: || every(Span::mins(15)),
+            make: |section, host| Box::new(time::Time::new(time::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "heat",
+        probe: "heat",
+        summary: "the temperature that is nearest to its limit",
+        example: "heat = { yellow = 80.0, red = 90.0 }",
+        gives: heat::gives,
+        made: Made::Machine {
+            common: || every(Span::mins(2)),
+            make: |section, host| Box::new(heat::Heat::new(heat::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "updates",
+        probe: "updates",
+        summary: "packages that wait and a reboot that is wanted; for the report, never above green",
+        example: "updates = { every = \"12h\" }",
+        gives: updates::gives,
+        made: Made::Machine {
+            common: || slow(Span::hours(24)),
+            make: |_, host| Box::new(updates::Waiting::new(host)),
+        },
+    },
+    Kind {
+        name: "boot",
+        probe: "boot",
+        summary: "since when the machine runs, and that it was started anew",
+        example: "boot = { every = \"1m\" }",
+        gives: boot::gives,
+        made: Made::Machine {
+            common: || every(Span::mins(5)),
+            make: |_, host| Box::new(boot::LastBoot::new(host)),
+        },
+    },
 ];
 
 /// Those that the operator names.
@@ -216,6 +298,14 @@ const NAMED: &[Kind] = &[
         example: "dns.pihole = { server = \"192.168.1.3\", own = \"nas.home.example\" }",
         gives: dns::gives,
         made: Made::Named(dns::configure),
+    },
+    Kind {
+        name: "ups",
+        probe: "ups",
+        summary: "a UPS by NUT: on battery, its charge, its battery's age",
+        example: "ups.rack = \"rack@nas\"",
+        gives: ups::gives,
+        made: Made::Named(ups::configure),
     },
     Kind {
         name: "exec",
