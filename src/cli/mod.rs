@@ -33,6 +33,7 @@ mod deny;
 mod drill;
 pub mod exit;
 mod follow;
+mod host;
 mod incidents;
 mod left;
 mod logs;
@@ -119,6 +120,9 @@ enum Command {
     Runbook(runbook::Command),
     /// What runbooks can do: tools with tier and inputs
     Tools,
+    /// Other hosts: whether they answer, their keys, a key that may only look
+    #[command(subcommand)]
+    Host(host::Command),
     /// The config: check it, show every value and where it comes from
     #[command(subcommand)]
     Config(config::Command),
@@ -205,6 +209,7 @@ impl Cx {
             Command::Report(args) => report::run(self, &args).await,
             Command::Runbook(command) => runbook::run(self, command).await,
             Command::Tools => tools::run(self),
+            Command::Host(command) => host::run(self, command).await,
             Command::Config(command) => config::run(self, &command),
             Command::Pause(args) => pause::run(self, args).await,
             Command::Resume => resume::run(self).await,

@@ -325,6 +325,9 @@ fn about(status: &Status, when: &When) -> Vec<String> {
         Some(config) => format!("config {config}"),
         None => "no config file: built-in default".into(),
     });
+    if !status.absent.is_empty() {
+        parts.push(format!("{} not there to be looked at: reef check -v", status.absent.len()));
+    }
     if !status.findings.is_empty() {
         let n = count(status.findings.len(), "finding");
         parts.push(format!("{n} in the config: reef config check"));

@@ -78,6 +78,7 @@ impl Operator {
             messages_this_week: u64::from(stored.outbox.delivered),
             messages_waiting: u64::from(stored.outbox.waiting),
             troubles,
+            absent: self.absent(None).await,
             findings: facts.findings.clone(),
         })
     }
@@ -85,6 +86,18 @@ impl Operator {
     /// Every signal as it stands.
     pub async fn signals(&self) -> Vec<Signalled> {
         signalled(self.watch.snapshot().await)
+    }
+
+    /// What is not there to be looked at, on all hosts or on one.
+    async fn absent(&self, host: Option<&str>) -> Vec<String> {
+        let all = self.watch.absent().await.into_iter();
+        let on = host.map(|host| if host == "this" { self.here.as_str() } else { host });
+        all.filter(|(_, of, _)| on.is_none_or(|on| of.as_str() == on))
+            .map(|(probe, host, why)| match host == self.here {
+                true => format!("{probe}: {}", why.replace(" there", " here")),
+                false => format!("{host} {probe}: {why}"),
+            })
+            .collect()
     }
 
     /// Looks at everything, or at everything of a host, and says how it stands then.
@@ -105,6 +118,7 @@ impl Operator {
             now: self.now(),
             zone: self.facts().zone.to_string(),
             signals,
+            absent: self.absent(host).await,
             took: began.elapsed().into(),
         })
     }

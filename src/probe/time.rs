@@ -73,6 +73,7 @@ impl Time {
         let mut words = match (own, apart) {
             (_, Some(apart)) => format!("is {apart:.0} s off reef's own clock"),
             (Some(own), None) => format!("{own:.6} s off by {by}"),
+            (None, None) if told.synced.is_none() => "agrees with reef's own clock".to_owned(),
             (None, None) => format!("kept in time by {by}"),
         };
         if told.synced == Some(false) && judged.severity == Severity::Green {

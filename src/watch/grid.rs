@@ -12,6 +12,10 @@ use crate::model::time::Span;
 /// The grid of up to this many probes has slots of a second; a larger one of a quarter.
 const FEW: usize = 50;
 
+/// Where there are more, the opening takes this long for each: a round of all at once would be a burst of
+/// connections, and what they leave in memory.
+const OPENING_EACH: u64 = 10;
+
 /// The schedule of all probes, by index.
 #[derive(Debug)]
 pub struct Grid {
@@ -38,14 +42,15 @@ impl Grid {
         let slot = if rhythms.len() <= FEW { 1_000 } else { 250 };
         let mut grid =
             Self { slot, every: vec![], phase: vec![], due: BTreeMap::new(), next: vec![] };
-        let spread = if rhythms.len() <= FEW { 0 } else { rhythms.len() as u64 };
+        let few = rhythms.len() <= FEW;
+        let opening = if few { 0 } else { rhythms.len() as u64 * OPENING_EACH };
         for (i, rhythm) in rhythms.iter().enumerate() {
             let every = u64::try_from(rhythm.every.0).unwrap_or(0).max(slot).div_ceil(slot) * slot;
             let phase = hash(&rhythm.key) % (every / slot) * slot;
             grid.every.push(every);
             grid.phase.push(phase);
             // As far into the opening as the phase lies into the interval.
-            let first = phase * spread / every / slot * slot;
+            let first = phase * opening.min(every) / every / slot * slot;
             grid.next.push(first);
             grid.due.entry(first).or_default().push(i);
         }
@@ -151,6 +156,14 @@ mod tests {
         }
         let mean = per_slot.values().sum::<usize>() / per_slot.len();
         assert!(per_slot.values().all(|n| *n < mean * 2), "mean {mean}, {per_slot:?}");
+    }
+
+    #[test]
+    fn many_probes_open_without_a_burst() {
+        let grid = Grid::new(&rhythms(1_000, Span::secs(60)));
+        assert_eq!(grid.next_deadline(), Some(0));
+        assert!(grid.due.keys().all(|at| *at < 10_000), "all are seen within ten seconds");
+        assert!(grid.due.values().all(|probes| probes.len() < 50), "{:?}", grid.due);
     }
 
     #[test]

@@ -85,6 +85,10 @@ pub enum Command {
     Snapshot {
         reply: oneshot::Sender<Vec<Standing>>,
     },
+    /// What could not be looked at because it is not there: probe, host and why.
+    Absent {
+        reply: oneshot::Sender<Vec<(String, HostName, String)>>,
+    },
     /// Something announced itself: make the probes of this target's kind due now.
     Wake {
         probe: Word,

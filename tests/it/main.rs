@@ -21,5 +21,6 @@ mod killed;
 mod logs;
 mod memory;
 mod paused;
+mod remote;
 mod spikes;
 mod told;

@@ -345,7 +345,7 @@ async fn what_hangs_is_ended() {
 #[test]
 fn sections_are_constant_and_each_is_defined_once() {
     let mut names = BTreeSet::new();
-    for section in sections::ALL {
+    for section in ALL {
         assert!(names.insert(section.name), "{} twice", section.name);
         assert!(section.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
         let defined = format!("s_{}()", section.name);

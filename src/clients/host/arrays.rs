@@ -6,9 +6,9 @@ use crate::model::fact::Array;
 pub fn read(mdstat: &str) -> Vec<Array> {
     let mut arrays: Vec<Array> = Vec::new();
     for line in mdstat.lines() {
-        let name = line.split_once(" : ").filter(|(name, _)| {
-            !name.is_empty() && !line.starts_with(char::is_whitespace) && !name.contains(' ')
-        });
+        let name = line
+            .split_once(" : ")
+            .filter(|(name, _)| name.starts_with("md") && !name.contains(' '));
         if let Some((name, rest)) = name {
             arrays.push(first(name, rest));
         } else if let Some(array) = arrays.last_mut().filter(|_| line.starts_with(' ')) {

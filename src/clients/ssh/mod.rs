@@ -1,5 +1,6 @@
 //! A host behind SSH: one multiplexed connection, one collection per tick.
 
+pub mod keys;
 mod way;
 mod words;
 
@@ -110,6 +111,11 @@ impl SshHost {
     /// How many commands and collections went over the connection.
     pub fn trips_so_far(&self) -> u64 {
         self.trips.load(Ordering::Relaxed)
+    }
+
+    /// Whether the collector lies on the host, by its last answer.
+    pub fn has_collector(&self) -> bool {
+        self.installed.load(Ordering::Relaxed)
     }
 
     /// Runs `argv` under a limit on the host, because dropping it here would not end it there.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::*;
 use crate::clients::process::{Given, Limits, run_raw};
 use crate::config::given::Given as Value;
-use crate::config::setting::Setting;
+use crate::config::setting::{Address, Setting};
 use crate::model::fact::FactValue;
 use crate::model::ids::Word;
 use crate::model::target::AbsPath;
@@ -184,6 +184,44 @@ async fn a_real_host_tells_its_facts_and_ends_what_hangs() {
 }
 
 #[tokio::test]
+async fn every_fact_of_a_tick_takes_one_round_trip() {
+    if !present() {
+        return;
+    }
+    let server = Server::start().await;
+    let host = server.host();
+    assert_eq!(host.trips(), Trips::One);
+    std::fs::write(server.path("log"), "x\n").unwrap();
+    let mut wanted = wanted();
+    wanted.extend([
+        Fact::Pressure,
+        Fact::OomKills,
+        Fact::Interfaces,
+        Fact::Busiest,
+        Fact::Processes("sshd".into()),
+        Fact::FileLines(server.abs("log")),
+        Fact::Newest(server.abs("")),
+        Fact::JournalErrors,
+        Fact::Drives,
+        Fact::Pools,
+        Fact::Arrays,
+        Fact::TimeSync,
+        Fact::Sensors,
+        Fact::Boot,
+    ]);
+    for tick in 1..=3_u64 {
+        let facts = host.facts(&wanted).await;
+        assert_eq!(facts.len(), wanted.len());
+        let Ok(FactValue::Processes(found)) = &facts[&Fact::Processes("sshd".into())] else {
+            panic!("{facts:?}")
+        };
+        assert!(!found.is_empty(), "this very sshd runs");
+        assert_eq!((host.trips_so_far(), host.way.dials().await), (tick, 1));
+    }
+    drop(server.tasks);
+}
+
+#[tokio::test]
 #[ignore = "the lab has no second host to jump through yet"]
 async fn a_jump_host_is_gone_through() {
     if !present() {
@@ -220,6 +258,7 @@ async fn a_changed_host_key_and_a_dead_server_are_said_clearly() {
     assert!(why.contains("host key"), "{why}");
 
     let port = server.port;
+    let sleeper = server.host().that_may_be_off();
     let mut dead = server.host();
     dead.way.ssh.connect_timeout = Span::secs(2);
     drop(server.tasks);
@@ -229,7 +268,14 @@ async fn a_changed_host_key_and_a_dead_server_are_said_clearly() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    let facts = dead.facts(&wanted()).await;
-    let Err(NoFact::Failed(why)) = &facts[&Fact::Uptime] else { panic!("{facts:?}") };
-    assert!(why.contains("is sshd running"), "{why}");
+    for _ in 0..3 {
+        let facts = dead.facts(&wanted()).await;
+        let Err(NoFact::Failed(why)) = &facts[&Fact::Uptime] else { panic!("{facts:?}") };
+        assert!(why.contains("is sshd running"), "{why}");
+    }
+    assert_eq!(dead.way.dials().await, 1, "who asks again at once gets the same answer");
+
+    let facts = sleeper.facts(&wanted()).await;
+    let Err(NoFact::Absent(why)) = &facts[&Fact::Uptime] else { panic!("{facts:?}") };
+    assert!(why.contains("off or asleep"), "{why}");
 }

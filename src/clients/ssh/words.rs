@@ -34,7 +34,10 @@ fn of_ssh(host: &HostName, said: &str) -> String {
              fingerprints to compare, and the next command"
         ),
         () if has("Permission denied") => {
-            format!("{host} does not accept this user's key: add it to authorized_keys there")
+            format!(
+                "{host} does not accept this user's key: add it to authorized_keys there, or the \
+                 line that `reef host authorize {host}` prints"
+            )
         }
         () if has("Connection refused") => {
             format!("{host} refuses SSH connections: is sshd running?")
