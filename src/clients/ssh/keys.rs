@@ -22,7 +22,7 @@ pub struct Route {
     /// Private keys that are tried, in order.
     pub identities: Vec<String>,
     /// The config file to go by, where reef names one.
-    config: Option<String>,
+    pub config: Option<String>,
 }
 
 /// Whether the keys that a host offers are those that are known.
