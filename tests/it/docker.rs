@@ -248,6 +248,7 @@ async fn projects(engine: &mut Engine, stacks: &Path) {
         let options: Vec<&str> = labels.flat_map(|label| ["--label", label]).collect();
         engine.start(&format!("media-{service}-1"), &options, program);
     }
+    engine.run(&["wait", "media-init-1"]);
     let signal = "compose mini:stack:media services";
     let told = engine.look().await;
     assert_eq!(told[signal].words.as_str(), "all of its 3 services are there");

@@ -51,7 +51,7 @@ pub struct ComposeProbe {
     settings: Settings,
     host: HostName,
     told: Told,
-    /// Services that were seen with a running container, by project.
+    /// Services of which one ran when a container of theirs was seen last, by project.
     ran: BTreeSet<(String, String)>,
 }
 
@@ -188,10 +188,15 @@ impl HostProbe for ComposeProbe {
         }
         let known: BTreeSet<&str> = stacks.iter().map(|s| s.name.as_str()).collect();
         self.ran.retain(|(project, _)| known.contains(project.as_str()));
+        // Whose container is there and does not run is done, whatever it ended with.
         for (name, project) in &projects {
-            self.ran.extend(
-                project.running.iter().map(|service| ((*name).to_owned(), (*service).to_owned())),
-            );
+            for service in project.services.keys() {
+                let of_it = ((*name).to_owned(), (*service).to_owned());
+                match project.running.contains(service) {
+                    true => self.ran.insert(of_it),
+                    false => self.ran.remove(&of_it),
+                };
+            }
         }
         self.told.complete(readings, now)
     }

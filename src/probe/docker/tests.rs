@@ -393,6 +393,14 @@ fn a_service_without_a_container_is_missed_where_the_project_runs() {
         Severity::Green
     );
     let missed = look(&mut probe, with(vec![]), &stack);
+    let mut done = new();
+    for containers in [
+        with(vec![of_project("once", Running)]),
+        with(vec![of_project("once", Exited)]),
+        with(vec![]),
+    ] {
+        assert_eq!(look(&mut done, containers, &stack).severity, Severity::Green, "it was done");
+    }
     assert_eq!(
         (missed.severity, missed.words.as_str()),
         (Severity::Yellow, "no container for once")
