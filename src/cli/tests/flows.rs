@@ -78,7 +78,7 @@ impl Carries for Script {
                         now: NOW,
                         zone: zone(),
                         signals,
-                        absent: Vec::new(),
+                        absent: vec![],
                         took: Span(5),
                     })
                 }

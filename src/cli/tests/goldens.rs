@@ -151,7 +151,7 @@ fn a_check_lists_what_is_not_green() {
         now: NOW,
         zone: "Europe/Berlin".into(),
         signals,
-        absent: Vec::new(),
+        absent: vec![],
         took: Span(212),
     };
     let all = check(morning().signals);
@@ -408,7 +408,7 @@ fn no_rendering_has_colours_unless_asked_and_all_are_closed() {
         now: NOW,
         zone: "UTC".into(),
         signals: morning().signals,
-        absent: Vec::new(),
+        absent: vec![],
         took: Span(1),
     };
     let renderings: [&dyn Fn(&Page) -> String; 5] = [
