@@ -15,7 +15,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use crate::clients::docker::stream::Wakes;
+use crate::clients::docker::stream::Listening;
 use crate::model::fact::{Fact, FactValue, Facts};
 use crate::model::ids::UnitName;
 use crate::model::target::AbsPath;
@@ -81,9 +81,7 @@ pub struct Events {
     /// Who is watched for whom.
     watched: BTreeMap<(WakeReason, u32), AbortHandle>,
     files: Files,
-    /// Where the container engine is, and its events once it has answered.
-    engine: Option<PathBuf>,
-    containers: Option<Wakes>,
+    containers: Listening,
     ready: VecDeque<WakeReason>,
 }
 
@@ -93,18 +91,14 @@ impl Events {
             exits: JoinSet::new(),
             watched: BTreeMap::new(),
             files: Files::new(rests)?,
-            engine: None,
-            containers: None,
+            containers: Listening::default(),
             ready: VecDeque::new(),
         })
     }
 
-    /// Says where the container engine is. Nobody listens there before a collection found one.
+    /// Where the container engine is. Nobody listens there before a collection found one.
     pub fn engine_at(&mut self, socket: PathBuf) {
-        if self.engine.as_ref() != Some(&socket) {
-            self.engine = Some(socket);
-            self.containers = None;
-        }
+        self.containers.at(socket);
     }
 
     /// Watches the logs among what probes want; those that nobody wants any more are left alone.
@@ -149,7 +143,7 @@ impl Events {
         }
         self.files.set(sources);
         if !wanted.contains(&Fact::Containers) {
-            self.containers = None;
+            self.containers.end();
         }
     }
 
@@ -165,10 +159,7 @@ impl Events {
                     let pids = found.iter().take(MOST).map(|p| p.pid).collect();
                     self.only(&WakeReason::ProcessExit(name.clone()), pids);
                 }
-                (Fact::Containers, Ok(_)) if self.containers.is_none() => {
-                    let rests = self.files.rests.containers;
-                    self.containers = self.engine.clone().map(|at| Wakes::listen(at, rests));
-                }
+                (Fact::Containers, Ok(_)) => self.containers.begin(self.files.rests.containers),
                 (_, _) => {}
             }
         }
@@ -225,18 +216,11 @@ impl Events {
                     }
                 }
                 () = self.files.wait(&mut self.ready) => {}
-                () = containers(self.containers.as_ref()) => {
+                () = self.containers.next() => {
                     self.ready.push_back(WakeReason::ContainersChanged);
                 }
             }
         }
-    }
-}
-
-async fn containers(wakes: Option<&Wakes>) {
-    match wakes {
-        Some(wakes) => wakes.next().await,
-        None => std::future::pending().await,
     }
 }
 

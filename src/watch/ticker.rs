@@ -21,15 +21,19 @@ use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
 use crate::policy::triage::{Change, SignalState, Tuning};
 use crate::probe::{How, Past, Probe};
-use crate::watch::grid::{Grid, Rhythm};
-use crate::watch::looks::{Cut, Done, Finished, Looks, Wanted};
+use crate::watch::grid::{Due, Grid, Rhythm};
+use crate::watch::looks::{Cut, Done, Finished, Looks, PassedOver, Wanted};
 use crate::watch::pasts::SharedPasts;
+use crate::watch::power::{self, Power};
 use crate::watch::pulse::Pulse;
 
 /// Readings go to the store in batches of this age: history is flushed lazily.
 const FLUSH_EVERY: Span = Span::secs(30);
 /// A look may be this much over its timeout before the loop counts as stuck.
 const OVERDUE_GRACE: Span = Span::secs(10);
+
+/// How many bells may ring at once; what rings beyond waits for its own time.
+const RINGING: usize = 64;
 
 /// What the loop tells the rest of reef.
 #[derive(Debug)]
@@ -148,6 +152,7 @@ pub struct Ticker {
     origin: Instant,
     looks: Looks,
     pasts: Arc<SharedPasts>,
+    power: Power,
     clock: Arc<dyn Clock>,
     pulse: Arc<Pulse>,
     news: mpsc::UnboundedSender<News>,
@@ -160,6 +165,8 @@ pub struct Ticker {
     /// Where this machine's container engine is.
     engine: Option<PathBuf>,
     events: Option<Events>,
+    /// Network probes ring here when something announced itself to them.
+    bells: (mpsc::Sender<Arc<str>>, mpsc::Receiver<Arc<str>>),
     /// Who waits until these probes have looked.
     all_asked: Vec<(BTreeSet<usize>, oneshot::Sender<()>)>,
     /// Who waits for a fresh look at a probe, and whether that look has begun.
@@ -203,6 +210,7 @@ impl Ticker {
             origin: now,
             looks: Looks::default(),
             pasts: Arc::new(SharedPasts::default()),
+            power: Power::default(),
             clock,
             pulse,
             news,
@@ -213,6 +221,7 @@ impl Ticker {
             listens_on: None,
             engine: None,
             events: None,
+            bells: mpsc::channel(RINGING),
             all_asked: Vec::new(),
             waiting: Vec::new(),
         }
@@ -246,6 +255,7 @@ impl Ticker {
                 () = stop.cancelled() => break,
                 finished = self.looks.finished() => self.finish(finished),
                 reason = next_event(&mut self.events) => self.woken(&reason),
+                Some(name) = self.bells.1.recv() => self.rung(&name),
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command),
                     None => break,
@@ -273,20 +283,27 @@ impl Ticker {
     fn tick(&mut self) {
         let at = self.since_origin();
         let planned = self.grid.next_deadline().unwrap_or(at);
-        let due = self.grid.take_due(at);
+        let Due { probes: due, skipped } = self.grid.take_due(at);
         if planned + self.grid.slot() < at {
             self.pulse.add(&self.pulse.late, due.len());
         }
         // Only the grid's own looks can be missed: who asks in between gets the one under way.
-        let missed = self.begin(&due);
-        self.pulse.add(&self.pulse.missed, missed);
+        let missed = self.begin(&due).iter().filter(|one| self.misses(one)).count();
+        self.pulse.add(&self.pulse.missed, missed.saturating_add(skipped));
         if FLUSH_EVERY.duration() <= self.flushed_at.elapsed() {
             self.flush();
         }
     }
 
-    /// Begins looks; how many were passed over because their last one is still under way.
-    fn begin(&mut self, due: &[usize]) -> usize {
+    /// Whether a look that is due does not happen. One that somebody asked for a moment ago, and that is
+    /// still under way, is as good as the one that is due.
+    fn misses(&self, one: &PassedOver) -> bool {
+        let every = self.slots.get(one.probe).map_or(Span(0), |slot| slot.about.every);
+        one.under_way.is_none_or(|span| every.0 / 2 <= span.0)
+    }
+
+    /// Begins looks; gives those that were passed over because their last one is still under way.
+    fn begin(&mut self, due: &[usize]) -> Vec<PassedOver> {
         let now = self.clock.now();
         let due: BTreeSet<usize> = due.iter().copied().collect();
         let mut wanted = Vec::with_capacity(due.len());
@@ -302,7 +319,7 @@ impl Ticker {
         }
         self.pulse.add(&self.pulse.looks, wanted.len());
         let past: Arc<dyn Past> = Arc::clone(&self.pasts) as Arc<dyn Past>;
-        self.looks.begin(wanted, &self.hosts, &past, now).len()
+        self.looks.begin(wanted, &self.hosts, &past, now)
     }
 
     fn finish(&mut self, finished: Finished) {
@@ -317,6 +334,16 @@ impl Ticker {
                     && let Some(events) = &mut self.events
                 {
                     events.follow(&facts);
+                }
+                if let Some(host) = here {
+                    let (slots, last) = (self.slots.iter().filter(|s| !s.gone), &self.last);
+                    let parents = || {
+                        power::parents(slots.filter_map(|s| s.about.parent.as_ref()), |signal| {
+                            let (reading, _, since) = last.get(signal)?;
+                            (reading.severity == Severity::Green).then_some(*since)
+                        })
+                    };
+                    self.power.heard(host, &facts, parents, now);
                 }
                 for probe in probes {
                     let pasts = Arc::clone(&self.pasts);
@@ -334,10 +361,12 @@ impl Ticker {
             }
             Done::Net { probe, mut how, readings } => {
                 self.record(how.changes());
+                let retired = how.retired();
                 if let Some(slot) = self.slots.get_mut(probe) {
                     slot.how = Some(How::Net(how));
                 }
                 self.looked(probe, readings);
+                self.forget(&retired);
             }
             Done::Broken { probes, why } => {
                 self.pulse.add(&self.pulse.broken, probes.len());
@@ -411,7 +440,8 @@ impl Ticker {
         }
         self.pasts.note(reading);
         let state = self.states.remove(&reading.signal).unwrap_or_default();
-        let (state, change) = state.look(reading, &slot.tuning, reading.at);
+        let tuning = self.power.patience(slot.tuning, reading.at);
+        let (state, change) = state.look(reading, &tuning, reading.at);
         self.states.insert(reading.signal.clone(), state);
         let since = match self.last.get(&reading.signal) {
             Some((last, _, since)) if last.severity == reading.severity => *since,
@@ -419,7 +449,8 @@ impl Ticker {
         };
         self.last.insert(reading.signal.clone(), (reading.clone(), probe, since));
         if let Some(change) = change {
-            let changed = Changed { change, reading: reading.clone(), about: slot.about.clone() };
+            let about = slot.about.clone().explained_by(reading);
+            let changed = Changed { change, reading: reading.clone(), about };
             self.tell(News::Changed(Box::new(changed)));
         }
     }
@@ -466,6 +497,13 @@ impl Ticker {
         if self.news.send(news).is_err() {
             tracing::debug!("nobody listens to the tick loop any more: reef is shutting down");
         }
+    }
+}
+
+impl About {
+    /// With the parent that the look itself found, where it found one.
+    fn explained_by(self, reading: &Reading) -> Self {
+        Self { parent: reading.parent.clone().or(self.parent), ..self }
     }
 }
 

@@ -11,16 +11,22 @@
 mod lab;
 
 mod asked;
+mod backtest;
+mod check;
 mod disk_full;
 mod docker;
 mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod install;
 mod killed;
+#[cfg(feature = "kube")]
+mod kube;
 mod logs;
 mod memory;
 mod paused;
 mod remote;
 mod spikes;
 mod told;
+mod walk;

@@ -47,6 +47,41 @@ impl Wakes {
     }
 }
 
+/// The engine of this machine: where it is, and its events once it has answered.
+#[derive(Debug, Default)]
+pub struct Listening {
+    socket: Option<PathBuf>,
+    wakes: Option<Wakes>,
+}
+
+impl Listening {
+    /// Says where it is.
+    pub fn at(&mut self, socket: PathBuf) {
+        if self.socket.as_ref() != Some(&socket) {
+            *self = Self { socket: Some(socket), wakes: None };
+        }
+    }
+
+    /// It is there: listens, if nobody does yet.
+    pub fn begin(&mut self, rests: Span) {
+        if self.wakes.is_none() {
+            self.wakes = self.socket.clone().map(|socket| Wakes::listen(socket, rests));
+        }
+    }
+
+    pub fn end(&mut self) {
+        self.wakes = None;
+    }
+
+    /// As [`Wakes::next`]; pends where nobody listens.
+    pub async fn next(&self) {
+        match &self.wakes {
+            Some(wakes) => wakes.next().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 async fn listen(api: &Api, rests: Span, wake: &Notify) {
     let path = format!("/events?filters={}", quoted(FILTERS));
     let (mut retry, mut lost) = (RETRY, false);

@@ -41,6 +41,11 @@ impl WebUrl {
         self.0.port_or_known_default().unwrap_or(0)
     }
 
+    /// Its path, `/` at the least.
+    pub fn path(&self) -> &str {
+        self.0.path()
+    }
+
     /// Whether the URL carries a user name or a password, which belong into a secret.
     pub fn has_credentials(&self) -> bool {
         !self.0.username().is_empty() || self.0.password().is_some()

@@ -5,6 +5,7 @@ use crate::model::ids::HostName;
 use crate::model::time::Span;
 use crate::model::tool::Gives;
 use crate::probe::ask::{Ask, Common, Draft};
+use crate::probe::docker::{compose, swarm};
 #[cfg(feature = "kube")]
 use crate::probe::kube;
 use crate::probe::{
@@ -35,6 +36,8 @@ pub enum Made {
     Named(fn(&mut Ask<'_>) -> Vec<Draft>),
     /// One for the machine, whether it is written or not; `[probe.kind]` sets it.
     Machine { common: fn() -> Common, make: fn(&mut Section, HostName) -> Box<dyn HostProbe> },
+    /// `NAME = …` below a table of its own beside `[probe]`.
+    Apart { table: &'static str, configure: fn(&mut Ask<'_>) -> Vec<Draft> },
     /// By reef itself.
     Itself,
 }
@@ -131,12 +134,12 @@ const MACHINE: [Kind; 15] = [
         probe: "compose",
         summary: "services of a compose file that have no container",
         example: "compose = { ignore = [\"attic\"] }",
-        gives: docker::compose::gives,
+        gives: compose::gives,
         made: Made::Machine {
             common: || every(MINUTE),
             make: |section, host| {
-                let settings = docker::compose::configure(section);
-                Box::new(docker::compose::ComposeProbe::new(settings, host))
+                let settings = compose::configure(section);
+                Box::new(compose::ComposeProbe::new(settings, host))
             },
         },
     },
@@ -145,12 +148,12 @@ const MACHINE: [Kind; 15] = [
         probe: "swarm",
         summary: "nodes of a Swarm that are down, and services short of replicas",
         example: "swarm = { ignore = [\"lab-*\"] }",
-        gives: docker::swarm::gives,
+        gives: swarm::gives,
         made: Made::Machine {
             common: || every(MINUTE),
             make: |section, host| {
-                let settings = docker::swarm::configure(section);
-                Box::new(docker::swarm::SwarmProbe::new(settings, host))
+                let settings = swarm::configure(section);
+                Box::new(swarm::SwarmProbe::new(settings, host))
             },
         },
     },
@@ -319,10 +322,10 @@ const NAMED: &[Kind] = &[
     Kind {
         name: "kube",
         probe: "kube",
-        summary: "whether the members of a Kubernetes cluster are ready",
-        example: "kube.k3s = { kubeconfig_file = \"/etc/reef/k3s.yaml\" }",
+        summary: "a Kubernetes cluster: nodes, workloads, jobs, volumes, certificates",
+        example: "[kubernetes]\nk3s = { kubeconfig_file = \"/etc/reef/k3s.yaml\" }",
         gives: kube::gives,
-        made: Made::Named(kube::configure),
+        made: Made::Apart { table: "kubernetes", configure: kube::configure },
     },
 ];
 
