@@ -33,18 +33,11 @@ pub struct Rests {
     pub journal: Span,
     /// Until a file that is not there is looked for again.
     pub missing: Span,
-    /// A container that crashes and restarts all day must not wake without end.
-    pub containers: Span,
 }
 
 impl Default for Rests {
     fn default() -> Self {
-        Self {
-            file: Span::secs(1),
-            journal: Span::secs(30),
-            missing: Span::secs(15),
-            containers: Span::secs(10),
-        }
+        Self { file: Span::secs(1), journal: Span::secs(30), missing: Span::secs(15) }
     }
 }
 
@@ -159,7 +152,7 @@ impl Events {
                     let pids = found.iter().take(MOST).map(|p| p.pid).collect();
                     self.only(&WakeReason::ProcessExit(name.clone()), pids);
                 }
-                (Fact::Containers, Ok(_)) => self.containers.begin(self.files.rests.containers),
+                (Fact::Containers, Ok(_)) => self.containers.begin(),
                 (_, _) => {}
             }
         }
@@ -407,8 +400,7 @@ mod tests {
     use std::time::Duration;
     use tokio::time::timeout;
 
-    const RESTS: Rests =
-        Rests { file: Span(200), journal: Span(200), missing: Span(200), containers: Span(200) };
+    const RESTS: Rests = Rests { file: Span(200), journal: Span(200), missing: Span(200) };
     const SOON: Duration = Duration::from_secs(5);
 
     /// A shell that ends by itself; only the place that may start programs starts one.

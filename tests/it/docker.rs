@@ -303,7 +303,7 @@ fn cpu() -> Duration {
 async fn an_event_wakes_within_a_second_and_after_the_engine_came_back() {
     let Some(engine) = Engine::up("it-wakes", Vec::new()) else { return };
     engine.start("web", &[], &["sleep", "3600"]);
-    let mut events = Events::new(Rests { containers: Span(500), ..Rests::default() }).unwrap();
+    let mut events = Events::new(Rests::default()).unwrap();
     events.engine_at(PathBuf::from(engine.lab.get("SOCKET")));
     let facts = engine.docker.facts(&Engine::wants(), SystemClock.now()).await;
     events.watch(&Engine::wants());

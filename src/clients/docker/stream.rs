@@ -19,6 +19,8 @@ const FILTERS: &str = concat!(
 
 /// A stop is a kill, an end and a stop: one look when they are over.
 const SETTLES: Span = Span(300);
+/// A container that crashes and restarts all day must not wake without end.
+const RESTS: Span = Span::secs(10);
 /// Between two attempts to connect: the first, and the most.
 const RETRY: Span = Span::secs(1);
 const RETRY_MOST: Span = Span::secs(60);
@@ -63,9 +65,9 @@ impl Listening {
     }
 
     /// It is there: listens, if nobody does yet.
-    pub fn begin(&mut self, rests: Span) {
+    pub fn begin(&mut self) {
         if self.wakes.is_none() {
-            self.wakes = self.socket.clone().map(|socket| Wakes::listen(socket, rests));
+            self.wakes = self.socket.clone().map(|socket| Wakes::listen(socket, RESTS));
         }
     }
 
