@@ -5,6 +5,7 @@ pub mod banner;
 pub mod broker;
 pub mod collector;
 pub mod dns;
+pub mod docker;
 pub mod events;
 pub mod files;
 pub mod host;

@@ -25,6 +25,8 @@ pub struct HostSection {
     pub sleeps: bool,
     /// Units that may be restarted to bring the host back to its senses.
     pub restartable: Vec<UnitName>,
+    /// Folders with compose files, `*` for any name: `/opt/stacks/*`.
+    pub stacks: Vec<String>,
 }
 
 /// What to tell ssh beyond what its own config says.
@@ -131,7 +133,11 @@ impl HostSection {
             wakes: section.or("wakes", false),
             sleeps: section.or("sleeps", false),
             restartable: section.list_or("restartable", Vec::new()),
+            stacks: section.list_or("stacks", Vec::new()),
         };
+        if read.stacks.iter().any(|place| !place.starts_with('/') || place.contains("..")) {
+            section.mistake("stacks", "is no place for compose files; write \"/opt/stacks/*\"");
+        }
         if read.parent.as_ref().is_some_and(|parent| parent.as_str() == host.as_str()) {
             section.mistake("parent", "is the host itself");
         }

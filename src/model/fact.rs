@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::container::{Container, Stack, Swarm};
 use crate::model::ids::UnitName;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
@@ -44,6 +45,12 @@ pub enum Fact {
     JournalErrors,
     /// New lines of a file since the last collection.
     FileLines(AbsPath),
+    /// Every container of the Docker or Podman engine, running or not.
+    Containers,
+    /// The compose projects whose files the containers name, and those in the host's `stacks`.
+    Stacks,
+    /// Nodes and services of the Swarm that this host manages.
+    Swarm,
     /// What SMART tells of every disk that is awake.
     Drives,
     /// ZFS pools.
@@ -337,6 +344,10 @@ pub enum FactValue {
     Busiest(Vec<Process>),
     Newest(Option<Newest>),
     Lines(Lines),
+    Containers(Vec<Container>),
+    Stacks(Vec<Stack>),
+    /// `None` where the host is no manager of a swarm.
+    Swarm(Option<Swarm>),
     Drives(Vec<Drive>),
     Pools(Vec<Pool>),
     Arrays(Vec<Array>),

@@ -373,14 +373,16 @@ impl<'a> Ask<'a> {
         given
     }
 
-    /// `served_by = "unit:nginx"`, on the probe's host or with a host before it.
+    /// `served_by = "unit:nginx"` or `"container:jellyfin"`, on the probe's host or with a host before it.
     fn served_by(&mut self, host: &HostName) -> Option<Target> {
         let given: String = self.opt("served_by")?;
         let complete = match given.split_once(':') {
             Some(("unit", name)) => format!("{host}:unit:{}", with_suffix(name)),
+            Some(("container", name)) => format!("{host}:container:{name}"),
             Some((_, rest)) if rest.starts_with("unit:") => with_suffix(&given),
+            Some((_, rest)) if rest.starts_with("container:") => given.clone(),
             Some(_) | None => {
-                self.mistake("served_by", "is no unit: write \"unit:NAME\" or \"HOST:unit:NAME\"");
+                self.mistake("served_by", "is no unit and no container: write \"unit:NAME\", \"container:NAME\", or a host before it");
                 return None;
             }
         };

@@ -7,6 +7,7 @@ pub mod cert;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
+pub mod docker;
 pub mod domain;
 pub mod errors;
 pub mod exec;

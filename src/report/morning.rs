@@ -343,6 +343,10 @@ pub fn about(signal: &Signal) -> String {
         | Thing::Backup
         | Thing::Check
         | Thing::Member
+        | Thing::Container
+        | Thing::Stack
+        | Thing::Service
+        | Thing::Node
         | Thing::Reef => format!("{probe} {}:{}", target.on(), target.name()),
     };
     if !PLAIN.contains(&signal.aspect.as_str()) {

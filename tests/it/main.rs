@@ -15,6 +15,7 @@ mod backtest;
 mod check;
 mod databases;
 mod disk_full;
+mod docker;
 mod drill;
 mod endpoints;
 mod hostile;

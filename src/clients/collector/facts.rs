@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::clients::collector::followed::{Journal, Tail};
 use crate::clients::collector::volumes::Hanging;
 use crate::clients::collector::{Arg, Ask, Piece, Printed, processes, sections, volumes};
+use crate::clients::docker::printed;
 use crate::clients::host::lines::Errors;
 use crate::clients::host::scan::Scan;
 use crate::clients::host::{arrays, drives, pace, pools, proc, sensors, systemd, upkeep};
@@ -23,6 +24,8 @@ pub struct Kept {
     tails: BTreeMap<AbsPath, Tail>,
     hanging: Hanging,
     could_write: BTreeSet<AbsPath>,
+    /// Where compose files lie that no container names.
+    stacks: Vec<String>,
     /// Built when a log is first followed: the patterns take memory.
     errors: Option<Errors>,
 }
@@ -44,6 +47,10 @@ pub struct Reading<'a> {
 }
 
 impl Kept {
+    pub fn with_stacks(stacks: Vec<String>) -> Self {
+        Self { stacks, ..Self::default() }
+    }
+
     /// What to ask for these facts: what the kernel answers first, so that it is there if the rest is cut
     /// off.
     pub fn asks(&mut self, wanted: &BTreeSet<Fact>) -> Vec<Ask> {
@@ -87,6 +94,9 @@ impl Kept {
             Fact::Processes(_) | Fact::Busiest => Ask::of(sections::PROCESSES),
             Fact::JournalErrors => self.journal.ask(),
             Fact::FileLines(path) => Tail::new(path.clone()).ask(),
+            Fact::Containers => Ask::of(sections::CONTAINERS),
+            Fact::Stacks => Ask::with(sections::STACKS, Arg::places(&self.stacks)),
+            Fact::Swarm => Ask::of(sections::SWARM),
             Fact::Drives => Ask::of(sections::SMART),
             Fact::Pools => Ask::of(sections::POOLS),
             Fact::Arrays => Ask::of(sections::ARRAYS),
@@ -279,6 +289,16 @@ fn one(fact: &Fact, ask: &Ask, printed: &Printed, with: Reading<'_>) -> Result<F
                 _ => FactValue::Newest(below.newest()),
             })
         }
+        Fact::Containers => printed::containers(good()?).map(FactValue::Containers),
+        Fact::Stacks => {
+            let containers = printed.good(&Ask::of(sections::CONTAINERS))?;
+            let containers = printed::containers(containers)?;
+            Ok(FactValue::Stacks(printed::stacks(&containers, good()?)))
+        }
+        Fact::Swarm => match printed::swarm(good()) {
+            Ok(swarm) => Ok(FactValue::Swarm(swarm)),
+            Err(why) => Err(why),
+        },
         Fact::Drives => Ok(FactValue::Drives(drives::read(good()?.all("disk=")))),
         Fact::Pools => {
             let piece = good()?;

@@ -73,6 +73,13 @@ impl Arg {
         }
     }
 
+    /// Absolute places, in which a star stands for any name; one with anything else in it is left out.
+    pub fn places(places: &[String]) -> Self {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./*".contains(c);
+        let fits = |place: &&String| place.starts_with('/') && place.chars().all(plain);
+        Self(places.iter().filter(fits).map(String::as_str).collect::<Vec<_>>().join(" "))
+    }
+
     /// Paths that hang, each with the process that waits for it, as `served` takes them.
     pub fn hanging<'a>(pending: impl Iterator<Item = (u32, &'a AbsPath)>) -> Self {
         Self(pending.map(|(pid, path)| format!("{pid} {path}")).collect::<Vec<_>>().join("//"))

@@ -9,6 +9,7 @@ const PROCESSES_SH: &str = include_str!("sections/processes.sh");
 const FILES: &str = include_str!("sections/files.sh");
 const JOURNAL_SH: &str = include_str!("sections/journal.sh");
 const DISKS: &str = include_str!("sections/disks.sh");
+const DOCKER: &str = include_str!("sections/docker.sh");
 const SYSTEM: &str = include_str!("sections/system.sh");
 
 macro_rules! sections {
@@ -52,6 +53,12 @@ sections! {
     /// Parts `list` and `status`.
     POOLS = "pools" in DISKS;
     ARRAYS = "arrays" in DISKS;
+    /// Parts `containers` (JSON, one object each), `events` (the same) and `images`.
+    CONTAINERS = "containers" in DOCKER;
+    /// Places of compose files; a part `file PATH` for each.
+    STACKS = "stacks" in DOCKER;
+    /// Parts `nodes`, `replicas` and `services`.
+    SWARM = "swarm" in DOCKER;
     /// Parts `chrony`, `timedatectl` and `now`, as far as there are such tools.
     TIME = "time" in SYSTEM;
     /// Parts by package manager, and `reboot`.

@@ -92,6 +92,9 @@ async fn every_shell_answers_every_fact() {
             Fact::TimeSync,
             Fact::Sensors,
             Fact::Boot,
+            Fact::Containers,
+            Fact::Stacks,
+            Fact::Swarm,
         ]);
         let facts = collect(&shell, &mut Kept::default(), &wanted, &tools).await;
         assert_eq!(facts.keys().cloned().collect::<BTreeSet<_>>(), wanted);

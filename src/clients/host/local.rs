@@ -11,6 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::Fut;
 use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
+use crate::clients::docker::{Docker, Place};
 use crate::clients::host::cgroups::Kills;
 use crate::clients::host::journal::Journal;
 use crate::clients::host::lines::Errors;
@@ -44,6 +45,7 @@ pub struct LocalHost {
     /// What is asked of children, one collection at a time.
     rooms: tokio::sync::Mutex<Rooms>,
     journal: tokio::sync::Mutex<Journal>,
+    docker: Docker,
 }
 
 #[derive(Default)]
@@ -70,19 +72,27 @@ impl LocalHost {
             counted: Mutex::default(),
             rooms: tokio::sync::Mutex::default(),
             journal: tokio::sync::Mutex::default(),
+            docker: Docker::new(Place::default()),
         }
+    }
+
+    /// With its container engine somewhere else, or with compose files that no container names.
+    #[must_use]
+    pub fn with_docker(self, place: Place) -> Self {
+        Self { docker: Docker::new(place), ..self }
     }
 
     async fn collect(&self, wanted: &BTreeSet<Fact>) -> Facts {
         let mut facts = self.quick(wanted);
-        let (served, walked, units, journal, programs) = tokio::join!(
+        let (served, walked, units, journal, programs, engine) = tokio::join!(
             self.volumes(wanted),
             walked(wanted),
             self.units(wanted),
             self.journal(wanted),
-            self.programs(wanted)
+            self.programs(wanted),
+            self.docker.facts(wanted, self.clock.now())
         );
-        for more in [served, walked, units, journal, programs] {
+        for more in [served, walked, units, journal, programs, engine] {
             facts.extend(more);
         }
         facts
@@ -130,6 +140,9 @@ impl LocalHost {
                 | Fact::Newest(_)
                 | Fact::Unit(_)
                 | Fact::FailedUnits
+                | Fact::Containers
+                | Fact::Stacks
+                | Fact::Swarm
                 | Fact::JournalErrors
                 | Fact::Drives
                 | Fact::Pools
@@ -300,6 +313,9 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
             | Fact::Processes(_)
             | Fact::Busiest
             | Fact::JournalErrors
+            | Fact::Containers
+            | Fact::Stacks
+            | Fact::Swarm
             | Fact::FileLines(_)
             | Fact::Drives
             | Fact::Pools

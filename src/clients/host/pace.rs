@@ -33,6 +33,9 @@ pub fn is_quick(fact: &Fact) -> bool {
         | Fact::Newest(_)
         | Fact::Unit(_)
         | Fact::FailedUnits
+        | Fact::Containers
+        | Fact::Stacks
+        | Fact::Swarm
         | Fact::JournalErrors
         | Fact::Drives
         | Fact::Pools

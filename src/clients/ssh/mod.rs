@@ -101,6 +101,13 @@ impl SshHost {
         self
     }
 
+    /// With compose files that no container of it names.
+    #[must_use]
+    pub fn with_stacks(mut self, stacks: Vec<String>) -> Self {
+        self.kept = Mutex::new(Kept::with_stacks(stacks));
+        self
+    }
+
     /// How many commands and collections went over the connection.
     pub fn trips_so_far(&self) -> u64 {
         self.trips.load(Ordering::Relaxed)

@@ -5,14 +5,15 @@ use crate::model::ids::HostName;
 use crate::model::time::Span;
 use crate::model::tool::Gives;
 use crate::probe::ask::{Ask, Common, Draft};
+use crate::probe::docker::{compose, swarm};
 #[cfg(feature = "kube")]
 use crate::probe::kube;
 #[cfg(feature = "postgres")]
 use crate::probe::postgres;
 use crate::probe::{
-    HostProbe, backup, boot, cert, cpu, disk, dns, domain, errors, exec, folder, heat, http,
-    mariadb, memory, net, oom, ping, process, queue, raid, reach, reef_self, s3, smart, tcp, time,
-    tls, unit, updates, ups, zfs,
+    HostProbe, backup, boot, cert, cpu, disk, dns, docker, domain, errors, exec, folder, heat,
+    http, mariadb, memory, net, oom, ping, process, queue, raid, reach, reef_self, s3, smart, tcp,
+    time, tls, unit, updates, ups, zfs,
 };
 
 /// One kind of probe.
@@ -56,7 +57,7 @@ fn slow(every: Span) -> Common {
 }
 
 /// Those of a machine as a whole, of this one and of every other host.
-const MACHINE: [Kind; 12] = [
+const MACHINE: [Kind; 15] = [
     Kind {
         name: "disk",
         probe: "disk",
@@ -116,6 +117,47 @@ const MACHINE: [Kind; 12] = [
         made: Made::Machine {
             common: || every(MINUTE),
             make: |section, host| Box::new(net::Net::new(net::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "docker",
+        probe: "docker",
+        summary: "containers that end, are sick or restart too often; not those that were stopped",
+        example: "docker = { ignore = [\"test-*\"] }",
+        gives: docker::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: docker::FIRE_AFTER, ..every(MINUTE) },
+            make: |section, host| {
+                Box::new(docker::DockerProbe::new(docker::configure(section), host))
+            },
+        },
+    },
+    Kind {
+        name: "compose",
+        probe: "compose",
+        summary: "services of a compose file that have no container",
+        example: "compose = { ignore = [\"attic\"] }",
+        gives: compose::gives,
+        made: Made::Machine {
+            common: || every(MINUTE),
+            make: |section, host| {
+                let settings = compose::configure(section);
+                Box::new(compose::ComposeProbe::new(settings, host))
+            },
+        },
+    },
+    Kind {
+        name: "swarm",
+        probe: "swarm",
+        summary: "nodes of a Swarm that are down, and services short of replicas",
+        example: "swarm = { ignore = [\"lab-*\"] }",
+        gives: swarm::gives,
+        made: Made::Machine {
+            common: || every(MINUTE),
+            make: |section, host| {
+                let settings = swarm::configure(section);
+                Box::new(swarm::SwarmProbe::new(settings, host))
+            },
         },
     },
     Kind {

@@ -124,12 +124,15 @@ impl HostSeries {
             | Fact::Newest(_)
             | Fact::JournalErrors
             | Fact::FileLines(_)
+            | Fact::Containers
+            | Fact::Stacks
+            | Fact::Swarm
             | Fact::Drives
             | Fact::Pools
             | Fact::Arrays
             | Fact::TimeSync
-            | Fact::Sensors
             | Fact::Updates
+            | Fact::Sensors
             | Fact::Boot => None,
         };
         found.ok_or_else(|| NoFact::Failed("Prometheus has nothing of it".into()))

@@ -209,6 +209,9 @@ impl Ticker {
         }
         match self.events.take().map_or_else(|| Events::new(Rests::default()), Ok) {
             Ok(mut events) => {
+                if let Some(engine) = &self.engine {
+                    events.engine_at(engine.clone());
+                }
                 events.watch(&wanted);
                 self.events = Some(events);
             }
