@@ -15,6 +15,7 @@ use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
 use crate::policy::redact::Redactor;
+use crate::probe::care::Care;
 use crate::probe::reef_self::{Tally, Uncounted};
 use crate::probe::{How, Probe};
 
@@ -128,6 +129,7 @@ pub struct Common {
     pub wakes: bool,
     pub parent: Option<String>,
     pub served_by: Option<Target>,
+    pub care: Care,
 }
 
 impl Common {
@@ -141,11 +143,12 @@ impl Common {
             wakes: false,
             parent: None,
             served_by: None,
+            care: Care::default(),
         }
     }
 
     /// The keys that make sense for a probe of this machine as a whole: `every`, `timeout`,
-    /// `fire_after`, `clear_after` and `wakes`.
+    /// `fire_after`, `fire_of`, `clear_after`, `tolerance` and `wakes`.
     pub fn of_machine(section: &mut Section, default: &Self) -> Self {
         let mut common = Self {
             every: section.or("every", default.every),
@@ -153,6 +156,11 @@ impl Common {
             fire_after: section.or("fire_after", default.fire_after),
             clear_after: section.or("clear_after", default.clear_after),
             wakes: section.or("wakes", default.wakes),
+            care: Care {
+                fire_of: section.or("fire_of", default.care.fire_of),
+                tolerance: section.opt("tolerance").or(default.care.tolerance),
+                ..default.care.clone()
+            },
             ..default.clone()
         };
         for (key, given, least) in [
@@ -187,6 +195,7 @@ impl Common {
             clear_after: self.clear_after,
             wakes: self.wakes,
             parent: None,
+            care: self.care.clone(),
             served_by: self.served_by.clone(),
             how,
         }
@@ -326,6 +335,12 @@ impl<'a> Ask<'a> {
             wakes: self.or("wakes", default.wakes),
             parent: self.opt("parent").or(default.parent),
             served_by: self.served_by(host).or(default.served_by),
+            care: Care {
+                fire_of: self.or("fire_of", default.care.fire_of),
+                tolerance: self.opt("tolerance").or(default.care.tolerance),
+                needs: self.list("depends_on").unwrap_or(default.care.needs),
+                depends_on: Vec::new(),
+            },
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod backup;
+pub mod care;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
@@ -51,6 +52,8 @@ pub struct Probe {
     pub wakes: bool,
     /// Whose red explains this one's.
     pub parent: Option<Signal>,
+    /// How its signals are triaged and told beyond that.
+    pub care: care::Care,
     /// What stands behind it, for runbooks: `unit:nginx.service` on its host.
     pub served_by: Option<crate::model::target::Target>,
     pub how: How,

@@ -31,6 +31,7 @@ pub mod outbox;
 pub mod readings;
 pub mod runs;
 mod schema;
+pub mod silences;
 pub mod switches;
 #[cfg(test)]
 mod tests;

@@ -90,6 +90,22 @@ impl Db {
         known(id, changed)
     }
 
+    /// Not before then: quiet hours, or too many at once. It counts as no try.
+    pub fn postpone(&mut self, id: MessageId, until: Millis) -> Result<()> {
+        let sql = "UPDATE outbox SET next_at = ?2 WHERE id = ?1 AND delivered_at IS NULL";
+        self.write(sql, &[&id, &until]).map(|_| ())
+    }
+
+    /// When messages that are no pages went this way since then; several that went as one count once.
+    pub fn sent_since(&self, target: &str, since: Millis) -> Result<Vec<Millis>> {
+        self.rows(
+            "SELECT DISTINCT delivered_at FROM outbox
+              WHERE target = ?1 AND ?2 <= delivered_at AND page = 0 ORDER BY delivered_at",
+            &[&target, &since],
+            |row| Ok(row.get(0)?),
+        )
+    }
+
     /// Over messages queued since then.
     pub fn outbox_stats(&self, since: Millis) -> Result<OutboxStats> {
         let stats = self.row(

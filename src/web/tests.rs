@@ -77,6 +77,7 @@ fn incident(id: i64, name: &str, severity: Severity, state: IncidentState) -> In
         announced: Announced::No,
         drill: false,
         attempts: 0,
+        care: crate::model::incident::Care::default(),
     }
 }
 

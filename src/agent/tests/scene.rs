@@ -60,6 +60,7 @@ fn runbook() -> Runbook {
         tools: ["files.clean", "files.compress"].map(ToolName::of).to_vec(),
         roots: vec![AbsPath::new("/var/log").unwrap()],
         attempts: 2,
+        care: crate::model::incident::Care::default(),
         cooldown: Span::hours(1),
         escalate: Urgency::Page,
         on_failure: OnFailure::Stop,
@@ -112,6 +113,7 @@ pub(super) fn brief() -> Brief {
             announced: Announced::No,
             drill: false,
             attempts: 0,
+            care: crate::model::incident::Care::default(),
         },
         history: vec![
             reading("disk", "mini:/var", Severity::Green, "60 %"),

@@ -213,8 +213,19 @@ fn resolve_parents(
                 if let Some(given) = draft.parent.take() {
                     let found = parent(&given, &draft.main, &mains, cx);
                     match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
-                        Ok(signal) => draft.probe.parent = Some(signal),
+                        Ok(signal) => {
+                            // The host that its URL implies still explains it.
+                            let implied = draft.probe.parent.replace(signal);
+                            draft.probe.care.depends_on.extend(implied);
+                        }
                         Err(why) => section.mistake(&name, format!("parent: {why}")),
+                    }
+                }
+                for given in draft.probe.care.needs.clone() {
+                    let found = parent(&given, &draft.main, &mains, cx);
+                    match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
+                        Ok(signal) => draft.probe.care.depends_on.push(signal),
+                        Err(why) => section.mistake(&name, format!("depends_on: {why}")),
                     }
                 }
                 drafts.push(draft);
@@ -237,13 +248,18 @@ fn resolve_parents(
 
 /// Refuses a parent whose own parents lead back to the child: each would explain the other away.
 fn no_circle(parent: Signal, child: &Signal, drafts: &[Draft]) -> Result<Signal, String> {
-    let mut at = Some(&parent);
-    while let Some(signal) = at {
+    let mut seen = BTreeSet::new();
+    let mut next = vec![&parent];
+    while let Some(signal) = next.pop() {
         if signal == child {
             return Err("these parents lead round in a circle".into());
         }
-        let of_it = drafts.iter().find(|draft| draft.main == *signal);
-        at = of_it.and_then(|draft| draft.probe.parent.as_ref());
+        if !seen.insert(signal) {
+            continue;
+        }
+        for draft in drafts.iter().filter(|draft| draft.main == *signal) {
+            next.extend(draft.probe.parent.iter().chain(&draft.probe.care.depends_on));
+        }
     }
     Ok(parent)
 }
