@@ -135,7 +135,9 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
             known_as.insert(address.to_string().to_ascii_lowercase(), name.clone());
         }
     }
-    Context { hosts, remotes, wakes, known_as, tally, ..Context::new(here) }
+    let pushes = tally.pushes();
+    let zone = globals.map_or(Zone::UTC, |g| g.timezone);
+    Context { hosts, remotes, wakes, known_as, tally, pushes, zone, ..Context::new(here) }
 }
 
 impl Assembled {

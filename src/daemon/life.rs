@@ -247,7 +247,7 @@ pub async fn seed(operator: &Operator, now: Millis) -> anyhow::Result<()> {
     };
     let pasts = hours.into_iter().map(|(signal, hours)| (signal, medians(hours))).collect();
     operator.watch.send(Command::Seed { triage, pasts }).await;
-    Ok(())
+    operator.expect_jobs().await
 }
 
 /// Waits for a signal: hang-up reads the config anew, interrupt and terminate end.

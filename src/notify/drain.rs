@@ -1,4 +1,5 @@
-//! Drains the outbox: delivers what is due, tries again later what can be.
+//! Drains the outbox: delivers what is due, tries again later what can be; holds messages in quiet hours, and tells in
+//! one what waited or what is too much.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,16 +9,20 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::model::message::Delivery;
+use crate::gate::rules::Rules;
+use crate::model::approval::ApprovalState;
+use crate::model::message::{Delivery, Message, Urgency};
 use crate::model::time::{Millis, Span};
+use crate::notify::terminal::Terminal;
 use crate::notify::{NotSent, Notifier};
+use crate::policy::telling::{STORM, Sending, Telling, sending, together};
 use crate::store::Store;
 
 /// The notifiers in force; a reload replaces them.
 pub type Notifiers = Arc<Vec<Box<dyn Notifier>>>;
 
 /// How many messages are taken at a time.
-const AT_ONCE: u32 = 20;
+const AT_ONCE: u32 = 200;
 /// How long one delivery may take.
 const WITHIN: Duration = Duration::from_secs(20);
 /// The pause after a failed try, doubled each time.
@@ -34,6 +39,8 @@ pub struct Drain {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub notifiers: watch::Receiver<Notifiers>,
+    /// When and how much is told: the rules in force.
+    pub rules: watch::Receiver<Arc<Rules>>,
     /// Moves when something was enqueued, so that a message does not wait for the next round.
     pub enqueued: watch::Receiver<u64>,
     pub stop: CancellationToken,
@@ -77,30 +84,120 @@ impl Drain {
             by_way.entry(delivery.to.clone()).or_default().push(delivery);
         }
         for (name, deliveries) in by_way {
-            let way = notifiers.iter().find(|n| n.name() == name);
+            let way = notifiers.iter().find(|n| n.name() == name).map(AsRef::as_ref);
+            let mut calm = Vec::new();
+            let mut open = true;
             for delivery in deliveries {
-                let sent = match way {
-                    Some(way) => {
-                        match tokio::time::timeout(WITHIN, way.send(&delivery.message)).await {
-                            Ok(sent) => sent,
-                            Err(_) => Err(NotSent::Later("no answer in time".into())),
-                        }
-                    }
-                    None => Err(NotSent::Never(format!("{name} is no longer in the config"))),
-                };
-                let failed = sent.is_err();
-                self.record(&delivery, sent).await?;
-                if failed {
+                if is_calm(&delivery) {
+                    calm.push(delivery);
+                } else if open {
                     // In order, or later: the next ones to the same way wait for this one's pause.
-                    break;
+                    open = self.one(way, &name, &delivery, now).await?;
                 }
+            }
+            if open {
+                self.calm(way, &name, calm, now).await?;
             }
         }
         Ok(())
     }
 
+    /// Pages at once; a question in its hours and while somebody may still answer it. Whether the way is open.
+    async fn one(
+        &self,
+        way: Option<&dyn Notifier>,
+        name: &str,
+        delivery: &Delivery,
+        now: Millis,
+    ) -> anyhow::Result<bool> {
+        let id = delivery.id;
+        if let Some(approval) = delivery.message.approval {
+            let asked = self.store.call(move |db| db.approval(approval)).await?;
+            if asked.is_none_or(|approval| approval.state != ApprovalState::Pending) {
+                // Answered, or over, before it could be asked.
+                self.store.call(move |db| db.delivered(id, now)).await?;
+                return Ok(true);
+            }
+        }
+        let until = self.telling().held_until(delivery.message.urgency, now);
+        // The log wakes nobody.
+        if let Some(until) = until.filter(|_| name != Terminal::NAME) {
+            self.store.call(move |db| db.postpone(id, until)).await?;
+            return Ok(true);
+        }
+        let sent = send(way, name, &delivery.message).await;
+        let open = sent.is_ok();
+        self.record(delivery, sent).await?;
+        Ok(open)
+    }
+
+    /// The messages that may wait: one by one, in one, or later.
+    async fn calm(
+        &self,
+        way: Option<&dyn Notifier>,
+        name: &str,
+        calm: Vec<Delivery>,
+        now: Millis,
+    ) -> anyhow::Result<()> {
+        let Some(oldest) = calm.iter().map(|delivery| delivery.queued_at).min() else {
+            return Ok(());
+        };
+        let (telling, target) = (self.telling(), name.to_owned());
+        let sent = match name == Terminal::NAME {
+            // A log has room for a storm.
+            true => Vec::new(),
+            false => self.store.call(move |db| db.sent_since(&target, now - STORM)).await?,
+        };
+        let how = match name == Terminal::NAME {
+            true => Sending::Each,
+            false => sending(&telling, calm.len(), oldest, &sent, now),
+        };
+        match how {
+            Sending::Later(until) => {
+                self.store
+                    .call(move |db| {
+                        db.atomically(|db| {
+                            calm.iter().try_for_each(|delivery| db.postpone(delivery.id, until))
+                        })
+                    })
+                    .await
+            }
+            Sending::Each => {
+                for delivery in calm {
+                    if !self.one(way, name, &delivery, now).await? {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+            Sending::Together => {
+                let messages: Vec<_> = calm.iter().map(|d| (d.queued_at, &d.message)).collect();
+                let Some(one) = together(&messages, telling.zone, now) else { return Ok(()) };
+                let sent = send(way, name, &one).await;
+                for delivery in &calm {
+                    self.record_at(delivery, sent.clone(), now).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn telling(&self) -> Telling {
+        self.rules.borrow().telling.clone()
+    }
+
     async fn record(&self, delivery: &Delivery, sent: Result<(), NotSent>) -> anyhow::Result<()> {
-        let (id, now) = (delivery.id, self.clock.now());
+        self.record_at(delivery, sent, self.clock.now()).await
+    }
+
+    /// Messages that went as one have one time, by which the storm cap counts them once.
+    async fn record_at(
+        &self,
+        delivery: &Delivery,
+        sent: Result<(), NotSent>,
+        now: Millis,
+    ) -> anyhow::Result<()> {
+        let id = delivery.id;
         match sent {
             Ok(()) => self.store.call(move |db| db.delivered(id, now)).await,
             Err(NotSent::Never(why)) => {
@@ -120,6 +217,22 @@ impl Drain {
     }
 }
 
+/// Neither a page nor a question nor the morning report: it may be told with others.
+fn is_calm(delivery: &Delivery) -> bool {
+    let report = delivery.message.key.starts_with("report ");
+    delivery.message.urgency == Urgency::Message && delivery.message.approval.is_none() && !report
+}
+
+async fn send(way: Option<&dyn Notifier>, name: &str, message: &Message) -> Result<(), NotSent> {
+    let Some(way) = way else {
+        return Err(NotSent::Never(format!("{name} is no longer in the config")));
+    };
+    match tokio::time::timeout(WITHIN, way.send(message)).await {
+        Ok(sent) => sent,
+        Err(_) => Err(NotSent::Later("no answer in time".into())),
+    }
+}
+
 /// When to try again; `None` gives up.
 fn again(delivery: &Delivery, now: Millis) -> Option<Millis> {
     if GIVE_UP_AFTER <= now.since(delivery.queued_at) {
@@ -133,7 +246,6 @@ fn again(delivery: &Delivery, now: Millis) -> Option<Millis> {
 mod tests {
     use super::*;
     use crate::model::ids::MessageId;
-    use crate::model::message::{Message, Urgency};
     use crate::model::severity::Severity;
 
     fn delivery(tries: u32) -> Delivery {

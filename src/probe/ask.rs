@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::tls::Tls;
+use crate::clock::zone::Zone;
 use crate::config::given::Given;
 use crate::config::section::Section;
 use crate::config::setting::Setting;
@@ -16,6 +17,7 @@ use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
 use crate::policy::redact::Redactor;
 use crate::probe::care::Care;
+use crate::probe::push::Board;
 use crate::probe::reef_self::{Tally, Uncounted};
 use crate::probe::{How, Probe};
 
@@ -42,6 +44,10 @@ pub struct Context {
     pub redactor: Arc<Redactor>,
     /// Who counts looks, for the probe of reef itself.
     pub tally: Arc<dyn Tally>,
+    /// What jobs reported.
+    pub pushes: Arc<Board>,
+    /// The operator's.
+    pub zone: Zone,
 }
 
 impl fmt::Debug for Context {
@@ -65,6 +71,8 @@ impl Context {
             systemd: PathBuf::from("/etc/systemd/system"),
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),
+            pushes: Arc::default(),
+            zone: Zone::UTC,
         }
     }
 
@@ -324,6 +332,12 @@ impl<'a> Ask<'a> {
     /// lies.
     pub fn common(&mut self, default: Common, host: &HostName) -> Common {
         let every = self.at_least("every", default.every, Span::secs(1));
+        self.common_but_every(Common { every, ..default }, host)
+    }
+
+    /// As [`Ask::common`], for a kind whose `every` says something else.
+    pub fn common_but_every(&mut self, default: Common, host: &HostName) -> Common {
+        let every = default.every;
         let timeout = self.at_least("timeout", default.timeout, Span(100));
         let fire_after = self.looks("fire_after", default.fire_after);
         let clear_after = self.looks("clear_after", default.clear_after);

@@ -17,6 +17,7 @@ pub mod net;
 pub mod oom;
 pub mod past;
 pub mod process;
+pub mod push;
 pub mod reach;
 pub mod reef_self;
 pub mod spoken;

@@ -11,6 +11,7 @@ use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::human_bytes;
+use crate::probe::push::Board;
 use crate::probe::ask::{Common, Context, Draft, Named};
 use crate::probe::{How, NetProbe, Past};
 
@@ -18,6 +19,10 @@ use crate::probe::{How, NetProbe, Past};
 pub trait Tally: Send + Sync + fmt::Debug {
     /// The counts since the start; they only grow.
     fn counts(&self) -> Counts;
+    /// Where jobs report to, which outlives a reload.
+    fn pushes(&self) -> Arc<Board> {
+        Arc::default()
+    }
 }
 
 /// What the tick loop counts. It counts; this probe judges.

@@ -282,7 +282,7 @@ impl Runner {
 
     /// Whether there is still something to do: the incident is open and its probe not green.
     async fn moot(&self, plan: &Plan) -> anyhow::Result<Option<Ending>> {
-        let crate::model::plan::Origin::Incident(id) = plan.origin else { return Ok(None) };
+        let Origin::Incident(id) = plan.origin else { return Ok(None) };
         let incident = self.store.call(move |db| db.incident(id)).await?;
         let over = incident.is_none_or(|i| {
             matches!(i.state, crate::model::incident::IncidentState::Resolved { .. })
@@ -319,7 +319,7 @@ impl Runner {
 
     /// Before the first action the probe is looked at once more: what healed itself is left alone.
     async fn green_already(&self, plan: &Plan) -> Option<Ending> {
-        use crate::model::plan::{Origin, Verify};
+        use crate::model::plan::Verify;
         let (Origin::Incident(_), Verify::Probe { signal, .. }) = (&plan.origin, &plan.verify)
         else {
             return None;

@@ -44,11 +44,15 @@ impl Db {
         })
     }
 
-    /// Those whose time has come: pages first, then by age.
+    /// Those whose time has come: pages first, then by age. When one is due that could not be sent before, all that
+    /// could not be sent the same way are: once the network is back, they go together.
     pub fn due_deliveries(&self, now: Millis, limit: u32) -> Result<Vec<Delivery>> {
         self.rows(
             "SELECT id, target, queued_at, tries, next_at, json FROM outbox
-              WHERE next_at <= ?1 ORDER BY page DESC, id LIMIT ?2",
+              WHERE next_at <= ?1
+                 OR (0 < tries AND next_at IS NOT NULL
+                     AND target IN (SELECT target FROM outbox WHERE next_at <= ?1 AND 0 < tries))
+              ORDER BY page DESC, id LIMIT ?2",
             &[&now, &limit],
             |row| {
                 let id: MessageId = row.get(0)?;

@@ -44,6 +44,15 @@ impl Site for Stand {
     fn metrics(&self) -> Fut<'_, Metrics> {
         Box::pin(async { Metrics { version: "1".into(), ..Metrics::default() } })
     }
+    fn ping(&self, name: String, report: Report, said: String) -> Fut<'_, Result<String, String>> {
+        Box::pin(async move {
+            if name != "vzdump" {
+                return Err(format!("no job \"{name}\" is expected"));
+            }
+            self.pings.lock().unwrap().push((report, said));
+            Ok(format!("{name}: taken"))
+        })
+    }
     fn healthy(&self) -> bool {
         self.healthy
     }

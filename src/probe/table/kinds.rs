@@ -8,7 +8,7 @@ use crate::probe::ask::{Ask, Common, Draft};
 #[cfg(feature = "kube")]
 use crate::probe::kube;
 use crate::probe::{
-    HostProbe, backup, cpu, disk, dns, errors, exec, folder, http, memory, net, oom, process,
+    HostProbe, backup, cpu, disk, dns, errors, exec, folder, http, memory, net, oom, process, push,
     reach, reef_self, tls, unit,
 };
 
@@ -175,6 +175,14 @@ const NAMED: &[Kind] = &[
         example: "dns.pihole = { server = \"192.168.1.3\", own = \"nas.home.example\" }",
         gives: dns::gives,
         made: Made::Named(dns::configure),
+    },
+    Kind {
+        name: "push",
+        probe: "push",
+        summary: "a job that reports in by itself: `reef ping NAME`, or /ping/NAME on the page",
+        example: "push.vzdump = { every = \"24h\", grace = \"4h\" }",
+        gives: push::gives,
+        made: Made::Named(push::configure),
     },
     Kind {
         name: "exec",
