@@ -50,9 +50,9 @@ impl Window {
     pub fn around(&self, at: Millis, zone: Zone) -> Option<Stretch> {
         let today = zone.local(at).date();
         // Yesterday's may reach into today; the day before that covers the shifts of summer time.
-        (0..3).filter_map(|back| self.on(today.checked_sub_days(Days::new(back))?, zone)).find(
-            |stretch| stretch.from <= at && at < stretch.until,
-        )
+        (0..3)
+            .filter_map(|back| self.on(today.checked_sub_days(Days::new(back))?, zone))
+            .find(|stretch| stretch.from <= at && at < stretch.until)
     }
 
     fn on(&self, day: NaiveDate, zone: Zone) -> Option<Stretch> {
@@ -158,7 +158,11 @@ mod tests {
         let jump = "2026-03-29T03:00:00+02:00";
         check("Sun 02:30-05:00", jump, Some((jump, "2026-03-29T05:00:00+02:00")));
         check("Sun 02:30-05:00", "2026-03-29T01:59:59+01:00", None);
-        check("01:00-02:30", "2026-03-29T01:30:00+01:00", Some(("2026-03-29T01:00:00+01:00", jump)));
+        check(
+            "01:00-02:30",
+            "2026-03-29T01:30:00+01:00",
+            Some(("2026-03-29T01:00:00+01:00", jump)),
+        );
         check("01:00-02:30", jump, None);
         check("02:15-02:45", jump, None);
         // A night is an hour shorter.

@@ -36,7 +36,8 @@ pub(crate) fn weight(order: &Order) -> Weight {
         | Order::SilenceExpire { .. }
         | Order::Ping { .. }
         | Order::Report
-        | Order::Pause { .. } | Order::Reload => Weight::Changes,
+        | Order::Pause { .. }
+        | Order::Reload => Weight::Changes,
         Order::Approve { .. }
         | Order::Deny { .. }
         | Order::Undo { .. }

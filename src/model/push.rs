@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn a_run_takes_from_its_start_to_its_end() {
-        let job = Pushed::default().heard(Report::Start, "", Millis(5)).heard(Report::Ok, "x", Millis(9));
+        let job =
+            Pushed::default().heard(Report::Start, "", Millis(5)).heard(Report::Ok, "x", Millis(9));
         assert_eq!((job.took_ms, job.said.as_ref().map(Tainted::as_str)), (Some(4), Some("x")));
         let job = job.heard(Report::Fail, " ", Millis(20));
         assert_eq!((job.took_ms, job.said.clone()), (None, None), "it did not say when it began");

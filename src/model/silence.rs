@@ -121,7 +121,11 @@ mod tests {
             ("mini", false),
             ("http.*", false),
         ] {
-            assert_eq!(Pattern::parse(pattern).unwrap().is_about(&web, "unit.web"), want, "{pattern}");
+            assert_eq!(
+                Pattern::parse(pattern).unwrap().is_about(&web, "unit.web"),
+                want,
+                "{pattern}"
+            );
         }
     }
 

@@ -12,12 +12,7 @@ use crate::probe::push::signal;
 
 impl Operator {
     /// Takes a job's report: stored before it counts, then looked at at once.
-    pub(crate) async fn ping(
-        &self,
-        name: &str,
-        report: Report,
-        said: &str,
-    ) -> Result<Done, Refusal> {
+    pub async fn ping(&self, name: &str, report: Report, said: &str) -> Result<Done, Refusal> {
         let board = Arc::clone(&self.pulse.pushes);
         let Some(said) = board.clean(name, said) else {
             let known = board.names();
@@ -32,8 +27,7 @@ impl Operator {
             .call(move |db| {
                 db.atomically(|db| {
                     let before = db.pushes()?.remove(&key);
-                    let before =
-                        before.unwrap_or(Pushed { known_from: now, ..Pushed::default() });
+                    let before = before.unwrap_or(Pushed { known_from: now, ..Pushed::default() });
                     let after = before.heard(report, &said, now);
                     db.save_push(&key, &after)?;
                     Ok(after)

@@ -291,7 +291,10 @@ mod tests {
         let all = [(hm(2, 10), &red), (hm(2, 25), &green)];
         let one = together(&all, Zone::UTC, hm(7, 0)).unwrap();
         assert_eq!(one.body, "02:10 red a: first\n02:25 green a: first");
-        assert_eq!((one.severity, one.title.as_str()), (Severity::Red, "2 messages while nobody was told"));
+        assert_eq!(
+            (one.severity, one.title.as_str()),
+            (Severity::Red, "2 messages while nobody was told")
+        );
         assert_eq!(together(&[], Zone::UTC, hm(7, 0)), None);
     }
 
@@ -351,7 +354,10 @@ mod tests {
              [silence.scrub]\nmatch = [\"nas\", \"disk\"]\nwhen = \"Sun 03:00-05:00\"\nnote = \"scrub\"",
         )
         .unwrap();
-        assert_eq!((telling.storm, telling.group_wait, telling.remind.len()), (5, Span::mins(1), 1));
+        assert_eq!(
+            (telling.storm, telling.group_wait, telling.remind.len()),
+            (5, Span::mins(1), 1)
+        );
         assert_eq!((telling.zone.name(), telling.silences[0].about.len()), ("Europe/Berlin", 2));
         for (wrong, why) in [
             ("[notify]\nquiet = \"23-7\"", "is no window"),

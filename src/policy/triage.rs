@@ -404,7 +404,8 @@ impl SignalState {
         if enough <= green && seen.beside.clearing == Clearing::Free {
             return (Self::Green { green_at: seen.at }, Some(Change::Resolved));
         }
-        if enough <= milder {
+        // A flapping red stays one: easing and worsening in turn would answer it anew each time.
+        if enough <= milder && seen.beside.clearing == Clearing::Free {
             let open = Self::Open {
                 severity: Severity::Yellow,
                 green_at,

@@ -30,7 +30,8 @@ impl FireOf {
 
 impl Setting for FireOf {
     fn read(given: &Given) -> Result<Self, String> {
-        const WHY: &str = "is no share of looks: write \"4 of 10\" (64 at the most), \"usual\" or \"off\"";
+        const WHY: &str =
+            "is no share of looks: write \"4 of 10\" (64 at the most), \"usual\" or \"off\"";
         let text = String::read(given)?;
         match text.trim() {
             "usual" => return Ok(Self::Usual),

@@ -156,7 +156,10 @@ pub struct PushProbe {
 impl PushProbe {
     fn judge(&mut self, now: Millis) -> Reading {
         let seen_from = *self.seen_from.get_or_insert(now);
-        let pushed = self.board.get(&self.name).unwrap_or(Pushed { known_from: seen_from, ..Pushed::default() });
+        let pushed = self
+            .board
+            .get(&self.name)
+            .unwrap_or(Pushed { known_from: seen_from, ..Pushed::default() });
         let State { severity, reason, words } = judge(&self.settings, &pushed, now);
         let mut reading =
             Reading::new(self.signal.clone(), now, severity, Word::of(reason), &words);
@@ -178,10 +181,16 @@ struct State {
 fn judge(settings: &Settings, pushed: &Pushed, now: Millis) -> State {
     let state = |severity, reason, words: String| State { severity, reason, words };
     let ago = |at: Millis| format!("{} ago", now.since(at));
-    let said = pushed.said.as_ref().map_or_else(String::new, |said| format!(": {}", said.first_line()));
-    let last = pushed.ok_at.map_or("never reported".into(), |at| format!("last report {}", ago(at)));
+    let said =
+        pushed.said.as_ref().map_or_else(String::new, |said| format!(": {}", said.first_line()));
+    let last =
+        pushed.ok_at.map_or("never reported".into(), |at| format!("last report {}", ago(at)));
     if let Some(failed) = pushed.failed_at.filter(|at| pushed.ok_at.is_none_or(|ok| ok < *at)) {
-        return state(Severity::Red, "failed", format!("says that it failed {}{said}", ago(failed)));
+        return state(
+            Severity::Red,
+            "failed",
+            format!("says that it failed {}{said}", ago(failed)),
+        );
     }
     let running = pushed.started_at.filter(|at| pushed.ok_at.is_none_or(|ok| ok < *at));
     if let Some(began) = running

@@ -11,8 +11,8 @@ use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::human_bytes;
-use crate::probe::push::Board;
 use crate::probe::ask::{Common, Context, Draft, Named};
+use crate::probe::push::Board;
 use crate::probe::{How, NetProbe, Past};
 
 /// Who counts looks: the tick loop, which lies above and is handed in.

@@ -135,7 +135,9 @@ impl Runner {
             self.store.call(move |db| db.atomically(|db| ask_later(db, &rules, id, now))).await?;
         Ok(until.map(|until| {
             let when = zone.hm(until);
-            Ending::Escalated(format!("a question for the morning: planned and asked anew at {when}"))
+            Ending::Escalated(format!(
+                "a question for the morning: planned and asked anew at {when}"
+            ))
         }))
     }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use std::sync::Arc;
 
-use crate::probe::push::Board;
 use crate::model::time::{Millis, Span};
+use crate::probe::push::Board;
 
 /// Counters since the start. All relaxed: each is read on its own.
 #[derive(Debug, Default)]

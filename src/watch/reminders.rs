@@ -79,8 +79,7 @@ impl Responder {
 
     /// Tells what is unanswered, and promises the next time.
     pub(crate) async fn remind_unanswered(&self, timer: &Timer) -> anyhow::Result<()> {
-        let (now, rules, id) =
-            (self.runner.clock.now(), self.runner.gate.rules(), timer.id);
+        let (now, rules, id) = (self.runner.clock.now(), self.runner.gate.rules(), timer.id);
         self.runner
             .store
             .call(move |db| {
@@ -89,7 +88,9 @@ impl Responder {
                         db.enqueue(&message, &rules.notify, now)?;
                     }
                     match rules.telling.next_reminder(now) {
-                        Some(at) => db.add_timer(at, &Word::of(REMIND), &Json::Null, REMIND).map(drop),
+                        Some(at) => {
+                            db.add_timer(at, &Word::of(REMIND), &Json::Null, REMIND).map(drop)
+                        }
                         None => db.end_timer(id),
                     }
                 })

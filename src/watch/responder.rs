@@ -255,8 +255,7 @@ impl Responder {
 
     /// Looks at all unresolved incidents together: what explains what, whether to hold, what to begin.
     pub(crate) async fn consider(&mut self) -> anyhow::Result<()> {
-        let (now, rules, scope) =
-            (self.runner.clock.now(), self.runner.gate.rules(), self.scope);
+        let (now, rules, scope) = (self.runner.clock.now(), self.runner.gate.rules(), self.scope);
         let hanging: Vec<Signal> = self
             .about
             .iter()

@@ -61,11 +61,7 @@ impl Responder {
                     let rules = std::sync::Arc::clone(&rules);
                     self.runner
                         .store
-                        .call(move |db| {
-                            db.atomically(|db| {
-                                repeat_page(db, &rules, &timer, now)
-                            })
-                        })
+                        .call(move |db| db.atomically(|db| repeat_page(db, &rules, &timer, now)))
                         .await?;
                 }
                 REMIND => self.remind_unanswered(&timer).await?,

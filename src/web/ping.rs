@@ -50,7 +50,12 @@ async fn other(
         // Healthchecks takes an exit code; scripts that were written for it go on.
         "0" => Report::Ok,
         code if code.parse::<u8>().is_ok() => Report::Fail,
-        _ => return words(StatusCode::NOT_FOUND, "there is /ping/NAME, /start, /fail and an exit code"),
+        _ => {
+            return words(
+                StatusCode::NOT_FOUND,
+                "there is /ping/NAME, /start, /fail and an exit code",
+            );
+        }
     };
     take(&site, name, report, &headers, said).await
 }

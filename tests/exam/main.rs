@@ -10,9 +10,11 @@
 
 mod agent;
 mod crash;
+mod failure;
 mod gate;
 mod hold;
 mod house;
 mod restart;
+mod telling;
 mod triage;
 mod week;

@@ -60,7 +60,6 @@ fn runbook() -> Runbook {
         tools: ["files.clean", "files.compress"].map(ToolName::of).to_vec(),
         roots: vec![AbsPath::new("/var/log").unwrap()],
         attempts: 2,
-        care: crate::model::incident::Care::default(),
         cooldown: Span::hours(1),
         escalate: Urgency::Page,
         on_failure: OnFailure::Stop,

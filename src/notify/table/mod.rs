@@ -9,9 +9,9 @@ use crate::config::mistakes::hint;
 use crate::config::secret::{SecretCommand, SecretSource};
 use crate::config::section::{Entry, Section};
 use crate::model::ids::Word;
-use crate::policy::telling::Telling;
 use crate::notify::terminal::Terminal;
 use crate::notify::{Notifier, ntfy, webhook};
+use crate::policy::telling::Telling;
 
 /// The ways that a table in `[notify.NAME]` may take, one each.
 const WAYS: [&str; 2] = ["ntfy", "webhook"];

@@ -55,8 +55,7 @@ impl Track {
         let returned = memory.stopped_at.take().is_some() && reading.severity == Severity::Green;
         let was_open = state.is_open();
         memory.take(reading, was_open, tuning, now);
-        let beside =
-            Beside { often: memory.often(tuning), clearing: memory.clearing(tuning, now) };
+        let beside = Beside { often: memory.often(tuning), clearing: memory.clearing(tuning, now) };
         let (state, change) = state.look_beside(reading, tuning, beside, now);
         match change {
             Some(Change::Opened { .. }) => memory.opened(tuning, now),

@@ -48,7 +48,10 @@ pub(super) fn consider(
 ) -> anyhow::Result<Considered> {
     let Known { about, above } = known;
     let mut unresolved = db.unresolved()?;
-    let mut considered = Considered { again_at: silence(db, rules, about, &mut unresolved, now)?, ..Considered::default() };
+    let mut considered = Considered {
+        again_at: silence(db, rules, about, &mut unresolved, now)?,
+        ..Considered::default()
+    };
     let gathering = scene::gathering(&unresolved, about, above, rules.telling.group_wait, now);
     let before = crate::gate::facts::hold(db)?;
     let resumed_at = db.flag(RESUMED)?.and_then(|at| at.parse().ok()).map(Millis);
@@ -159,12 +162,7 @@ fn place(
 }
 
 /// What was handed to the human within a silence, when nobody was told: the silence is over, and it is still there.
-fn untold(
-    db: &mut Db,
-    rules: &Rules,
-    incident: &mut Incident,
-    now: Millis,
-) -> anyhow::Result<()> {
+fn untold(db: &mut Db, rules: &Rules, incident: &mut Incident, now: Millis) -> anyhow::Result<()> {
     let (IncidentState::Escalated { .. }, Announced::No, None) =
         (&incident.state, incident.announced, incident.acknowledged_at)
     else {
