@@ -67,6 +67,6 @@ mod tests {
         let job = job.heard(Report::Fail, " ", Millis(20));
         assert_eq!((job.took_ms, job.said.clone()), (None, None), "it did not say when it began");
         let job = job.heard(Report::Ok, &"y".repeat(5_000), Millis(30));
-        assert!(job.said.is_some_and(|said| said.as_str().len() <= MOST_SAID + 8));
+        assert!(job.said.is_some_and(|said| said.as_str().len() <= MOST_SAID + 16));
     }
 }
