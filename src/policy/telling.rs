@@ -65,7 +65,7 @@ impl Telling {
     /// Reads the keys of `[notify]` that are no table of a way, and `[silence.NAME]`. `zone` is the config's own.
     pub fn read(root: &mut Section, notify: &mut Section, zone: Zone) -> Self {
         let default = Self::default();
-        let zone = notify.or("timezone", zone);
+        let zone = notify.opt("timezone").unwrap_or(zone);
         let storm = notify.or("storm", default.storm);
         if storm == 0 {
             notify.mistake("storm", "counts messages, so it is 1 at least");
@@ -136,7 +136,7 @@ fn recurring(mut all: Section, zone: Zone) -> Vec<Recurring> {
             continue;
         };
         let when: Option<Window> = section.need("when");
-        let own = section.or("timezone", zone);
+        let own = section.opt("timezone").unwrap_or(zone);
         let note = section.opt("note");
         let about: Vec<Pattern> = match section.has("match") {
             true => section.list("match").unwrap_or_default(),

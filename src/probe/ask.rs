@@ -165,7 +165,7 @@ impl Common {
             clear_after: section.or("clear_after", default.clear_after),
             wakes: section.or("wakes", default.wakes),
             care: Care {
-                fire_of: section.or("fire_of", default.care.fire_of),
+                fire_of: section.opt("fire_of").unwrap_or(default.care.fire_of),
                 tolerance: section.opt("tolerance").or(default.care.tolerance),
                 ..default.care.clone()
             },
@@ -350,7 +350,7 @@ impl<'a> Ask<'a> {
             parent: self.opt("parent").or(default.parent),
             served_by: self.served_by(host).or(default.served_by),
             care: Care {
-                fire_of: self.or("fire_of", default.care.fire_of),
+                fire_of: self.opt("fire_of").unwrap_or(default.care.fire_of),
                 tolerance: self.opt("tolerance").or(default.care.tolerance),
                 needs: self.list("depends_on").unwrap_or(default.care.needs),
                 depends_on: Vec::new(),

@@ -24,6 +24,7 @@ pub mod spoken;
 pub mod table;
 pub mod tls;
 pub mod unit;
+pub mod uplink;
 
 use std::collections::BTreeSet;
 use std::fmt;

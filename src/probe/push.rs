@@ -99,7 +99,7 @@ const SIGNAL: &str = "report";
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let host = ask.cx.here.clone();
     let schedule: Option<Cron> = ask.opt("schedule");
-    let zone = ask.or("timezone", ask.cx.zone);
+    let zone = ask.opt("timezone").unwrap_or(ask.cx.zone);
     // `every` is the job's here, not the look's.
     let every: Option<Span> = match schedule {
         Some(_) => ask.opt("every"),

@@ -71,7 +71,18 @@ fn all_examples_together_are_a_config_that_names_every_key() {
         .map(|(path, _)| path)
         .collect();
     // A key that any probe takes is documented once, not under every probe of the example.
-    let once = ["every", "timeout", "fire_after", "clear_after", "wakes", "parent", "served_by"];
+    let once = [
+        "every",
+        "timeout",
+        "fire_after",
+        "fire_of",
+        "clear_after",
+        "tolerance",
+        "wakes",
+        "parent",
+        "depends_on",
+        "served_by",
+    ];
     let left: Vec<&&String> = unwritten
         .iter()
         .filter(|path| {

@@ -9,7 +9,7 @@ use crate::probe::ask::{Ask, Common, Draft};
 use crate::probe::kube;
 use crate::probe::{
     HostProbe, backup, cpu, disk, dns, errors, exec, folder, http, memory, net, oom, process, push,
-    reach, reef_self, tls, unit,
+    reach, reef_self, tls, unit, uplink,
 };
 
 /// One kind of probe.
@@ -204,13 +204,21 @@ const NAMED: &[Kind] = &[
 ];
 
 /// Those that reef makes by itself.
-const ITSELF: [Kind; 2] = [
+const ITSELF: [Kind; 3] = [
     Kind {
         name: "host",
         probe: "host",
         summary: "whether a remote host can be reached",
         example: "",
         gives: reach::gives,
+        made: Made::Itself,
+    },
+    Kind {
+        name: "uplink",
+        probe: "uplink",
+        summary: "this machine's own way out; while it is gone, all that lies beyond is explained",
+        example: "",
+        gives: uplink::gives,
         made: Made::Itself,
     },
     Kind {
