@@ -106,6 +106,8 @@ pub struct Care {
     pub silenced: Option<String>,
     /// Whether a silence keeps it from being told now.
     pub silent: bool,
+    /// When what explained it was over: it has a moment to be over too.
+    pub freed_at: Option<Millis>,
 }
 
 impl Incident {

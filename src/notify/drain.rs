@@ -1,7 +1,7 @@
 //! Drains the outbox: delivers what is due, tries again later what can be; holds messages in quiet hours, and tells in
 //! one what waited or what is too much.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::gate::rules::Rules;
 use crate::model::approval::ApprovalState;
+use crate::model::ids::{IncidentId, MessageId};
 use crate::model::message::{Delivery, Message, Urgency};
+use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 use crate::notify::terminal::Terminal;
 use crate::notify::{NotSent, Notifier};
@@ -85,50 +87,74 @@ impl Drain {
         }
         for (name, deliveries) in by_way {
             let way = notifiers.iter().find(|n| n.name() == name).map(AsRef::as_ref);
-            let mut calm = Vec::new();
-            let mut open = true;
-            for delivery in deliveries {
-                if is_calm(&delivery) {
-                    calm.push(delivery);
-                } else if open {
-                    // In order, or later: the next ones to the same way wait for this one's pause.
-                    open = self.one(way, &name, &delivery, now).await?;
-                }
+            let Sorted { each, calm, moot } = Sorted::of(deliveries);
+            for id in moot {
+                self.store.call(move |db| db.delivered(id, now)).await?;
             }
-            if open {
-                self.calm(way, &name, calm, now).await?;
+            let mut closed = None;
+            for delivery in each {
+                closed = match closed {
+                    None => self.one(way, &name, &delivery, now).await?,
+                    Some(until) => self.wait(&delivery, until, now).await?,
+                };
+            }
+            match closed {
+                None => self.calm(way, &name, calm, now).await?,
+                Some(until) => {
+                    for delivery in calm {
+                        self.wait(&delivery, until, now).await?;
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    /// Pages at once; a question in its hours and while somebody may still answer it. Whether the way is open.
+    /// The way is closed until then: in order, or later. What is due waits with the one that failed.
+    async fn wait(
+        &self,
+        delivery: &Delivery,
+        until: Millis,
+        now: Millis,
+    ) -> anyhow::Result<Option<Millis>> {
+        let id = delivery.id;
+        if delivery.next_at <= now {
+            self.store.call(move |db| db.postpone(id, until)).await?;
+        }
+        Ok(Some(until))
+    }
+
+    /// Pages at once; a question in its hours and while somebody may still answer it. Gives until when the way is
+    /// closed, if it is.
     async fn one(
         &self,
         way: Option<&dyn Notifier>,
         name: &str,
         delivery: &Delivery,
         now: Millis,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Option<Millis>> {
         let id = delivery.id;
         if let Some(approval) = delivery.message.approval {
             let asked = self.store.call(move |db| db.approval(approval)).await?;
             if asked.is_none_or(|approval| approval.state != ApprovalState::Pending) {
                 // Answered, or over, before it could be asked.
                 self.store.call(move |db| db.delivered(id, now)).await?;
-                return Ok(true);
+                return Ok(None);
             }
         }
         let until = self.telling().held_until(delivery.message.urgency, now);
         // The log wakes nobody.
         if let Some(until) = until.filter(|_| name != Terminal::NAME) {
             self.store.call(move |db| db.postpone(id, until)).await?;
-            return Ok(true);
+            return Ok(None);
         }
         let sent = send(way, name, &delivery.message).await;
-        let open = sent.is_ok();
-        self.record(delivery, sent).await?;
-        Ok(open)
+        let closed = match sent {
+            Err(NotSent::Later(_)) => again(delivery, self.clock.now()),
+            Ok(()) | Err(NotSent::Never(_)) => None,
+        };
+        self.record_at(delivery, sent, self.clock.now()).await?;
+        Ok(closed)
     }
 
     /// The messages that may wait: one by one, in one, or later.
@@ -163,10 +189,12 @@ impl Drain {
                     .await
             }
             Sending::Each => {
+                let mut closed = None;
                 for delivery in calm {
-                    if !self.one(way, name, &delivery, now).await? {
-                        break;
-                    }
+                    closed = match closed {
+                        None => self.one(way, name, &delivery, now).await?,
+                        Some(until) => self.wait(&delivery, until, now).await?,
+                    };
                 }
                 Ok(())
             }
@@ -184,10 +212,6 @@ impl Drain {
 
     fn telling(&self) -> Telling {
         self.rules.borrow().telling.clone()
-    }
-
-    async fn record(&self, delivery: &Delivery, sent: Result<(), NotSent>) -> anyhow::Result<()> {
-        self.record_at(delivery, sent, self.clock.now()).await
     }
 
     /// Messages that went as one have one time, by which the storm cap counts them once.
@@ -217,10 +241,56 @@ impl Drain {
     }
 }
 
+/// What is due to one way.
+#[derive(Debug, Default)]
+struct Sorted {
+    /// One by one, in order: pages, questions, the morning report.
+    each: Vec<Delivery>,
+    /// What may wait, and be told in one.
+    calm: Vec<Delivery>,
+    /// Said by a later one too.
+    moot: Vec<MessageId>,
+}
+
+impl Sorted {
+    /// Of the pages about one incident that could not be sent the last is enough; and what is over by now pages nobody.
+    fn of(deliveries: Vec<Delivery>) -> Self {
+        let resolved: BTreeSet<IncidentId> = deliveries
+            .iter()
+            .filter(|d| d.message.severity == Severity::Green)
+            .filter_map(|d| d.message.incident)
+            .collect();
+        let mut last: BTreeMap<IncidentId, MessageId> = BTreeMap::new();
+        for delivery in deliveries.iter().filter(|d| is_page_of_incident(&d.message)) {
+            if let Some(incident) = delivery.message.incident {
+                let newest = last.entry(incident).or_insert(delivery.id);
+                *newest = (*newest).max(delivery.id);
+            }
+        }
+        let mut sorted = Self::default();
+        for delivery in deliveries {
+            let message = &delivery.message;
+            let incident = message.incident.filter(|_| is_page_of_incident(message));
+            match incident {
+                Some(of) if last.get(&of) != Some(&delivery.id) => sorted.moot.push(delivery.id),
+                Some(of) if resolved.contains(&of) => sorted.calm.push(delivery),
+                None if is_calm(message) => sorted.calm.push(delivery),
+                Some(_) | None => sorted.each.push(delivery),
+            }
+        }
+        sorted.calm.sort_by_key(|delivery| delivery.id);
+        sorted
+    }
+}
+
+fn is_page_of_incident(message: &Message) -> bool {
+    message.urgency == Urgency::Page && message.incident.is_some() && message.approval.is_none()
+}
+
 /// Neither a page nor a question nor the morning report: it may be told with others.
-fn is_calm(delivery: &Delivery) -> bool {
-    let report = delivery.message.key.starts_with("report ");
-    delivery.message.urgency == Urgency::Message && delivery.message.approval.is_none() && !report
+fn is_calm(message: &Message) -> bool {
+    let report = message.key.starts_with("report ");
+    message.urgency == Urgency::Message && message.approval.is_none() && !report
 }
 
 async fn send(way: Option<&dyn Notifier>, name: &str, message: &Message) -> Result<(), NotSent> {
@@ -245,8 +315,6 @@ fn again(delivery: &Delivery, now: Millis) -> Option<Millis> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ids::MessageId;
-    use crate::model::severity::Severity;
 
     fn delivery(tries: u32) -> Delivery {
         let message = Message {
@@ -266,6 +334,27 @@ mod tests {
             tries,
             next_at: Millis(0),
         }
+    }
+
+    #[test]
+    fn of_several_pages_the_last_is_sent_and_what_is_over_pages_nobody() {
+        let of = |id: i64, incident: i64, urgency, severity| {
+            let mut one = delivery(0);
+            one.id = MessageId(id);
+            one.message.incident = Some(IncidentId(incident));
+            (one.message.urgency, one.message.severity) = (urgency, severity);
+            one
+        };
+        let sorted = Sorted::of(vec![
+            of(1, 7, Urgency::Page, Severity::Red),
+            of(3, 7, Urgency::Page, Severity::Red),
+            of(4, 8, Urgency::Page, Severity::Red),
+            of(2, 9, Urgency::Message, Severity::Yellow),
+            of(5, 8, Urgency::Message, Severity::Green),
+        ]);
+        let ids = |all: &[Delivery]| all.iter().map(|d| d.id.0).collect::<Vec<_>>();
+        assert_eq!((ids(&sorted.each), ids(&sorted.calm)), (vec![3], vec![2, 4, 5]));
+        assert_eq!(sorted.moot, [MessageId(1)]);
     }
 
     #[test]

@@ -100,11 +100,11 @@ impl Db {
         self.write(sql, &[&id, &until]).map(|_| ())
     }
 
-    /// When messages that are no pages went this way since then; several that went as one count once.
+    /// When messages that are no pages went this way after then; several that went as one count once.
     pub fn sent_since(&self, target: &str, since: Millis) -> Result<Vec<Millis>> {
         self.rows(
             "SELECT DISTINCT delivered_at FROM outbox
-              WHERE target = ?1 AND ?2 <= delivered_at AND page = 0 ORDER BY delivered_at",
+              WHERE target = ?1 AND ?2 < delivered_at AND page = 0 ORDER BY delivered_at",
             &[&target, &since],
             |row| Ok(row.get(0)?),
         )

@@ -11,6 +11,8 @@ use crate::watch::ticker::{About, Above};
 
 /// How long it is waited for something above that is bad, and not yet often enough to say.
 const UNDECIDED_AT_MOST: Span = Span::mins(5);
+/// What was explained has this long, beyond the group's wait, to be green again after what explained it.
+const FREED: Span = Span::mins(1);
 /// How often that is looked at meanwhile.
 const LOOK_AGAIN: Span = Span::secs(15);
 
@@ -79,13 +81,27 @@ pub(crate) fn gathering(
             continue;
         }
         let from = incident.red_at.unwrap_or(incident.opened_at);
-        if now < from + group_wait {
+        let freed = incident.care.freed_at.filter(|at| now < *at + group_wait + FREED);
+        if freed.is_some() || is_freed_now(incident, above, about) {
+            found.insert(incident.signal.clone(), now + LOOK_AGAIN);
+        } else if now < from + group_wait {
             found.insert(incident.signal.clone(), from + group_wait);
         } else if undecided(&incident.signal, about, above) && now < from + UNDECIDED_AT_MOST {
             found.insert(incident.signal.clone(), now + LOOK_AGAIN);
         }
     }
     found
+}
+
+/// Explained so far, and nothing above is red any more: it is set free with this very look at the picture.
+fn is_freed_now(
+    incident: &Incident,
+    above: &BTreeMap<Signal, Above>,
+    about: &BTreeMap<Signal, About>,
+) -> bool {
+    let IncidentState::Explained { .. } = incident.state else { return false };
+    let hangs_on = about.get(&incident.signal).into_iter().flat_map(About::above);
+    !hangs_on.filter_map(|one| above.get(one)).any(|above| above.severity == Severity::Red)
 }
 
 /// Whether anything above it, directly or further up, is bad and not confirmed.

@@ -5,15 +5,22 @@ use std::collections::BTreeSet;
 use reef::exam::endpoint::FakeEndpoint;
 use reef::exam::phone::Line;
 use reef::exam::unit::OnRestart;
+use reef::model::ids::Word;
 use reef::model::incident::IncidentState;
 use reef::model::message::{Message, Urgency};
 use reef::model::plan::Leash;
 use reef::model::severity::Severity;
+use reef::model::target::{Signal, Target, Thing};
 use reef::model::time::{Millis, Span};
 use reef::probe::Probe;
 
 use crate::house::{House, Setup, mini, unit};
-use crate::week::endpoint;
+
+/// An endpoint that no runbook answers: what is to be told is told as it is.
+pub(crate) fn endpoint(name: &str) -> FakeEndpoint {
+    let target = Target::new(mini(), Thing::Endpoint, name).unwrap();
+    FakeEndpoint::new(Signal { probe: Word::of("tcp"), target, aspect: Word::of("port") })
+}
 
 fn titles(messages: &[Message]) -> Vec<&str> {
     messages.iter().map(|m| m.title.as_str()).collect()
@@ -29,10 +36,10 @@ fn explained(house: &House) -> usize {
 fn behind_a_switch(n: usize) -> (FakeEndpoint, Vec<FakeEndpoint>, Vec<Probe>) {
     let switch = endpoint("switch");
     let children: Vec<FakeEndpoint> = (0..n).map(|n| endpoint(&format!("app{n}"))).collect();
-    let mut probes = vec![switch.probe("http.switch", &mini(), None)];
+    let mut probes = vec![switch.probe("tcp.switch", &mini(), None)];
     for (n, child) in children.iter().enumerate() {
         let above = Some(switch.signal().clone());
-        probes.push(child.probe(&format!("http.app{n}"), &mini(), above));
+        probes.push(child.probe(&format!("tcp.app{n}"), &mini(), above));
     }
     (switch, children, probes)
 }
@@ -42,11 +49,12 @@ async fn failure_mode_a_a_restart_tells_nothing_twice_and_the_end_is_told() {
     let setup = Setup::new(Leash::Observe);
     let (app, late) = (endpoint("app"), endpoint("late"));
     let probes =
-        || vec![app.probe("http.app", &mini(), None), late.probe("http.late", &mini(), None)];
+        || vec![app.probe("tcp.app", &mini(), None), late.probe("tcp.late", &mini(), None)];
     let house = setup.start_with(probes()).await;
     house.pass(Span::mins(5)).await;
     app.turns(Severity::Red);
     house.until("it is told", |h| h.estate.phone.heard().len() == 1).await;
+    house.pass(Span::mins(15)).await;
     house.end().await;
 
     // What began while reef was down is told like anything else; what was told is not told again.
@@ -71,7 +79,7 @@ async fn failure_mode_a_a_restart_tells_nothing_twice_and_the_end_is_told() {
 async fn failure_mode_b_a_probe_that_cannot_look_is_never_green() {
     let setup = Setup::new(Leash::Observe);
     let app = endpoint("app");
-    let house = setup.start_with(vec![app.probe("http.app", &mini(), None)]).await;
+    let house = setup.start_with(vec![app.probe("tcp.app", &mini(), None)]).await;
     house.pass(Span::mins(5)).await;
     app.turns(Severity::Unknown);
     house.pass(Span::mins(5)).await;
@@ -146,7 +154,7 @@ async fn failure_mode_c_what_was_told_is_resolved_though_it_is_explained_by_now(
 async fn failure_mode_d_good_and_bad_in_turn_is_one_incident_and_one_message() {
     let setup = Setup::new(Leash::Observe);
     let app = endpoint("app");
-    let house = setup.start_with(vec![app.probe("http.app", &mini(), None)]).await;
+    let house = setup.start_with(vec![app.probe("tcp.app", &mini(), None)]).await;
     house.pass(Span::mins(5)).await;
     for _ in 0..60 {
         app.turns(Severity::Red);
@@ -176,9 +184,9 @@ async fn failure_mode_e_offline_is_one_incident_and_its_notes_come_once_and_as_o
     let setup = Setup::new(Leash::Observe);
     let uplink = endpoint("uplink");
     let apps: Vec<FakeEndpoint> = (0..8).map(|n| endpoint(&format!("app{n}"))).collect();
-    let mut probes = vec![uplink.probe("http.uplink", &mini(), None)];
+    let mut probes = vec![uplink.probe("tcp.uplink", &mini(), None)];
     for (n, app) in apps.iter().enumerate() {
-        let mut probe = app.probe(&format!("http.app{n}"), &mini(), None);
+        let mut probe = app.probe(&format!("tcp.app{n}"), &mini(), None);
         probe.care.depends_on = vec![uplink.signal().clone()];
         probes.push(probe);
     }
@@ -217,12 +225,12 @@ async fn failure_mode_f_a_silence_over_the_skipped_hour_ends_when_the_wall_says_
     let mut setup = Setup::new(Leash::Observe);
     setup.config.push_str(
         "[notify]\ntimezone = \"Europe/Berlin\"\n\
-         [silence.scrub]\nmatch = \"http.app\"\nwhen = \"Sun 02:30-05:00\"\n",
+         [silence.scrub]\nmatch = \"tcp.app\"\nwhen = \"Sun 02:30-05:00\"\n",
     );
     // 01:30 in Berlin.
     setup.estate.hands.anchor(Millis(1_774_744_200_000));
     let app = endpoint("app");
-    let house = setup.start_with(vec![app.probe("http.app", &mini(), None)]).await;
+    let house = setup.start_with(vec![app.probe("tcp.app", &mini(), None)]).await;
     house.pass(Span::mins(40)).await;
     app.turns(Severity::Red);
     house.until("it is recorded", |h| h.unresolved().len() == 1).await;
@@ -302,7 +310,7 @@ async fn failure_mode_k_a_job_of_every_25_hours_is_missed_after_its_grace() {
 async fn failure_mode_l_a_phone_that_cannot_be_reached_hears_it_later_and_status_says_so() {
     let setup = Setup::new(Leash::Observe);
     let app = endpoint("app");
-    let probes = || vec![app.probe("http.app", &mini(), None)];
+    let probes = || vec![app.probe("tcp.app", &mini(), None)];
     let house = setup.start_with(probes()).await;
     house.pass(Span::mins(5)).await;
     house.estate.phone.line(Line::Down);

@@ -11,8 +11,8 @@ use reef::model::silence::Pattern;
 use reef::model::time::{Millis, Span};
 use reef::operator::order::Order;
 
+use crate::failure::endpoint;
 use crate::house::{House, MONDAY_NOON, Setup, mini, unit};
-use crate::week::endpoint;
 
 fn heard(house: &House) -> Vec<Message> {
     house.estate.phone.heard()
@@ -34,7 +34,7 @@ fn quiet(leash: Leash) -> Setup {
 
 async fn one(setup: &Setup) -> (House, FakeEndpoint) {
     let app = endpoint("app");
-    let house = setup.start_with(vec![app.probe("http.app", &mini(), None)]).await;
+    let house = setup.start_with(vec![app.probe("tcp.app", &mini(), None)]).await;
     house.pass(Span::mins(5)).await;
     (house, app)
 }
@@ -64,9 +64,9 @@ async fn messages_of_a_night_come_as_one_in_the_morning() {
 async fn a_red_at_night_pages_in_the_morning_unless_it_may_wake() {
     let setup = quiet(Leash::Observe);
     let (app, pool) = (endpoint("app"), endpoint("pool"));
-    let mut wakes = pool.probe("http.pool", &mini(), None);
+    let mut wakes = pool.probe("tcp.pool", &mini(), None);
     wakes.wakes = true;
-    let house = setup.start_with(vec![app.probe("http.app", &mini(), None), wakes]).await;
+    let house = setup.start_with(vec![app.probe("tcp.app", &mini(), None), wakes]).await;
     pass_until(&house, at(25)).await;
     app.turns(Severity::Red);
     house.pass(Span::mins(30)).await;
@@ -122,7 +122,7 @@ async fn a_question_of_the_night_is_planned_and_asked_anew_in_the_morning() {
 async fn within_its_tolerance_a_red_pages_nobody() {
     let setup = Setup::new(Leash::Observe);
     let app = endpoint("app");
-    let mut probe = app.probe("http.app", &mini(), None);
+    let mut probe = app.probe("tcp.app", &mini(), None);
     probe.care.tolerance = Some(Span::mins(20));
     let house = setup.start_with(vec![probe]).await;
     house.pass(Span::mins(5)).await;
@@ -183,7 +183,7 @@ async fn a_silence_records_and_tells_what_is_left_when_it_ends() {
 async fn a_silence_that_is_ended_by_hand_is_over_at_once() {
     let setup = Setup::new(Leash::Observe);
     let (house, app) = one(&setup).await;
-    let about = Pattern::parse("http.app").unwrap();
+    let about = Pattern::parse("tcp.app").unwrap();
     let add = Order::SilenceAdd { about, lasts: Span::hours(9), note: "update".into() };
     house.order(add).await.unwrap();
     app.turns(Severity::Red);
@@ -204,7 +204,7 @@ async fn a_silence_never_swallows_a_resolve() {
     let (house, app) = one(&setup).await;
     app.turns(Severity::Red);
     house.until("it is told", |h| heard(h).len() == 1).await;
-    let about = Pattern::parse("http.app").unwrap();
+    let about = Pattern::parse("tcp.app").unwrap();
     let add = Order::SilenceAdd { about, lasts: Span::hours(9), note: "update".into() };
     house.order(add).await.unwrap();
     house.pass(Span::hours(1)).await;
@@ -259,8 +259,7 @@ async fn what_nobody_answers_is_told_again_twice_a_day() {
 async fn a_storm_is_a_few_messages_and_one_for_the_rest() {
     let setup = Setup::new(Leash::Observe);
     let apps: Vec<FakeEndpoint> = (0..40).map(|n| endpoint(&format!("app{n}"))).collect();
-    let named =
-        |(n, app): (usize, &FakeEndpoint)| app.probe(&format!("http.app{n}"), &mini(), None);
+    let named = |(n, app): (usize, &FakeEndpoint)| app.probe(&format!("tcp.app{n}"), &mini(), None);
     let house = setup.start_with(apps.iter().enumerate().map(named).collect()).await;
     house.pass(Span::mins(5)).await;
     for app in &apps {

@@ -66,6 +66,7 @@ pub(super) fn consider(
             considered.again_at = considered.again_at.into_iter().chain([*again]).min();
             let hangs_on = about.get(&incident.signal).into_iter().flat_map(About::above);
             considered.look_at.extend(hangs_on.cloned());
+            considered.look_at.extend(incident.care.freed_at.map(|_| incident.signal.clone()));
         }
         let signal = incident.signal.clone();
         let placed = place(db, rules, &decision, paused.as_deref(), incident, now)?;
@@ -127,7 +128,10 @@ fn place(
             held.map(|why| IncidentEvent::Hold { why: why.to_owned() })
         }
         (IncidentState::Held { .. }, None) if held.is_none() => Some(IncidentEvent::Release),
-        (IncidentState::Explained { .. }, None) => Some(IncidentEvent::Release),
+        (IncidentState::Explained { .. }, None) => {
+            incident.care.freed_at = Some(now);
+            Some(IncidentEvent::Release)
+        }
         (
             IncidentState::Open
             | IncidentState::Held { .. }
