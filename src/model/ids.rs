@@ -1,6 +1,7 @@
 //! Names and numbers that identify things; a name is checked once, here.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,19 +57,20 @@ fn check_word(given: &str) -> Result<(), BadName> {
     })
 }
 
+// Names are cloned with every reading, so they are shared.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $check:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks and wraps a name.
             pub fn new(given: impl Into<String>) -> Result<Self, BadName> {
                 let given = given.into();
                 $check(&given)?;
-                Ok(Self(given))
+                Ok(Self(given.into()))
             }
 
             /// The name as text.
@@ -86,7 +88,7 @@ macro_rules! name {
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.as_str().to_owned()
             }
         }
 

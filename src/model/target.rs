@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,18 +60,18 @@ impl Thing {
 pub struct Target {
     host: HostName,
     thing: Thing,
-    name: String,
+    name: Arc<str>,
 }
 
 impl Target {
     /// The host itself.
     pub fn host(host: HostName) -> Self {
-        Self { host, thing: Thing::Host, name: String::new() }
+        Self { host, thing: Thing::Host, name: "".into() }
     }
 
     /// A path on a host.
     pub fn path(host: HostName, path: &AbsPath) -> Self {
-        Self { host, thing: Thing::Path, name: path.as_str().to_owned() }
+        Self { host, thing: Thing::Path, name: path.as_str().into() }
     }
 
     /// Anything else by its name. Empty, starred and option-like names are errors, because a
@@ -93,7 +94,7 @@ impl Target {
             | Thing::Reef => {
                 // A unit's name has the strictest rules of these that still take templates: `a@b.service`.
                 crate::model::ids::UnitName::new(name)?;
-                Ok(Self { host, thing, name: name.to_owned() })
+                Ok(Self { host, thing, name: name.into() })
             }
         }
     }
@@ -113,7 +114,7 @@ impl Target {
 
     /// The path, where this is one.
     pub fn as_path(&self) -> Option<AbsPath> {
-        (self.thing == Thing::Path).then(|| AbsPath(self.name.clone()))
+        (self.thing == Thing::Path).then(|| AbsPath(self.name.as_ref().to_owned()))
     }
 }
 

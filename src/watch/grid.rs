@@ -12,6 +12,10 @@ use crate::model::time::Span;
 /// The grid of up to this many probes has slots of a second; a larger one of a quarter.
 const FEW: usize = 50;
 
+/// Where there are more, the opening takes this long for each: a round of all at once would be a burst of
+/// connections, and what they leave in memory.
+const OPENING_EACH: u64 = 10;
+
 /// The schedule of all probes, by index.
 #[derive(Debug)]
 pub struct Grid {
@@ -21,6 +25,14 @@ pub struct Grid {
     /// Deadline -> the probes that are due then.
     due: BTreeMap<u64, Vec<usize>>,
     next: Vec<u64>,
+}
+
+/// What is due.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    pub probes: Vec<usize>,
+    /// Looks beyond these whose deadline, and a whole interval after it, passed without them.
+    pub skipped: usize,
 }
 
 /// What the grid needs to know of a probe.
@@ -38,14 +50,15 @@ impl Grid {
         let slot = if rhythms.len() <= FEW { 1_000 } else { 250 };
         let mut grid =
             Self { slot, every: vec![], phase: vec![], due: BTreeMap::new(), next: vec![] };
-        let spread = if rhythms.len() <= FEW { 0 } else { rhythms.len() as u64 };
+        let few = rhythms.len() <= FEW;
+        let opening = if few { 0 } else { rhythms.len() as u64 * OPENING_EACH };
         for (i, rhythm) in rhythms.iter().enumerate() {
             let every = u64::try_from(rhythm.every.0).unwrap_or(0).max(slot).div_ceil(slot) * slot;
             let phase = hash(&rhythm.key) % (every / slot) * slot;
             grid.every.push(every);
             grid.phase.push(phase);
             // As far into the opening as the phase lies into the interval.
-            let first = phase * spread / every / slot * slot;
+            let first = phase * opening.min(every) / every / slot * slot;
             grid.next.push(first);
             grid.due.entry(first).or_default().push(i);
         }
@@ -58,8 +71,9 @@ impl Grid {
     }
 
     /// Takes out all that is due at `now` and puts each back at its next deadline ahead. Deadlines
-    /// that passed meanwhile (a suspended machine) are skipped, not caught up.
-    pub fn take_due(&mut self, now: u64) -> Vec<usize> {
+    /// that passed meanwhile (a loop that was stuck, a stopped machine) are skipped, not caught up.
+    pub fn take_due(&mut self, now: u64) -> Due {
+        let mut skipped = 0_u64;
         let mut taken = Vec::new();
         while let Some(entry) = self.due.first_entry() {
             if now < *entry.key() {
@@ -69,6 +83,7 @@ impl Grid {
         }
         for &i in &taken {
             let (every, phase) = (self.every[i], self.phase[i]);
+            skipped = skipped.saturating_add(now.saturating_sub(self.next[i]) / every);
             let from = now.max(self.next[i]) + 1;
             let mut next = (from.saturating_sub(phase)).div_ceil(every) * every + phase;
             // The look at the start is off the phase: do not look again within half an interval.
@@ -78,7 +93,7 @@ impl Grid {
             self.next[i] = next;
             self.due.entry(next).or_default().push(i);
         }
-        taken
+        Due { probes: taken, skipped: usize::try_from(skipped).unwrap_or(usize::MAX) }
     }
 
     /// One more probe, first due an interval from `now`: whoever adds it looks at it at once.
@@ -124,7 +139,9 @@ mod tests {
     fn looks(grid: &mut Grid, n: usize, secs: u64) -> Vec<Vec<u64>> {
         let mut looks = vec![Vec::new(); n];
         while let Some(at) = grid.next_deadline().filter(|at| *at <= secs * 1_000) {
-            for i in grid.take_due(at) {
+            let due = grid.take_due(at);
+            assert_eq!(due.skipped, 0);
+            for i in due.probes {
                 looks[i].push(at);
             }
         }
@@ -154,12 +171,23 @@ mod tests {
     }
 
     #[test]
+    fn many_probes_open_without_a_burst() {
+        let grid = Grid::new(&rhythms(1_000, Span::secs(60)));
+        assert_eq!(grid.next_deadline(), Some(0));
+        assert!(grid.due.keys().all(|at| *at < 10_000), "all are seen within ten seconds");
+        assert!(grid.due.values().all(|probes| probes.len() < 50), "{:?}", grid.due);
+    }
+
+    #[test]
     fn a_suspended_machine_looks_once_and_goes_on_in_phase() {
         let mut grid = Grid::new(&rhythms(1, Span::secs(10)));
         grid.take_due(0);
         let before = grid.next_deadline().unwrap() % 10_000;
-        assert_eq!(grid.take_due(86_400_000), vec![0]);
-        assert_eq!(grid.take_due(86_400_000), Vec::<usize>::new());
+        let late = grid.next_deadline().unwrap() + 9_999;
+        assert_eq!(grid.take_due(late), Due { probes: vec![0], skipped: 0 }, "late is not missed");
+        let due = grid.take_due(86_400_000);
+        assert_eq!((due.probes, due.skipped / 100), (vec![0], 86));
+        assert_eq!(grid.take_due(86_400_000), Due::default());
         assert_eq!(grid.next_deadline().unwrap() % 10_000, before);
     }
 
@@ -169,6 +197,6 @@ mod tests {
         let mut grid = Grid::new(&[rhythm(Span::mins(1)), rhythm(Span::mins(1))]);
         grid.take_due(0);
         let at = grid.next_deadline().unwrap();
-        assert_eq!(grid.take_due(at).len(), 2);
+        assert_eq!(grid.take_due(at).probes.len(), 2);
     }
 }

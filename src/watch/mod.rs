@@ -8,6 +8,7 @@ pub mod grid;
 pub mod handle;
 pub mod looks;
 mod pasts;
+mod power;
 pub mod pulse;
 pub mod quarantine;
 pub mod reminders;

@@ -21,9 +21,10 @@ use crate::model::time::{Millis, Span};
 use crate::policy::triage::track::Track;
 use crate::policy::triage::{Change, SignalState};
 use crate::probe::{How, Past, Probe};
-use crate::watch::grid::Grid;
-use crate::watch::looks::{Cut, Done, Finished, Looks, Wanted};
+use crate::watch::grid::{Due, Grid};
+use crate::watch::looks::{Cut, Done, Finished, Looks, PassedOver, Wanted};
 use crate::watch::pasts::SharedPasts;
+use crate::watch::power::{self, Power};
 use crate::watch::pulse::Pulse;
 use crate::watch::ticker::slot::{Slot, rhythms};
 
@@ -155,6 +156,7 @@ pub struct Ticker {
     origin: Instant,
     looks: Looks,
     pasts: Arc<SharedPasts>,
+    power: Power,
     clock: Arc<dyn Clock>,
     pulse: Arc<Pulse>,
     news: mpsc::UnboundedSender<News>,
@@ -208,6 +210,7 @@ impl Ticker {
             origin: now,
             looks: Looks::default(),
             pasts: Arc::new(SharedPasts::default()),
+            power: Power::default(),
             clock,
             pulse,
             news,
@@ -270,20 +273,27 @@ impl Ticker {
     fn tick(&mut self) {
         let at = self.since_origin();
         let planned = self.grid.next_deadline().unwrap_or(at);
-        let due = self.grid.take_due(at);
+        let Due { probes: due, skipped } = self.grid.take_due(at);
         if planned + self.grid.slot() < at {
             self.pulse.add(&self.pulse.late, due.len());
         }
         // Only the grid's own looks can be missed: who asks in between gets the one under way.
-        let missed = self.begin(&due);
-        self.pulse.add(&self.pulse.missed, missed);
+        let missed = self.begin(&due).iter().filter(|one| self.misses(one)).count();
+        self.pulse.add(&self.pulse.missed, missed.saturating_add(skipped));
         if FLUSH_EVERY.duration() <= self.flushed_at.elapsed() {
             self.flush();
         }
     }
 
-    /// Begins looks; how many were passed over because their last one is still under way.
-    fn begin(&mut self, due: &[usize]) -> usize {
+    /// Whether a look that is due does not happen. One that somebody asked for a moment ago, and that is
+    /// still under way, is as good as the one that is due.
+    fn misses(&self, one: &PassedOver) -> bool {
+        let every = self.slots.get(one.probe).map_or(Span(0), |slot| slot.about.every);
+        one.under_way.is_none_or(|span| every.0 / 2 <= span.0)
+    }
+
+    /// Begins looks; gives those that were passed over because their last one is still under way.
+    fn begin(&mut self, due: &[usize]) -> Vec<PassedOver> {
         let now = self.clock.now();
         let due: BTreeSet<usize> = due.iter().copied().collect();
         let mut wanted = Vec::with_capacity(due.len());
@@ -299,7 +309,7 @@ impl Ticker {
         }
         self.pulse.add(&self.pulse.looks, wanted.len());
         let past: Arc<dyn Past> = Arc::clone(&self.pasts) as Arc<dyn Past>;
-        self.looks.begin(wanted, &self.hosts, &past, now).len()
+        self.looks.begin(wanted, &self.hosts, &past, now)
     }
 
     fn finish(&mut self, finished: Finished) {
@@ -314,6 +324,16 @@ impl Ticker {
                     && let Some(events) = &mut self.events
                 {
                     events.follow(&facts);
+                }
+                if let Some(host) = here {
+                    let (slots, last) = (self.slots.iter().filter(|s| !s.gone), &self.last);
+                    let parents = || {
+                        power::parents(slots.filter_map(|s| s.about.parent.as_ref()), |signal| {
+                            let (reading, _, since) = last.get(signal)?;
+                            (reading.severity == Severity::Green).then_some(*since)
+                        })
+                    };
+                    self.power.heard(host, &facts, parents, now);
                 }
                 for probe in probes {
                     let pasts = Arc::clone(&self.pasts);
@@ -371,7 +391,8 @@ impl Ticker {
         }
         self.pasts.note(reading);
         let state = self.states.remove(&reading.signal).unwrap_or_default();
-        let (state, change) = state.look(reading, &slot.tuning, reading.at);
+        let tuning = self.power.patience(slot.tuning, reading.at);
+        let (state, change) = state.look(reading, &tuning, reading.at);
         self.states.insert(reading.signal.clone(), state);
         let since = match self.last.get(&reading.signal) {
             Some((last, _, since)) if last.severity == reading.severity => *since,

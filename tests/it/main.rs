@@ -11,6 +11,7 @@
 mod lab;
 
 mod asked;
+mod check;
 mod disk_full;
 mod drill;
 mod endpoints;

@@ -24,6 +24,9 @@ pub const BODY: usize = 64 << 10;
 const REDIRECTS: u32 = 3;
 /// Longer than the interval between two looks, so that the connection is still there.
 const KEPT_ALIVE: Span = Span::secs(150);
+/// All looks of a tick go out at once; one that finds no idle connection pays for a new one, which costs
+/// more than the look. No more are kept than looks went out at once.
+const KEPT_PER_HOST: usize = 256;
 
 /// Whether a redirect is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,7 +203,7 @@ pub(in crate::clients) fn builder() -> reqwest::ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .pool_idle_timeout(KEPT_ALIVE.duration())
-        .pool_max_idle_per_host(2)
+        .pool_max_idle_per_host(KEPT_PER_HOST)
 }
 
 fn headers(given: &[(String, String)]) -> Result<HeaderMap, HttpError> {

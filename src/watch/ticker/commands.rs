@@ -145,6 +145,8 @@ impl Ticker {
         self.origin = Instant::now();
         self.slots = probes.into_iter().map(|probe| Slot::new(probe, self.grace)).collect();
         self.hosts = hosts;
+        let known = &self.hosts;
+        self.power.keep(|host| known.contains_key(host));
         let of: BTreeMap<&str, usize> =
             self.slots.iter().enumerate().map(|(i, s)| (s.about.name.as_str(), i)).collect();
         self.last.retain(|_, (_, probe, _)| {
