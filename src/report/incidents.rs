@@ -82,7 +82,7 @@ fn worst_first(need: &Need) -> (Reverse<Severity>, Millis) {
         Need::Incident { severity, since, .. } => (Reverse(*severity), *since),
         Need::Settle { at, .. } => (Reverse(Severity::Red), *at),
         Need::Approve { expires_at, .. } => (Reverse(Severity::Red), *expires_at),
-        Need::Chain { .. } | Need::Trouble { .. } | Need::Hold { .. } => {
+        Need::Chain { .. } | Need::Trouble { .. } | Need::Hold { .. } | Need::Breaker { .. } => {
             (Reverse(Severity::Red), Millis::default())
         }
     }

@@ -4,6 +4,7 @@
 //! [`responder`] lives with everything else: it opens incidents, sees what explains what, holds where
 //! several independent reds say that a human is needed, and begins runs.
 
+pub mod breakers;
 pub mod grid;
 pub mod handle;
 pub mod looks;

@@ -15,6 +15,7 @@ use crate::model::time::Millis;
 use crate::policy::tree::{Decision, Hold, Scene, tree};
 use crate::run::announce::{announce, loudness};
 use crate::store::db::Db;
+use crate::watch::breakers;
 use crate::watch::scene;
 use crate::watch::ticker::{About, Above};
 use crate::watch::words;
@@ -59,6 +60,7 @@ pub(super) fn consider(
     let scene = Scene { standings: &standings, scope, held: before.as_ref(), resumed_at };
     let decision = tree(&scene, now);
     keep_hold(db, rules, before.as_ref(), decision.hold.as_ref(), now)?;
+    breakers::tell(db, rules, now)?;
     let paused = db.flag(PAUSED)?.map(|by| format!("paused: {by}"));
     for incident in unresolved {
         let gathers = gathering.get(&incident.signal);
