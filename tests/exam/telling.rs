@@ -172,7 +172,7 @@ async fn a_silence_records_and_tells_what_is_left_when_it_ends() {
     house.pass(Span::mins(10)).await;
     assert_eq!(house.unresolved().len(), 1);
     let report = house.operator.reporter.write().await.unwrap();
-    assert!(report.markdown.contains("moving the rack"), "{}", report.markdown);
+    assert!(report.markdown.contains("not told: silence S-1"), "{}", report.markdown);
 
     house.pass(Span::hours(2)).await;
     assert!(house.host().is_active(&unit("web")), "answered when it ended: {}", house.story());
