@@ -16,7 +16,7 @@ use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
 use crate::policy::redact::Redactor;
-use crate::probe::care::Care;
+use crate::probe::care::{Care, with_suffix};
 use crate::probe::push::Board;
 use crate::probe::reef_self::{Tally, Uncounted};
 use crate::probe::{How, Probe};
@@ -164,11 +164,7 @@ impl Common {
             fire_after: section.or("fire_after", default.fire_after),
             clear_after: section.or("clear_after", default.clear_after),
             wakes: section.or("wakes", default.wakes),
-            care: Care {
-                fire_of: section.opt("fire_of").unwrap_or(default.care.fire_of),
-                tolerance: section.opt("tolerance").or(default.care.tolerance),
-                ..default.care.clone()
-            },
+            care: Care::of_machine(section, &default.care),
             ..default.clone()
         };
         for (key, given, least) in [
@@ -349,12 +345,7 @@ impl<'a> Ask<'a> {
             wakes: self.or("wakes", default.wakes),
             parent: self.opt("parent").or(default.parent),
             served_by: self.served_by(host).or(default.served_by),
-            care: Care {
-                fire_of: self.opt("fire_of").unwrap_or(default.care.fire_of),
-                tolerance: self.opt("tolerance").or(default.care.tolerance),
-                needs: self.list("depends_on").unwrap_or(default.care.needs),
-                depends_on: Vec::new(),
-            },
+            care: Care::read(self, default.care),
         }
     }
 
@@ -394,16 +385,6 @@ impl<'a> Ask<'a> {
                 None
             }
         }
-    }
-}
-
-/// A unit's name as people write it has no `.service`.
-fn with_suffix(name: &str) -> String {
-    const SUFFIXES: [&str; 8] =
-        [".service", ".socket", ".timer", ".mount", ".target", ".path", ".slice", ".scope"];
-    match SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
-        true => name.to_owned(),
-        false => format!("{name}.service"),
     }
 }
 

@@ -1,10 +1,12 @@
 //! What a probe's keys say about how its signals are triaged and told, beyond rows of looks.
 
 use crate::config::given::Given;
+use crate::config::section::Section;
 use crate::config::setting::Setting;
 use crate::model::target::Signal;
 use crate::model::time::Span;
 use crate::policy::triage::OutOf;
+use crate::probe::ask::Ask;
 
 /// `fire_of = "4 of 10"`: how many bad looks of the last ones fire, though none followed the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,6 +64,36 @@ pub struct Care {
     pub needs: Vec<String>,
     /// The same as signals, once all names are known.
     pub depends_on: Vec<Signal>,
+}
+
+impl Care {
+    /// The keys that make sense for a probe of a machine as a whole.
+    pub(in crate::probe) fn of_machine(section: &mut Section, default: &Self) -> Self {
+        Self {
+            fire_of: section.opt("fire_of").unwrap_or(default.fire_of),
+            tolerance: section.opt("tolerance").or(default.tolerance),
+            ..default.clone()
+        }
+    }
+
+    pub(in crate::probe) fn read(ask: &mut Ask<'_>, default: Self) -> Self {
+        Self {
+            fire_of: ask.opt("fire_of").unwrap_or(default.fire_of),
+            tolerance: ask.opt("tolerance").or(default.tolerance),
+            needs: ask.list("depends_on").unwrap_or(default.needs),
+            depends_on: Vec::new(),
+        }
+    }
+}
+
+/// A unit's name as people write it has no `.service`.
+pub(in crate::probe) fn with_suffix(name: &str) -> String {
+    const SUFFIXES: [&str; 8] =
+        [".service", ".socket", ".timer", ".mount", ".target", ".path", ".slice", ".scope"];
+    match SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
+        true => name.to_owned(),
+        false => format!("{name}.service"),
+    }
 }
 
 #[cfg(test)]

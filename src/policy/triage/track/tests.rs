@@ -1,3 +1,5 @@
+//! Signals over many looks, as people tell of them: flapping, falling back, stopped on purpose.
+
 use super::*;
 use crate::model::ids::Word;
 use crate::model::target::Signal;
