@@ -109,6 +109,22 @@ pub enum Change {
     Returned,
 }
 
+impl Change {
+    /// As the log says it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Noted => "a yellow is noted",
+            Self::Opened { .. } => "an incident begins",
+            Self::Worsened => "the incident went red",
+            Self::Eased => "the incident eased to yellow",
+            Self::Resolved => "the incident is over",
+            Self::Blind { .. } => "nobody could look for over an hour: an incident begins",
+            Self::Stopped => "stopped on purpose",
+            Self::Returned => "runs again",
+        }
+    }
+}
+
 /// A look that could see: unknown is dealt with before.
 #[derive(Debug, Clone, Copy)]
 struct Seen {

@@ -1,6 +1,7 @@
 //! From changes to incidents, and from incidents to runs.
 
 mod begin;
+mod changes;
 pub mod picture;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +9,6 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::gate::settle;
 use crate::model::ids::HostName;
 use crate::model::incident::{Care, HoldScope, IncidentState};
 use crate::model::reading::Reading;
@@ -120,6 +120,10 @@ impl Responder {
                 self.remind(&readings).await?;
                 self.keep(readings).await
             }
+            News::Recorded(changes) => {
+                let store = self.runner.store.readings();
+                store.call(move |readings| readings.add_changes(&changes)).await
+            }
             News::Triage(states) => self.reconcile(states).await,
             News::Gone(signals) => self.forget(&signals).await,
         }
@@ -157,13 +161,19 @@ impl Responder {
 
     async fn changed(&mut self, changed: Changed) -> anyhow::Result<()> {
         let Changed { change, reading, about } = changed;
-        tracing::info!(signal = %reading.signal, severity = %reading.severity, "{change:?}: {}", reading.words.first_line());
+        tracing::info!(signal = %reading.signal, severity = %reading.severity, "{}: {}", change.as_str(), reading.words.first_line());
         self.about.insert(reading.signal.clone(), about);
         match change {
             Change::Noted => return Ok(()),
-            Change::Opened { severity } => self.open(reading, severity).await?,
+            Change::Opened { severity } => {
+                let reading = self.with_change(reading).await;
+                self.open(reading, severity).await?;
+            }
             Change::Blind { .. } => self.open(reading, Severity::Yellow).await?,
-            Change::Worsened => self.moved(&reading, Severity::Red).await?,
+            Change::Worsened => {
+                let reading = self.with_change(reading).await;
+                self.moved(&reading, Severity::Red).await?;
+            }
             Change::Eased => self.moved(&reading, Severity::Yellow).await?,
             Change::Resolved => self.resolve(&reading.signal).await?,
             Change::Stopped => {
@@ -277,16 +287,6 @@ impl Responder {
             self.begin(incident).await?;
         }
         Ok(())
-    }
-
-    /// Somebody stopped or started something on purpose: recorded, and nothing else.
-    async fn switched(&self, reading: &Reading, what: &str) -> anyhow::Result<()> {
-        let what = format!("{} {what}", reading.signal.target);
-        let (now, words) = (self.runner.clock.now(), reading.words.first_line().to_owned());
-        self.runner
-            .store
-            .call(move |db| settle::note(db, "reef", &what, &words, now).map(drop))
-            .await
     }
 
     /// What nothing watches any more has no incident: it could never resolve by itself.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clients::events::{Events, WakeReason};
 use crate::clients::host::Hosts;
 use crate::clock::Clock;
+use crate::model;
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
@@ -33,6 +34,9 @@ const FLUSH_EVERY: Span = Span::secs(30);
 /// A look may be this much over its timeout before the loop counts as stuck.
 const OVERDUE_GRACE: Span = Span::secs(10);
 
+/// How many bells may ring at once; what rings beyond waits for its own time.
+const RINGING: usize = 64;
+
 /// What the loop tells the rest of reef.
 #[derive(Debug)]
 pub enum News {
@@ -40,6 +44,8 @@ pub enum News {
     Changed(Box<Changed>),
     /// History, in batches.
     Readings(Vec<Reading>),
+    /// What looks saw changed on the estate.
+    Recorded(Vec<model::change::Change>),
     /// Signals that nothing watches any more, after a reload.
     Gone(Vec<Signal>),
     /// The counters of triage, to be stored so that a restart starts nothing over.
@@ -167,6 +173,8 @@ pub struct Ticker {
     /// This machine, where its events wake probes.
     listens_on: Option<HostName>,
     events: Option<Events>,
+    /// Network probes ring here when something announced itself to them.
+    bells: (mpsc::Sender<Arc<str>>, mpsc::Receiver<Arc<str>>),
     /// Who waits until these probes have looked.
     all_asked: Vec<(BTreeSet<usize>, oneshot::Sender<()>)>,
     /// Who waits for a fresh look at a probe, and whether that look has begun.
@@ -220,6 +228,7 @@ impl Ticker {
             flushed_at: now,
             listens_on: None,
             events: None,
+            bells: mpsc::channel(RINGING),
             all_asked: Vec::new(),
             waiting: Vec::new(),
         }
@@ -246,6 +255,7 @@ impl Ticker {
                 () = stop.cancelled() => break,
                 finished = self.looks.finished() => self.finish(finished),
                 reason = next_event(&mut self.events) => self.woken(&reason),
+                Some(name) = self.bells.1.recv() => self.rung(&name),
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command),
                     None => break,
@@ -337,19 +347,25 @@ impl Ticker {
                 }
                 for probe in probes {
                     let pasts = Arc::clone(&self.pasts);
-                    let readings =
+                    let (readings, changes) =
                         match self.slots.get_mut(probe).and_then(|slot| slot.how.as_mut()) {
-                            Some(How::Host(host)) => host.judge(&facts, &*pasts, now),
-                            Some(How::Net(_)) | None => Vec::new(),
+                            Some(How::Host(host)) => {
+                                (host.judge(&facts, &*pasts, now), host.changes())
+                            }
+                            Some(How::Net(_)) | None => Default::default(),
                         };
+                    self.record(changes);
                     self.looked(probe, readings);
                 }
             }
-            Done::Net { probe, how, readings } => {
+            Done::Net { probe, mut how, readings } => {
+                self.record(how.changes());
+                let retired = how.retired();
                 if let Some(slot) = self.slots.get_mut(probe) {
                     slot.how = Some(How::Net(how));
                 }
                 self.looked(probe, readings);
+                self.forget(&retired);
             }
             Done::Broken { probes, why } => {
                 self.pulse.add(&self.pulse.broken, probes.len());
@@ -358,6 +374,13 @@ impl Ticker {
                     self.looked(probe, readings);
                 }
             }
+        }
+    }
+
+    /// At once, not with the next flush: an incident that the change explains opens within seconds.
+    fn record(&mut self, changes: Vec<model::change::Change>) {
+        if !changes.is_empty() {
+            self.tell(News::Recorded(changes));
         }
     }
 
@@ -400,7 +423,8 @@ impl Ticker {
         };
         self.last.insert(reading.signal.clone(), (reading.clone(), probe, since));
         if let Some(change) = change {
-            let changed = Changed { change, reading: reading.clone(), about: slot.about.clone() };
+            let about = slot.about.clone().explained_by(reading);
+            let changed = Changed { change, reading: reading.clone(), about };
             self.tell(News::Changed(Box::new(changed)));
         }
     }
@@ -447,6 +471,13 @@ impl Ticker {
         if self.news.send(news).is_err() {
             tracing::debug!("nobody listens to the tick loop any more: reef is shutting down");
         }
+    }
+}
+
+impl About {
+    /// With the parent that the look itself found, where it found one.
+    fn explained_by(self, reading: &Reading) -> Self {
+        Self { parent: reading.parent.clone().or(self.parent), ..self }
     }
 }
 

@@ -14,6 +14,8 @@ mod failure;
 mod gate;
 mod hold;
 mod house;
+
+mod replay;
 mod restart;
 mod telling;
 mod triage;

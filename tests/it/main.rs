@@ -11,15 +11,20 @@
 mod lab;
 
 mod asked;
+mod backtest;
 mod check;
 mod disk_full;
 mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod install;
 mod killed;
+#[cfg(feature = "kube")]
+mod kube;
 mod logs;
 mod memory;
 mod paused;
 mod spikes;
 mod told;
+mod walk;

@@ -35,6 +35,8 @@ pub enum Made {
     Named(fn(&mut Ask<'_>) -> Vec<Draft>),
     /// One for the machine, whether it is written or not; `[probe.kind]` sets it.
     Machine { common: fn() -> Common, make: fn(&mut Section, HostName) -> Box<dyn HostProbe> },
+    /// `NAME = …` below a table of its own beside `[probe]`.
+    Apart { table: &'static str, configure: fn(&mut Ask<'_>) -> Vec<Draft> },
     /// By reef itself.
     Itself,
 }
@@ -196,10 +198,10 @@ const NAMED: &[Kind] = &[
     Kind {
         name: "kube",
         probe: "kube",
-        summary: "whether the members of a Kubernetes cluster are ready",
-        example: "kube.k3s = { kubeconfig_file = \"/etc/reef/k3s.yaml\" }",
+        summary: "a Kubernetes cluster: nodes, workloads, jobs, volumes, certificates",
+        example: "[kubernetes]\nk3s = { kubeconfig_file = \"/etc/reef/k3s.yaml\" }",
         gives: kube::gives,
-        made: Made::Named(kube::configure),
+        made: Made::Apart { table: "kubernetes", configure: kube::configure },
     },
 ];
 
