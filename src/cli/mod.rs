@@ -202,6 +202,10 @@ impl Cx {
         runtime.block_on(Box::pin(self.dispatch(command)))
     }
 
+    #[expect(
+        clippy::cognitive_complexity,
+        reason = "one flat match: every subcommand and its file"
+    )]
     async fn dispatch(&mut self, command: Command) -> Result<Exit, Failure> {
         match command {
             Command::Run(args) => run::run(self, &args),

@@ -1,5 +1,6 @@
 //! Jobs report in.
 
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use crate::config::mistakes::hint;
@@ -57,10 +58,10 @@ impl Operator {
                 db.atomically(|db| {
                     let mut known = db.pushes()?;
                     for name in names {
-                        if !known.contains_key(&name) {
+                        if let Entry::Vacant(vacant) = known.entry(name) {
                             let new = Pushed { known_from: now, ..Pushed::default() };
-                            db.save_push(&name, &new)?;
-                            known.insert(name, new);
+                            db.save_push(vacant.key(), &new)?;
+                            vacant.insert(new);
                         }
                     }
                     Ok(known)

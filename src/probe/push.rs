@@ -80,7 +80,7 @@ pub enum Rhythm {
     /// So long after its last report.
     Every(Span),
     /// At each slot of a crontab line, in a time zone.
-    Cron(Cron, Zone),
+    Cron(Box<Cron>, Zone),
 }
 
 /// What is expected of a job.
@@ -113,7 +113,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
             ask.mistake("schedule", "stands beside every; keep one of them");
             return Vec::new();
         }
-        (Some(cron), None) => Rhythm::Cron(cron, zone),
+        (Some(cron), None) => Rhythm::Cron(Box::new(cron), zone),
         (None, Some(every)) if every < Span::secs(10) => {
             ask.mistake("every", "is too short: 10 s at least");
             return Vec::new();
@@ -286,7 +286,7 @@ mod tests {
     fn a_crontab_line_has_its_zone() {
         let zone = Zone::parse("Europe/Berlin").unwrap();
         let cron = Cron::parse("30 1 * * *").unwrap();
-        let job = Settings { rhythm: Rhythm::Cron(cron, zone), grace: Span::hours(2) };
+        let job = Settings { rhythm: Rhythm::Cron(Box::new(cron), zone), grace: Span::hours(2) };
         // From Monday noon in UTC the next slot is Tuesday, 00:30 in UTC.
         check(&job, &ok(), Span::hours(14) + Span::mins(30), (Severity::Green, "ok"));
         check(&job, &ok(), Span::hours(14) + Span::mins(31), (Severity::Red, "silent"));
