@@ -26,3 +26,4 @@ pub mod signal;
 pub mod socket;
 pub mod ssh;
 pub mod tls;
+pub mod uplink;

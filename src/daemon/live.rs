@@ -225,6 +225,7 @@ impl Making {
                 scratch: Some(self.folders.scratch.clone()),
             },
             page_repeat: globals.pages_repeat,
+            telling: assembled.telling.clone(),
             notify,
             ..Rules::default()
         }

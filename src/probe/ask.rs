@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::tls::Tls;
+use crate::clock::zone::Zone;
 use crate::config::given::Given;
 use crate::config::keys::{Key, Keys};
 use crate::config::section::Section;
@@ -16,7 +17,9 @@ use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
 use crate::policy::redact::Redactor;
+use crate::probe::care::{Care, with_suffix};
 use crate::probe::if_there::Sleeps;
+use crate::probe::push::Board;
 use crate::probe::reef_self::{Tally, Uncounted};
 use crate::probe::{How, Probe};
 
@@ -47,6 +50,10 @@ pub struct Context {
     pub redactor: Arc<Redactor>,
     /// Who counts looks, for the probe of reef itself.
     pub tally: Arc<dyn Tally>,
+    /// What jobs reported.
+    pub pushes: Arc<Board>,
+    /// The operator's.
+    pub zone: Zone,
 }
 
 impl fmt::Debug for Context {
@@ -72,6 +79,8 @@ impl Context {
             keys: Keys::default(),
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),
+            pushes: Arc::default(),
+            zone: Zone::UTC,
         }
     }
 
@@ -141,6 +150,7 @@ pub struct Common {
     pub wakes: bool,
     pub parent: Option<String>,
     pub served_by: Option<Target>,
+    pub care: Care,
 }
 
 impl Common {
@@ -154,11 +164,12 @@ impl Common {
             wakes: false,
             parent: None,
             served_by: None,
+            care: Care::default(),
         }
     }
 
     /// The keys that make sense for a probe of this machine as a whole: `every`, `timeout`,
-    /// `fire_after`, `clear_after` and `wakes`.
+    /// `fire_after`, `fire_of`, `clear_after`, `tolerance` and `wakes`.
     pub fn of_machine(section: &mut Section, default: &Self) -> Self {
         let mut common = Self {
             every: section.or("every", default.every),
@@ -166,6 +177,7 @@ impl Common {
             fire_after: section.or("fire_after", default.fire_after),
             clear_after: section.or("clear_after", default.clear_after),
             wakes: section.or("wakes", default.wakes),
+            care: Care::of_machine(section, &default.care),
             ..default.clone()
         };
         for (key, given, least) in [
@@ -200,6 +212,7 @@ impl Common {
             clear_after: self.clear_after,
             wakes: self.wakes,
             parent: None,
+            care: self.care.clone(),
             served_by: self.served_by.clone(),
             how,
         }
@@ -341,6 +354,12 @@ impl<'a> Ask<'a> {
     /// lies.
     pub fn common(&mut self, default: Common, host: &HostName) -> Common {
         let every = self.at_least("every", default.every, Span::secs(1));
+        self.common_but_every(Common { every, ..default }, host)
+    }
+
+    /// As [`Ask::common`], for a kind whose `every` says something else.
+    pub fn common_but_every(&mut self, default: Common, host: &HostName) -> Common {
+        let every = default.every;
         let timeout = self.at_least("timeout", default.timeout, Span(100));
         let fire_after = self.looks("fire_after", default.fire_after);
         let clear_after = self.looks("clear_after", default.clear_after);
@@ -352,6 +371,7 @@ impl<'a> Ask<'a> {
             wakes: self.or("wakes", default.wakes),
             parent: self.opt("parent").or(default.parent).or_else(|| self.implied_parent(host)),
             served_by: self.served_by(host).or(default.served_by),
+            care: Care::read(self, default.care),
         }
     }
 
@@ -393,16 +413,6 @@ impl<'a> Ask<'a> {
                 None
             }
         }
-    }
-}
-
-/// A unit's name as people write it has no `.service`.
-fn with_suffix(name: &str) -> String {
-    const SUFFIXES: [&str; 8] =
-        [".service", ".socket", ".timer", ".mount", ".target", ".path", ".slice", ".scope"];
-    match SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
-        true => name.to_owned(),
-        false => format!("{name}.service"),
     }
 }
 

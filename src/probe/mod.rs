@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod backup;
 pub mod boot;
+pub mod care;
 pub mod cert;
 pub mod cpu;
 pub mod disk;
@@ -27,6 +28,7 @@ pub mod ping;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod process;
+pub mod push;
 pub mod queue;
 pub mod raid;
 pub mod reach;
@@ -40,6 +42,7 @@ pub mod time;
 pub mod tls;
 pub mod unit;
 pub mod updates;
+pub mod uplink;
 pub mod ups;
 pub mod voice;
 mod whereabouts;
@@ -78,6 +81,8 @@ pub struct Probe {
     pub wakes: bool,
     /// Whose red explains this one's.
     pub parent: Option<Signal>,
+    /// How its signals are triaged and told beyond that.
+    pub care: care::Care,
     /// What stands behind it, for runbooks: `unit:nginx.service` on its host.
     pub served_by: Option<crate::model::target::Target>,
     pub how: How,

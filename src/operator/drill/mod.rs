@@ -160,6 +160,7 @@ impl Operator {
             clear_after: 1,
             wakes: false,
             parent: None,
+            care: crate::probe::care::Care::default(),
             served_by: None,
             how: How::Host(Box::new(folder::Folder::new(settings, self.here.clone()))),
         }

@@ -12,8 +12,8 @@ use crate::probe::kube;
 use crate::probe::postgres;
 use crate::probe::{
     HostProbe, backup, boot, cert, cpu, disk, dns, docker, domain, errors, exec, folder, heat,
-    http, mariadb, memory, net, oom, ping, process, queue, raid, reach, reef_self, s3, smart, tcp,
-    time, tls, unit, updates, ups, zfs,
+    http, mariadb, memory, net, oom, ping, process, push, queue, raid, reach, reef_self, s3, smart,
+    tcp, time, tls, unit, updates, uplink, ups, zfs,
 };
 
 /// One kind of probe.
@@ -379,6 +379,14 @@ const NAMED: &[Kind] = &[
         made: Made::Named(ups::configure),
     },
     Kind {
+        name: "push",
+        probe: "push",
+        summary: "a job that reports in by itself: `reef ping NAME`, or /ping/NAME on the page",
+        example: "push.vzdump = { every = \"24h\", grace = \"4h\" }",
+        gives: push::gives,
+        made: Made::Named(push::configure),
+    },
+    Kind {
         name: "exec",
         probe: "exec",
         summary: "any Nagios plugin, or a program that answers like one",
@@ -398,13 +406,21 @@ const NAMED: &[Kind] = &[
 ];
 
 /// Those that reef makes by itself.
-const ITSELF: [Kind; 2] = [
+const ITSELF: [Kind; 3] = [
     Kind {
         name: "host",
         probe: "host",
         summary: "whether a remote host can be reached",
         example: "",
         gives: reach::gives,
+        made: Made::Itself,
+    },
+    Kind {
+        name: "uplink",
+        probe: "uplink",
+        summary: "this machine's own way out; while it is gone, all that lies beyond is explained",
+        example: "",
+        gives: uplink::gives,
         made: Made::Itself,
     },
     Kind {
