@@ -309,6 +309,7 @@ mod tests {
         let now = hours.last().unwrap().0 + Span::hours(1);
         drift(hours, rule, now).map(|d| {
             let since = d.since.map(|at| (at.0 - MONDAY) / HOUR);
+            #[expect(clippy::cast_possible_truncation, reason = "small")]
             (d.shape, since, d.from.round() as i64, d.to.round() as i64)
         })
     }
