@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::fact::{self, Fact, FactValue, Facts};
 use crate::model::ids::{HostName, UnitName, Word};
-use crate::model::reading::{self, Reading};
+use crate::model::reading::{self, Intent, Reading};
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
@@ -117,6 +117,9 @@ impl UnitProbe {
         let state = judge(unit, restarts, &self.settings);
         let mut reading =
             Reading::new(signal.clone(), now, state.severity, Word::of(state.reason), &state.words);
+        if state.reason == INTENDED {
+            reading.intent = Intent::Deliberate;
+        }
         reading.value = Some(f64::from(restarts));
         reading.unit = Some(reading::Unit::Count);
         let result = Word::new(unit.result.as_str()).unwrap_or_else(|_| Word::of("success"));
@@ -163,6 +166,9 @@ fn signal_of(host: &HostName, name: &UnitName) -> Option<Signal> {
     Some(Signal { probe: Word::of("unit"), target, aspect: Word::of("state") })
 }
 
+/// The reason of a unit that somebody stopped.
+const INTENDED: &str = "intended";
+
 struct State {
     severity: Severity,
     reason: &'static str,
@@ -171,7 +177,7 @@ struct State {
 
 fn judge(unit: &fact::Unit, restarts: u32, settings: &Settings) -> State {
     let state = |severity, reason, words: String| State { severity, reason, words };
-    let fact::Unit { active, sub, result, exit_code, .. } = unit;
+    let fact::Unit { active, sub, result, exit_code, enabled, .. } = unit;
     let ended = match result.as_str() {
         "exit-code" => format!("ended with {exit_code}"),
         "oom-kill" => "was killed for want of memory".to_owned(),
@@ -183,7 +189,7 @@ fn judge(unit: &fact::Unit, restarts: u32, settings: &Settings) -> State {
             "not-found",
             "there is no such unit; see systemctl list-unit-files".into(),
         ),
-        ("masked", "inactive") => state(Severity::Green, "ok", "masked on purpose".into()),
+        ("masked", "inactive") => state(Severity::Green, INTENDED, "masked on purpose".into()),
         (_, "failed") if result == "oom-kill" => state(Severity::Red, "oom", ended),
         (_, "failed") => state(Severity::Red, "failed", format!("failed: {ended}")),
         (_, "active" | "reloading" | "refreshing") if settings.restarts <= restarts => {
@@ -193,8 +199,13 @@ fn judge(unit: &fact::Unit, restarts: u32, settings: &Settings) -> State {
         (_, "active" | "reloading" | "refreshing") => {
             state(Severity::Green, "ok", format!("{active} ({sub})"))
         }
+        // What starts with the machine and stands still without a failure was stopped by somebody.
+        (_, "inactive") if (result.is_empty() || result == "success") && enabled == "enabled" => {
+            state(Severity::Green, INTENDED, "stopped by hand".into())
+        }
+        // One that a timer or a person starts now and then is at rest.
         (_, "inactive") if result.is_empty() || result == "success" => {
-            state(Severity::Green, "ok", "stopped on purpose".into())
+            state(Severity::Green, "ok", "at rest: nothing starts it with the machine".into())
         }
         (_, "inactive") => state(Severity::Red, "failed", format!("stopped: {ended}")),
         // Looked at twice, three seconds apart, and still between stop and start.
@@ -301,7 +312,11 @@ mod tests {
             (unit("failed", "exit-code", 0), (Red, "failed")),
             (unit("failed", "oom-kill", 0), (Red, "oom")),
             (unit("failed", "timeout", 0), (Red, "failed")),
-            (unit("inactive", "success", 0), (Green, "ok")),
+            (unit("inactive", "success", 0), (Green, "intended")),
+            (
+                fact::Unit { enabled: "static".into(), ..unit("inactive", "success", 0) },
+                (Green, "ok"),
+            ),
             (unit("inactive", "signal", 0), (Red, "failed")),
             (unit("activating", "exit-code", 1), (Yellow, "moving")),
             (unit("deactivating", "success", 0), (Yellow, "moving")),
@@ -310,10 +325,14 @@ mod tests {
                 fact::Unit { load: "not-found".into(), ..unit("inactive", "success", 0) },
                 (Unknown, "not-found"),
             ),
-            (fact::Unit { load: "masked".into(), ..unit("inactive", "success", 0) }, (Green, "ok")),
+            (
+                fact::Unit { load: "masked".into(), ..unit("inactive", "success", 0) },
+                (Green, "intended"),
+            ),
         ] {
             let got = look(&mut named(), Millis(1), unit.clone());
             assert_eq!((got.severity, got.reason.as_str()), want, "{unit:?}");
+            assert_eq!(got.intent == Intent::Deliberate, want.1 == "intended", "{unit:?}");
             assert_eq!(got.signal.to_string(), "unit mini:unit:web.service state");
             assert!(gives().iter().all(|g| got.values[g.name].fits(&g.kind)));
         }

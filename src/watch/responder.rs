@@ -157,7 +157,7 @@ impl Responder {
 
     async fn changed(&mut self, changed: Changed) -> anyhow::Result<()> {
         let Changed { change, reading, about } = changed;
-        tracing::info!(signal = %reading.signal, severity = %reading.severity, "{change:?}: {}", reading.words.first_line());
+        tracing::info!(signal = %reading.signal, severity = %reading.severity, "{}: {}", change.as_str(), reading.words.first_line());
         self.about.insert(reading.signal.clone(), about);
         match change {
             Change::Noted => return Ok(()),
