@@ -110,6 +110,6 @@ fn help_is_short_and_says_what_the_exit_codes_mean() {
     assert_eq!(
         commands.join(" "),
         "run check status incidents approvals approve deny ack undo settle audit report runbook tools config \
-         pause resume reload drill install"
+         pause resume reload backtest drill install"
     );
 }
