@@ -26,6 +26,7 @@ mod alone;
 mod approvals;
 mod approve;
 mod audit;
+mod backtest;
 mod check;
 mod config;
 mod confirm;
@@ -35,6 +36,7 @@ pub mod exit;
 mod follow;
 mod host;
 mod incidents;
+pub mod install;
 mod left;
 mod logs;
 mod markdown;
@@ -132,8 +134,12 @@ enum Command {
     Resume,
     /// Read config and runbooks anew
     Reload,
+    /// Replay your own history through today's thresholds: what would have been told
+    Backtest(backtest::Args),
     /// Plant a harmless fault and prove the whole way
     Drill,
+    /// Say how reef becomes a service here, and print the files for it
+    Install(install::Args),
 }
 
 /// The whole program: arguments, one command, an exit code.
@@ -214,7 +220,9 @@ impl Cx {
             Command::Pause(args) => pause::run(self, args).await,
             Command::Resume => resume::run(self).await,
             Command::Reload => reload::run(self).await,
+            Command::Backtest(args) => backtest::run(self, args).await,
             Command::Drill => drill::run(self).await,
+            Command::Install(args) => install::run(self, &args),
         }
     }
 

@@ -1,6 +1,5 @@
 //! What is said of an action after it ended: verified by a probe, settled by a human.
 
-use crate::gate::Gate;
 use crate::gate::record;
 use crate::model::audit::{AuditEntry, AuditKind, AuditPayload};
 use crate::model::ids::ActionId;
@@ -29,39 +28,41 @@ impl Became {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotSettled(pub String);
 
-impl Gate {
-    /// A human says what became of an unknown action. Its lease is free then.
-    pub async fn settle(
-        &self,
-        id: ActionId,
-        became: Became,
-        note: &str,
-        by: &str,
-    ) -> anyhow::Result<Result<(), NotSettled>> {
-        let (note, by, now) = (note.to_owned(), by.to_owned(), self.clock.now());
-        self.store
-            .call(move |db| {
-                db.atomically(|db| {
-                    let Some(row) = db.action(id)? else {
-                        return Ok(Err(NotSettled(format!(
-                            "there is no action {id}; `reef audit list` shows them"
-                        ))));
-                    };
-                    if !is_unknown(&row) {
-                        let how =
-                            row.closed.as_ref().map_or("in flight", |(_, word)| word.as_str());
-                        return Ok(Err(NotSettled(format!("{id} is not unknown: it is {how}"))));
-                    }
-                    let mut entry = entry(&row, AuditKind::Settled, &by, now);
-                    entry.payload.outcome = Some(became.as_str().into());
-                    entry.payload.reason = note;
-                    db.append(&entry)?;
-                    db.release_leases(row.run)?;
-                    Ok(Ok(()))
-                })
-            })
-            .await
+/// A human says, inside a transaction, what became of an unknown action. Its lease is free then.
+pub fn settle(
+    db: &mut Db,
+    id: ActionId,
+    became: Became,
+    note: &str,
+    by: &str,
+    now: Millis,
+) -> anyhow::Result<Result<ActionRow, NotSettled>> {
+    let Some(row) = db.action(id)? else {
+        return Ok(Err(NotSettled(format!(
+            "there is no action {id}; `reef audit list` shows them"
+        ))));
+    };
+    if !is_unknown(&row) {
+        let how = match (&row.closed, &row.settled) {
+            (_, Some((_, word))) => format!("settled as {word}"),
+            (Some((_, word)), None) => word.clone(),
+            (None, None) => "in flight".into(),
+        };
+        return Ok(Err(NotSettled(format!("{id} is not unknown: it is {how}"))));
     }
+    // Until its run ended it may be in flight, or the probe is being asked.
+    if db.unended_runs()?.iter().any(|run| run.id == row.run) {
+        return Ok(Err(NotSettled(format!(
+            "{} is not over: it may still find out what became of {id}; `reef status` says when it is yours",
+            row.run
+        ))));
+    }
+    let mut entry = entry(&row, AuditKind::Settled, by, now);
+    entry.payload.outcome = Some(became.as_str().into());
+    entry.payload.reason = note.to_owned();
+    db.append(&entry)?;
+    db.release_leases(row.run)?;
+    Ok(Ok(row))
 }
 
 /// Whether nobody knows what became of an action.

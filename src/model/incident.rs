@@ -61,6 +61,8 @@ pub enum IncidentEvent {
     Escalate {
         why: String,
     },
+    /// What nobody knew of its last action, a human told: it may be tried again.
+    Settled,
     /// The signal is green again.
     Resolve,
 }
@@ -125,18 +127,21 @@ impl IncidentState {
                 Self::Held { .. } | Self::Explained { .. } | Self::Open | Self::Running { .. },
                 IncidentEvent::Release,
             ) => Ok(Self::Open),
+            (Self::Escalated { .. }, IncidentEvent::Settled) => Ok(Self::Open),
             (
                 Self::Open | Self::Escalated { .. } | Self::Running { .. },
                 IncidentEvent::Start { run },
             ) => Ok(Self::Running { run }),
             (
-                Self::Explained { .. }
+                Self::Open
+                | Self::Explained { .. }
                 | Self::Held { .. }
                 | Self::Running { .. }
                 | Self::Escalated { .. },
                 IncidentEvent::Explain { .. }
                 | IncidentEvent::Hold { .. }
                 | IncidentEvent::Release
+                | IncidentEvent::Settled
                 | IncidentEvent::Start { .. },
             ) => Err(illegal),
         }
@@ -151,6 +156,7 @@ impl IncidentEvent {
             Self::Release => "release",
             Self::Start { .. } => "start",
             Self::Escalate { .. } => "escalate",
+            Self::Settled => "settled",
             Self::Resolve => "resolve",
         }
     }

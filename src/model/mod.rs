@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod audit;
+pub mod change;
 pub mod chat;
 pub mod conclusion;
 pub mod digest;
@@ -9,6 +10,7 @@ pub mod fact;
 pub mod ids;
 pub mod incident;
 pub mod message;
+pub mod object;
 pub mod plan;
 pub mod reading;
 pub mod run;

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::gate::settle::{Became, NotSettled};
+use crate::gate::settle::{self, Became, NotSettled};
 use crate::model::ids::{ActionId, RunId, RunbookName};
-use crate::model::plan::{Origin, Verdict};
+use crate::model::incident::{IncidentEvent, IncidentState};
+use crate::model::plan::{Ending, Origin, Verdict};
 use crate::model::run::RunState;
 use crate::model::taint::Tainted;
 use crate::model::target::Target;
+use crate::model::time::Millis;
 use crate::model::value::Value;
 use crate::operator::order::{self, Refusal, Who};
 use crate::operator::view::{Done, Planned, RunView};
 use crate::operator::{Operator, refuse};
 use crate::run::runner::Start;
+use crate::store::actions::ActionRow;
+use crate::store::db::Db;
 
 /// How long to wait for a run that inquires: its low steps have timeouts of their own.
 const INQUIRY: std::time::Duration = std::time::Duration::from_secs(60);
@@ -28,6 +32,7 @@ impl Operator {
         self.planned(run).await
     }
 
+    /// What a human says of an unknown action, and what that means for its incident, in one commit.
     pub(crate) async fn settle(
         &self,
         action: ActionId,
@@ -39,8 +44,27 @@ impl Operator {
             order::Became::Ran => Became::Ran,
             order::Became::DidNotRun => Became::DidNotRun,
         };
-        match self.gate().settle(action, became, note, &who.to_string()).await? {
-            Ok(()) => Ok(Done { words: format!("{action} is settled: it {}", became.as_str()) }),
+        let row = self.store().call(move |db| db.action(action)).await?;
+        let book = row.and_then(|row| row.runbook).and_then(|name| self.runner.book(&name).ok());
+        let attempts = book.map_or(0, |book| book.attempts);
+        let (note, by, now) = (note.to_owned(), who.to_string(), self.now());
+        let settled = self
+            .store()
+            .call(move |db| {
+                db.atomically(|db| {
+                    Ok(match settle::settle(db, action, became, &note, &by, now)? {
+                        Ok(row) => Ok(goes_on(db, &row, became, attempts, now)?),
+                        Err(not) => Err(not),
+                    })
+                })
+            })
+            .await?;
+        // The incident looks what is to be done now.
+        self.runner.endings.send_modify(|n| *n += 1);
+        match settled {
+            Ok(next) => {
+                Ok(Done { words: format!("{action} is settled: it {}{next}", became.as_str()) })
+            }
             Err(NotSettled(why)) => refuse(why),
         }
     }
@@ -60,7 +84,7 @@ impl Operator {
             origin: Origin::Operator { uid: who.uid },
             incident: None,
             runbook: Some(name),
-            on: Some(on),
+            on: Some(on.with_this_as(&self.here)),
             params,
         };
         if dry_run {
@@ -146,4 +170,42 @@ impl Operator {
         let actions = actions.into_iter().map(|a| a.id).collect();
         Ok(RunView { run, state: row.state.word().to_owned(), ending, words, actions })
     }
+}
+
+/// The incident of a settled action, inside a transaction: nobody waits for it any more, so it is tried
+/// anew, by a new run with a plan of its own, where its runbook has attempts left. Else it stays with
+/// the human. Gives words for the human.
+fn goes_on(
+    db: &mut Db,
+    row: &ActionRow,
+    became: Became,
+    attempts: u32,
+    now: Millis,
+) -> anyhow::Result<String> {
+    let Some(id) = row.incident else { return Ok(String::new()) };
+    let Some(mut incident) = db.incident(id)? else { return Ok(String::new()) };
+    let waits = matches!(incident.state, IncidentState::Escalated { .. });
+    if !waits || incident.drill {
+        return Ok(String::new());
+    }
+    if incident.acknowledged_at.is_some() {
+        return Ok(format!("; {id} stays yours, as you acknowledged it"));
+    }
+    let failed = match db.run(row.run)?.map(|run| run.state) {
+        Some(RunState::Ended(ending)) => matches!(ending, Ending::NotFixed(_)),
+        Some(_) | None => false,
+    };
+    match became {
+        // What did not happen was no attempt.
+        Became::DidNotRun => incident.attempts = incident.attempts.saturating_sub(1),
+        // Done, and no probe can say in time whether it helped: that is for a human to see.
+        Became::Ran if !failed => return Ok(format!("; whether it helped {id} is for you to see")),
+        Became::Ran => {}
+    }
+    if attempts <= incident.attempts {
+        return Ok(format!("; {id} stays yours: its runbook has no attempts left"));
+    }
+    incident.state = incident.state.next(IncidentEvent::Settled, now)?;
+    db.save_incident(&incident)?;
+    Ok(format!("; {id} is looked at anew, with a plan of its own"))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::change::Change;
 use crate::model::fact::{Fact, Facts, NoFact};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
@@ -82,6 +83,10 @@ impl HostProbe for IfThere {
 
     fn absent(&self) -> Option<String> {
         self.absent.clone()
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        self.inner.changes()
     }
 }
 

@@ -3,9 +3,11 @@
 pub mod ask;
 pub mod backup;
 pub mod boot;
+pub mod cert;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
+pub mod domain;
 pub mod errors;
 pub mod exec;
 pub mod folder;
@@ -14,34 +16,48 @@ pub mod http;
 pub mod if_there;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod lag;
+pub mod mariadb;
 pub mod memory;
 pub mod net;
 pub mod oom;
 pub mod past;
+pub mod ping;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod process;
+pub mod queue;
 pub mod raid;
 pub mod reach;
 pub mod reef_self;
+pub mod s3;
 pub mod smart;
 pub mod spoken;
 pub mod table;
+pub mod tcp;
 pub mod time;
 pub mod tls;
 pub mod unit;
 pub mod updates;
 pub mod ups;
+pub mod voice;
 mod whereabouts;
 pub mod zfs;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
 
 use crate::Fut;
+use crate::model::change::Change;
 use crate::model::fact::{Fact, Facts};
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
 use crate::model::time::{Millis, Span};
+use crate::policy::baseline::{Basis, Daily, Usual};
 
 /// A probe as it was configured.
 #[derive(Debug)]
@@ -93,6 +109,11 @@ pub trait HostProbe: Send {
     fn absent(&self) -> Option<String> {
         None
     }
+    /// What the last look saw changed: another image, a reboot. Taken once after each look and recorded;
+    /// a change is no reading and opens nothing.
+    fn changes(&mut self) -> Vec<Change> {
+        Vec::new()
+    }
 }
 
 /// A probe over the network. It may keep its client and its past; one look at a time.
@@ -100,6 +121,37 @@ pub trait NetProbe: Send {
     fn look<'a>(&'a mut self, past: &'a dyn Past, now: Millis) -> Fut<'a, Vec<Reading>>;
     /// What it says when its hard timeout struck: the signals, unknown or red.
     fn timed_out(&self, after: Span, now: Millis) -> Vec<Reading>;
+    /// As [`HostProbe::changes`].
+    fn changes(&mut self) -> Vec<Change> {
+        Vec::new()
+    }
+    /// Signals of things that the last look found gone for good: a deployment that was deleted. Taken once
+    /// after each look; an incident of theirs is over.
+    fn retired(&mut self) -> Vec<Signal> {
+        Vec::new()
+    }
+    /// Hands over the bell by which it may ask for a look before its time. Called once, before the first
+    /// look.
+    fn listen(&mut self, _bell: Bell) {}
+}
+
+/// Asks for a look of one probe before its time. An event is no reading: all it does is ring.
+#[derive(Debug, Clone)]
+pub struct Bell {
+    name: Arc<str>,
+    to: mpsc::Sender<Arc<str>>,
+}
+
+impl Bell {
+    /// A bell for the probe of this name.
+    pub fn new(name: &str, to: mpsc::Sender<Arc<str>>) -> Self {
+        Self { name: name.into(), to }
+    }
+
+    /// Rings. Where many ring already the loop is busy, and the grid's own look comes anyway.
+    pub fn ring(&self) {
+        let _full: Result<(), _> = self.to.try_send(Arc::clone(&self.name));
+    }
 }
 
 /// A signal's own past, in memory; filled from readings.db at the start.
@@ -109,6 +161,21 @@ pub trait Past: Send + Sync {
     fn same_hour(&self, signal: &Signal, now: Millis) -> Option<f64>;
     /// The median over the last seven days, or as far as there is; `None` with less than an hour.
     fn median(&self, signal: &Signal, now: Millis) -> Option<f64>;
-    /// Change per day (least squares over hourly medians); `None` with less than a day.
+    /// Change per day (the median slope of the last week); `None` with less than a day.
     fn growth_per_day(&self, signal: &Signal, now: Millis) -> Option<f64>;
+    /// What is usual at this hour: of the same hour of the week where that is known, else of the day, else
+    /// of the last week.
+    fn usual(&self, signal: &Signal, now: Millis) -> Option<Usual> {
+        let usual = |basis| move |median| Usual { median, spread: 0.0, seen: 0.0, basis };
+        let of_day = self.same_hour(signal, now).map(usual(Basis::HourOfDay));
+        of_day.or_else(|| self.median(signal, now).map(usual(Basis::Overall)))
+    }
+    /// How far `value` lies from yesterday's, against the days before; `None` with fewer than three.
+    fn daily(&self, _signal: &Signal, _value: f64, _now: Millis) -> Option<Daily> {
+        None
+    }
+    /// The finished hours of four weeks and their medians, oldest first.
+    fn hours(&self, _signal: &Signal, _now: Millis) -> Vec<(Millis, f64)> {
+        Vec::new()
+    }
 }

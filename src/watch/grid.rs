@@ -27,6 +27,14 @@ pub struct Grid {
     next: Vec<u64>,
 }
 
+/// What is due.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    pub probes: Vec<usize>,
+    /// Looks beyond these whose deadline, and a whole interval after it, passed without them.
+    pub skipped: usize,
+}
+
 /// What the grid needs to know of a probe.
 #[derive(Debug, Clone)]
 pub struct Rhythm {
@@ -63,8 +71,9 @@ impl Grid {
     }
 
     /// Takes out all that is due at `now` and puts each back at its next deadline ahead. Deadlines
-    /// that passed meanwhile (a suspended machine) are skipped, not caught up.
-    pub fn take_due(&mut self, now: u64) -> Vec<usize> {
+    /// that passed meanwhile (a loop that was stuck, a stopped machine) are skipped, not caught up.
+    pub fn take_due(&mut self, now: u64) -> Due {
+        let mut skipped = 0_u64;
         let mut taken = Vec::new();
         while let Some(entry) = self.due.first_entry() {
             if now < *entry.key() {
@@ -74,6 +83,7 @@ impl Grid {
         }
         for &i in &taken {
             let (every, phase) = (self.every[i], self.phase[i]);
+            skipped = skipped.saturating_add(now.saturating_sub(self.next[i]) / every);
             let from = now.max(self.next[i]) + 1;
             let mut next = (from.saturating_sub(phase)).div_ceil(every) * every + phase;
             // The look at the start is off the phase: do not look again within half an interval.
@@ -83,7 +93,7 @@ impl Grid {
             self.next[i] = next;
             self.due.entry(next).or_default().push(i);
         }
-        taken
+        Due { probes: taken, skipped: usize::try_from(skipped).unwrap_or(usize::MAX) }
     }
 
     /// One more probe, first due an interval from `now`: whoever adds it looks at it at once.
@@ -129,7 +139,9 @@ mod tests {
     fn looks(grid: &mut Grid, n: usize, secs: u64) -> Vec<Vec<u64>> {
         let mut looks = vec![Vec::new(); n];
         while let Some(at) = grid.next_deadline().filter(|at| *at <= secs * 1_000) {
-            for i in grid.take_due(at) {
+            let due = grid.take_due(at);
+            assert_eq!(due.skipped, 0);
+            for i in due.probes {
                 looks[i].push(at);
             }
         }
@@ -171,8 +183,11 @@ mod tests {
         let mut grid = Grid::new(&rhythms(1, Span::secs(10)));
         grid.take_due(0);
         let before = grid.next_deadline().unwrap() % 10_000;
-        assert_eq!(grid.take_due(86_400_000), vec![0]);
-        assert_eq!(grid.take_due(86_400_000), Vec::<usize>::new());
+        let late = grid.next_deadline().unwrap() + 9_999;
+        assert_eq!(grid.take_due(late), Due { probes: vec![0], skipped: 0 }, "late is not missed");
+        let due = grid.take_due(86_400_000);
+        assert_eq!((due.probes, due.skipped / 100), (vec![0], 86));
+        assert_eq!(grid.take_due(86_400_000), Due::default());
         assert_eq!(grid.next_deadline().unwrap() % 10_000, before);
     }
 
@@ -182,6 +197,6 @@ mod tests {
         let mut grid = Grid::new(&[rhythm(Span::mins(1)), rhythm(Span::mins(1))]);
         grid.take_due(0);
         let at = grid.next_deadline().unwrap();
-        assert_eq!(grid.take_due(at).len(), 2);
+        assert_eq!(grid.take_due(at).probes.len(), 2);
     }
 }

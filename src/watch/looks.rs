@@ -50,12 +50,19 @@ impl std::fmt::Debug for Done {
     }
 }
 
+/// When a look began, and when it must be over; the watchdog asks.
+#[derive(Debug, Clone, Copy)]
+struct UnderWay {
+    began: Instant,
+    until: Instant,
+}
+
 /// Looks under way.
 #[derive(Debug, Default)]
 pub struct Looks {
     tasks: JoinSet<Finished>,
-    /// When each look under way must be over, by probe; the watchdog asks.
-    until: BTreeMap<usize, Instant>,
+    /// By probe.
+    under_way: BTreeMap<usize, UnderWay>,
     /// Which probes a task looks for.
     whose: BTreeMap<Id, (Vec<usize>, Instant)>,
 }
@@ -87,6 +94,14 @@ pub struct Wanted<'a> {
     pub how: &'a mut Option<How>,
 }
 
+/// A probe whose look was not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassedOver {
+    pub probe: usize,
+    /// For how long another look of it is under way; `None` where the probe broke and is lost.
+    pub under_way: Option<Span>,
+}
+
 /// The probes of one collection, what they want of it, and how long it may take.
 #[derive(Debug, Default)]
 struct Together {
@@ -96,20 +111,21 @@ struct Together {
 }
 
 impl Looks {
-    /// Begins the looks of a tick. A probe whose last look is still under way is passed over, and
-    /// returned: it missed this one.
+    /// Begins looks. A probe whose last look is still under way is passed over, and returned with how long
+    /// that one has been under way already; one that is lost, with no time at all.
     pub fn begin(
         &mut self,
         wanted: Vec<Wanted<'_>>,
         hosts: &Hosts,
         past: &Arc<dyn Past>,
         now: Millis,
-    ) -> Vec<usize> {
-        let mut missed = Vec::new();
+    ) -> Vec<PassedOver> {
+        let mut passed_over = Vec::new();
         let mut by_host: BTreeMap<(&HostName, Pace), Together> = BTreeMap::new();
         for one in wanted {
-            if self.until.contains_key(&one.probe) {
-                missed.push(one.probe);
+            if let Some(UnderWay { began, .. }) = self.under_way.get(&one.probe) {
+                let under_way = Some(Span::from(began.elapsed()));
+                passed_over.push(PassedOver { probe: one.probe, under_way });
                 continue;
             }
             match one.how {
@@ -119,6 +135,10 @@ impl Looks {
                     let together = by_host.entry((one.host, pace)).or_default();
                     together.probes.push(one.probe);
                     together.facts.append(&mut wants);
+                    // Where there are others, when each booted tells of a power cut; it costs nothing.
+                    if 1 < hosts.len() && pace == Pace::Quick {
+                        together.facts.insert(Fact::Uptime);
+                    }
                     together.within = together.within.max(one.timeout);
                 }
                 Some(How::Net(_)) => {
@@ -126,13 +146,13 @@ impl Looks {
                         self.begin_net(one.probe, probe, one.timeout, past, now);
                     }
                 }
-                None => missed.push(one.probe),
+                None => passed_over.push(PassedOver { probe: one.probe, under_way: None }),
             }
         }
         for ((host, _), Together { probes, facts, within }) in by_host {
             self.begin_host(hosts.get(host).cloned(), probes, facts, within);
         }
-        missed
+        passed_over
     }
 
     fn begin_net(
@@ -144,7 +164,7 @@ impl Looks {
         now: Millis,
     ) {
         let began = Instant::now();
-        self.until.insert(probe, began + within.duration());
+        self.under_way.insert(probe, UnderWay { began, until: began + within.duration() });
         let past = Arc::clone(past);
         let task = self.tasks.spawn(async move {
             let looked = timeout(within.duration(), how.look(&*past, now)).await;
@@ -164,7 +184,7 @@ impl Looks {
     ) {
         let began = Instant::now();
         for probe in &probes {
-            self.until.insert(*probe, began + within.duration());
+            self.under_way.insert(*probe, UnderWay { began, until: began + within.duration() });
         }
         let whose = probes.clone();
         let task = self.tasks.spawn(async move {
@@ -192,7 +212,7 @@ impl Looks {
         let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
         let (probes, began) = self.whose.remove(&id).unwrap_or_else(|| (vec![], Instant::now()));
         for probe in &probes {
-            self.until.remove(probe);
+            self.under_way.remove(probe);
         }
         match ended {
             Ok((_, finished)) => finished,
@@ -207,12 +227,12 @@ impl Looks {
     /// Whether a look is under way that should have ended `grace` ago: then the loop is not healthy.
     pub fn overdue(&self, grace: Span) -> bool {
         let now = Instant::now();
-        self.until.values().any(|until| *until + grace.duration() < now)
+        self.under_way.values().any(|look| look.until + grace.duration() < now)
     }
 
     /// Whether a look of this probe is under way.
     pub fn under_way(&self, probe: usize) -> bool {
-        self.until.contains_key(&probe)
+        self.under_way.contains_key(&probe)
     }
 
     pub fn is_empty(&self) -> bool {

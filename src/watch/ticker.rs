@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clients::events::{Events, WakeReason};
 use crate::clients::host::Hosts;
 use crate::clock::Clock;
+use crate::model;
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
@@ -19,15 +20,19 @@ use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
 use crate::policy::triage::{Change, SignalState, Tuning};
 use crate::probe::{How, Past, Probe};
-use crate::watch::grid::{Grid, Rhythm};
-use crate::watch::looks::{Cut, Done, Finished, Looks, Wanted};
+use crate::watch::grid::{Due, Grid, Rhythm};
+use crate::watch::looks::{Cut, Done, Finished, Looks, PassedOver, Wanted};
 use crate::watch::pasts::SharedPasts;
+use crate::watch::power::{self, Power};
 use crate::watch::pulse::Pulse;
 
 /// Readings go to the store in batches of this age: history is flushed lazily.
 const FLUSH_EVERY: Span = Span::secs(30);
 /// A look may be this much over its timeout before the loop counts as stuck.
 const OVERDUE_GRACE: Span = Span::secs(10);
+
+/// How many bells may ring at once; what rings beyond waits for its own time.
+const RINGING: usize = 64;
 
 /// What the loop tells the rest of reef.
 #[derive(Debug)]
@@ -36,6 +41,8 @@ pub enum News {
     Changed(Box<Changed>),
     /// History, in batches.
     Readings(Vec<Reading>),
+    /// What looks saw changed on the estate.
+    Recorded(Vec<model::change::Change>),
     /// Signals that nothing watches any more, after a reload.
     Gone(Vec<Signal>),
     /// The counters of triage, to be stored so that a restart starts nothing over.
@@ -142,6 +149,7 @@ pub struct Ticker {
     origin: Instant,
     looks: Looks,
     pasts: Arc<SharedPasts>,
+    power: Power,
     clock: Arc<dyn Clock>,
     pulse: Arc<Pulse>,
     news: mpsc::UnboundedSender<News>,
@@ -152,6 +160,8 @@ pub struct Ticker {
     /// This machine, where its events wake probes.
     listens_on: Option<HostName>,
     events: Option<Events>,
+    /// Network probes ring here when something announced itself to them.
+    bells: (mpsc::Sender<Arc<str>>, mpsc::Receiver<Arc<str>>),
     /// Who waits until these probes have looked.
     all_asked: Vec<(BTreeSet<usize>, oneshot::Sender<()>)>,
     /// Who waits for a fresh look at a probe, and whether that look has begun.
@@ -195,6 +205,7 @@ impl Ticker {
             origin: now,
             looks: Looks::default(),
             pasts: Arc::new(SharedPasts::default()),
+            power: Power::default(),
             clock,
             pulse,
             news,
@@ -204,6 +215,7 @@ impl Ticker {
             flushed_at: now,
             listens_on: None,
             events: None,
+            bells: mpsc::channel(RINGING),
             all_asked: Vec::new(),
             waiting: Vec::new(),
         }
@@ -230,6 +242,7 @@ impl Ticker {
                 () = stop.cancelled() => break,
                 finished = self.looks.finished() => self.finish(finished),
                 reason = next_event(&mut self.events) => self.woken(&reason),
+                Some(name) = self.bells.1.recv() => self.rung(&name),
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command),
                     None => break,
@@ -257,20 +270,27 @@ impl Ticker {
     fn tick(&mut self) {
         let at = self.since_origin();
         let planned = self.grid.next_deadline().unwrap_or(at);
-        let due = self.grid.take_due(at);
+        let Due { probes: due, skipped } = self.grid.take_due(at);
         if planned + self.grid.slot() < at {
             self.pulse.add(&self.pulse.late, due.len());
         }
         // Only the grid's own looks can be missed: who asks in between gets the one under way.
-        let missed = self.begin(&due);
-        self.pulse.add(&self.pulse.missed, missed);
+        let missed = self.begin(&due).iter().filter(|one| self.misses(one)).count();
+        self.pulse.add(&self.pulse.missed, missed.saturating_add(skipped));
         if FLUSH_EVERY.duration() <= self.flushed_at.elapsed() {
             self.flush();
         }
     }
 
-    /// Begins looks; how many were passed over because their last one is still under way.
-    fn begin(&mut self, due: &[usize]) -> usize {
+    /// Whether a look that is due does not happen. One that somebody asked for a moment ago, and that is
+    /// still under way, is as good as the one that is due.
+    fn misses(&self, one: &PassedOver) -> bool {
+        let every = self.slots.get(one.probe).map_or(Span(0), |slot| slot.about.every);
+        one.under_way.is_none_or(|span| every.0 / 2 <= span.0)
+    }
+
+    /// Begins looks; gives those that were passed over because their last one is still under way.
+    fn begin(&mut self, due: &[usize]) -> Vec<PassedOver> {
         let now = self.clock.now();
         let due: BTreeSet<usize> = due.iter().copied().collect();
         let mut wanted = Vec::with_capacity(due.len());
@@ -286,7 +306,7 @@ impl Ticker {
         }
         self.pulse.add(&self.pulse.looks, wanted.len());
         let past: Arc<dyn Past> = Arc::clone(&self.pasts) as Arc<dyn Past>;
-        self.looks.begin(wanted, &self.hosts, &past, now).len()
+        self.looks.begin(wanted, &self.hosts, &past, now)
     }
 
     fn finish(&mut self, finished: Finished) {
@@ -302,21 +322,37 @@ impl Ticker {
                 {
                     events.follow(&facts);
                 }
+                if let Some(host) = here {
+                    let (slots, last) = (self.slots.iter().filter(|s| !s.gone), &self.last);
+                    let parents = || {
+                        power::parents(slots.filter_map(|s| s.about.parent.as_ref()), |signal| {
+                            let (reading, _, since) = last.get(signal)?;
+                            (reading.severity == Severity::Green).then_some(*since)
+                        })
+                    };
+                    self.power.heard(host, &facts, parents, now);
+                }
                 for probe in probes {
                     let pasts = Arc::clone(&self.pasts);
-                    let readings =
+                    let (readings, changes) =
                         match self.slots.get_mut(probe).and_then(|slot| slot.how.as_mut()) {
-                            Some(How::Host(host)) => host.judge(&facts, &*pasts, now),
-                            Some(How::Net(_)) | None => Vec::new(),
+                            Some(How::Host(host)) => {
+                                (host.judge(&facts, &*pasts, now), host.changes())
+                            }
+                            Some(How::Net(_)) | None => Default::default(),
                         };
+                    self.record(changes);
                     self.looked(probe, readings);
                 }
             }
-            Done::Net { probe, how, readings } => {
+            Done::Net { probe, mut how, readings } => {
+                self.record(how.changes());
+                let retired = how.retired();
                 if let Some(slot) = self.slots.get_mut(probe) {
                     slot.how = Some(How::Net(how));
                 }
                 self.looked(probe, readings);
+                self.forget(&retired);
             }
             Done::Broken { probes, why } => {
                 self.pulse.add(&self.pulse.broken, probes.len());
@@ -325,6 +361,13 @@ impl Ticker {
                     self.looked(probe, readings);
                 }
             }
+        }
+    }
+
+    /// At once, not with the next flush: an incident that the change explains opens within seconds.
+    fn record(&mut self, changes: Vec<model::change::Change>) {
+        if !changes.is_empty() {
+            self.tell(News::Recorded(changes));
         }
     }
 
@@ -358,7 +401,8 @@ impl Ticker {
         }
         self.pasts.note(reading);
         let state = self.states.remove(&reading.signal).unwrap_or_default();
-        let (state, change) = state.look(reading, &slot.tuning, reading.at);
+        let tuning = self.power.patience(slot.tuning, reading.at);
+        let (state, change) = state.look(reading, &tuning, reading.at);
         self.states.insert(reading.signal.clone(), state);
         let since = match self.last.get(&reading.signal) {
             Some((last, _, since)) if last.severity == reading.severity => *since,
@@ -366,7 +410,8 @@ impl Ticker {
         };
         self.last.insert(reading.signal.clone(), (reading.clone(), probe, since));
         if let Some(change) = change {
-            let changed = Changed { change, reading: reading.clone(), about: slot.about.clone() };
+            let about = slot.about.clone().explained_by(reading);
+            let changed = Changed { change, reading: reading.clone(), about };
             self.tell(News::Changed(Box::new(changed)));
         }
     }
@@ -413,6 +458,13 @@ impl Ticker {
         if self.news.send(news).is_err() {
             tracing::debug!("nobody listens to the tick loop any more: reef is shutting down");
         }
+    }
+}
+
+impl About {
+    /// With the parent that the look itself found, where it found one.
+    fn explained_by(self, reading: &Reading) -> Self {
+        Self { parent: reading.parent.clone().or(self.parent), ..self }
     }
 }
 

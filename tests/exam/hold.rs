@@ -1,13 +1,19 @@
 //! Several independent reds: one page, and nothing above low.
 
+use reef::exam::endpoint::FakeEndpoint;
 use reef::exam::unit::OnRestart;
+use reef::model::ids::HostName;
 use reef::model::incident::IncidentState;
 use reef::model::plan::Leash;
+use reef::model::severity::Severity;
 use reef::model::time::Span;
 use reef::operator::order::Order;
 use reef::operator::view::{DrillState, DrillView};
 
-use crate::house::{House, Setup, unit};
+use reef::probe::table;
+
+use crate::house::{House, Setup, mini, nas, unit};
+use crate::week::endpoint;
 
 /// Two units fail within the same minute.
 async fn held(setup: &Setup) -> House {
@@ -146,5 +152,93 @@ async fn a_drill_is_stopped_by_a_pause() {
     house.order(Order::Pause { note: None }).await.unwrap();
     let view = drill(&house).await;
     assert_eq!(view.state, DrillState::Failed, "{view:#?}");
+    house.end().await;
+}
+
+/// What a power cut does to these hosts: they boot, and nothing on them is up yet.
+fn power_cut(house: &House, hosts: &[HostName], services: &[FakeEndpoint]) {
+    for host in hosts {
+        let host = house.estate.host(host).unwrap();
+        host.boots();
+        for name in ["web", "db", "mail"] {
+            host.unit_fails(&unit(name));
+        }
+    }
+    for service in services {
+        service.turns(Severity::Red);
+    }
+}
+
+/// Two hosts, and two services behind a router.
+async fn estate(setup: &Setup) -> (House, FakeEndpoint, Vec<FakeEndpoint>) {
+    let router = endpoint("router");
+    let services = vec![endpoint("photos"), endpoint("music")];
+    let mut more = table::of_host(&nas());
+    more.push(router.probe("http.router", &mini(), None));
+    for (n, service) in services.iter().enumerate() {
+        let behind = Some(router.signal().clone());
+        more.push(service.probe(&format!("http.service{n}"), &mini(), behind));
+    }
+    let house = setup.start_with(more).await;
+    house.pass(Span::mins(20)).await;
+    (house, router, services)
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_power_cut_there_is_one_grace_and_no_storm() {
+    let setup = Setup::new(Leash::Auto);
+    let (house, router, services) = estate(&setup).await;
+    power_cut(&house, &[mini(), nas()], &services);
+    router.turns(Severity::Red);
+    // What others depend on takes its time, and so does all that depends on it.
+    house.pass(Span::mins(14)).await;
+    assert_eq!(house.incidents(), [], "{}", house.story());
+    router.turns(Severity::Green);
+    house.pass(Span::mins(8)).await;
+    assert_eq!(house.incidents(), [], "{}", house.story());
+    for name in ["web", "mail"] {
+        house.host().unit_starts(&unit(name));
+    }
+    for service in &services {
+        service.turns(Severity::Green);
+    }
+    // The one that did not come up by itself is an ordinary red once the grace is over.
+    house.until("it is recovered", |h| h.host().is_active(&unit("db"))).await;
+    house.pass(Span::mins(5)).await;
+    let incidents = house.incidents();
+    assert_eq!(incidents.len(), 1, "{}", house.story());
+    assert_eq!(incidents[0].signal.target.name(), "db.service");
+    assert_eq!(house.unresolved(), []);
+    assert!(house.hold().is_none());
+    assert_eq!(house.estate.phone.pages().len(), 0, "{}", house.story());
+    assert_eq!(house.host().effects().len(), 1, "{}", house.story());
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_breaks_during_the_grace_after_it_was_green_is_a_fault() {
+    let setup = Setup::new(Leash::Auto);
+    let (house, _, services) = estate(&setup).await;
+    power_cut(&house, &[mini(), nas()], &services[..1]);
+    house.pass(Span::mins(2)).await;
+    for name in ["web", "db", "mail"] {
+        house.host().unit_starts(&unit(name));
+    }
+    services[0].turns(Severity::Green);
+    house.pass(Span::mins(2)).await;
+    house.host().unit_fails(&unit("web"));
+    house.pass(Span::mins(5)).await;
+    assert!(house.host().is_active(&unit("web")), "{}", house.story());
+    assert_eq!(house.incidents().len(), 1, "{}", house.story());
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_host_that_boots_is_no_power_cut() {
+    let setup = Setup::new(Leash::Auto);
+    let (house, _, services) = estate(&setup).await;
+    power_cut(&house, &[mini()], &services);
+    house.until("the hold", |h| h.hold().is_some()).await;
+    assert_eq!(house.estate.phone.pages().len(), 1, "{}", house.story());
     house.end().await;
 }

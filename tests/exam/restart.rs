@@ -173,14 +173,87 @@ fn an_open_dispatch_is_unknown_and_never_run_again() {
         let first = &house.estate.phone.pages()[0];
         assert!(first.title.contains("web.service"), "{}", house.story());
         // The human says that it did not run: only then there is another try, by the human's word.
+        assert_eq!(house.runs().len(), 1, "{}", house.story());
         let action = house.actions()[0].id;
         let settle = Order::Settle { action, became: Became::DidNotRun, note: "looked".into() };
         house.order(settle).await.unwrap();
         assert_eq!(house.store.call_now(|db| db.leases()).unwrap().len(), 0);
     });
     let ((), _) = life(&setup, at, async |house| {
+        // A run of its own with a plan of its own, which asks: the failed verification shortened the leash.
+        house.until("it asks", |h| pending(h) == 1).await;
         house.pass(Span::hours(2)).await;
         assert_eq!(house.host().effects(), [], "{}", house.story());
+        assert_eq!(house.runs().len(), 2, "{}", house.story());
+        let id = house.store.call_now(|db| db.pending_approvals()).unwrap()[0].id;
+        house.order(Order::Approve { id, choice: None, typed: None }).await.unwrap();
+        house.until("it is healed", |h| h.unresolved().is_empty()).await;
+        assert_eq!(house.host().effects().len(), 1, "{}", house.story());
+        let actions = house.actions();
+        assert_eq!(actions.len(), 2);
+        assert_ne!(actions[0].run, actions[1].run);
+    });
+}
+
+/// Dies with a dispatch open whose effect never came, and comes to the human.
+fn nobody_knows(attempts_before: u32) -> (Setup, Millis) {
+    let (setup, trap) = trapped(Leash::Auto, Point::Dispatched);
+    let at = dies(&setup, &trap);
+    if 0 < attempts_before {
+        let incident = setup.store.call_now(|db| db.unresolved()).unwrap().remove(0);
+        let tried = reef::model::incident::Incident { attempts: attempts_before, ..incident };
+        setup.store.call_now(|db| db.save_incident(&tried)).unwrap();
+    }
+    let ((), at) = life(&setup, at, async |house| {
+        house.until("it was looked at long enough", |h| h.ended() == 1).await;
+        house.pass(Span::mins(5)).await;
+    });
+    (setup, at)
+}
+
+fn settle(house: &House, became: Became) -> impl Future<Output = String> {
+    let action = house.actions()[0].id;
+    let order = Order::Settle { action, became, note: "looked".into() };
+    async move { house.order(order).await.unwrap().to_string() }
+}
+
+#[test]
+fn what_ran_and_did_not_help_is_tried_anew_while_attempts_are_left() {
+    let (setup, at) = nobody_knows(0);
+    let ((), _) = life(&setup, at, async |house| {
+        let said = settle(house, Became::Ran).await;
+        assert!(said.contains("looked at anew"), "{said}");
+        house.until("it asks", |h| pending(h) == 1).await;
+        assert_eq!(house.host().effects(), [], "{}", house.story());
+        assert_eq!(house.runs().len(), 2, "{}", house.story());
+    });
+}
+
+#[test]
+fn without_attempts_left_it_stays_with_the_human() {
+    let (setup, at) = nobody_knows(1);
+    let ((), _) = life(&setup, at, async |house| {
+        let said = settle(house, Became::Ran).await;
+        assert!(said.contains("stays yours"), "{said}");
+        house.pass(Span::hours(3)).await;
+        assert_eq!(house.runs().len(), 1, "{}", house.story());
+        assert_eq!(house.unresolved().len(), 1);
+        // It is still told once its probe is green.
+        house.host().unit_starts(&unit("web"));
+        house.until("it is over", |h| h.unresolved().is_empty()).await;
+    });
+}
+
+#[test]
+fn an_acknowledged_one_is_left_alone_whatever_became_of_it() {
+    let (setup, at) = nobody_knows(0);
+    let ((), _) = life(&setup, at, async |house| {
+        let id = house.unresolved()[0].id;
+        house.order(Order::Ack { incident: id, note: None }).await.unwrap();
+        let said = settle(house, Became::DidNotRun).await;
+        assert!(said.contains("acknowledged"), "{said}");
+        house.pass(Span::hours(3)).await;
+        assert_eq!(house.runs().len(), 1, "{}", house.story());
     });
 }
 

@@ -1,6 +1,6 @@
 //! From looks to incidents, runs and messages.
 
-use reef::exam::endpoint::FakeEndpoint;
+use reef::exam::endpoint::{Face, FakeEndpoint};
 use reef::exam::host::Reach;
 use reef::exam::unit::OnRestart;
 use reef::model::audit::AuditKind;
@@ -9,7 +9,8 @@ use reef::model::message::Urgency;
 use reef::model::plan::Leash;
 use reef::model::severity::Severity;
 use reef::model::time::Span;
-use reef::probe::table;
+use reef::probe::{Probe, table};
+use reef::watch::pulse::Pulse;
 
 use crate::house::{House, Setup, mini, nas, unit};
 use crate::week::endpoint;
@@ -207,6 +208,29 @@ async fn a_host_that_hangs_delays_no_other() {
     let took = house.estate.now().since(began);
     assert!(took <= Span::mins(6), "{took}");
     assert_eq!(house.host().effects().len(), 1);
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_was_asked_for_makes_none_of_the_grid_missed_and_one_that_hangs_does() {
+    let setup = Setup::new(Leash::Auto);
+    let (site, slow) = (endpoint("site"), endpoint("slow"));
+    let probe = site.probe("http.site", &mini(), None);
+    let patient = Probe { timeout: Span::secs(150), ..slow.probe("http.slow", &mini(), None) };
+    let house = setup.start_with(vec![probe, patient]).await;
+    house.pass(Span::mins(5)).await;
+    let missed = || Pulse::count(&house.operator.pulse.missed);
+    // Ten seconds each, at all times of the minute: some are under way when the grid's own is due.
+    site.face(Face::Hangs);
+    for _ in 0..12 {
+        house.hand.look_all().await;
+        house.pass(Span::secs(5)).await;
+    }
+    assert_eq!(missed(), 0);
+    slow.face(Face::Hangs);
+    house.pass(Span::mins(10)).await;
+    let hung = missed();
+    assert!((5..=8).contains(&hung), "of ten looks every third hangs over the next two: {hung}");
     house.end().await;
 }
 

@@ -9,13 +9,14 @@ use crate::lab::{ALONE, Home, Reef, write_log};
 pub struct Logs {
     pub home: Home,
     ceiling: &'static str,
+    within: &'static str,
     more: String,
 }
 
 impl Logs {
     /// `ceiling` is the global one; the runbook's own leash is `auto`.
     pub fn new(ceiling: &'static str) -> Self {
-        let logs = Self { home: Home::new(""), ceiling, more: String::new() };
+        let logs = Self { home: Home::new(""), ceiling, within: "4s", more: String::new() };
         std::fs::create_dir(logs.folder()).unwrap();
         logs.configured()
     }
@@ -25,8 +26,13 @@ impl Logs {
         Self { more: more.to_owned(), ..self }.configured()
     }
 
+    /// How long a verification looks for green.
+    pub fn proven_within(self, within: &'static str) -> Self {
+        Self { within, ..self }.configured()
+    }
+
     fn configured(self) -> Self {
-        let runbooks = runbooks(&self.home, &self.folder());
+        let runbooks = runbooks(&self.home, &self.folder(), self.within);
         let folder = self.folder();
         self.home.configure(&format!(
             r#"
@@ -73,7 +79,7 @@ leash = "auto"
 }
 
 /// disk-full, which may work in this folder only, with the patience of a test.
-fn runbooks(home: &Home, folder: &Path) -> PathBuf {
+fn runbooks(home: &Home, folder: &Path, within: &str) -> PathBuf {
     let roots = r#"roots    = ["/tmp", "/var/tmp", "/var/log", "/var/cache/apt", "/var/cache/dnf", "/var/cache/pacman"]"#;
     home.runbook(
         "disk-full",
@@ -82,7 +88,7 @@ fn runbooks(home: &Home, folder: &Path) -> PathBuf {
             ("leash    = \"ask\"", "leash    = \"auto\""),
             ("attempts = 2", "attempts = 50"),
             ("cooldown = \"1h\"", "cooldown = \"1s\""),
-            ("within = \"5m\"", "within = \"4s\""),
+            ("within = \"5m\"", &format!("within = \"{within}\"")),
             ("args = { path = \"/tmp\", what", &format!("args = {{ path = {folder:?}, what")),
             ("args = { path = \"/var/tmp\", what", &format!("args = {{ path = {folder:?}, what")),
         ],

@@ -11,15 +11,23 @@
 mod lab;
 
 mod asked;
+mod backtest;
+mod check;
+mod databases;
 mod disk_full;
 mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod install;
 mod killed;
+#[cfg(feature = "kube")]
+mod kube;
 mod logs;
 mod memory;
+mod network;
 mod paused;
 mod remote;
 mod spikes;
 mod told;
+mod walk;

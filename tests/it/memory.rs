@@ -1,9 +1,8 @@
 //! A real kill by the kernel for want of memory.
 
-use crate::lab::{Home, Lab};
+use crate::lab::{Home, Lab, list};
 
 #[test]
-#[ignore = "not yet passing: the question has other choices than expected"]
 fn a_kill_for_want_of_memory_is_red_and_asked_about() {
     let home = Home::new(
         r#"
@@ -28,10 +27,14 @@ leash = "auto"
         words.contains("killed for want of memory") && words.contains("reef-lab-oom"),
         "{words}"
     );
-    let asked = reef.until("a question", |reef| {
-        Some(reef.approvals().first()?["question"].as_str()?.to_owned())
-    });
-    assert!(asked.contains("The largest is"), "{asked}");
+    let asked = reef.until("a question", |reef| reef.approvals().pop());
+    let question = asked["question"].as_str().unwrap();
+    assert!(question.contains(words) && question.contains("The largest is"), "{question}");
+    // What uses most here is nobody's to restart: the choices are the human's alone.
+    let choices = list(&asked, "choices");
+    let said: Vec<&str> = choices.iter().map(|c| c["say"].as_str().unwrap()).collect();
+    assert_eq!(said, ["I will handle it", "Leave it"]);
+    assert!(choices.iter().all(|c| c["plan"].is_null()), "{asked:#}");
     let records = reef.records("asked");
     assert_eq!(records[0]["payload"]["runbook"], "memory-pressure", "{records:#?}");
     assert!(reef.records("dispatched").is_empty());
