@@ -96,10 +96,7 @@ impl Hosts {
         for probe in &probes {
             let How::Host(how) = &probe.how else { continue };
             let of_host = paths.entry(probe.host.clone()).or_default();
-            of_host.extend(how.wants().into_iter().filter_map(|fact| match fact {
-                Fact::Folder(path) | Fact::Newest(path) | Fact::FileLines(path) => Some(path),
-                _ => None,
-            }));
+            of_host.extend(how.wants().iter().filter_map(Fact::path).cloned());
         }
         Ok(Self { ways, paths })
     }

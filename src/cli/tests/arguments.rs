@@ -109,7 +109,7 @@ fn help_is_short_and_says_what_the_exit_codes_mean() {
         .collect();
     assert_eq!(
         commands.join(" "),
-        "run check status incidents approvals approve deny ack undo settle audit report runbook tools config \
-         pause resume reload backtest drill install"
+        "run check status incidents approvals approve deny ack silence ping undo settle audit report runbook \
+         tools host config pause resume reload backtest drill install"
     );
 }

@@ -119,7 +119,7 @@ fn if_there(mut probe: Probe, asked: Asked, sleeps: Sleeps) -> Probe {
         How::Host(inner) if probe.kind.as_str() != "host" => {
             How::Host(Box::new(IfThere::around(inner, asked, sleeps)))
         }
-        other => other,
+        other @ (How::Host(_) | How::Net(_)) => other,
     };
     probe
 }
