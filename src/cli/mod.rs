@@ -26,6 +26,7 @@ mod alone;
 mod approvals;
 mod approve;
 mod audit;
+mod backtest;
 mod check;
 mod config;
 mod confirm;
@@ -128,6 +129,8 @@ enum Command {
     Resume,
     /// Read config and runbooks anew
     Reload,
+    /// Replay your own history through today's thresholds: what would have been told
+    Backtest(backtest::Args),
     /// Plant a harmless fault and prove the whole way
     Drill,
 }
@@ -209,6 +212,7 @@ impl Cx {
             Command::Pause(args) => pause::run(self, args).await,
             Command::Resume => resume::run(self).await,
             Command::Reload => reload::run(self).await,
+            Command::Backtest(args) => backtest::run(self, args).await,
             Command::Drill => drill::run(self).await,
         }
     }

@@ -8,6 +8,7 @@ pub mod http;
 #[cfg(feature = "kube")]
 pub mod kube;
 pub mod process;
+pub mod prometheus;
 pub mod signal;
 pub mod socket;
 pub mod ssh;

@@ -167,6 +167,22 @@ impl FakeHost {
         }
     }
 
+    /// A volume as it is from now on: another, or one of that mount point with other figures.
+    pub fn volume(&self, volume: Volume) {
+        let mut state = self.state();
+        match state.volumes.iter_mut().find(|known| known.mount == volume.mount) {
+            Some(known) => *known = volume,
+            None => state.volumes.push(volume),
+        }
+    }
+
+    /// The manager restarts a unit that crashed; it runs again at once.
+    pub fn unit_crashes(&self, unit: &UnitName) {
+        if let Some(unit) = self.state().units.get_mut(unit) {
+            unit.unit.restarts += 1;
+        }
+    }
+
     /// So many percent of the memory are available.
     pub fn memory(&self, percent: u64) {
         let memory = &mut self.state().memory;

@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod audit;
+pub mod change;
 pub mod chat;
 pub mod conclusion;
 pub mod digest;

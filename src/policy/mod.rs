@@ -4,6 +4,9 @@
 //! - [`argv`]: commands as argument vectors, and which of them provably only read
 //! - [`threshold`]: a number against its levels, with hysteresis
 //! - [`triage`]: one signal from look to look; [`tree`]: all signals together, and the hold
+//! - [`baseline`]: what is usual for a number; [`trend`]: where it is heading; [`rate`]: how often
+//!   something restarts; [`renewal`]: whether a certificate should have been renewed by now;
+//!   [`coincide`]: which change they coincide with
 //! - [`leash`]: tier, leash and origin give a verdict
 //! - [`fact`]: past actions as the folds see them; [`limits`] and [`breaker`]: those folds
 //! - [`forbidden`]: what no leash and no approval allows
@@ -14,8 +17,10 @@
 //!   into a prompt
 
 pub mod argv;
+pub mod baseline;
 pub mod breaker;
 pub mod budget;
+pub mod coincide;
 pub mod confirm;
 pub mod fact;
 pub mod fence;
@@ -23,8 +28,11 @@ pub mod forbidden;
 pub mod judge;
 pub mod leash;
 pub mod limits;
+pub mod rate;
 pub mod redact;
+pub mod renewal;
 pub mod template;
 pub mod threshold;
 pub mod tree;
+pub mod trend;
 pub mod triage;

@@ -27,11 +27,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::Fut;
+use crate::model::change::Change;
 use crate::model::fact::{Fact, Facts};
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
 use crate::model::time::{Millis, Span};
+use crate::policy::baseline::{Basis, Daily, Usual};
 
 /// A probe as it was configured.
 #[derive(Debug)]
@@ -79,6 +81,11 @@ pub trait HostProbe: Send {
     /// Judges what the collection brought. Every signal that it spoke of before is spoken of again, as
     /// unknown where its fact is missing.
     fn judge(&mut self, facts: &Facts, past: &dyn Past, now: Millis) -> Vec<Reading>;
+    /// What the last look saw changed: another image, a reboot. Taken once after each look and recorded;
+    /// a change is no reading and opens nothing.
+    fn changes(&mut self) -> Vec<Change> {
+        Vec::new()
+    }
 }
 
 /// A probe over the network. It may keep its client and its past; one look at a time.
@@ -86,6 +93,10 @@ pub trait NetProbe: Send {
     fn look<'a>(&'a mut self, past: &'a dyn Past, now: Millis) -> Fut<'a, Vec<Reading>>;
     /// What it says when its hard timeout struck: the signals, unknown or red.
     fn timed_out(&self, after: Span, now: Millis) -> Vec<Reading>;
+    /// As [`HostProbe::changes`].
+    fn changes(&mut self) -> Vec<Change> {
+        Vec::new()
+    }
 }
 
 /// A signal's own past, in memory; filled from readings.db at the start.
@@ -95,6 +106,21 @@ pub trait Past: Send + Sync {
     fn same_hour(&self, signal: &Signal, now: Millis) -> Option<f64>;
     /// The median over the last seven days, or as far as there is; `None` with less than an hour.
     fn median(&self, signal: &Signal, now: Millis) -> Option<f64>;
-    /// Change per day (least squares over hourly medians); `None` with less than a day.
+    /// Change per day (the median slope of the last week); `None` with less than a day.
     fn growth_per_day(&self, signal: &Signal, now: Millis) -> Option<f64>;
+    /// What is usual at this hour: of the same hour of the week where that is known, else of the day, else
+    /// of the last week.
+    fn usual(&self, signal: &Signal, now: Millis) -> Option<Usual> {
+        let usual = |basis| move |median| Usual { median, spread: 0.0, seen: 0.0, basis };
+        let of_day = self.same_hour(signal, now).map(usual(Basis::HourOfDay));
+        of_day.or_else(|| self.median(signal, now).map(usual(Basis::Overall)))
+    }
+    /// How far `value` lies from yesterday's, against the days before; `None` with fewer than three.
+    fn daily(&self, _signal: &Signal, _value: f64, _now: Millis) -> Option<Daily> {
+        None
+    }
+    /// The finished hours of four weeks and their medians, oldest first.
+    fn hours(&self, _signal: &Signal, _now: Millis) -> Vec<(Millis, f64)> {
+        Vec::new()
+    }
 }

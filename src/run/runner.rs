@@ -54,6 +54,8 @@ pub struct Runner {
     pub caps: Box<dyn Fn() -> Caps + Send + Sync>,
     /// When the current day and month began, in the operator's zone.
     pub periods: Box<dyn Fn(Millis) -> Periods + Send + Sync>,
+    /// `08:41`, in the operator's zone.
+    pub hm: Box<dyn Fn(Millis) -> String + Send + Sync>,
     /// Bytes for the fence around what a model is shown; fresh each time.
     pub nonce: fn() -> [u8; 16],
 }

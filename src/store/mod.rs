@@ -21,6 +21,7 @@ pub mod audit;
 pub mod ballast;
 pub mod budgets;
 pub mod chain;
+mod changes;
 mod columns;
 pub mod db;
 pub mod incidents;

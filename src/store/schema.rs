@@ -44,7 +44,7 @@ pub(in crate::store) const STATE: Schema = Schema {
 pub(in crate::store) const READINGS: Schema = Schema {
     file: "readings.db",
     application_id: 0x7265_6572,
-    steps: &[include_str!("schema/readings-1.sql")],
+    steps: &[include_str!("schema/readings-1.sql"), include_str!("schema/readings-2.sql")],
     pragmas: "PRAGMA auto_vacuum = INCREMENTAL;
               PRAGMA synchronous = NORMAL;
               PRAGMA temp_store = MEMORY;

@@ -13,8 +13,10 @@ use crate::model::message::Urgency;
 use crate::model::plan::Origin;
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
+use crate::model::taint::Tainted;
 use crate::model::target::Signal;
 use crate::notify::alarm::Alarm;
+use crate::policy::coincide::{BEFORE_INCIDENT, coinciding};
 use crate::policy::triage::{Change, SignalState};
 use crate::run::announce::announce;
 use crate::run::runner::{Runner, Start};
@@ -115,6 +117,10 @@ impl Responder {
                 self.remind(&readings).await?;
                 self.keep(readings).await
             }
+            News::Recorded(changes) => {
+                let store = self.runner.store.readings();
+                store.call(move |readings| readings.add_changes(&changes)).await
+            }
             News::Triage(states) => self.reconcile(states).await,
             News::Gone(signals) => self.forget(&signals).await,
         }
@@ -156,13 +162,36 @@ impl Responder {
         self.about.insert(reading.signal.clone(), about);
         match change {
             Change::Noted => return Ok(()),
-            Change::Opened { severity } => self.open(reading, severity).await?,
+            Change::Opened { severity } => {
+                let reading = self.with_change(reading).await;
+                self.open(reading, severity).await?;
+            }
             Change::Blind { .. } => self.open(reading, Severity::Yellow).await?,
-            Change::Worsened => self.moved(&reading, Severity::Red).await?,
+            Change::Worsened => {
+                let reading = self.with_change(reading).await;
+                self.moved(&reading, Severity::Red).await?;
+            }
             Change::Eased => self.moved(&reading, Severity::Yellow).await?,
             Change::Resolved => self.resolve(&reading.signal).await?,
         }
         self.consider().await
+    }
+
+    /// Adds to its words what changed just before: `image changed 08:38`. Whoever reads of the incident,
+    /// wherever, reads that first.
+    async fn with_change(&self, reading: Reading) -> Reading {
+        let since = reading.at - BEFORE_INCIDENT.before;
+        let read = self.runner.store.readings().call(move |r| r.changes_since(since, 500)).await;
+        let changes = read.unwrap_or_else(|error| {
+            tracing::warn!("what changed before cannot be read: {error:#}");
+            Vec::new()
+        });
+        let found = coinciding(&changes, &reading.signal.target, reading.at, BEFORE_INCIDENT);
+        let Some(change) = found else { return reading };
+        let (what, at) = (change.kind.phrase(), (self.runner.hm)(change.at));
+        let first = reading.words.first_line();
+        let words = format!("{first}; {what} {at}: {}", change.words.first_line());
+        Reading { words: Tainted::bounded(&words, 400), ..reading }
     }
 
     async fn open(&mut self, reading: Reading, severity: Severity) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clients::events::{Events, WakeReason};
 use crate::clients::host::Hosts;
 use crate::clock::Clock;
+use crate::model;
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
@@ -37,6 +38,8 @@ pub enum News {
     Changed(Box<Changed>),
     /// History, in batches.
     Readings(Vec<Reading>),
+    /// What looks saw changed on the estate.
+    Recorded(Vec<model::change::Change>),
     /// Signals that nothing watches any more, after a reload.
     Gone(Vec<Signal>),
     /// The counters of triage, to be stored so that a restart starts nothing over.
@@ -320,15 +323,19 @@ impl Ticker {
                 }
                 for probe in probes {
                     let pasts = Arc::clone(&self.pasts);
-                    let readings =
+                    let (readings, changes) =
                         match self.slots.get_mut(probe).and_then(|slot| slot.how.as_mut()) {
-                            Some(How::Host(host)) => host.judge(&facts, &*pasts, now),
-                            Some(How::Net(_)) | None => Vec::new(),
+                            Some(How::Host(host)) => {
+                                (host.judge(&facts, &*pasts, now), host.changes())
+                            }
+                            Some(How::Net(_)) | None => Default::default(),
                         };
+                    self.record(changes);
                     self.looked(probe, readings);
                 }
             }
-            Done::Net { probe, how, readings } => {
+            Done::Net { probe, mut how, readings } => {
+                self.record(how.changes());
                 if let Some(slot) = self.slots.get_mut(probe) {
                     slot.how = Some(How::Net(how));
                 }
@@ -341,6 +348,13 @@ impl Ticker {
                     self.looked(probe, readings);
                 }
             }
+        }
+    }
+
+    /// At once, not with the next flush: an incident that the change explains opens within seconds.
+    fn record(&mut self, changes: Vec<model::change::Change>) {
+        if !changes.is_empty() {
+            self.tell(News::Recorded(changes));
         }
     }
 

@@ -41,6 +41,11 @@ impl WebUrl {
         self.0.port_or_known_default().unwrap_or(0)
     }
 
+    /// Its path, `/` at the least.
+    pub fn path(&self) -> &str {
+        self.0.path()
+    }
+
     /// Whether the URL carries a user name or a password, which belong into a secret.
     pub fn has_credentials(&self) -> bool {
         !self.0.username().is_empty() || self.0.password().is_some()
@@ -51,6 +56,16 @@ impl WebUrl {
         let mut url = self.0.clone();
         let path = format!("{}/{rest}", url.path().trim_end_matches('/'));
         url.set_path(&path);
+        Self(url)
+    }
+
+    /// This URL with these pairs as its query, encoded; a query that it had is replaced.
+    pub fn asking(&self, pairs: &[(&str, String)]) -> Self {
+        let mut url = self.0.clone();
+        url.set_query(None);
+        if !pairs.is_empty() {
+            url.query_pairs_mut().extend_pairs(pairs);
+        }
         Self(url)
     }
 

@@ -156,9 +156,18 @@ impl HttpProbe {
         Self { settings, request, signal: signal(endpoint), served_by, http }
     }
 
+    /// Judges an answer that somebody else got: a past one, replayed.
+    pub fn seen(&self, came: &Result<Answer, HttpError>, now: Millis) -> Reading {
+        self.reading(&self.judged(came), now)
+    }
+
     async fn request(&self) -> Judged {
-        match self.http.get(&self.request).await {
-            Ok(answer) => self.judge(&answer),
+        self.judged(&self.http.get(&self.request).await)
+    }
+
+    fn judged(&self, came: &Result<Answer, HttpError>) -> Judged {
+        match came {
+            Ok(answer) => self.judge(answer),
             Err(why) => {
                 let severity = match why {
                     HttpError::Setup(_) => Severity::Unknown,

@@ -3,6 +3,7 @@
 use crate::Fut;
 use crate::clients::tls::trust::TlsFault;
 use crate::clients::tls::{Leaf, NoCertificate, Seen, Tls};
+use crate::model::change::{Change, ChangeKind};
 use crate::model::ids::Word;
 use crate::model::reading::{Reading, Unit};
 use crate::model::severity::Severity;
@@ -11,6 +12,7 @@ use crate::model::target::{AbsPath, Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
+use crate::policy::renewal::{self, Habit, Renewal, left_when_renewed};
 use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named};
 use crate::probe::{How, NetProbe, Past};
 
@@ -56,6 +58,9 @@ pub struct Settings {
     pub yellow: Span,
     /// `red`: at this, or 5 % of its life, whichever is less. Default 3 days.
     pub red: Span,
+    /// `renews`: it is renewed with so much life left. Default: as it was before, else a third of its
+    /// life where that is 100 days at the most.
+    pub renews: Option<Span>,
     /// `timeout`: of the handshake. Default 10 s.
     pub timeout: Span,
 }
@@ -67,6 +72,7 @@ impl Settings {
             at,
             yellow: Span::days(14),
             red: Span::days(3),
+            renews: None,
             timeout: Span::secs(10),
         }
     }
@@ -93,15 +99,68 @@ pub struct TlsProbe {
     settings: Settings,
     signal: Signal,
     tls: Tls,
+    /// The certificate that was seen last.
+    last: Option<Leaf>,
+    /// How much was left when it was renewed before.
+    left_when_renewed: Option<Span>,
+    changes: Vec<Change>,
 }
 
 impl TlsProbe {
     pub fn new(settings: Settings, endpoint: Target, tls: Tls) -> Self {
-        Self { settings, signal: signal(endpoint), tls }
+        let (last, left_when_renewed, changes) = (None, None, Vec::new());
+        Self { settings, signal: signal(endpoint), tls, last, left_when_renewed, changes }
     }
 
-    fn judge(&self, seen: &Seen, now: Millis) -> Reading {
-        let (dated, reason) = self.settings.judge_dates(&seen.leaf, now);
+    /// Judges a certificate that somebody else saw, by its dates: a past one, replayed.
+    pub fn seen(&mut self, leaf: Leaf, past: &dyn Past, now: Millis) -> Reading {
+        self.note(&leaf, now);
+        self.judge(&Seen { leaf, chain: 1, faults: Vec::new() }, past, now)
+    }
+
+    /// Another serial is a renewal, or somebody's swap: an event.
+    fn note(&mut self, leaf: &Leaf, now: Millis) {
+        if let Some(last) = self.last.as_ref().filter(|last| last.serial != leaf.serial) {
+            let left = last.not_after.since(now);
+            if last.not_after < leaf.not_after && Span(0) < left {
+                self.left_when_renewed = Some(left);
+            }
+            let words = format!(
+                "another certificate, good for {}; the one before had {left} left",
+                leaf.not_after.since(now)
+            );
+            let target = self.signal.target.clone();
+            self.changes.push(Change::new(now, target, ChangeKind::Certificate, &words));
+        }
+        self.last = Some(leaf.clone());
+    }
+
+    /// Yellow, and in which words, where it should have been renewed by now.
+    fn renewal(&self, leaf: &Leaf, past: &dyn Past, now: Millis) -> Option<String> {
+        let (said, mut seen) = (self.settings.renews, self.left_when_renewed);
+        if said.is_none() && seen.is_none() {
+            seen = left_when_renewed(&past.hours(&self.signal, now));
+        }
+        // Nobody renews what names itself as its issuer.
+        if leaf.self_signed && said.is_none() {
+            return None;
+        }
+        match renewal::judge(leaf.not_before, leaf.not_after, Habit { said, seen }, now) {
+            Renewal::Unknown | Renewal::NotDue { .. } | Renewal::InProgress { .. } => None,
+            Renewal::Failing { due_at } => Some(format!(
+                "renewal fails: it was due {} ago, with {} left, and this is still the old one",
+                now.since(due_at),
+                leaf.not_after.since(due_at)
+            )),
+        }
+    }
+
+    fn judge(&self, seen: &Seen, past: &dyn Past, now: Millis) -> Reading {
+        let (mut dated, mut reason) = self.settings.judge_dates(&seen.leaf, now);
+        let failing = self.renewal(&seen.leaf, past, now).filter(|_| now < seen.leaf.not_after);
+        if failing.is_some() && dated == Severity::Green {
+            (dated, reason) = (Severity::Yellow, "renewal");
+        }
         // The first fault that is not about dates is what must be repaired.
         let other = seen.faults.iter().find(|fault| **fault != TlsFault::Expired);
         let (severity, reason) = match (other, seen.faults.first()) {
@@ -114,6 +173,9 @@ impl TlsProbe {
             0.. => format!("{days} days left"),
             ..0 => format!("expired {} days ago", -days),
         };
+        if let Some(failing) = failing {
+            words += &format!("; {failing}");
+        }
         for fault in &seen.faults {
             match fault {
                 TlsFault::WrongName => {
@@ -172,11 +234,14 @@ fn days_left(leaf: &Leaf, now: Millis) -> i64 {
 }
 
 impl NetProbe for TlsProbe {
-    fn look<'a>(&'a mut self, _past: &'a dyn Past, now: Millis) -> Fut<'a, Vec<Reading>> {
+    fn look<'a>(&'a mut self, past: &'a dyn Past, now: Millis) -> Fut<'a, Vec<Reading>> {
         Box::pin(async move {
             let Settings { at, name, timeout, .. } = &self.settings;
             let reading = match self.tls.look(&at.host, at.port, name, *timeout).await {
-                Ok(seen) => self.judge(&seen, now),
+                Ok(seen) => {
+                    self.note(&seen.leaf, now);
+                    self.judge(&seen, past, now)
+                }
                 Err(why) => self.unseen(&why, now),
             };
             vec![reading]
@@ -185,6 +250,10 @@ impl NetProbe for TlsProbe {
 
     fn timed_out(&self, after: Span, now: Millis) -> Vec<Reading> {
         vec![self.unseen(&NoCertificate::TimedOut(after), now)]
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 }
 
@@ -215,6 +284,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     settings.name = ask.or("server_name", settings.name);
     settings.yellow = ask.or("yellow", settings.yellow);
     settings.red = ask.or("red", settings.red);
+    settings.renews = ask.opt("renews");
     if settings.yellow < settings.red {
         ask.mistake("yellow", "is shorter than red: yellow comes first");
     }
