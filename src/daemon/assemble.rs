@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::globals::Globals;
+use crate::config::keys::Keys;
 use crate::config::mistakes::{Mistake, Mistakes, hint};
 use crate::config::places::EMBEDDED;
 use crate::config::secret::SecretSource;
@@ -35,6 +36,8 @@ pub struct Assembled {
     pub path: Option<String>,
     /// Shared by all that reads; it learns the secrets once they are fetched.
     pub redactor: std::sync::Arc<Redactor>,
+    /// The secrets of the probes.
+    pub keys: Keys,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -80,6 +83,7 @@ pub fn read(
                     outcome,
                     path,
                     redactor: cx.redactor,
+                    keys: cx.keys,
                     served_by,
                 },
                 probes,

@@ -149,6 +149,10 @@ impl Making {
                 Err(why) => wrong.push(why),
             }
         }
+        // A probe whose key is missing says so; what the others watch is watched all the same.
+        for key in assembled.keys.all() {
+            known.extend(key.fetch(&self.env, commands).await.cloned());
+        }
         assembled.redactor.learn(&known);
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
     }

@@ -9,6 +9,7 @@ use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::tls::Tls;
 use crate::config::given::Given;
+use crate::config::keys::{Key, Keys};
 use crate::config::section::Section;
 use crate::config::setting::Setting;
 use crate::model::ids::{HostName, Word};
@@ -37,6 +38,8 @@ pub struct Context {
     pub runs_systemd: bool,
     /// Where systemd keeps what the administrator enabled.
     pub systemd: PathBuf,
+    /// The secrets that probes need, fetched before the first look.
+    pub keys: Keys,
     /// What takes secrets out of a program's output.
     pub redactor: Arc<Redactor>,
     /// Who counts looks, for the probe of reef itself.
@@ -62,6 +65,7 @@ impl Context {
             tls: Tls::new(),
             runs_systemd: std::path::Path::new("/run/systemd/system").is_dir(),
             systemd: PathBuf::from("/etc/systemd/system"),
+            keys: Keys::default(),
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),
         }
@@ -281,6 +285,22 @@ impl<'a> Ask<'a> {
         match &mut self.written {
             Written::Table(table) => table.list(key),
             Written::Short(_) | Written::Bare => None,
+        }
+    }
+
+    /// A secret of this probe: `KEY = "${VAR}"`, `KEY_file = "/path"` and so on.
+    pub fn secret(&mut self, key: &str) -> Option<Key> {
+        match &mut self.written {
+            Written::Table(table) => table.secret(key).map(|source| self.cx.keys.add(source)),
+            Written::Short(_) | Written::Bare => None,
+        }
+    }
+
+    /// Whether a key is written.
+    pub fn has(&self, key: &str) -> bool {
+        match &self.written {
+            Written::Table(table) => table.has(key),
+            Written::Short(_) | Written::Bare => false,
         }
     }
 

@@ -2,26 +2,37 @@
 
 pub mod ask;
 pub mod backup;
+pub mod cert;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
+pub mod domain;
 pub mod errors;
 pub mod exec;
 pub mod folder;
 pub mod http;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod lag;
+pub mod mariadb;
 pub mod memory;
 pub mod net;
 pub mod oom;
 pub mod past;
+pub mod ping;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod process;
+pub mod queue;
 pub mod reach;
 pub mod reef_self;
+pub mod s3;
 pub mod spoken;
 pub mod table;
+pub mod tcp;
 pub mod tls;
 pub mod unit;
+pub mod voice;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -12,6 +12,7 @@ mod lab;
 
 mod asked;
 mod check;
+mod databases;
 mod disk_full;
 mod drill;
 mod endpoints;
@@ -20,6 +21,7 @@ mod hosts;
 mod killed;
 mod logs;
 mod memory;
+mod network;
 mod paused;
 mod spikes;
 mod told;

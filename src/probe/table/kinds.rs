@@ -7,9 +7,11 @@ use crate::model::tool::Gives;
 use crate::probe::ask::{Ask, Common, Draft};
 #[cfg(feature = "kube")]
 use crate::probe::kube;
+#[cfg(feature = "postgres")]
+use crate::probe::postgres;
 use crate::probe::{
-    HostProbe, backup, cpu, disk, dns, errors, exec, folder, http, memory, net, oom, process,
-    reach, reef_self, tls, unit,
+    HostProbe, backup, cert, cpu, disk, dns, domain, errors, exec, folder, http, mariadb, memory,
+    net, oom, ping, process, queue, reach, reef_self, s3, tcp, tls, unit,
 };
 
 /// One kind of probe.
@@ -167,6 +169,71 @@ const NAMED: &[Kind] = &[
         example: "tls.mail = \"mail.home.example:993\"",
         gives: tls::gives,
         made: Made::Named(tls::configure),
+    },
+    Kind {
+        name: "cert",
+        probe: "cert",
+        summary: "certificates in files: how long they are still good, their names and chains",
+        example: "cert.web = \"/etc/letsencrypt/live/*/fullchain.pem\"",
+        gives: cert::gives,
+        made: Made::Named(cert::configure),
+    },
+    Kind {
+        name: "ping",
+        probe: "ping",
+        summary: "whether a machine, or any of several, answers an echo",
+        example: "ping.internet = [\"192.0.2.1\", \"192.0.2.2\"]",
+        gives: ping::gives,
+        made: Made::Named(ping::configure),
+    },
+    Kind {
+        name: "tcp",
+        probe: "tcp",
+        summary: "whether a port takes connections, and greets as it should",
+        example: "tcp.ssh = { server = \"nas:22\", expect = \"SSH-2.0\" }",
+        gives: tcp::gives,
+        made: Made::Named(tcp::configure),
+    },
+    #[cfg(feature = "postgres")]
+    Kind {
+        name: "postgres",
+        probe: "postgres",
+        summary: "whether a PostgreSQL server answers; its standbys, slots and connections",
+        example: "postgres.main = { url = \"postgres://reef@nas/postgres\", standbys = [\"replica1\"] }",
+        gives: postgres::gives,
+        made: Made::Named(postgres::configure),
+    },
+    Kind {
+        name: "mariadb",
+        probe: "mariadb",
+        summary: "whether a MariaDB or MySQL server answers; its replication and connections",
+        example: "mariadb.main = { server = \"nas:3306\", user = \"reef\", replicas = [\"2\"] }",
+        gives: mariadb::gives,
+        made: Made::Named(mariadb::configure),
+    },
+    Kind {
+        name: "queue",
+        probe: "queue",
+        summary: "how many messages wait in a queue of RabbitMQ, Redis or NATS",
+        example: "queue.mail = { redis = \"redis://nas:6379/0\", queue = \"mail\", yellow = 1000, red = 10000 }",
+        gives: queue::gives,
+        made: Made::Named(queue::configure),
+    },
+    Kind {
+        name: "s3",
+        probe: "s3",
+        summary: "whether a bucket can be listed, and how old its newest object is",
+        example: "s3.backup = { url = \"https://s3.home.example\", bucket = \"backup\", access_key = \"reef\", secret_key = { command = [\"pass\", \"reef/s3\"] }, newest_within = \"25h\" }",
+        gives: s3::gives,
+        made: Made::Named(s3::configure),
+    },
+    Kind {
+        name: "domain",
+        probe: "domain",
+        summary: "how long a domain is still registered",
+        example: "domain.home = \"example.com\"",
+        gives: domain::gives,
+        made: Made::Named(domain::configure),
     },
     Kind {
         name: "dns",
