@@ -44,6 +44,10 @@ pub struct Reading {
     pub words: Tainted,
     /// What a runbook may refer to as `reading.NAME`.
     pub values: Values,
+    /// Whose red explains this one's, where a look finds that out: the node of a pod. `None` leaves it to
+    /// what the config says of the probe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Signal>,
 }
 
 impl Reading {
@@ -60,6 +64,7 @@ impl Reading {
             unit: None,
             words,
             values: Values::new(),
+            parent: None,
         }
     }
 

@@ -36,6 +36,9 @@ pub mod voice;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
 
 use crate::Fut;
 use crate::model::change::Change;
@@ -107,6 +110,33 @@ pub trait NetProbe: Send {
     /// As [`HostProbe::changes`].
     fn changes(&mut self) -> Vec<Change> {
         Vec::new()
+    }
+    /// Signals of things that the last look found gone for good: a deployment that was deleted. Taken once
+    /// after each look; an incident of theirs is over.
+    fn retired(&mut self) -> Vec<Signal> {
+        Vec::new()
+    }
+    /// Hands over the bell by which it may ask for a look before its time. Called once, before the first
+    /// look.
+    fn listen(&mut self, _bell: Bell) {}
+}
+
+/// Asks for a look of one probe before its time. An event is no reading: all it does is ring.
+#[derive(Debug, Clone)]
+pub struct Bell {
+    name: Arc<str>,
+    to: mpsc::Sender<Arc<str>>,
+}
+
+impl Bell {
+    /// A bell for the probe of this name.
+    pub fn new(name: &str, to: mpsc::Sender<Arc<str>>) -> Self {
+        Self { name: name.into(), to }
+    }
+
+    /// Rings. Where many ring already the loop is busy, and the grid's own look comes anyway.
+    pub fn ring(&self) {
+        let _full: Result<(), _> = self.to.try_send(Arc::clone(&self.name));
     }
 }
 

@@ -31,6 +31,9 @@ const FLUSH_EVERY: Span = Span::secs(30);
 /// A look may be this much over its timeout before the loop counts as stuck.
 const OVERDUE_GRACE: Span = Span::secs(10);
 
+/// How many bells may ring at once; what rings beyond waits for its own time.
+const RINGING: usize = 64;
+
 /// What the loop tells the rest of reef.
 #[derive(Debug)]
 pub enum News {
@@ -153,6 +156,8 @@ pub struct Ticker {
     /// This machine, where its events wake probes.
     listens_on: Option<HostName>,
     events: Option<Events>,
+    /// Network probes ring here when something announced itself to them.
+    bells: (mpsc::Sender<Arc<str>>, mpsc::Receiver<Arc<str>>),
     /// Who waits until these probes have looked.
     all_asked: Vec<(BTreeSet<usize>, oneshot::Sender<()>)>,
     /// Who waits for a fresh look at a probe, and whether that look has begun.
@@ -206,6 +211,7 @@ impl Ticker {
             flushed_at: now,
             listens_on: None,
             events: None,
+            bells: mpsc::channel(RINGING),
             all_asked: Vec::new(),
             waiting: Vec::new(),
         }
@@ -232,6 +238,7 @@ impl Ticker {
                 () = stop.cancelled() => break,
                 finished = self.looks.finished() => self.finish(finished),
                 reason = next_event(&mut self.events) => self.woken(&reason),
+                Some(name) = self.bells.1.recv() => self.rung(&name),
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command),
                     None => break,
@@ -336,10 +343,12 @@ impl Ticker {
             }
             Done::Net { probe, mut how, readings } => {
                 self.record(how.changes());
+                let retired = how.retired();
                 if let Some(slot) = self.slots.get_mut(probe) {
                     slot.how = Some(How::Net(how));
                 }
                 self.looked(probe, readings);
+                self.retire(&retired);
             }
             Done::Broken { probes, why } => {
                 self.pulse.add(&self.pulse.broken, probes.len());
@@ -397,7 +406,8 @@ impl Ticker {
         };
         self.last.insert(reading.signal.clone(), (reading.clone(), probe, since));
         if let Some(change) = change {
-            let changed = Changed { change, reading: reading.clone(), about: slot.about.clone() };
+            let about = slot.about.clone().explained_by(reading);
+            let changed = Changed { change, reading: reading.clone(), about };
             self.tell(News::Changed(Box::new(changed)));
         }
     }
@@ -444,6 +454,13 @@ impl Ticker {
         if self.news.send(news).is_err() {
             tracing::debug!("nobody listens to the tick loop any more: reef is shutting down");
         }
+    }
+}
+
+impl About {
+    /// With the parent that the look itself found, where it found one.
+    fn explained_by(self, reading: &Reading) -> Self {
+        Self { parent: reading.parent.clone().or(self.parent), ..self }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::model::ids::Word;
 use crate::model::reading::Reading;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Millis;
-use crate::probe::{How, Probe};
+use crate::probe::{Bell, How, Probe};
 use crate::watch::grid::Grid;
 use crate::watch::looks::Looks;
 use crate::watch::ticker::{Command, News, Slot, Standing, Ticker, Waiting, names, rhythms};
@@ -31,8 +31,12 @@ impl Ticker {
             }
             Command::About { signals, reply } => {
                 let about = |signal: Signal| {
-                    let slot = self.slots.get(self.probe_of(&signal)?)?;
-                    Some((signal, slot.about.clone()))
+                    let about = self.slots.get(self.probe_of(&signal)?)?.about.clone();
+                    let about = match self.last.get(&signal) {
+                        Some((reading, ..)) => about.explained_by(reading),
+                        None => about,
+                    };
+                    Some((signal, about))
                 };
                 drop(reply.send(signals.into_iter().filter_map(about).collect()));
             }
@@ -95,7 +99,7 @@ impl Ticker {
             Some(Standing {
                 reading: reading.clone(),
                 state,
-                about: slot.about.clone(),
+                about: slot.about.clone().explained_by(reading),
                 since: *since,
             })
         };
@@ -160,8 +164,33 @@ impl Ticker {
         }
     }
 
+    /// Forgets signals whose thing is gone.
+    pub(super) fn retire(&mut self, signals: &[Signal]) {
+        if signals.is_empty() {
+            return;
+        }
+        for signal in signals {
+            self.last.remove(signal);
+            self.states.remove(signal);
+        }
+        self.tell(News::Gone(signals.to_vec()));
+    }
+
+    /// A network probe asks for a look before its time.
+    pub(super) fn rung(&mut self, name: &str) {
+        self.pulse.add(&self.pulse.events, 1);
+        let rings = |slot: &Slot| slot.about.name == name && !slot.gone;
+        let due: Vec<usize> = (0..self.slots.len()).filter(|i| rings(&self.slots[*i])).collect();
+        self.begin(&due);
+    }
+
     /// Opens the event sources for what the probes of this machine want.
     pub(super) fn listen(&mut self) {
+        for slot in &mut self.slots {
+            if let Some(How::Net(probe)) = &mut slot.how {
+                probe.listen(Bell::new(&slot.about.name, self.bells.0.clone()));
+            }
+        }
         let Some(here) = &self.listens_on else { return };
         let mut wanted = BTreeSet::new();
         for slot in self.slots.iter().filter(|slot| slot.host == *here && !slot.gone) {
