@@ -1,6 +1,8 @@
 //! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
 
+pub mod alertmanager;
 pub mod answer;
+pub mod balancer;
 pub mod banner;
 pub mod broker;
 pub mod dns;
@@ -10,12 +12,16 @@ pub mod host;
 pub mod http;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod json;
+pub mod metrics;
 pub mod mysql;
 pub mod ping;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod pihole;
 pub mod process;
 pub mod prometheus;
+pub mod proxmox;
 pub mod redis;
 pub mod registry;
 pub mod s3;
