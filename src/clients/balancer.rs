@@ -7,9 +7,8 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use crate::clients::answer::{NoAnswer, within};
+use crate::clients::answer::NoAnswer;
 use crate::clients::json::Api;
-use crate::model::time::Span;
 
 /// One group of servers that answer for one thing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,13 +24,13 @@ pub struct Group {
     pub fault: Option<String>,
 }
 
-/// Where HAProxy tells its state.
+/// Where HAProxy tells its state. Whoever asks limits the time.
 #[derive(Debug, Clone)]
 pub enum Haproxy {
     /// Its statistics page; `;csv` is added.
     Page(Api),
     /// Its stats socket.
-    Socket { path: PathBuf, timeout: Span },
+    Socket(PathBuf),
 }
 
 /// A big installation's statistics have some hundred KiB.
@@ -51,7 +50,7 @@ impl Haproxy {
                     status => return Err(NoAnswer::Broken(format!("it answers {status}"))),
                 }
             }
-            Self::Socket { path, timeout } => within(*timeout, show_stat(path)).await?,
+            Self::Socket(path) => show_stat(path).await?,
         };
         of_csv(&csv)
     }

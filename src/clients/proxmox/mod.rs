@@ -98,14 +98,14 @@ fn some<'de, T: DeserializeOwned, D: Deserializer<'de>>(from: D) -> Result<Vec<T
 
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
-struct Some_<T>(#[serde(deserialize_with = "some")] Vec<T>);
+struct Lenient<T>(#[serde(deserialize_with = "some")] Vec<T>);
 
 async fn list<T: DeserializeOwned>(
     api: &Api,
     path: &str,
     query: &[(&str, String)],
 ) -> Result<Vec<T>, NoAnswer> {
-    let found: Option<Some_<T>> = ask(api, path, query).await?;
+    let found: Option<Lenient<T>> = ask(api, path, query).await?;
     Ok(found.map(|found| found.0).unwrap_or_default())
 }
 
