@@ -3,9 +3,8 @@
 use crate::Fut;
 use crate::clients::answer::{NoAnswer, within};
 use crate::clients::balancer::{self, Group, Haproxy};
-use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
-use crate::clients::json::{Api, Login};
+use crate::clients::json::Api;
 use crate::model::reading::{Reading, Unit};
 use crate::model::severity::Severity;
 use crate::model::target::{AbsPath, Signal};
@@ -172,7 +171,9 @@ mod tests {
     use axum::routing::get;
 
     use super::*;
+    use crate::clients::http::Http;
     use crate::clients::http::loopback::serve;
+    use crate::clients::json::Login;
     use crate::probe::ask::NoPast;
 
     const TRAEFIK: &str = r#"[

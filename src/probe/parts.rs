@@ -1,6 +1,6 @@
 //! Parts of one endpoint that come and go: alerts, series, guests, backends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clients::answer::NoAnswer;
 use crate::model::digest::Digest;
@@ -22,8 +22,8 @@ const NAME: usize = 80;
 pub struct Parts {
     /// How long a part that is not there any more is unknown, before it is gone for good.
     linger: Span,
-    /// When each was last seen.
-    known: BTreeMap<Signal, Millis>,
+    /// When each was last seen, and who explains it.
+    known: BTreeMap<Signal, (Millis, Option<Signal>)>,
     gone: Vec<Signal>,
 }
 
@@ -49,31 +49,46 @@ impl Parts {
             parts.truncate(MOST);
         }
         for part in &parts {
-            self.known.insert(part.signal.clone(), now);
+            self.known.insert(part.signal.clone(), (now, part.parent.clone()));
         }
+        let ill: BTreeSet<&Signal> =
+            parts.iter().filter(|p| p.severity != Severity::Green).map(|p| &p.signal).collect();
         let mut missing = Vec::new();
-        self.known.retain(|signal, seen| {
+        let gone = &mut self.gone;
+        self.known.retain(|signal, (seen, parent)| {
             if *seen == now {
                 return true;
             }
-            let lingers = now.since(*seen) < self.linger;
-            let to = if lingers { &mut missing } else { &mut self.gone };
-            to.push(signal.clone());
-            lingers
+            // What lies on a machine that is down is not gone, but out of sight.
+            let hidden = parent.as_ref().is_some_and(|parent| ill.contains(parent));
+            let stays = hidden || now.since(*seen) < self.linger;
+            match stays {
+                true => missing.push((signal.clone(), parent.clone())),
+                false => gone.push(signal.clone()),
+            }
+            stays
         });
-        let missing = missing.into_iter().map(|signal| {
-            Reading::unknown(signal, now, Word::of("missing"), "it was there and is not now")
-        });
+        let missing: Vec<Reading> = missing
+            .into_iter()
+            .map(|(signal, parent)| {
+                let words = "it was there and is not seen now";
+                let lost = Reading::unknown(signal, now, Word::of("missing"), words);
+                Reading { parent, ..lost }
+            })
+            .collect();
         std::iter::once(main).chain(parts).chain(missing).collect()
     }
 
     /// What is said where nobody could look: `main`, and every known part as unknown.
     pub fn unseen(&self, main: Reading, why: &NoAnswer) -> Vec<Reading> {
         let now = main.at;
-        let of = |signal: &Signal| {
-            Reading::unknown(signal.clone(), now, Word::of(why.word()), &why.to_string())
+        let main_signal = main.signal.clone();
+        let of = |(signal, (_, parent)): (&Signal, &(Millis, Option<Signal>))| Reading {
+            // Whoever does not answer explains what it would have told.
+            parent: parent.clone().or_else(|| Some(main_signal.clone())),
+            ..Reading::unknown(signal.clone(), now, Word::of(why.word()), &why.to_string())
         };
-        let parts: Vec<Reading> = self.known.keys().map(of).collect();
+        let parts: Vec<Reading> = self.known.iter().map(of).collect();
         std::iter::once(main).chain(parts).collect()
     }
 

@@ -14,7 +14,7 @@ use crate::model::target::Signal;
 use crate::model::time::Span;
 use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, host_signal};
 pub use crate::probe::table::kinds::{Kind, Made, gives_of, kind, kinds};
-use crate::probe::{How, Probe, dns, errors, reach, reef_self};
+use crate::probe::{How, Probe, dns, errors, proxmox, reach, reef_self};
 
 /// What is watched.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub struct Watched {
 /// What was written, by the table of its kind: mistakes found later still belong to its lines.
 type Written = Vec<(Section, Vec<(String, Vec<Draft>)>)>;
 
-/// Reads `[probe]` and `[kubernetes]` and adds the defaults of this machine: a named probe replaces
+/// Reads `[probe]`, `[proxmox]` and `[kubernetes]` and adds the defaults of this machine: a named probe replaces
 /// the default of its name, and `off = ["cpu", "dns.resolver"]` takes defaults away.
 pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
     let mut section = root.section("probe");
@@ -129,6 +129,9 @@ fn written(section: &mut Section, root: &mut Section, cx: &Context) -> Written {
             }
         }
     }
+    let mut nodes = root.section("proxmox");
+    let drafts = of_one_kind(proxmox::configure, &mut nodes, cx);
+    written.push((nodes, drafts));
     #[cfg(feature = "kube")]
     {
         let mut clusters = root.section("kubernetes");
