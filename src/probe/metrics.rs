@@ -160,3 +160,68 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let probe = MetricsProbe::new(settings, placed.voice.clone(), api);
     placed.draft(ask, METRIC, probe)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::http::Http;
+    use crate::clients::http::url::WebUrl;
+    use crate::clients::json::Login;
+    use crate::policy::threshold::Direction;
+
+    fn probe(labels: &[(&str, &str)], rate: Option<bool>) -> MetricsProbe {
+        let url = WebUrl::parse("http://127.0.0.1:1/metrics").unwrap();
+        let api = Api { http: Http::new(), url, login: Login::Nobody, timeout: Span::secs(5) };
+        let (yellow, red) = (Some(5.0), Some(10.0));
+        let levels = Threshold { yellow, red, direction: Direction::Above, margin: 0.25 };
+        let settings = Settings { metric: "m".into(), labels: own(labels), levels, rate };
+        MetricsProbe::new(settings, Voice::new("metrics", "mini:endpoint:app".parse().unwrap()), api)
+    }
+
+    fn own(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn brief(told: &[Reading]) -> Vec<(String, Severity, Option<f64>)> {
+        told.iter().map(|r| (r.signal.target.name().to_owned(), r.severity, r.value)).collect()
+    }
+
+    #[test]
+    fn a_counter_is_judged_by_its_rate_and_begins_anew_after_a_restart() {
+        let mut probe = probe(&[], None);
+        let mut look = |value, at| {
+            let found = Some((vec![(own(&[]), value)], Sort::Counter));
+            let told = probe.judge(found, Millis(at));
+            assert_eq!(told.len(), 1);
+            (told[0].severity, told[0].value)
+        };
+        assert_eq!(look(1_000.0, 0), (Severity::Unknown, None));
+        assert_eq!(look(1_060.0, 60_000), (Severity::Green, Some(1.0)));
+        assert_eq!(look(1_660.0, 120_000), (Severity::Yellow, Some(10.0)));
+        assert_eq!(look(30.0, 180_000), (Severity::Green, Some(0.5)));
+    }
+
+    #[test]
+    fn series_are_chosen_by_labels_and_a_missing_one_is_unknown() {
+        use Severity::{Green, Red, Unknown, Yellow};
+        let all = || {
+            let of = |queue, state| own(&[("queue", queue), ("state", state)]);
+            vec![(of("mail", "ready"), 7.0), (of("jobs", "ready"), 1.0), (of("mail", "held"), 50.0)]
+        };
+        let mut some = probe(&[("state", "ready")], None);
+        let told = some.judge(Some((all(), Sort::Other)), Millis(1));
+        assert_eq!(told[0].words.as_str(), "series: 1 of 2 not green");
+        let severities: Vec<Severity> = told.iter().map(|r| r.severity).collect();
+        assert_eq!(severities, [Green, Yellow, Green]);
+        let told = some.judge(None, Millis(2));
+        let severities: Vec<Severity> = told.iter().map(|r| r.severity).collect();
+        assert_eq!((severities, told[0].reason.as_str()), (vec![Unknown; 3], "missing"));
+        let mut one = probe(&[("queue", "mail"), ("state", "held")], None);
+        let told = one.judge(Some((all(), Sort::Other)), Millis(1));
+        assert_eq!(brief(&told), [("app".to_owned(), Red, Some(50.0))]);
+        let mut rate = probe(&[], Some(true));
+        rate.judge(Some((vec![(own(&[]), 1.0)], Sort::Other)), Millis(0));
+        let told = rate.judge(Some((vec![(own(&[]), 9.0)], Sort::Other)), Millis(1_000));
+        assert_eq!((told[0].value, told[0].unit), (Some(8.0), Some(Unit::Rate)));
+    }
+}
