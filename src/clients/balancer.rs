@@ -183,10 +183,8 @@ mod tests {
     #[test]
     fn servers_that_are_down_are_told_from_those_that_are_off() {
         let groups = of_csv(CSV).unwrap();
-        let said: Vec<_> = groups
-            .iter()
-            .map(|g| (g.name.as_str(), g.serving, g.down.join(" "), g.off))
-            .collect();
+        let said: Vec<_> =
+            groups.iter().map(|g| (g.name.as_str(), g.serving, g.down.join(" "), g.off)).collect();
         assert_eq!(
             said,
             [

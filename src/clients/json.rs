@@ -199,9 +199,8 @@ mod tests {
         for (login, want) in logins {
             assert_eq!(api(&base, login).get::<String>("", &[]).await.unwrap(), want);
         }
-        let missing = crate::config::keys::Keys::default().add(
-            crate::config::secret::SecretSource::Credential("x".into()),
-        );
+        let missing = crate::config::keys::Keys::default()
+            .add(crate::config::secret::SecretSource::Credential("x".into()));
         let why = api(&base, Login::Bearer(missing)).get::<String>("", &[]).await.unwrap_err();
         assert!(why.is_blindness(), "{why}");
     }

@@ -153,7 +153,9 @@ mod tests {
 
     #[test]
     fn nothing_that_comes_makes_it_panic() {
-        for line in ["{", "a{", "a{b", "a{b=", "a{b=\"", "a{b=\"\\", "a{}", "a{} ", "ä{ß=\"ü\"} 1", "a 1"] {
+        for line in
+            ["{", "a{", "a{b", "a{b=", "a{b=\"", "a{b=\"\\", "a{}", "a{} ", "ä{ß=\"ü\"} 1", "a 1"]
+        {
             let _read = sample(line);
         }
         assert_eq!(sample("ä{ß=\"ü\"} 1").unwrap().1["ß"], "ü");

@@ -10,15 +10,15 @@ pub mod events;
 pub mod files;
 pub mod host;
 pub mod http;
+pub mod json;
 #[cfg(feature = "kube")]
 pub mod kube;
-pub mod json;
 pub mod metrics;
 pub mod mysql;
+pub mod pihole;
 pub mod ping;
 #[cfg(feature = "postgres")]
 pub mod postgres;
-pub mod pihole;
 pub mod process;
 pub mod prometheus;
 pub mod proxmox;

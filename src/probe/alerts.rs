@@ -63,8 +63,7 @@ impl AlertsProbe {
             return Ok(held.into_iter().map(Firing::from).collect());
         }
         let Api { http, url, login, timeout } = &self.api;
-        let prometheus =
-            Prometheus::new(url.clone(), http.clone(), login.headers()?, *timeout);
+        let prometheus = Prometheus::new(url.clone(), http.clone(), login.headers()?, *timeout);
         let alerts = prometheus.alerts().await?;
         let firing = alerts.into_iter().filter(|alert| alert.state == AlertState::Firing);
         Ok(firing
@@ -161,8 +160,10 @@ impl Firing {
         }
         let said = self.labels.get("severity").map(|said| said.to_ascii_lowercase());
         match said.as_deref() {
-            Some("critical" | "crit" | "page" | "error" | "fatal" | "emergency" | "disaster"
-                | "high" | "major" | "red") => (Severity::Red, "firing"),
+            Some(
+                "critical" | "crit" | "page" | "error" | "fatal" | "emergency" | "disaster"
+                | "high" | "major" | "red",
+            ) => (Severity::Red, "firing"),
             Some("none" | "info" | "informational" | "information" | "debug" | "ok") => {
                 (Severity::Green, "info")
             }
@@ -204,7 +205,9 @@ impl Firing {
 /// `nas:9100` is the machine nas.
 fn without_port(place: &str) -> &str {
     match place.rsplit_once(':') {
-        Some((host, port)) if port.chars().all(|c| c.is_ascii_digit()) && !host.contains(':') => host,
+        Some((host, port)) if port.chars().all(|c| c.is_ascii_digit()) && !host.contains(':') => {
+            host
+        }
         Some(_) | None => place,
     }
 }
@@ -303,8 +306,7 @@ mod tests {
 
     #[test]
     fn a_silent_watchdog_is_red_and_a_resolved_alert_is_gone() {
-        let settings =
-            Settings { watchdog: Some("Watchdog".into()), ignore: vec!["Noise".into()] };
+        let settings = Settings { watchdog: Some("Watchdog".into()), ignore: vec!["Noise".into()] };
         let mut probe = probe("http://127.0.0.1:1/", settings);
         let alert = |pairs: &[(&str, &str)]| Firing { labels: labels(pairs), ..Firing::default() };
         let firing = [

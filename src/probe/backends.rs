@@ -209,7 +209,8 @@ mod tests {
     #[tokio::test]
     async fn traefik_says_which_servers_are_down() {
         let told = look(Balancer::Traefik).await;
-        let brief: Vec<_> = told.iter().map(|(reason, severity, _)| (reason.as_str(), *severity)).collect();
+        let brief: Vec<_> =
+            told.iter().map(|(reason, severity, _)| (reason.as_str(), *severity)).collect();
         use Severity::{Red, Yellow};
         assert_eq!(brief, [("some-down", Yellow), ("none-serves", Red), ("fault", Red)]);
         assert_eq!(told[0].2, "app@docker: 1 of 2 serve; down: http://10.0.0.6:80");
@@ -242,7 +243,11 @@ mod tests {
             let down = vec!["x".to_owned(); down];
             let group = Group { name: "g".into(), serving, down, off, fault: None };
             let reading = probe.reading(&group, Millis(1));
-            assert_eq!((reading.severity, reading.reason.as_str()), (severity, reason), "{group:?}");
+            assert_eq!(
+                (reading.severity, reading.reason.as_str()),
+                (severity, reason),
+                "{group:?}"
+            );
         }
     }
 }

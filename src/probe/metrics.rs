@@ -54,7 +54,12 @@ impl MetricsProbe {
     }
 
     /// What came, as values or rates; a counter seen for the first time has no rate yet (NaN).
-    fn numbers(&mut self, found: Vec<(Labels, f64)>, sort: Sort, now: Millis) -> Vec<(Labels, f64)> {
+    fn numbers(
+        &mut self,
+        found: Vec<(Labels, f64)>,
+        sort: Sort,
+        now: Millis,
+    ) -> Vec<(Labels, f64)> {
         let rate = self.settings.rate.unwrap_or(sort == Sort::Counter);
         let wanted = |labels: &Labels| {
             self.settings.labels.iter().all(|(name, value)| labels.get(name) == Some(value))
@@ -98,8 +103,7 @@ impl MetricsProbe {
                 let Settings { metric, labels, .. } = &self.settings;
                 let with = if labels.is_empty() { "" } else { " with " };
                 let words = format!("there is no {metric}{with}{}", series::shown(labels));
-                let main =
-                    self.voice.reading(METRIC, (Severity::Unknown, "missing"), &words, now);
+                let main = self.voice.reading(METRIC, (Severity::Unknown, "missing"), &words, now);
                 self.parts.seen(main, Vec::new())
             }
             [only] if only.0.is_empty() || only.0 == self.settings.labels => {
@@ -175,7 +179,11 @@ mod tests {
         let (yellow, red) = (Some(5.0), Some(10.0));
         let levels = Threshold { yellow, red, direction: Direction::Above, margin: 0.25 };
         let settings = Settings { metric: "m".into(), labels: own(labels), levels, rate };
-        MetricsProbe::new(settings, Voice::new("metrics", "mini:endpoint:app".parse().unwrap()), api)
+        MetricsProbe::new(
+            settings,
+            Voice::new("metrics", "mini:endpoint:app".parse().unwrap()),
+            api,
+        )
     }
 
     fn own(pairs: &[(&str, &str)]) -> Labels {

@@ -107,8 +107,7 @@ pub fn part(voice: &Voice, name: &str) -> Voice {
 /// not say it, a digest follows.
 pub fn part_of(voice: &Voice, name: &str, identity: &str) -> Voice {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let kept: String =
-        name.chars().take(NAME).map(|c| if plain(c) { c } else { '-' }).collect();
+    let kept: String = name.chars().take(NAME).map(|c| if plain(c) { c } else { '-' }).collect();
     let called = match kept == identity && !identity.is_empty() {
         true => kept,
         false => format!("{kept}.{}", Digest::of(identity.as_bytes()).short()),

@@ -153,7 +153,8 @@ mod tests {
 
     fn sixth(state: Arc<Mutex<Sixth>>) -> Router {
         let denied = || {
-            let why = json!({"error": {"key": "unauthorized", "message": "Unauthorized", "hint": null}});
+            let why =
+                json!({"error": {"key": "unauthorized", "message": "Unauthorized", "hint": null}});
             (StatusCode::UNAUTHORIZED, Json(why))
         };
         Router::new()
@@ -218,7 +219,10 @@ mod tests {
             (state.lock().unwrap().blocking, state.lock().unwrap().timer) = (blocking, timer);
             let told = good.look(&NoPast, NOW).await;
             assert_eq!((told[0].severity, told[0].reason.as_str()), (severity, reason));
-            assert_eq!((told[1].severity, told[1].words.as_str()), (Severity::Green, "its lists are 1 d old"));
+            assert_eq!(
+                (told[1].severity, told[1].words.as_str()),
+                (Severity::Green, "its lists are 1 d old")
+            );
         }
         assert_eq!(state.lock().unwrap().log_ins, 1, "one session is kept");
         state.lock().unwrap().session = None;

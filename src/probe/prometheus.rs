@@ -45,8 +45,7 @@ impl PrometheusProbe {
 
     async fn ask(&self) -> Result<Vec<(series::Labels, f64)>, NoAnswer> {
         let Api { http, url, login, timeout } = &self.api;
-        let prometheus =
-            Prometheus::new(url.clone(), http.clone(), login.headers()?, *timeout);
+        let prometheus = Prometheus::new(url.clone(), http.clone(), login.headers()?, *timeout);
         let found = prometheus.query(&self.settings.expression, None).await?;
         Ok(found
             .into_iter()

@@ -105,7 +105,10 @@ pub fn reading(
 
 /// What a reading of it has.
 pub fn gives() -> Vec<Gives> {
-    vec![voice::endpoint(), Gives { name: "labels", kind: Kind::Text, doc: "its labels, in one line" }]
+    vec![
+        voice::endpoint(),
+        Gives { name: "labels", kind: Kind::Text, doc: "its labels, in one line" },
+    ]
 }
 
 /// `a=b, c=d`.
@@ -145,8 +148,12 @@ mod tests {
     #[test]
     fn a_series_is_named_by_its_labels_and_judged_by_its_number() {
         let voice = Voice::new("metrics", "mini:endpoint:app".parse().unwrap());
-        let levels =
-            Threshold { yellow: Some(5.0), red: Some(10.0), direction: Direction::Above, margin: 0.0 };
+        let levels = Threshold {
+            yellow: Some(5.0),
+            red: Some(10.0),
+            direction: Direction::Above,
+            margin: 0.0,
+        };
         let labels = |pairs: &[(&str, &str)]| -> Labels {
             pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
         };

@@ -116,9 +116,10 @@ impl TailscaleProbe {
             Severity::Unknown | Severity::Yellow | Severity::Red if left.0 <= 0 => {
                 ("expired", "its key has expired: run tailscale up".to_owned())
             }
-            Severity::Unknown | Severity::Yellow | Severity::Red => {
-                ("expiring", format!("its key expires in {left}: log in anew, or disable its expiry"))
-            }
+            Severity::Unknown | Severity::Yellow | Severity::Red => (
+                "expiring",
+                format!("its key expires in {left}: log in anew, or disable its expiry"),
+            ),
         };
         let mut reading = self.voice.reading(KEY, (judged.severity, reason), &words, now);
         (reading.clears, reading.value, reading.unit) =
@@ -132,10 +133,9 @@ impl NetProbe for TailscaleProbe {
         Box::pin(async move {
             match within(self.timeout, self.ask()).await {
                 Ok(status) => self.judge(&status, now),
-                Err(why) => vec![
-                    self.voice.unanswered(STATE, &why, now),
-                    self.voice.unseen(KEY, &why, now),
-                ],
+                Err(why) => {
+                    vec![self.voice.unanswered(STATE, &why, now), self.voice.unseen(KEY, &why, now)]
+                }
             }
         })
     }

@@ -23,5 +23,6 @@ mod logs;
 mod memory;
 mod network;
 mod paused;
+mod services;
 mod spikes;
 mod told;

@@ -306,11 +306,7 @@ impl Proxmox {
     }
 
     /// Newest first.
-    pub async fn tasks(
-        &self,
-        node: &str,
-        query: &[(&str, String)],
-    ) -> Result<Vec<Task>, NoAnswer> {
+    pub async fn tasks(&self, node: &str, query: &[(&str, String)]) -> Result<Vec<Task>, NoAnswer> {
         list(&self.api, &format!("nodes/{node}/tasks"), query).await
     }
 

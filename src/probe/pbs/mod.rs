@@ -200,7 +200,8 @@ impl PbsProbe {
                     ((Severity::Green, "ok"), format!("{of} went well {ago} ago"))
                 }
             };
-            part(&self.voice, &format!("{} {id}", name.replace(' ', "-"))).reading("job", judged, &words, now)
+            part(&self.voice, &format!("{} {id}", name.replace(' ', "-")))
+                .reading("job", judged, &words, now)
         });
         told.collect()
     }
@@ -227,7 +228,8 @@ fn verified(voice: &Voice, snapshots: &[(String, Snapshot)], now: Millis) -> Rea
     let never = snapshots.iter().filter(|(_, snapshot)| state(snapshot).is_none()).count();
     let (judged, words) = match failed.len() {
         0 => {
-            let words = format!("{} of {} snapshots verified", snapshots.len() - never, snapshots.len());
+            let words =
+                format!("{} of {} snapshots verified", snapshots.len() - never, snapshots.len());
             ((Severity::Green, "ok"), words)
         }
         n => {

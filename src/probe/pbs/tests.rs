@@ -98,7 +98,10 @@ async fn look(fake: Fake, secret: &str) -> BTreeMap<String, (Severity, String, S
         .map(|r| {
             let name = r.signal.target.name().trim_start_matches("pbs").trim_start_matches('.');
             let name = name.split('.').next().unwrap();
-            (format!("{name} {}", r.signal.aspect), (r.severity, r.reason.to_string(), r.words.to_string()))
+            (
+                format!("{name} {}", r.signal.aspect),
+                (r.severity, r.reason.to_string(), r.words.to_string()),
+            )
         })
         .collect()
 }
@@ -111,8 +114,16 @@ async fn each_group_is_held_against_its_own_rhythm() {
         (vec![], Green, "all 1 groups have a new snapshot"),
         (vec![("", "vm/103", 900, None)], Green, "all 1 groups have a new snapshot"),
         (weekly("", "host/nas").to_vec(), Green, "all 2 groups have a new snapshot"),
-        (vec![("pve2", "ct/101", 30, None)], Yellow, "1 of 2 groups are late: pve2/ct/101 1 d 6 h ago; name"),
-        (vec![("", "ct/101", 79, None), ("", "vm/102", 28, None)], Red, "2 of 3 groups are late: ct/101 3 d 7 h ago, vm/102"),
+        (
+            vec![("pve2", "ct/101", 30, None)],
+            Yellow,
+            "1 of 2 groups are late: pve2/ct/101 1 d 6 h ago; name",
+        ),
+        (
+            vec![("", "ct/101", 79, None), ("", "vm/102", 28, None)],
+            Red,
+            "2 of 3 groups are late: ct/101 3 d 7 h ago, vm/102",
+        ),
     ] {
         let mut snapshots = vec![fresh];
         snapshots.extend(more);
@@ -139,8 +150,10 @@ async fn room_verification_and_jobs_have_their_own_signals() {
         ("backup", "main:vm/100", 3, Some("connection closed")),
     ];
     let told = look(Fake { used: 960, snapshots, tasks, ..Fake::default() }, "s3cret").await;
-    let brief: Vec<_> =
-        told.iter().map(|(name, (severity, reason, _))| (name.as_str(), *severity, reason.as_str())).collect();
+    let brief: Vec<_> = told
+        .iter()
+        .map(|(name, (severity, reason, _))| (name.as_str(), *severity, reason.as_str()))
+        .collect();
     assert_eq!(
         brief,
         [
@@ -155,12 +168,16 @@ async fn room_verification_and_jobs_have_their_own_signals() {
         ]
     );
     assert_eq!(told["main verified"].2, "1 snapshots failed verification: vm/100");
-    assert_eq!(told["garbage-collection-main job"].2, "garbage collection of main failed 2 h ago: unable to lock");
+    assert_eq!(
+        told["garbage-collection-main job"].2,
+        "garbage collection of main failed 2 h ago: unable to lock"
+    );
 }
 
 #[tokio::test]
 async fn a_store_that_is_not_mounted_is_red_and_a_wrong_token_is_blindness() {
-    let told = look(Fake { error: Some("datastore is not mounted"), ..Fake::default() }, "s3cret").await;
+    let told =
+        look(Fake { error: Some("datastore is not mounted"), ..Fake::default() }, "s3cret").await;
     assert_eq!((told["main used"].0, told["main used"].1.as_str()), (Red, "error"));
     assert!(!told.contains_key("main newest"));
     let told = look(Fake::default(), "wrong").await;

@@ -334,8 +334,7 @@ impl Judge<'_> {
             "DEGRADED" => (Severity::Red, "degraded"),
             _ => (Severity::Red, "faulted"),
         };
-        let words =
-            format!("{} on {node} is {}, {share:.0} % allocated", pool.name, pool.health);
+        let words = format!("{} on {node} is {}, {share:.0} % allocated", pool.name, pool.health);
         voice.reading("health", judged, &words, self.now)
     }
 
@@ -399,7 +398,9 @@ impl Judge<'_> {
             n => format!(" and {n} more"),
         };
         let (judged, words) = match (bare.is_empty(), jobs) {
-            (true, _) => ((Severity::Green, "ok"), format!("every guest is in one of {jobs} backup jobs")),
+            (true, _) => {
+                ((Severity::Green, "ok"), format!("every guest is in one of {jobs} backup jobs"))
+            }
             (false, 0) => {
                 ((Severity::Yellow, "no-job"), format!("no backup job is enabled: {named}{more}"))
             }
@@ -422,5 +423,8 @@ fn ends(kind: &str) -> bool {
 /// Tasks that turn a guest on or off.
 pub fn turns(kind: &str) -> bool {
     ends(kind)
-        || matches!(kind, "qmstart" | "qmresume" | "qmreboot" | "vzstart" | "vzresume" | "vzreboot" | "hastart")
+        || matches!(
+            kind,
+            "qmstart" | "qmresume" | "qmreboot" | "vzstart" | "vzresume" | "vzreboot" | "hastart"
+        )
 }

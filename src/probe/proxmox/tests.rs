@@ -43,7 +43,8 @@ struct Fake {
 
 impl Fake {
     fn well() -> Self {
-        let guest = |kind, node, running, onboot| FakeGuest { kind, node, running, onboot, lock: None };
+        let guest =
+            |kind, node, running, onboot| FakeGuest { kind, node, running, onboot, lock: None };
         Self {
             quorate: true,
             nodes: BTreeMap::from([("pve1", true), ("pve2", true), ("pve3", true)]),
@@ -68,34 +69,51 @@ impl Fake {
         let online = |node: &str| self.nodes.get(node).copied().unwrap_or(false);
         Some(match parts[..] {
             ["cluster", "status"] => {
-                let mut all = vec![json!({"type": "cluster", "id": "cluster", "name": "home", "nodes": 3,
+                let mut all =
+                    vec![json!({"type": "cluster", "id": "cluster", "name": "home", "nodes": 3,
                     "quorate": i32::from(self.quorate), "version": 7})];
                 all.extend(self.nodes.iter().map(|(name, is)| json!({"type": "node", "id": format!("node/{name}"),
                     "name": name, "online": i32::from(*is), "local": 0, "nodeid": 1, "ip": "10.0.0.11", "level": ""})));
                 json!(all)
             }
             ["cluster", "resources"] => json!(self.resources()),
-            ["cluster", "backup"] => json!([{"id": "backup-1", "enabled": 1, "schedule": "02:00", "all": 1}]),
+            ["cluster", "backup"] => {
+                json!([{"id": "backup-1", "enabled": 1, "schedule": "02:00", "all": 1}])
+            }
             ["cluster", "backup-info", "not-backed-up"] => json!(
-                self.uncovered.iter().map(|id| json!({"vmid": id, "name": "bare", "type": "qemu"})).collect::<Vec<_>>()
+                self.uncovered
+                    .iter()
+                    .map(|id| json!({"vmid": id, "name": "bare", "type": "qemu"}))
+                    .collect::<Vec<_>>()
             ),
             ["nodes", _, kind @ ("qemu" | "lxc"), vmid, "config"] => {
-                let guest = self.guests.get(&vmid.parse().ok()?).filter(|guest| guest.kind == kind)?;
+                let guest =
+                    self.guests.get(&vmid.parse().ok()?).filter(|guest| guest.kind == kind)?;
                 match guest.onboot {
                     true => json!({"name": "x", "onboot": 1, "memory": "2048", "digest": "d"}),
                     false => json!({"name": "x", "memory": "2048", "digest": "d"}),
                 }
             }
             ["nodes", node, "tasks"] => json!(self.tasks_of(node, query)),
-            ["nodes", "pve1", "replication"] => json!([{"id": "101-0", "type": "local", "guest": "101", "jobnum": "0",
+            ["nodes", "pve1", "replication"] => {
+                json!([{"id": "101-0", "type": "local", "guest": "101", "jobnum": "0",
                 "source": "pve1", "target": "pve2", "schedule": "*/15", "fail_count": self.replication_fails,
                 "last_sync": NOW.0 / 1_000 - 600, "next_sync": NOW.0 / 1_000, "duration": 3.2,
-                "error": if self.replication_fails == 0 { Json::Null } else { json!("No route to host") }}]),
-            ["nodes", "pve1", "disks", "lvmthin"] => json!([{"lv": "data", "vg": "pve", "lv_size": 100_u64 << 30,
-                "used": 40_u64 << 30, "metadata_size": 10 << 20, "metadata_used": self.metadata_used}]),
-            ["nodes", "pve2", "disks", "zfs"] => json!([{"name": "rpool", "size": 1_000_u64 << 30, "alloc": 500_u64 << 30,
-                "free": 500_u64 << 30, "frag": 11, "dedup": 1.0, "health": self.zfs}]),
-            ["nodes", node, "replication"] | ["nodes", node, "disks", "lvmthin" | "zfs"] if online(node) => json!([]),
+                "error": if self.replication_fails == 0 { Json::Null } else { json!("No route to host") }}])
+            }
+            ["nodes", "pve1", "disks", "lvmthin"] => {
+                json!([{"lv": "data", "vg": "pve", "lv_size": 100_u64 << 30,
+                "used": 40_u64 << 30, "metadata_size": 10 << 20, "metadata_used": self.metadata_used}])
+            }
+            ["nodes", "pve2", "disks", "zfs"] => {
+                json!([{"name": "rpool", "size": 1_000_u64 << 30, "alloc": 500_u64 << 30,
+                "free": 500_u64 << 30, "frag": 11, "dedup": 1.0, "health": self.zfs}])
+            }
+            ["nodes", node, "replication"] | ["nodes", node, "disks", "lvmthin" | "zfs"]
+                if online(node) =>
+            {
+                json!([])
+            }
             _ => return None,
         })
     }
@@ -118,7 +136,11 @@ impl Fake {
         all.push(json!({"id": "qemu/9000", "type": "qemu", "vmid": 9000, "name": "tmpl", "node": "pve1", "status": "stopped",
             "template": 1}));
         for (node, online) in &self.nodes {
-            let nas = if *online && (self.nas_is_there || *node != "pve2") { "available" } else { "unknown" };
+            let nas = if *online && (self.nas_is_there || *node != "pve2") {
+                "available"
+            } else {
+                "unknown"
+            };
             all.push(json!({"id": format!("storage/{node}/nas"), "type": "storage", "storage": "nas", "node": node,
                 "status": nas, "disk": 10_u64 << 40, "maxdisk": 20_u64 << 40, "plugintype": "nfs", "shared": 1}));
             all.push(json!({"id": format!("storage/{node}/local"), "type": "storage", "storage": "local", "node": node,
@@ -172,7 +194,8 @@ async fn answer(State(fake): State<Held>, uri: Uri, headers: HeaderMap) -> (Stat
     match fake.data(path, uri.query().unwrap_or_default()) {
         Some(data) => (StatusCode::OK, json!({ "data": data }).to_string()),
         None => {
-            let why = json!({"data": null, "message": format!("Method 'GET /{path}' not implemented")});
+            let why =
+                json!({"data": null, "message": format!("Method 'GET /{path}' not implemented")});
             (StatusCode::NOT_IMPLEMENTED, why.to_string())
         }
     }
@@ -211,7 +234,8 @@ impl Lab {
         let told = self.readings().await;
         let bad = told.into_iter().filter(|reading| reading.severity != Green);
         bad.map(|r| {
-            let name = r.signal.target.name().trim_start_matches("pve").trim_start_matches('.').to_owned();
+            let name =
+                r.signal.target.name().trim_start_matches("pve").trim_start_matches('.').to_owned();
             (format!("{name} {}", r.signal.aspect), (r.severity, r.reason.to_string()))
         })
         .collect()
@@ -229,7 +253,9 @@ impl Lab {
 }
 
 fn only(of: &[(&str, Severity, &str)]) -> BTreeMap<String, (Severity, String)> {
-    of.iter().map(|(name, severity, reason)| ((*name).to_owned(), (*severity, (*reason).to_owned()))).collect()
+    of.iter()
+        .map(|(name, severity, reason)| ((*name).to_owned(), (*severity, (*reason).to_owned())))
+        .collect()
 }
 
 /// `local` of each node is 90 % full from the beginning, so that a yellow is always there.
@@ -248,11 +274,19 @@ async fn a_well_cluster_is_green_in_all_its_parts() {
     assert_eq!(lab.look().await, usual(&[]));
     let told = lab.readings().await;
     assert_eq!(told[0].words.as_str(), "home: 3 of 3 nodes online, 2 guests run");
-    let names: Vec<String> = told.iter().map(|r| format!("{} {}", r.signal.target.name(), r.signal.aspect)).collect();
+    let names: Vec<String> =
+        told.iter().map(|r| format!("{} {}", r.signal.target.name(), r.signal.aspect)).collect();
     for name in [
-        "pve.vm-100 guest", "pve.ct-101 guest", "pve.vm-102 guest", "pve.storage-nas used", "pve.thin-pve1-pve-data data",
-        "pve.thin-pve1-pve-data metadata", "pve.zfs-pve2-rpool health", "pve.replication-101-0 replication",
-        "pve.node-pve1 backup", "pve cover",
+        "pve.vm-100 guest",
+        "pve.ct-101 guest",
+        "pve.vm-102 guest",
+        "pve.storage-nas used",
+        "pve.thin-pve1-pve-data data",
+        "pve.thin-pve1-pve-data metadata",
+        "pve.zfs-pve2-rpool health",
+        "pve.replication-101-0 replication",
+        "pve.node-pve1 backup",
+        "pve cover",
     ] {
         assert!(names.iter().any(|known| known == name), "{name} is missing in {names:?}");
     }
@@ -278,7 +312,16 @@ async fn a_guest_that_somebody_stopped_is_meant_and_one_that_fell_is_not() {
     // It was started again since, and is off all the same.
     lab.with(|fake| fake.tasks.push(("pve1", "qmstart", "100".into(), "root@pam", 60, "OK")));
     assert_eq!(lab.look().await, usual(&[("vm-100 guest", Red, "down")]));
-    lab.with(|fake| fake.tasks.push(("pve1", "qmstart", "100".into(), "root@pam", 30, "start failed: QEMU exited with code 1")));
+    lab.with(|fake| {
+        fake.tasks.push((
+            "pve1",
+            "qmstart",
+            "100".into(),
+            "root@pam",
+            30,
+            "start failed: QEMU exited with code 1",
+        ))
+    });
     assert_eq!(lab.look().await, usual(&[("vm-100 guest", Red, "failed")]));
     // A backup that stops it holds it.
     lab.with(|fake| fake.guests.get_mut(&100).unwrap().lock = Some("backup"));
@@ -292,8 +335,11 @@ async fn a_guest_that_somebody_stopped_is_meant_and_one_that_fell_is_not() {
     assert_eq!(told["vm-100 guest"], (Unknown, "denied".into()));
     assert_eq!(told["node-pve1 backup"], (Unknown, "denied".into()));
 
-    let mut spared =
-        Lab::new(Settings { off: vec![100], uncovered: vec![7] }, TOKEN.rsplit_once('=').unwrap().1).await;
+    let mut spared = Lab::new(
+        Settings { off: vec![100], uncovered: vec![7] },
+        TOKEN.rsplit_once('=').unwrap().1,
+    )
+    .await;
     spared.with(stop);
     spared.with(|fake| fake.uncovered = vec![7]);
     assert_eq!(spared.look().await, usual(&[]));
@@ -307,7 +353,8 @@ async fn a_node_that_is_down_explains_what_lies_on_it() {
     lab.now = NOW + Span::hours(3);
     let told = lab.readings().await;
     let node = "mini:endpoint:pve.node-pve2";
-    let red: Vec<_> = told.iter().filter(|r| r.severity == Red).map(|r| r.signal.target.to_string()).collect();
+    let red: Vec<_> =
+        told.iter().filter(|r| r.severity == Red).map(|r| r.signal.target.to_string()).collect();
     assert_eq!(red, [node], "one red, and no other");
     for name in ["pve.ct-101", "pve.storage-pve2-local", "pve.zfs-pve2-rpool"] {
         let part = told.iter().find(|r| r.signal.target.name() == name).unwrap();
@@ -365,7 +412,9 @@ async fn a_failed_backup_stands_until_one_makes_it_good() {
         lab.with(|fake| {
             fake.tasks = tasks
                 .iter()
-                .map(|(id, ago, status)| ("pve1", "vzdump", (*id).to_owned(), "root@pam", *ago, *status))
+                .map(|(id, ago, status)| {
+                    ("pve1", "vzdump", (*id).to_owned(), "root@pam", *ago, *status)
+                })
                 .collect();
         });
         assert_eq!(lab.look().await, *want, "{tasks:?}");

@@ -10,7 +10,9 @@ use crate::probe::kube;
 #[cfg(feature = "postgres")]
 use crate::probe::postgres;
 use crate::probe::{
-    HostProbe, alerts, backends, backup, cert, cpu, disk, dns, domain, errors, exec, folder, http, mariadb, memory, metrics, net, ollama, oom, pbs, pihole, ping, process, prometheus, proxmox, queue, reach, reef_self, s3, tailscale, tcp, tls, unit,
+    HostProbe, alerts, backends, backup, cert, cpu, disk, dns, domain, errors, exec, folder, http,
+    mariadb, memory, metrics, net, ollama, oom, pbs, pihole, ping, process, prometheus, proxmox,
+    queue, reach, reef_self, s3, tailscale, tcp, tls, unit,
 };
 
 /// One kind of probe.
