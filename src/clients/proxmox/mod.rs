@@ -45,6 +45,9 @@ fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("0 or 1")
         }
+        fn visit_unit<E>(self) -> Result<bool, E> {
+            Ok(false)
+        }
         fn visit_bool<E>(self, flag: bool) -> Result<bool, E> {
             Ok(flag)
         }
@@ -72,6 +75,9 @@ fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
         type Value = u64;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a number")
+        }
+        fn visit_unit<E>(self) -> Result<u64, E> {
+            Ok(0)
         }
         fn visit_u64<E>(self, n: u64) -> Result<u64, E> {
             Ok(n)
@@ -231,8 +237,7 @@ pub struct Replication {
     pub fail_count: u64,
     #[serde(default, deserialize_with = "number")]
     pub last_sync: u64,
-    #[serde(default)]
-    pub error: String,
+    pub error: Option<String>,
     #[serde(default, deserialize_with = "flag")]
     pub disable: bool,
 }

@@ -1,6 +1,7 @@
 //! `proxmox`: a Proxmox VE cluster or node by its API.
 
 pub mod judge;
+mod slow;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,8 @@ use crate::clients::answer::{NoAnswer, within};
 use crate::clients::http::url::WebUrl;
 use crate::clients::json::{Api, Login};
 use crate::clients::proxmox::{Guest, Member, Proxmox, Resource};
+use crate::model::change::{Change, ChangeKind};
+use crate::model::ids::Word;
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
 use crate::model::time::{Millis, Span};
@@ -46,12 +49,16 @@ pub struct ProxmoxProbe {
     timeout: Span,
     parts: Parts,
     slow: Option<(Millis, Slow)>,
+    /// How each guest was seen last, in a word.
+    guests: BTreeMap<Signal, Word>,
+    changes: Vec<Change>,
 }
 
 impl ProxmoxProbe {
     pub fn new(settings: Settings, voice: Voice, proxmox: Proxmox, timeout: Span) -> Self {
         let parts = Parts::lingering(LINGER);
-        Self { settings, voice, proxmox, timeout, parts, slow: None }
+        let (slow, guests, changes) = (None, BTreeMap::new(), Vec::new());
+        Self { settings, voice, proxmox, timeout, parts, slow, guests, changes }
     }
 
     async fn ask(&self) -> Result<Cluster, NoAnswer> {
@@ -126,7 +133,23 @@ impl ProxmoxProbe {
         let slow = self.slow.as_ref().map_or(&nothing, |(_, slow)| slow);
         let judge = Judge { voice: &self.voice, settings: &self.settings, now };
         let (main, parts) = judge.all(&seen, slow);
+        self.note(&parts);
         Ok(self.parts.seen(main, parts))
+    }
+
+    /// A guest that somebody turned off or on is an event, and no fault.
+    fn note(&mut self, parts: &[Reading]) {
+        let is_known = |word: &Word| matches!(word.as_str(), "ok" | "stopped");
+        for guest in parts.iter().filter(|part| part.signal.aspect.as_str() == "guest") {
+            let before = self.guests.insert(guest.signal.clone(), guest.reason.clone());
+            let turned = before.is_some_and(|before| is_known(&before) && before != guest.reason);
+            if turned && is_known(&guest.reason) {
+                let target = guest.signal.target.clone();
+                let words = guest.words.as_str();
+                self.changes.push(Change::new(guest.at, target, ChangeKind::Switched, words));
+            }
+        }
+        self.guests.retain(|signal, _| parts.iter().any(|part| part.signal == *signal));
     }
 }
 
@@ -143,6 +166,10 @@ impl NetProbe for ProxmoxProbe {
     fn timed_out(&self, after: Span, now: Millis) -> Vec<Reading> {
         let why = NoAnswer::TimedOut(after);
         self.parts.unseen(self.voice.unseen(CLUSTER, &why, now), &why)
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 
     fn retired(&mut self) -> Vec<Signal> {

@@ -309,6 +309,14 @@ async fn a_guest_that_somebody_stopped_is_meant_and_one_that_fell_is_not() {
     let told = lab.readings().await;
     let guest = told.iter().find(|r| r.signal.target.name() == "pve.vm-100").unwrap();
     assert!(guest.words.as_str().ends_with("was stopped by anna@pve 2 h ago"), "{}", guest.words);
+    assert!(
+        lab.probe.changes().is_empty(),
+        "it was red before it was known that somebody stopped it"
+    );
+    lab.with(|fake| fake.guests.get_mut(&100).unwrap().running = true);
+    lab.look().await;
+    assert_eq!(lab.probe.changes()[0].kind, ChangeKind::Switched);
+    lab.with(stop);
     // It was started again since, and is off all the same.
     lab.with(|fake| fake.tasks.push(("pve1", "qmstart", "100".into(), "root@pam", 60, "OK")));
     assert_eq!(lab.look().await, usual(&[("vm-100 guest", Red, "down")]));
