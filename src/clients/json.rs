@@ -177,7 +177,7 @@ mod tests {
             assert_eq!(why.word(), word, "{path}");
             assert!(why.to_string().contains(words), "{why}");
         }
-        let gone = super::Api { url: WebUrl::parse(&nobody().await).unwrap(), ..api };
+        let gone = Api { url: WebUrl::parse(&nobody().await).unwrap(), ..api };
         assert_eq!(gone.get::<Json>("ok", &[]).await, Err(NoAnswer::Refused));
     }
 

@@ -357,7 +357,7 @@ async fn a_guest_that_somebody_stopped_is_meant_and_one_that_fell_is_not() {
 async fn a_node_that_is_down_explains_what_lies_on_it() {
     let mut lab = Lab::well().await;
     lab.look().await;
-    lab.with(|fake| drop(fake.nodes.insert("pve2", false)));
+    lab.with(|fake| *fake.nodes.get_mut("pve2").unwrap() = false);
     lab.now = NOW + Span::hours(3);
     let told = lab.readings().await;
     let node = "mini:endpoint:pve.node-pve2";
