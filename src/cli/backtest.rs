@@ -133,7 +133,7 @@ fn render(tested: &Tested, when: &When, page: &Page) -> String {
     }
     let explained = backtest.told.len() - told.len();
     if 0 < explained {
-        out.push_str(&format!("{} more explained by one of these: no message\n", explained));
+        out.push_str(&format!("{explained} more explained by one of these: no message\n"));
     }
     if 0 < backtest.blind {
         let blind = Span::mins(i64::try_from(backtest.blind).unwrap_or(i64::MAX / 60_000));

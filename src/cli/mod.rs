@@ -35,6 +35,7 @@ mod drill;
 pub mod exit;
 mod follow;
 mod incidents;
+pub mod install;
 mod left;
 mod logs;
 mod markdown;
@@ -133,6 +134,8 @@ enum Command {
     Backtest(backtest::Args),
     /// Plant a harmless fault and prove the whole way
     Drill,
+    /// Say how reef becomes a service here, and print the files for it
+    Install(install::Args),
 }
 
 /// The whole program: arguments, one command, an exit code.
@@ -214,6 +217,7 @@ impl Cx {
             Command::Reload => reload::run(self).await,
             Command::Backtest(args) => backtest::run(self, args).await,
             Command::Drill => drill::run(self).await,
+            Command::Install(args) => install::run(self, &args),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Wires everything out of parts that a test can replace: clock, store, hosts, probes, model.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -161,6 +161,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
         started_at,
         scratch: folders.scratch,
         drill: Arc::default(),
+        no_page: OnceLock::new(),
     });
     let alarmed = notifiers_now.clone();
     let drain = Drain {

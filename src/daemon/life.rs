@@ -71,6 +71,8 @@ pub struct Started {
 
 /// How long actions in flight are waited for at the end; they are recorded either way.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(30);
+/// An end within this is not talked about.
+const QUICK: std::time::Duration = std::time::Duration::from_secs(1);
 /// After a boot services take their time: until then nothing that was never green counts.
 const BOOT_GRACE: Span = Span::mins(10);
 
@@ -180,18 +182,7 @@ async fn serve(
             .unwrap_or_else(|e| tracing::error!("the socket is not served any more: {e:#}"));
     });
     if let Listen::At(at) = listen {
-        let listener = tokio::net::TcpListener::bind(at).await.with_context(|| {
-            format!(
-                "the page cannot be served at {at}; set [web] listen to another port, or \"off\""
-            )
-        })?;
-        let site = Arc::new(Page { operator: Arc::clone(&operator), pulse: Arc::clone(&pulse) });
-        let stop = stop.clone();
-        services.spawn(async move {
-            if let Err(error) = web::serve(listener, site, stop).await {
-                tracing::error!("the page is not served any more: {error:#}");
-            }
-        });
+        page(&mut services, at, &operator, &pulse, &stop).await;
     }
     services.spawn(jobs::reports(Arc::clone(&operator), schedule, stop.clone()));
     services.spawn(watchdog::feed(pulse, clock, stop.clone()));
@@ -214,13 +205,73 @@ async fn serve(
     ended
 }
 
-/// Waits for the actions in flight.
+/// Serves the page. A night watch without one is better than none: where the port cannot be had, the
+/// status says so.
+async fn page(
+    services: &mut JoinSet<()>,
+    at: std::net::SocketAddr,
+    operator: &Arc<Operator>,
+    pulse: &Arc<Pulse>,
+    stop: &CancellationToken,
+) {
+    let listener = match tokio::net::TcpListener::bind(at).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            let why = format!(
+                "the page is not served, {at} cannot be had ({error}); set [web] listen to another port, or \"off\", \
+                 and start reef again"
+            );
+            tracing::warn!("{why}");
+            // Nobody else sets it.
+            drop(operator.no_page.set(why));
+            return;
+        }
+    };
+    let site = Arc::new(Page { operator: Arc::clone(operator), pulse: Arc::clone(pulse) });
+    let stop = stop.clone();
+    services.spawn(async move {
+        if let Err(error) = web::serve(listener, site, stop).await {
+            tracing::error!("the page is not served any more: {error:#}");
+        }
+    });
+}
+
+/// Waits for the actions in flight. Most ends are quick and need no word.
 async fn in_flight(tasks: &tokio_util::task::TaskTracker) {
     tasks.close();
-    if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
+    if tokio::time::timeout(QUICK, tasks.wait()).await.is_ok() {
+        return;
+    }
+    tracing::info!(
+        "something is still under way and is waited for, at most {} s; a second Ctrl-C does not wait",
+        FAREWELL.as_secs()
+    );
+    if patiently(tasks).await == Waited::InVain {
         tracing::warn!(
             "an action is still in flight; it is recorded as dispatched and settled after the next start"
         );
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    ForAll,
+    InVain,
+}
+
+async fn patiently(tasks: &tokio_util::task::TaskTracker) -> Waited {
+    tokio::select! {
+        () = tasks.wait() => Waited::ForAll,
+        () = tokio::time::sleep(FAREWELL) => Waited::InVain,
+        () = interrupted() => Waited::InVain,
+    }
+}
+
+/// Waits for Ctrl-C; for ever where it cannot be listened to.
+async fn interrupted() {
+    match signal(SignalKind::interrupt()) {
+        Ok(mut interrupt) => drop(interrupt.recv().await),
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod fact;
 pub mod ids;
 pub mod incident;
 pub mod message;
+pub mod object;
 pub mod plan;
 pub mod reading;
 pub mod run;

@@ -48,6 +48,32 @@ pub struct Reading {
     /// what the config says of the probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Signal>,
+    /// Whether a human, or a tool of theirs, wanted it so.
+    #[serde(default, skip_serializing_if = "Intent::is_unsaid")]
+    pub intent: Intent,
+}
+
+/// Whether what a look saw was meant to be.
+///
+/// A thing that stands still because somebody stopped it (`docker stop`, `systemctl stop`, a deployment scaled to 0, a
+/// VM shut down, a container that its backup tool stopped) is no fault. Its probe gives [`Reading::intended`] for it:
+/// green with a note. Triage ends an incident of the signal at once, records the stop and the return as events, and
+/// never begins a run: nobody starts again what a human stopped. What ended by itself, with a failure, or in a way that
+/// cannot be told from one is not intended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    /// The look says nothing about it.
+    #[default]
+    Unsaid,
+    /// Stopped by hand or by plan.
+    Deliberate,
+}
+
+impl Intent {
+    fn is_unsaid(&self) -> bool {
+        *self == Self::Unsaid
+    }
 }
 
 impl Reading {
@@ -65,7 +91,15 @@ impl Reading {
             words,
             values: Values::new(),
             parent: None,
+            intent: Intent::Unsaid,
         }
+    }
+
+    /// A thing that stands still because somebody wanted it so: green, with a note. `words` says who or what stopped
+    /// it, as far as that is known: `stopped by hand (exit code 0)`. The reason is `intended`.
+    pub fn intended(signal: Signal, at: Millis, words: &str) -> Self {
+        let reading = Self::new(signal, at, Severity::Green, Word::of("intended"), words);
+        Self { intent: Intent::Deliberate, ..reading }
     }
 
     /// A probe that could not look. `words` says what to do about it where there is something.

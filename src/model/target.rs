@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::ids::{BadName, HostName, Word};
+use crate::model::object::Object;
 
 /// The kinds of things on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +33,9 @@ pub enum Thing {
     Check,
     /// A member of a Kubernetes cluster; the host is the cluster's name in the config.
     Member,
+    /// An object of a Kubernetes cluster, `NAMESPACE/KIND/NAME`; the host is the cluster's name in the
+    /// config.
+    Object,
     /// A part of reef itself.
     Reef,
 }
@@ -54,7 +58,8 @@ impl Thing {
     }
 }
 
-/// One thing on one host. Written `mini`, `mini:/var`, `mini:unit:nginx.service`.
+/// One thing on one host. Written `mini`, `mini:/var`, `mini:unit:nginx.service`,
+/// `k3s/media/deployment/jellyfin`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Target {
@@ -74,6 +79,11 @@ impl Target {
         Self { host, thing: Thing::Path, name: path.as_str().into() }
     }
 
+    /// An object of a cluster.
+    pub fn object(cluster: HostName, object: &Object) -> Self {
+        Self { host: cluster, thing: Thing::Object, name: object.to_string().into() }
+    }
+
     /// Anything else by its name. Empty, starred and option-like names are errors, because a
     /// selector that widens must not exist.
     pub fn new(host: HostName, thing: Thing, name: &str) -> Result<Self, BadName> {
@@ -83,6 +93,7 @@ impl Target {
                 Err(BadName { given: name.into(), why: "is too much: a host has no part" })
             }
             Thing::Path => Ok(Self::path(host, &AbsPath::new(name)?)),
+            Thing::Object => Ok(Self::object(host, &Object::parse(name)?)),
             Thing::Unit
             | Thing::Process
             | Thing::Endpoint
@@ -103,6 +114,14 @@ impl Target {
         &self.host
     }
 
+    /// The same, where people said `this` for the machine that they are on.
+    pub fn with_this_as(self, here: &HostName) -> Self {
+        match self.host.as_str() {
+            "this" => Self { host: here.clone(), ..self },
+            _ => self,
+        }
+    }
+
     pub fn thing(&self) -> Thing {
         self.thing
     }
@@ -116,12 +135,18 @@ impl Target {
     pub fn as_path(&self) -> Option<AbsPath> {
         (self.thing == Thing::Path).then(|| AbsPath(self.name.as_ref().to_owned()))
     }
+
+    /// The object, where this is one.
+    pub fn as_object(&self) -> Option<Object> {
+        (self.thing == Thing::Object).then(|| Object::parse(&self.name).ok()).flatten()
+    }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.thing, self.thing.tag()) {
             (Thing::Host, _) => f.pad(self.host.as_str()),
+            (Thing::Object, _) => f.pad(&format!("{}/{}", self.host, self.name)),
             (_, None) => f.pad(&format!("{}:{}", self.host, self.name)),
             (_, Some(tag)) => f.pad(&format!("{}:{tag}:{}", self.host, self.name)),
         }
@@ -139,6 +164,10 @@ impl FromStr for Target {
 
     fn from_str(given: &str) -> Result<Self, BadName> {
         let Some((host, rest)) = given.split_once(':') else {
+            // No host has a slash in its name, and no object a colon.
+            if let Some((cluster, object)) = given.split_once('/') {
+                return Self::new(HostName::new(cluster)?, Thing::Object, object);
+            }
             return Ok(Self::host(HostName::new(given)?));
         };
         let host = HostName::new(host)?;
@@ -274,6 +303,8 @@ mod tests {
             "mini:unit:a@b.service",
             "mini:pid:12@99",
             "nas:endpoint:jellyfin",
+            "k3s:member:pi-1",
+            "k3s/media/deployment/jellyfin",
         ] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
         }

@@ -48,6 +48,17 @@ impl Operator {
             let how = row.closed.as_ref().map_or("in flight or unknown", |(_, word)| word.as_str());
             (row.at, format!("{} {} ({how})", row.tool, row.target))
         });
+        let mut signals = signalled(snapshot);
+        for signal in &mut signals {
+            // A restart sees anew what has been so for long: its incident remembers.
+            let own = stored.incidents.iter().find(|i| i.signal == signal.reading.signal);
+            if let Some(incident) = own
+                && incident.severity == signal.reading.severity
+            {
+                let began = incident.red_at.unwrap_or(incident.opened_at);
+                signal.since = signal.since.min(began);
+            }
+        }
         Ok(Status {
             now,
             zone: facts.zone.to_string(),
@@ -56,7 +67,7 @@ impl Operator {
             pid: std::process::id(),
             started_at: self.started_at,
             config: facts.config.clone(),
-            page: facts.page.clone(),
+            page: facts.page.clone().filter(|_| self.no_page.get().is_none()),
             ceiling: rules.ceiling,
             dry_run: rules.mode == Mode::DryRun,
             paused: stored.paused,
@@ -72,7 +83,7 @@ impl Operator {
                 now,
                 clock,
             ),
-            signals: signalled(snapshot),
+            signals,
             last_action,
             model: facts.model.clone(),
             messages_this_week: u64::from(stored.outbox.delivered),
@@ -111,7 +122,7 @@ impl Operator {
 
     /// What is wrong with reef itself.
     fn troubles(&self) -> Vec<String> {
-        let mut troubles = Vec::new();
+        let mut troubles: Vec<String> = self.no_page.get().cloned().into_iter().collect();
         let health = self.store().health();
         if let Some(error) = health.last_error {
             troubles.push(format!("the last write to the store failed: {error}"));

@@ -102,7 +102,7 @@ fn cluster(call: &Call) -> Option<String> {
     let words = words(call);
     let any = |of: &[&str]| words.iter().any(|word| of.contains(&word.as_str()));
     let family = words.first().map_or("", String::as_str);
-    let cluster = call.target.thing() == Thing::Member
+    let cluster = matches!(call.target.thing(), Thing::Member | Thing::Object)
         || ["kube", "k8s", "helm"].iter().any(|f| family.starts_with(f))
         || any(&["kubectl", "helm"]);
     let rbac = ["role", "rolebinding", "clusterrole", "clusterrolebinding", "rbac"];

@@ -1,15 +1,16 @@
 //! `unit`: systemd units: those that the config names, and every one that is failed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::fact::{self, Fact, FactValue, Facts};
 use crate::model::ids::{HostName, UnitName, Word};
-use crate::model::reading::{self, Reading};
+use crate::model::reading::{self, Intent, Reading};
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value, Values};
+use crate::policy::rate::{RestartRule, Restarts};
 use crate::probe::ask::{Ask, Common, Draft, Named};
 use crate::probe::spoken::{host_signal, missing, number};
 use crate::probe::{HostProbe, How, Past};
@@ -91,8 +92,8 @@ pub struct UnitProbe {
     host: HostName,
     /// Units that failed once: they are asked for until they are gone.
     remembered: BTreeSet<UnitName>,
-    /// The manager's restart counter as it was seen, by unit: the oldest first.
-    restarts: BTreeMap<UnitName, VecDeque<(Millis, u32)>>,
+    /// The manager's restart counter as it was seen, by unit.
+    restarts: BTreeMap<UnitName, Restarts>,
 }
 
 impl UnitProbe {
@@ -101,24 +102,13 @@ impl UnitProbe {
         Self { settings, host, remembered, restarts }
     }
 
-    /// Restarts by the manager within the window.
+    /// Restarts by the manager within the window, without the one that goes with a start by hand.
     fn restarts(&mut self, name: &UnitName, count: u32, now: Millis) -> u32 {
+        let Settings { restarts, window, .. } = self.settings;
+        let rule = RestartRule { yellow: None, red: restarts, window, ..RestartRule::default() };
         let seen = self.restarts.entry(name.clone()).or_default();
-        // A start by hand sets the counter back: what was before does not count any more.
-        if seen.back().is_some_and(|(_, last)| count < *last) {
-            seen.clear();
-            seen.push_back((now, 0));
-        }
-        if seen.back().is_none_or(|(_, last)| *last != count) {
-            seen.push_back((now, count));
-        }
-        // The youngest entry that is older than the window is what the count is held against.
-        while 1 < seen.len()
-            && seen.get(1).is_some_and(|(at, _)| self.settings.window < now.since(*at))
-        {
-            seen.pop_front();
-        }
-        count.saturating_sub(seen.front().map_or(count, |(_, first)| *first))
+        seen.saw(u64::from(count), &rule, now);
+        seen.judge(&rule, now).counted
     }
 
     fn unit(&mut self, name: &UnitName, unit: &fact::Unit, now: Millis) -> Option<Reading> {
@@ -127,6 +117,9 @@ impl UnitProbe {
         let state = judge(unit, restarts, &self.settings);
         let mut reading =
             Reading::new(signal.clone(), now, state.severity, Word::of(state.reason), &state.words);
+        if state.reason == INTENDED {
+            reading.intent = Intent::Deliberate;
+        }
         reading.value = Some(f64::from(restarts));
         reading.unit = Some(reading::Unit::Count);
         let result = Word::new(unit.result.as_str()).unwrap_or_else(|_| Word::of("success"));
@@ -173,6 +166,9 @@ fn signal_of(host: &HostName, name: &UnitName) -> Option<Signal> {
     Some(Signal { probe: Word::of("unit"), target, aspect: Word::of("state") })
 }
 
+/// The reason of a unit that somebody stopped.
+const INTENDED: &str = "intended";
+
 struct State {
     severity: Severity,
     reason: &'static str,
@@ -181,7 +177,7 @@ struct State {
 
 fn judge(unit: &fact::Unit, restarts: u32, settings: &Settings) -> State {
     let state = |severity, reason, words: String| State { severity, reason, words };
-    let fact::Unit { active, sub, result, exit_code, .. } = unit;
+    let fact::Unit { active, sub, result, exit_code, enabled, .. } = unit;
     let ended = match result.as_str() {
         "exit-code" => format!("ended with {exit_code}"),
         "oom-kill" => "was killed for want of memory".to_owned(),
@@ -193,7 +189,7 @@ fn judge(unit: &fact::Unit, restarts: u32, settings: &Settings) -> State {
             "not-found",
             "there is no such unit; see systemctl list-unit-files".into(),
         ),
-        ("masked", "inactive") => state(Severity::Green, "ok", "masked on purpose".into()),
+        ("masked", "inactive") => state(Severity::Green, INTENDED, "masked on purpose".into()),
         (_, "failed") if result == "oom-kill" => state(Severity::Red, "oom", ended),
         (_, "failed") => state(Severity::Red, "failed", format!("failed: {ended}")),
         (_, "active" | "reloading" | "refreshing") if settings.restarts <= restarts => {
@@ -203,8 +199,13 @@ fn judge(unit: &fact::Unit, restarts: u32, settings: &Settings) -> State {
         (_, "active" | "reloading" | "refreshing") => {
             state(Severity::Green, "ok", format!("{active} ({sub})"))
         }
+        // What starts with the machine and stands still without a failure was stopped by somebody.
+        (_, "inactive") if (result.is_empty() || result == "success") && enabled == "enabled" => {
+            state(Severity::Green, INTENDED, "stopped by hand".into())
+        }
+        // One that a timer or a person starts now and then is at rest.
         (_, "inactive") if result.is_empty() || result == "success" => {
-            state(Severity::Green, "ok", "stopped on purpose".into())
+            state(Severity::Green, "ok", "at rest: nothing starts it with the machine".into())
         }
         (_, "inactive") => state(Severity::Red, "failed", format!("stopped: {ended}")),
         // Looked at twice, three seconds apart, and still between stop and start.
@@ -311,7 +312,11 @@ mod tests {
             (unit("failed", "exit-code", 0), (Red, "failed")),
             (unit("failed", "oom-kill", 0), (Red, "oom")),
             (unit("failed", "timeout", 0), (Red, "failed")),
-            (unit("inactive", "success", 0), (Green, "ok")),
+            (unit("inactive", "success", 0), (Green, "intended")),
+            (
+                fact::Unit { enabled: "static".into(), ..unit("inactive", "success", 0) },
+                (Green, "ok"),
+            ),
             (unit("inactive", "signal", 0), (Red, "failed")),
             (unit("activating", "exit-code", 1), (Yellow, "moving")),
             (unit("deactivating", "success", 0), (Yellow, "moving")),
@@ -320,10 +325,14 @@ mod tests {
                 fact::Unit { load: "not-found".into(), ..unit("inactive", "success", 0) },
                 (Unknown, "not-found"),
             ),
-            (fact::Unit { load: "masked".into(), ..unit("inactive", "success", 0) }, (Green, "ok")),
+            (
+                fact::Unit { load: "masked".into(), ..unit("inactive", "success", 0) },
+                (Green, "intended"),
+            ),
         ] {
             let got = look(&mut named(), Millis(1), unit.clone());
             assert_eq!((got.severity, got.reason.as_str()), want, "{unit:?}");
+            assert_eq!(got.intent == Intent::Deliberate, want.1 == "intended", "{unit:?}");
             assert_eq!(got.signal.to_string(), "unit mini:unit:web.service state");
             assert!(gives().iter().all(|g| got.values[g.name].fits(&g.kind)));
         }

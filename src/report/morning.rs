@@ -334,7 +334,7 @@ const PLAIN: [&str; 3] = ["bytes", "status", "days"];
 pub fn about(signal: &Signal) -> String {
     let (probe, target) = (&signal.probe, &signal.target);
     let mut words = match target.thing() {
-        Thing::Host | Thing::Path => format!("{probe} {target}"),
+        Thing::Host | Thing::Path | Thing::Object => format!("{probe} {target}"),
         Thing::Unit
         | Thing::Process
         | Thing::Endpoint

@@ -60,7 +60,8 @@ impl Page {
     fn opening(&self, morning: &Morning) -> String {
         let written = morning.written_at;
         let mut times = format!("written {}", self.zone.hm(written));
-        if let Some(updated) = morning.updated_at {
+        let updated = morning.updated_at.filter(|at| self.zone.hm(*at) != self.zone.hm(written));
+        if let Some(updated) = updated {
             times.push_str(&format!(", brought up to date {}", self.zone.hm(updated)));
         }
         let mut out = format!("# {} ({times})\n\n", self.zone.weekday_day_month(written));

@@ -12,7 +12,7 @@ use crate::Fut;
 use crate::agent::Agent;
 use crate::clock::Clock;
 use crate::gate::Gate;
-use crate::model::ids::{HostName, IncidentId, RunId, RunbookName};
+use crate::model::ids::{HostName, IncidentId, RunId, RunbookName, Word};
 use crate::model::incident::{IncidentEvent, IncidentState};
 use crate::model::plan::{Origin, RunbookRef};
 use crate::model::reading::Reading;
@@ -178,6 +178,13 @@ impl Runner {
     pub fn answering(&self, reading: &Reading) -> Option<Runbook> {
         let books = self.books.borrow();
         crate::runbook::select(&books, reading).cloned()
+    }
+
+    /// The reasons that runbooks of this probe name, in their order.
+    pub fn reasons(&self, probe: &Word) -> Vec<Word> {
+        let books = self.books.borrow();
+        let of_probe = books.iter().filter(|book| book.matches.probe.contains(probe));
+        of_probe.flat_map(|book| book.matches.reason.clone()).collect()
     }
 
     /// Which runbook that is, to the byte.

@@ -1,5 +1,6 @@
 //! From changes to incidents, and from incidents to runs.
 
+mod changes;
 pub mod picture;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +14,8 @@ use crate::model::message::Urgency;
 use crate::model::plan::Origin;
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
-use crate::model::taint::Tainted;
 use crate::model::target::Signal;
 use crate::notify::alarm::Alarm;
-use crate::policy::coincide::{BEFORE_INCIDENT, coinciding};
 use crate::policy::triage::{Change, SignalState};
 use crate::run::announce::announce;
 use crate::run::runner::{Runner, Start};
@@ -158,7 +157,7 @@ impl Responder {
 
     async fn changed(&mut self, changed: Changed) -> anyhow::Result<()> {
         let Changed { change, reading, about } = changed;
-        tracing::info!(signal = %reading.signal, severity = %reading.severity, "{change:?}: {}", reading.words.first_line());
+        tracing::info!(signal = %reading.signal, severity = %reading.severity, "{}: {}", change.as_str(), reading.words.first_line());
         self.about.insert(reading.signal.clone(), about);
         match change {
             Change::Noted => return Ok(()),
@@ -175,23 +174,6 @@ impl Responder {
             Change::Resolved => self.resolve(&reading.signal).await?,
         }
         self.consider().await
-    }
-
-    /// Adds to its words what changed just before: `image changed 08:38`. Whoever reads of the incident,
-    /// wherever, reads that first.
-    async fn with_change(&self, reading: Reading) -> Reading {
-        let since = reading.at - BEFORE_INCIDENT.before;
-        let read = self.runner.store.readings().call(move |r| r.changes_since(since, 500)).await;
-        let changes = read.unwrap_or_else(|error| {
-            tracing::warn!("what changed before cannot be read: {error:#}");
-            Vec::new()
-        });
-        let found = coinciding(&changes, &reading.signal.target, reading.at, BEFORE_INCIDENT);
-        let Some(change) = found else { return reading };
-        let (what, at) = (change.kind.phrase(), (self.runner.hm)(change.at));
-        let first = reading.words.first_line();
-        let words = format!("{first}; {what} {at}: {}", change.words.first_line());
-        Reading { words: Tainted::bounded(&words, 400), ..reading }
     }
 
     async fn open(&mut self, reading: Reading, severity: Severity) -> anyhow::Result<()> {

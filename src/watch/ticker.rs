@@ -348,7 +348,7 @@ impl Ticker {
                     slot.how = Some(How::Net(how));
                 }
                 self.looked(probe, readings);
-                self.retire(&retired);
+                self.forget(&retired);
             }
             Done::Broken { probes, why } => {
                 self.pulse.add(&self.pulse.broken, probes.len());

@@ -11,6 +11,7 @@
 mod lab;
 
 mod asked;
+mod backtest;
 mod check;
 mod databases;
 mod disk_full;
@@ -18,7 +19,10 @@ mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod install;
 mod killed;
+#[cfg(feature = "kube")]
+mod kube;
 mod logs;
 mod memory;
 mod network;
@@ -26,3 +30,4 @@ mod paused;
 mod services;
 mod spikes;
 mod told;
+mod walk;

@@ -66,7 +66,7 @@ fn what_is_wrong_is_said_with_what_is_right() {
         ("settle D-31 maybe --note x", "[possible values: ran, did-not-run]"),
         ("settle D-31 ran", "--note"),
         ("audit list --kind magic", "kinds are asked, answered"),
-        ("runbook run x --on /var", "it has no host: write HOST:/var"),
+        ("runbook run x --on var/log", "letters, digits"),
         ("runbook run x --on mini:var", "is no target: write HOST, HOST:/path or HOST:unit:NAME"),
         ("runbook run x --on mini:/var/../etc", "'..'"),
         ("runbook run x --on mini --set older", "KEY=VALUE"),

@@ -108,7 +108,7 @@ fn is_moving(unit: &Unit, now: Millis) -> bool {
 }
 
 /// The names of `list-units --plain --no-legend`; some versions still draw a dot in front.
-fn parse_list(text: &str) -> Vec<UnitName> {
+pub fn parse_list(text: &str) -> Vec<UnitName> {
     let name = |line: &str| {
         let word = line.split_whitespace().find(|w| w.contains('.'))?;
         UnitName::new(word).ok()

@@ -1,68 +1,88 @@
-//! The members of a Kubernetes cluster, read from its API server. Reads only.
+//! A Kubernetes cluster through its API server: typed lists, the kubelets' usage of volumes, and watches
+//! that only ring. Reads only.
 
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod list;
+pub mod objects;
+#[cfg(test)]
+mod tests;
+pub mod usage;
+pub mod watch;
 
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use k8s_openapi::api::core::v1::Node;
-use kube::api::ListParams;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
-use tokio::sync::OnceCell;
+// The library's own bodies are this crate's under another name; it offers no bounded way to read one.
+use axum::body::{Body as Bounded, to_bytes};
+use axum::http::{Request, Response};
+use kube::client::Body;
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde::Deserialize;
 
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 use crate::model::time::Span;
+use crate::policy::redact::Redactor;
 
-/// No home has more members; a list that goes on is read no further.
-const MOST: u32 = 500;
+/// The most that one answer may have: a thousand pods are some 10 MiB.
+const LARGEST: usize = 32 << 20;
+/// A watch on which nothing came for so long is dead: the server sends a bookmark about every minute.
+const WATCH_SILENCE: Span = Span::mins(3);
 
-/// How a cluster is reached.
+/// How a cluster is reached, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// A kubeconfig, and another context than its current one.
+    File { kubeconfig: AbsPath, context: Option<String> },
+    /// From a pod of the cluster, with the service account that is mounted at `account`.
+    InCluster { server: String, account: PathBuf },
+}
+
+impl Way {
+    /// As every pod finds its API server.
+    pub fn in_cluster() -> Self {
+        Self::InCluster {
+            server: "https://kubernetes.default.svc".to_owned(),
+            account: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount"),
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { kubeconfig, .. } => write!(f, "{kubeconfig}"),
+            Self::InCluster { account, .. } => write!(f, "{}", account.display()),
+        }
+    }
+}
+
+/// What a cluster's client goes by.
+#[derive(Debug, Clone)]
 pub struct Settings {
-    pub kubeconfig: AbsPath,
-    /// Another context than the file's current one.
-    pub context: Option<String>,
-    /// Of one read with its retries.
+    pub way: Way,
+    /// Of one request.
     pub timeout: Span,
+    /// What takes secrets out of what the cluster says.
+    pub redactor: Arc<Redactor>,
 }
 
-/// What the cluster says about one member (a Node object).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    pub name: String,
-    pub ready: Ready,
-    /// The condition's reason and message, as the cluster tells them.
-    pub why: Tainted,
-    /// Cordoned: no new work is put there.
-    pub schedulable: Schedulable,
-}
-
-/// The member's `Ready` condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ready {
-    Yes,
-    No,
-    /// The cluster has not heard from it, or it says nothing of being ready.
-    Unheard,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Schedulable {
-    Yes,
-    No,
-}
-
-/// Why there is no list.
+/// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoCluster {
     /// The kubeconfig is missing, wrong or names no such context.
     Setup(String),
     Unreachable(String),
     TimedOut(Span),
-    /// 401 or 403; the words name verb, resource and account. Never retried.
+    /// 401: the token is wrong, or was revoked. Never retried.
+    Unknown(String),
+    /// 403: the words name verb, resource and account. Never retried.
     Denied(String),
+    /// 410: what was asked for is no longer kept; begin anew.
+    Gone,
     /// Another error of the API server.
     Failed(String),
 }
@@ -74,8 +94,9 @@ impl NoCluster {
             Self::Setup(_) => "setup",
             Self::Unreachable(_) => "unreachable",
             Self::TimedOut(_) => "timeout",
+            Self::Unknown(_) => "unauthorized",
             Self::Denied(_) => "denied",
-            Self::Failed(_) => "failed",
+            Self::Gone | Self::Failed(_) => "failed",
         }
     }
 }
@@ -86,7 +107,9 @@ impl fmt::Display for NoCluster {
             Self::Setup(why) => write!(f, "cannot ask the cluster: {why}"),
             Self::Unreachable(why) => write!(f, "the API server cannot be reached: {why}"),
             Self::TimedOut(after) => write!(f, "the API server did not answer within {after}"),
+            Self::Unknown(why) => write!(f, "the API server does not know the account: {why}"),
             Self::Denied(why) => write!(f, "the API server refuses: {why}"),
+            Self::Gone => f.write_str("the API server no longer keeps what was asked for"),
             Self::Failed(why) => write!(f, "the API server failed: {why}"),
         }
     }
@@ -94,93 +117,154 @@ impl fmt::Display for NoCluster {
 
 impl std::error::Error for NoCluster {}
 
-/// One cluster. Its client is built at the first read and kept.
+/// One for questions, which are short, and one for watches, which are long.
+#[derive(Clone)]
+struct Clients {
+    asks: Client,
+    watches: Client,
+}
+
+/// One cluster. Its clients are built at the first read and kept; a clone shares them.
+#[derive(Clone)]
 pub struct Cluster {
-    settings: Settings,
-    client: OnceCell<Client>,
+    settings: Arc<Settings>,
+    clients: Arc<Mutex<Option<Clients>>>,
 }
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cluster of {}", self.settings.kubeconfig)
+        write!(f, "cluster of {}", self.settings.way)
     }
 }
 
 impl Cluster {
     pub fn new(settings: Settings) -> Self {
-        Self { settings, client: OnceCell::new() }
+        Self { settings: Arc::new(settings), clients: Arc::default() }
     }
 
-    /// A real LIST, because `/readyz` says ok while the store behind it hangs.
-    pub async fn members(&self) -> Result<Vec<Member>, NoCluster> {
-        let timeout = self.settings.timeout;
-        tokio::time::timeout(timeout.duration(), self.list())
-            .await
-            .unwrap_or(Err(NoCluster::TimedOut(timeout)))
+    /// The body of a GET. `path` has been built of constants and checked names.
+    async fn get(&self, path: &str) -> Result<Vec<u8>, NoCluster> {
+        let within = self.settings.timeout;
+        let read = async {
+            let client = self.clients().await?.asks;
+            let response = self.send(&client, path).await?;
+            let body = to_bytes(Bounded::new(response.into_body()), LARGEST).await;
+            body.map(Into::into).map_err(|e| NoCluster::Failed(self.words(&chain(&e))))
+        };
+        let read = tokio::time::timeout(within.duration(), read);
+        read.await.unwrap_or(Err(NoCluster::TimedOut(within)))
     }
 
-    async fn list(&self) -> Result<Vec<Member>, NoCluster> {
-        let client = self.client.get_or_try_init(|| self.connect()).await?;
-        let nodes: Api<Node> = Api::all(client.clone());
-        let found = nodes.list(&ListParams::default().limit(MOST)).await.map_err(|e| sort(&e))?;
-        Ok(found.items.iter().filter_map(member).collect())
+    /// Sends a GET; what is no 2xx is sorted by its Status object.
+    async fn send(&self, client: &Client, path: &str) -> Result<Response<Body>, NoCluster> {
+        let request = Request::get(path)
+            .header("accept", "application/json")
+            .body(Body::empty())
+            .map_err(|e| NoCluster::Failed(self.words(&e.to_string())))?;
+        let response = client.send(request).await.map_err(|e| self.sort(&e))?;
+        let code = response.status();
+        if code.is_success() {
+            return Ok(response);
+        }
+        let body = to_bytes(Bounded::new(response.into_body()), 64 << 10).await;
+        let body = body.unwrap_or_default();
+        // A proxy before the API server answers with text of its own.
+        let said: Status = serde_json::from_slice(&body).unwrap_or_default();
+        let said = match said.message.is_empty() {
+            true => String::from_utf8_lossy(&body).into_owned(),
+            false => said.message,
+        };
+        let words = self.words(&format!("{}: {said}", code.as_u16()));
+        Err(match code.as_u16() {
+            401 => {
+                // The kubeconfig may have been renewed: the next look reads it anew.
+                *self.clients.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                NoCluster::Unknown(words)
+            }
+            403 => NoCluster::Denied(words),
+            410 => NoCluster::Gone,
+            _ => NoCluster::Failed(words),
+        })
     }
 
-    async fn connect(&self) -> Result<Client, NoCluster> {
-        let setup = |why: String| NoCluster::Setup(Tainted::bounded(&why, 300).as_str().to_owned());
-        let file = &self.settings.kubeconfig;
-        let read = Kubeconfig::read_from(file.as_path())
-            .map_err(|e| setup(format!("{file}: {}", chain(&e))))?;
-        let options =
-            KubeConfigOptions { context: self.settings.context.clone(), ..Default::default() };
-        let mut config = Config::from_custom_kubeconfig(read, &options)
-            .await
-            .map_err(|e| setup(format!("{file}: {}", chain(&e))))?;
-        // Without these a connection that went silent would be kept, and asked again and again.
+    async fn clients(&self) -> Result<Clients, NoCluster> {
+        let known = self.clients.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let made = self.connect().await?;
+        *self.clients.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
+        Ok(made)
+    }
+
+    async fn connect(&self) -> Result<Clients, NoCluster> {
+        let way = &self.settings.way;
+        let setup = |why: String| NoCluster::Setup(self.words(&format!("{way}: {why}")));
+        let mut config = match way {
+            Way::File { kubeconfig, context } => {
+                let read = Kubeconfig::read_from(kubeconfig.as_path());
+                let read = read.map_err(|e| setup(chain(&e)))?;
+                let options =
+                    KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+                Config::from_custom_kubeconfig(read, &options)
+                    .await
+                    .map_err(|e| setup(chain(&e)))?
+            }
+            Way::InCluster { server, account } => {
+                let mut config =
+                    Config::new(server.parse().map_err(|e| setup(format!("{server}: {e}")))?);
+                let (token, ca) = (account.join("token"), account.join("ca.crt"));
+                if !token.is_file() {
+                    return Err(setup(
+                        "has no file of that name; is this a pod with its account?".into(),
+                    ));
+                }
+                // Both are read anew as the cluster renews them.
+                config.auth_info = AuthInfo {
+                    token_file: Some(token.display().to_string()),
+                    ..AuthInfo::default()
+                };
+                config.root_cert_file = ca.is_file().then_some(ca);
+                config
+            }
+        };
         config.connect_timeout = Some(self.settings.timeout.duration());
+        // The next look is the retry: calls stay countable, and a refusal is never repeated.
+        config.default_retry = false;
+        let mut long = config.clone();
+        long.read_timeout = Some(WATCH_SILENCE.duration());
+        // Without these a connection that went silent would be kept, and asked again and again.
         config.read_timeout = Some(self.settings.timeout.duration());
         config.reset_reader_on_write = true;
-        Client::try_from(config).map_err(|e| setup(chain(&e)))
+        let client = |config| Client::try_from(config).map_err(|e| setup(chain(&e)));
+        Ok(Clients { asks: client(config)?, watches: client(long)? })
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the crate's errors change with its features; what has no class is told in its words"
+    )]
+    fn sort(&self, error: &kube::Error) -> NoCluster {
+        let words = self.words(&chain(error));
+        match error {
+            kube::Error::Auth(_) => NoCluster::Setup(words),
+            kube::Error::HyperError(_) | kube::Error::Service(_) => NoCluster::Unreachable(words),
+            _ => NoCluster::Failed(words),
+        }
+    }
+
+    fn words(&self, text: &str) -> String {
+        let plain = Tainted::bounded(text, 300);
+        self.settings.redactor.redact(plain.as_str()).into_owned()
     }
 }
 
-fn member(node: &Node) -> Option<Member> {
-    let name = node.metadata.name.clone()?;
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let condition = conditions.into_iter().flatten().find(|c| c.type_ == "Ready");
-    let ready = match condition.map(|c| c.status.as_str()) {
-        Some("True") => Ready::Yes,
-        Some("False") => Ready::No,
-        Some(_) | None => Ready::Unheard,
-    };
-    let why = condition.map_or_else(String::new, |c| {
-        let said = [c.reason.as_deref(), c.message.as_deref()];
-        said.into_iter().flatten().collect::<Vec<_>>().join(": ")
-    });
-    let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
-    let schedulable = if cordoned { Schedulable::No } else { Schedulable::Yes };
-    Some(Member { name, ready, why: Tainted::bounded(&why, 200), schedulable })
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the crate's errors change with its features; what has no class is told in its words"
-)]
-fn sort(error: &kube::Error) -> NoCluster {
-    let words = |text: &str| Tainted::bounded(text, 300).as_str().to_owned();
-    match error {
-        kube::Error::Api(status) if matches!(status.code, 401 | 403) => {
-            NoCluster::Denied(words(&format!("{}: {}", status.code, status.message)))
-        }
-        kube::Error::Api(status) => {
-            NoCluster::Failed(words(&format!("{}: {}", status.code, status.message)))
-        }
-        kube::Error::Auth(_) => NoCluster::Setup(words(&chain(error))),
-        kube::Error::HyperError(_) | kube::Error::Service(_) => {
-            NoCluster::Unreachable(words(&chain(error)))
-        }
-        other => NoCluster::Failed(words(&chain(other))),
-    }
+/// What the API server says where it does not give what was asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    message: String,
+    code: u16,
 }
 
 /// The innermost cause, which says what happened.
@@ -191,6 +275,3 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     last.to_string()
 }
-
-#[cfg(test)]
-mod tests;

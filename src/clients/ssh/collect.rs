@@ -7,13 +7,13 @@ use crate::clients::host::proc;
 use crate::model::fact::{Fact, FactValue, Facts, NoFact, Volume};
 
 /// What runs on the host, over `sh`. It reads only.
-pub(super) const SCRIPT: &str = include_str!("collect.sh");
+pub const SCRIPT: &str = include_str!("collect.sh");
 
 /// The script's output by section.
 type Sections<'a> = BTreeMap<&'a str, &'a str>;
 
 /// Answers every wanted fact from what the script printed, which may have been cut off.
-pub(super) fn facts(printed: &str, wanted: &BTreeSet<Fact>) -> Facts {
+pub fn facts(printed: &str, wanted: &BTreeSet<Fact>) -> Facts {
     let sections = sections(printed);
     wanted.iter().map(|fact| (fact.clone(), one(fact, &sections))).collect()
 }

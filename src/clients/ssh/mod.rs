@@ -1,6 +1,6 @@
 //! A host behind SSH: one multiplexed connection, one collection per tick.
 
-mod collect;
+pub mod collect;
 mod words;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! What a certificate says about itself.
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -20,8 +22,19 @@ pub struct Leaf {
     pub self_signed: bool,
 }
 
+impl Leaf {
+    /// The first certificate of a PEM text: of a chain, that of the server.
+    pub fn of_pem(pem: &[u8]) -> Result<Self, String> {
+        let first = CertificateDer::pem_slice_iter(pem)
+            .next()
+            .ok_or("it holds no certificate")?
+            .map_err(|e| format!("its certificate cannot be read: {e}"))?;
+        read(&first)
+    }
+}
+
 /// Reads a certificate in DER, expired or not.
-pub(super) fn read(der: &[u8]) -> Result<Leaf, String> {
+pub fn read(der: &[u8]) -> Result<Leaf, String> {
     let (_, parsed) = X509Certificate::from_der(der)
         .map_err(|e| format!("its certificate cannot be read: {e}"))?;
     let names = match parsed.subject_alternative_name() {

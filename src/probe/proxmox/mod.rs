@@ -182,7 +182,7 @@ pub fn gives() -> Vec<Gives> {
     vec![voice::endpoint()]
 }
 
-/// `proxmox.NAME = { url, token_id, token_secret }` with `fingerprint` or `ca_file`, `off`, `uncovered`, and the common keys.
+/// `[proxmox]`: `NAME = { url, token_id, token_secret }` with `fingerprint` or `ca_file`, `off`, `uncovered`, and the common keys.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let Some(api) = api(ask, ("PVEAPIToken=", '=')) else { return Vec::new() };
     let settings = Settings {

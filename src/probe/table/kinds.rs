@@ -38,6 +38,8 @@ pub enum Made {
     Named(fn(&mut Ask<'_>) -> Vec<Draft>),
     /// One for the machine, whether it is written or not; `[probe.kind]` sets it.
     Machine { common: fn() -> Common, make: fn(&mut Section, HostName) -> Box<dyn HostProbe> },
+    /// `NAME = …` below a table of its own beside `[probe]`.
+    Apart { table: &'static str, configure: fn(&mut Ask<'_>) -> Vec<Draft> },
     /// By reef itself.
     Itself,
 }
@@ -280,9 +282,9 @@ const NAMED: &[Kind] = &[
         name: "proxmox",
         probe: "proxmox",
         summary: "a Proxmox VE cluster: nodes, guests, storages, pools, replication, backups",
-        example: "proxmox.pve = { url = \"https://pve1:8006\", token_id = \"reef@pve!reef\", token_secret = { command = [\"pass\", \"reef/pve\"] } }",
+        example: "[proxmox]\npve = { url = \"https://pve1:8006\", token_id = \"reef@pve!reef\", token_secret = { command = [\"pass\", \"reef/pve\"] } }",
         gives: proxmox::gives,
-        made: Made::Named(proxmox::configure),
+        made: Made::Apart { table: "proxmox", configure: proxmox::configure },
     },
     Kind {
         name: "pbs",
@@ -328,10 +330,10 @@ const NAMED: &[Kind] = &[
     Kind {
         name: "kube",
         probe: "kube",
-        summary: "whether the members of a Kubernetes cluster are ready",
-        example: "kube.k3s = { kubeconfig_file = \"/etc/reef/k3s.yaml\" }",
+        summary: "a Kubernetes cluster: nodes, workloads, jobs, volumes, certificates",
+        example: "[kubernetes]\nk3s = { kubeconfig_file = \"/etc/reef/k3s.yaml\" }",
         gives: kube::gives,
-        made: Made::Named(kube::configure),
+        made: Made::Apart { table: "kubernetes", configure: kube::configure },
     },
 ];
 

@@ -14,7 +14,7 @@ use crate::model::target::Signal;
 use crate::model::time::Span;
 use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, host_signal};
 pub use crate::probe::table::kinds::{Kind, Made, gives_of, kind, kinds};
-use crate::probe::{How, Probe, dns, errors, proxmox, reach, reef_self};
+use crate::probe::{How, Probe, dns, errors, reach, reef_self};
 
 /// What is watched.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub struct Watched {
 /// What was written, by the table of its kind: mistakes found later still belong to its lines.
 type Written = Vec<(Section, Vec<(String, Vec<Draft>)>)>;
 
-/// Reads `[probe]`, `[proxmox]` and `[kubernetes]` and adds the defaults of this machine: a named probe replaces
+/// Reads `[probe]` and the tables beside it and adds the defaults of this machine: a named probe replaces
 /// the default of its name, and `off = ["cpu", "dns.resolver"]` takes defaults away.
 pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
     let mut section = root.section("probe");
@@ -121,6 +121,10 @@ fn written(section: &mut Section, root: &mut Section, cx: &Context) -> Written {
             (Some((_, Made::Itself)), _) => {
                 section.mistake(&name, "is made by reef itself: there is nothing to write here");
             }
+            (Some((kind, Made::Apart { table, .. })), _) => {
+                let what = format!("is written apart: below [{table}], without \"{}.\"", kind.name);
+                section.mistake(&name, what);
+            }
             // Machine kinds were read before.
             (Some((_, Made::Machine { .. })), _) => {}
             (None, _) => {
@@ -129,14 +133,11 @@ fn written(section: &mut Section, root: &mut Section, cx: &Context) -> Written {
             }
         }
     }
-    let mut nodes = root.section("proxmox");
-    let drafts = of_one_kind(proxmox::configure, &mut nodes, cx);
-    written.push((nodes, drafts));
-    #[cfg(feature = "kube")]
-    {
-        let mut clusters = root.section("kubernetes");
-        let drafts = of_one_kind(crate::probe::kube::configure, &mut clusters, cx);
-        written.push((clusters, drafts));
+    for kind in kinds() {
+        let Made::Apart { table, configure } = kind.made else { continue };
+        let mut apart = root.section(table);
+        let drafts = of_one_kind(configure, &mut apart, cx);
+        written.push((apart, drafts));
     }
     #[cfg(not(feature = "kube"))]
     if root.has("kubernetes") {

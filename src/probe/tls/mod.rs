@@ -95,7 +95,7 @@ impl Settings {
 
     /// By its dates alone. Fixed days would keep a certificate that lives for six days yellow for
     /// ever.
-    fn judge_dates(&self, leaf: &Leaf, now: Millis) -> (Severity, &'static str) {
+    pub fn judge_dates(&self, leaf: &Leaf, now: Millis) -> (Severity, &'static str) {
         let life = leaf.not_after.since(leaf.not_before);
         let left = leaf.not_after.0.saturating_sub(now.0);
         let yellow = self.yellow.0.min(life.0 / 5);

@@ -88,7 +88,6 @@ fn write(bytes: &mut Vec<u8>, token: Token, repeats: u64) {
         How::Delta(_) => 2,
         How::Raw(_) => 3,
     };
-    #[expect(clippy::cast_possible_truncation, reason = "at most seven")]
     let few = repeats.min(MANY) as u8;
     bytes.push(few << 5 | u8::from(token.pace.is_some()) << 4 | how << 2 | token.severity);
     if MANY <= repeats {

@@ -58,8 +58,7 @@ pub async fn run(
         sites.read(prometheus, day).await?;
         for host in hosts.keys() {
             if seen.insert(host.clone()) {
-                // Probes over the network would look at today.
-                makes(host).into_iter().for_each(|probe| drop(replay.watch(probe)));
+                makes(host).into_iter().for_each(|probe| replay.watch(probe));
             }
         }
         let mut now = begin;

@@ -165,7 +165,7 @@ impl Ticker {
     }
 
     /// Forgets signals whose thing is gone.
-    pub(super) fn retire(&mut self, signals: &[Signal]) {
+    pub(super) fn forget(&mut self, signals: &[Signal]) {
         if signals.is_empty() {
             return;
         }

@@ -1,0 +1,185 @@
+//! What the config says of a cluster, and the probes that it makes.
+
+use std::collections::BTreeSet;
+
+use crate::clients::kube::{Cluster, Settings, Way};
+use crate::config::setting::Percent;
+use crate::model::ids::{HostName, Word};
+use crate::model::object::{Object, ObjectKind};
+use crate::model::target::AbsPath;
+use crate::model::time::Span;
+use crate::model::tool::Gives;
+use crate::model::value::Kind;
+use crate::policy::threshold::{Direction, Threshold};
+use crate::probe::ask::{Ask, Common, Draft, Named};
+use crate::probe::kube::KubeProbe;
+use crate::probe::kube::certificates::{CertificatesProbe, Secrets};
+use crate::probe::kube::scope::{BlindSpots, Scope, api_signal};
+use crate::probe::kube::volumes::VolumesProbe;
+use crate::probe::{How, NetProbe, spoken};
+
+/// What a reading of it has.
+pub fn gives() -> Vec<Gives> {
+    vec![
+        Gives {
+            name: "member",
+            kind: Kind::Target,
+            doc: "the node that it is about, or that explains it: CLUSTER:member:NAME",
+        },
+        Gives {
+            name: "workload",
+            kind: Kind::Target,
+            doc: "the object, CLUSTER/NAMESPACE/deployment/NAME",
+        },
+        Gives { name: "ready", kind: Kind::Int, doc: "its pods that are ready" },
+        Gives { name: "desired", kind: Kind::Int, doc: "its pods that somebody wants" },
+        Gives {
+            name: "restarts",
+            kind: Kind::Int,
+            doc: "restarts within an hour of its container that restarts most",
+        },
+        Gives { name: "days", kind: Kind::Int, doc: "whole days that a certificate has left" },
+    ]
+}
+
+/// `NAME = "/path/to/kubeconfig"` below `[kubernetes]`, `NAME = "in-cluster"`, or a table with
+/// `kubeconfig_file`, `context`, `namespaces`, `ignore`, `secrets`, `volume_yellow`, `volume_red` and the
+/// common keys.
+pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
+    let Some(given) = ask.main::<String>("kubeconfig_file") else { return Vec::new() };
+    let context = ask.opt("context");
+    let way = match (given.as_str(), &context) {
+        ("in-cluster", None) => Way::in_cluster(),
+        ("in-cluster", Some(_)) => {
+            ask.mistake("context", "is a kubeconfig's: from inside the cluster there is none");
+            return Vec::new();
+        }
+        (path, _) => match AbsPath::new(path) {
+            Ok(kubeconfig) => Way::File { kubeconfig, context },
+            Err(bad) => {
+                let why = format!("{bad}: write the path of a kubeconfig, or \"in-cluster\"");
+                ask.mistake("kubeconfig_file", why);
+                return Vec::new();
+            }
+        },
+    };
+    let name = match HostName::new(ask.name) {
+        Ok(name) => name,
+        Err(bad) => {
+            let name = ask.name.to_owned();
+            ask.mistake(&name, format!("{}: choose another name", bad.why));
+            return Vec::new();
+        }
+    };
+    let scope = scope(ask);
+    let secrets = if ask.or("secrets", true) { Secrets::Read } else { Secrets::Leave };
+    let threshold = threshold(ask);
+    let common = ask.common(Common::with(Span::mins(1), Span::secs(10)), &name);
+    let settings = Settings { way, timeout: common.timeout, redactor: ask.cx.redactor.clone() };
+    let of = Of {
+        name,
+        cluster: Cluster::new(settings),
+        scope,
+        blind: BlindSpots::default(),
+        hosts: ask.cx.hosts.iter().filter(|host| **host != ask.cx.here).cloned().collect(),
+    };
+    let parent = common.parent.clone();
+    let whole = KubeProbe::new(
+        of.name.clone(),
+        of.cluster.clone(),
+        of.scope.clone(),
+        ask.cx.redactor.clone(),
+        of.blind.clone(),
+        of.hosts.clone(),
+    );
+    let volumes = VolumesProbe {
+        name: of.name.clone(),
+        cluster: of.cluster.clone(),
+        scope: of.scope.clone(),
+        blind: of.blind.clone(),
+        threshold,
+        known: BTreeSet::new(),
+        retired: Vec::new(),
+    };
+    let certificates = CertificatesProbe {
+        name: of.name.clone(),
+        cluster: of.cluster.clone(),
+        scope: of.scope.clone(),
+        blind: of.blind.clone(),
+        secrets,
+        tls: ask.cx.tls.clone(),
+        timeout: common.timeout,
+        port: 443,
+        known: BTreeSet::new(),
+        retired: Vec::new(),
+    };
+    let whole = Draft { parent, ..of.draft(&common, None, Box::new(whole)) };
+    let slower = |every: Span, looks: u32| Common {
+        every: every.max(common.every),
+        fire_after: looks,
+        ..common.clone()
+    };
+    let volumes = of.draft(&slower(Span::mins(5), 2), Some("volumes"), Box::new(volumes));
+    let certificates =
+        of.draft(&slower(Span::mins(30), 2), Some("certificates"), Box::new(certificates));
+    vec![whole, volumes, certificates]
+}
+
+/// What the probes of one cluster share.
+struct Of {
+    name: HostName,
+    cluster: Cluster,
+    scope: Scope,
+    blind: BlindSpots,
+    hosts: BTreeSet<HostName>,
+}
+
+impl Of {
+    fn draft(
+        &self,
+        common: &Common,
+        part: Option<&'static str>,
+        probe: Box<dyn NetProbe>,
+    ) -> Draft {
+        let mut common = common.clone();
+        // A look is two rounds of lists and one of events, each with its own time.
+        common.timeout = Span(common.timeout.0.saturating_mul(3) + 1_000);
+        let named = match part {
+            None => format!("kube.{}", self.name),
+            Some(part) => format!("kube.{}.{part}", self.name),
+        };
+        let kind = Word::of("kube");
+        let mut probe = common.probe(kind, named, self.name.clone(), How::Net(probe));
+        let (main, named) = match part {
+            None => (api_signal(&self.name), Named::Yes),
+            Some(part) => {
+                probe.parent = Some(api_signal(&self.name));
+                (spoken::host_signal("kube", &self.name, part), Named::Implied)
+            }
+        };
+        Draft { probe, main, parent: None, endpoint: None, named }
+    }
+}
+
+fn scope(ask: &mut Ask<'_>) -> Scope {
+    let mut names = |key: &str| {
+        let given: Vec<String> = ask.list(key).unwrap_or_default();
+        for name in &given {
+            // A namespace's name is checked as an object's is.
+            if let Err(bad) = Object::new(name, ObjectKind::Pod, "x") {
+                ask.mistake(key, format!("{bad}"));
+            }
+        }
+        given
+    };
+    Scope { only: names("namespaces"), ignore: names("ignore") }
+}
+
+fn threshold(ask: &mut Ask<'_>) -> Threshold {
+    let yellow = ask.or("volume_yellow", Percent(85.0));
+    let red = ask.or("volume_red", Percent(95.0));
+    if red.0 < yellow.0 {
+        ask.mistake("volume_red", "is below volume_yellow: yellow comes first");
+    }
+    Threshold { yellow: Some(yellow.0), red: Some(red.0), direction: Direction::Above, margin: 2.0 }
+}
