@@ -108,6 +108,8 @@ pub fn part(voice: &Voice, name: &str) -> Voice {
 pub fn part_of(voice: &Voice, name: &str, identity: &str) -> Voice {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let kept: String = name.chars().take(NAME).map(|c| if plain(c) { c } else { '-' }).collect();
+    // No name begins as an option does.
+    let kept = kept.trim_start_matches('-').to_owned();
     let called = match kept == identity && !identity.is_empty() {
         true => kept,
         false => format!("{kept}.{}", Digest::of(identity.as_bytes()).short()),
@@ -174,7 +176,7 @@ mod tests {
         let name = |given: &str| part(&voice(), given).signal("x").target.to_string();
         assert_eq!(name("vm-100"), "mini:endpoint:main.vm-100");
         let (a, b) = (name("/dev/sda 1"), name("/dev/sda-1"));
-        assert!(a != b && a.starts_with("mini:endpoint:main.-dev-sda-1."), "{a} {b}");
+        assert!(a != b && a.starts_with("mini:endpoint:main.dev-sda-1."), "{a} {b}");
         for odd in ["", "*", "ü", &"x".repeat(1_000)] {
             assert!(name(odd).starts_with("mini:endpoint:main."), "{odd}");
         }

@@ -221,7 +221,7 @@ mod tests {
             assert_eq!((told[0].severity, told[0].reason.as_str()), (severity, reason));
             assert_eq!(
                 (told[1].severity, told[1].words.as_str()),
-                (Severity::Green, "its lists are 1 d old")
+                (Severity::Green, "its lists are 24 h old")
             );
         }
         assert_eq!(state.lock().unwrap().log_ins, 1, "one session is kept");

@@ -59,7 +59,7 @@ impl Fake {
             zfs: "ONLINE",
             nas_is_there: true,
             uncovered: Vec::new(),
-            forbidden: "-",
+            forbidden: "nothing is",
         }
     }
 
