@@ -6,6 +6,7 @@ use serde::Deserialize;
 use crate::clients::answer::NoAnswer;
 use crate::clients::http::url::WebUrl;
 use crate::clients::http::{GetRequest, Http, basic};
+use crate::clients::json;
 use crate::clients::redis::Length;
 use crate::config::keys::Key;
 use crate::model::time::Span;
@@ -20,7 +21,7 @@ pub struct Login {
     pub password: Option<Key>,
 }
 
-async fn json<T: for<'a> Deserialize<'a>>(
+async fn ask<T: for<'a> Deserialize<'a>>(
     http: &Http,
     url: WebUrl,
     headers: Vec<(String, String)>,
@@ -30,18 +31,7 @@ async fn json<T: for<'a> Deserialize<'a>>(
     request.headers = headers;
     request.max_body = LARGEST;
     let answer = http.get(&request).await?;
-    match answer.status {
-        200 => serde_json::from_slice(&answer.body)
-            .map(Some)
-            .map_err(|e| NoAnswer::Broken(format!("not the JSON that was expected: {e}"))),
-        404 => Ok(None),
-        401 | 403 => Err(NoAnswer::Denied(format!(
-            "it answers {}: is the user right, and has it the tag monitoring?",
-            answer.status
-        ))),
-        500..=599 => Err(NoAnswer::Busy(format!("it answers {}", answer.status))),
-        status => Err(NoAnswer::Broken(format!("it answers {status}"))),
-    }
+    json::found(&answer, "is the user right, and has it the tag monitoring?")
 }
 
 /// A RabbitMQ queue; `None` where there is none of that name.
@@ -65,7 +55,7 @@ pub async fn rabbitmq(
         None => "",
     };
     let headers = vec![basic(&login.user, password)];
-    match json::<Queue>(http, url, headers, timeout).await? {
+    match ask::<Queue>(http, url, headers, timeout).await? {
         None => Ok(None),
         Some(Queue { messages: Some(entries), consumers }) => {
             Ok(Some(Length { entries, consumers }))
@@ -126,7 +116,7 @@ pub async fn nats(
     let url = monitoring.with_parts(&["jsz"]);
     let url = url.ok_or_else(|| NoAnswer::Setup(format!("{monitoring} takes no path")))?;
     let url = url.with_query("streams=true&consumers=true&limit=1024");
-    let Some(jsz) = json::<Jsz>(http, url, Vec::new(), timeout).await? else {
+    let Some(jsz) = ask::<Jsz>(http, url, Vec::new(), timeout).await? else {
         return Err(NoAnswer::Broken("it has no /jsz: is this its monitoring port?".into()));
     };
     if jsz.disabled {

@@ -1,6 +1,8 @@
 //! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
 
+pub mod alertmanager;
 pub mod answer;
+pub mod balancer;
 pub mod banner;
 pub mod broker;
 pub mod collector;
@@ -10,15 +12,19 @@ pub mod events;
 pub mod files;
 pub mod host;
 pub mod http;
+pub mod json;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod metrics;
 pub mod mysql;
 pub mod nut;
+pub mod pihole;
 pub mod ping;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod process;
 pub mod prometheus;
+pub mod proxmox;
 pub mod redis;
 pub mod registry;
 pub mod s3;

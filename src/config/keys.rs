@@ -61,6 +61,14 @@ impl Keys {
     }
 }
 
+/// A key that was fetched, for tests.
+#[cfg(test)]
+pub(crate) fn held(value: &str) -> Key {
+    let value = SecretString::from(value);
+    let source = SecretSource::Held { value: value.clone(), from: "a test".into() };
+    Key { source, fetched: Arc::new(OnceLock::from(Ok(value))) }
+}
+
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;

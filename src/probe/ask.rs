@@ -11,7 +11,7 @@ use crate::clients::tls::Tls;
 use crate::clock::zone::Zone;
 use crate::config::given::Given;
 use crate::config::keys::{Key, Keys};
-use crate::config::section::Section;
+use crate::config::section::{Entry, Section};
 use crate::config::setting::Setting;
 use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target, Thing};
@@ -316,6 +316,23 @@ impl<'a> Ask<'a> {
             Written::Table(table) => table.secret(key).map(|source| self.cx.keys.add(source)),
             Written::Short(_) | Written::Bare => None,
         }
+    }
+
+    /// A table of texts under names of the operator's own: `labels = { queue = "mail" }`.
+    pub fn pairs(&mut self, key: &str) -> BTreeMap<String, String> {
+        let Written::Table(table) = &mut self.written else { return BTreeMap::new() };
+        if !table.has(key) {
+            return BTreeMap::new();
+        }
+        let mut inner = table.section(key);
+        let mut found = BTreeMap::new();
+        for (name, entry) in inner.entries() {
+            match entry {
+                Entry::Short(text) => drop(found.insert(name, text)),
+                Entry::Table(_) | Entry::Other => inner.mistake(&name, "is no text in quotes"),
+            }
+        }
+        found
     }
 
     /// Whether a key is written.

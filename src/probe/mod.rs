@@ -1,6 +1,8 @@
 //! Probes: one file each, one table. A probe never repairs.
 
+pub mod alerts;
 pub mod ask;
+pub mod backends;
 pub mod backup;
 pub mod boot;
 pub mod care;
@@ -21,22 +23,32 @@ pub mod kube;
 pub mod lag;
 pub mod mariadb;
 pub mod memory;
+pub mod metrics;
 pub mod net;
+pub mod ollama;
 pub mod oom;
+pub mod parts;
 pub mod past;
+pub mod pbs;
+pub mod pihole;
 pub mod ping;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod process;
+pub mod prometheus;
+pub mod proxmox;
 pub mod push;
 pub mod queue;
 pub mod raid;
 pub mod reach;
 pub mod reef_self;
 pub mod s3;
+pub mod series;
+pub mod service;
 pub mod smart;
 pub mod spoken;
 pub mod table;
+pub mod tailscale;
 pub mod tcp;
 pub mod time;
 pub mod tls;

@@ -86,7 +86,8 @@ fn all_examples_together_are_a_config_that_names_every_key() {
     let left: Vec<&&String> = unwritten
         .iter()
         .filter(|path| {
-            let of_probe = path.starts_with("probe.") || path.starts_with("kubernetes.");
+            let places = ["probe.", "kubernetes.", "proxmox."];
+            let of_probe = places.iter().any(|place| path.starts_with(place));
             let common = once.iter().any(|key| of_probe && path.ends_with(&format!(".{key}")));
             // A secret is written in one of its ways; the example shows another.
             // So is what a body must say.

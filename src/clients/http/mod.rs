@@ -6,7 +6,7 @@ pub(crate) mod loopback;
 pub mod url;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::clients::http::error::HttpError;
 use crate::clients::http::url::WebUrl;
+use crate::clients::tls::pin::Pin;
 use crate::clients::tls::trust;
 use crate::model::time::Span;
 
@@ -105,6 +106,10 @@ pub struct Http {
 #[derive(Default)]
 struct Shared {
     extra_ca: Option<PathBuf>,
+    /// The one certificate that is trusted, in place of all authorities.
+    pin: Option<Pin>,
+    /// A unix socket on which the server listens, in place of the URL's host.
+    socket: Option<PathBuf>,
     /// For http: it has no authorities to load.
     plain: OnceLock<Client>,
     tls: OnceLock<Client>,
@@ -124,6 +129,16 @@ impl Http {
     /// Trusts the authorities in `ca_file` (PEM) beside the system's.
     pub fn trusting(ca_file: Option<PathBuf>) -> Self {
         Self { shared: Arc::new(Shared { extra_ca: ca_file, ..Shared::default() }) }
+    }
+
+    /// Trusts the certificate with this fingerprint and no other.
+    pub fn pinned(pin: Pin) -> Self {
+        Self { shared: Arc::new(Shared { pin: Some(pin), ..Shared::default() }) }
+    }
+
+    /// Asks the server on a unix socket; the URL's host is only said to it.
+    pub fn at_socket(path: &Path) -> Self {
+        Self { shared: Arc::new(Shared { socket: Some(path.to_owned()), ..Shared::default() }) }
     }
 
     /// Reads a URL.
@@ -183,13 +198,20 @@ impl Http {
         if let Some(client) = slot.get() {
             return Ok(client);
         }
-        let roots = match url.is_https() {
-            true => trust::roots(self.shared.extra_ca.as_deref()).map_err(HttpError::Setup)?,
+        let Shared { extra_ca, pin, socket, .. } = &*self.shared;
+        let roots = match url.is_https() && pin.is_none() {
+            true => trust::roots(extra_ca.as_deref()).map_err(HttpError::Setup)?,
             false => rustls::RootCertStore::empty(),
         };
-        let tls = trust::client_config(roots).map_err(HttpError::Setup)?;
-        let built = builder()
-            .tls_backend_preconfigured(tls)
+        let mut tls = trust::client_config(roots).map_err(HttpError::Setup)?;
+        if let Some(pin) = pin {
+            tls.dangerous().set_certificate_verifier(Arc::new(*pin));
+        }
+        let mut building = builder().tls_backend_preconfigured(tls);
+        if let Some(socket) = socket {
+            building = building.unix_socket(socket.clone());
+        }
+        let built = building
             .build()
             .map_err(|e| HttpError::Setup(format!("cannot build the HTTP client: {e}")))?;
         Ok(slot.get_or_init(|| built))

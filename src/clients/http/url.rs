@@ -59,6 +59,14 @@ impl WebUrl {
         Self(url)
     }
 
+    /// This URL with another path, without a query.
+    pub fn at_path(&self, path: &str) -> Self {
+        let mut url = self.0.clone();
+        url.set_path(path);
+        url.set_query(None);
+        Self(url)
+    }
+
     /// This URL with these pairs as its query, encoded; a query that it had is replaced.
     pub fn asking(&self, pairs: &[(&str, String)]) -> Self {
         let mut url = self.0.clone();

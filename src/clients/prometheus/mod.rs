@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::clients::answer::NoAnswer;
 use crate::clients::http::error::HttpError;
 use crate::clients::http::url::WebUrl;
 use crate::clients::http::{GetRequest, Http, Redirects};
@@ -93,6 +94,19 @@ impl fmt::Display for PrometheusError {
 }
 
 impl std::error::Error for PrometheusError {}
+
+impl From<PrometheusError> for NoAnswer {
+    fn from(error: PrometheusError) -> Self {
+        match error {
+            PrometheusError::Http(why) => why.into(),
+            PrometheusError::Refused { status: 401 | 403, .. } => Self::Denied(error.to_string()),
+            // A wrong expression says nothing about what it asks for.
+            PrometheusError::Refused { status: 400 | 422, .. } => Self::Setup(error.to_string()),
+            PrometheusError::Refused { .. } => Self::Busy(error.to_string()),
+            PrometheusError::Foreign(why) => Self::Broken(why),
+        }
+    }
+}
 
 impl Prometheus {
     /// `url` is the server's own, without `/api/v1`. `headers` may carry a token.

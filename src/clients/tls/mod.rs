@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod file;
 #[cfg(test)]
 pub(crate) mod peer;
+pub mod pin;
 pub mod trust;
 
 use std::fmt;

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::clients::tls::pin::Pin;
 use crate::clients::tls::trust;
 use crate::model::time::Millis;
 
@@ -36,6 +37,8 @@ pub(crate) enum Signed {
 pub(crate) struct Peer {
     pub(crate) port: u16,
     pub(crate) ca_file: PathBuf,
+    /// Its certificate's fingerprint.
+    pub(crate) pin: Pin,
     _dir: tempfile::TempDir,
     _tasks: JoinSet<()>,
 }
@@ -71,6 +74,7 @@ impl Peer {
             Signed::Itself => params.self_signed(&key),
         };
         let chain: Vec<CertificateDer<'static>> = vec![leaf.unwrap().der().clone()];
+        let pin = Pin::of(&chain[0]);
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = ServerConfig::builder_with_provider(trust::provider())
             .with_safe_default_protocol_versions()
@@ -94,6 +98,6 @@ impl Peer {
                 }
             }
         });
-        Self { port, ca_file, _dir: dir, _tasks: tasks }
+        Self { port, ca_file, pin, _dir: dir, _tasks: tasks }
     }
 }

@@ -99,3 +99,33 @@ async fn real_traffic_over_tls_is_verified() {
     let stranger = Http::new().get(&get("localhost")).await.unwrap_err();
     assert_eq!(stranger, crate::clients::http::error::HttpError::Tls(TlsFault::UnknownIssuer));
 }
+
+#[tokio::test]
+async fn one_certificate_is_trusted_by_its_fingerprint_and_no_other() {
+    use crate::clients::http::error::HttpError;
+    use crate::clients::http::url::WebUrl;
+    use crate::clients::http::{GetRequest, Http};
+    use crate::clients::tls::pin::Pin;
+    use crate::config::given::Given;
+    use crate::config::setting::Setting;
+
+    // Its name is another, it has expired, and nobody but itself signed it.
+    let shows = Shows { signed: Signed::Itself, name: "elsewhere.example", ..GOOD };
+    let (peer, other) = (Peer::start(shows).await, Peer::start(shows).await);
+    let url = WebUrl::parse(&format!("https://127.0.0.1:{}/", peer.port)).unwrap();
+    let get = GetRequest::new(url, Span::secs(5));
+    assert_eq!(Http::pinned(peer.pin).get(&get).await.unwrap().body, b"ok");
+    let refused = Http::pinned(other.pin).get(&get).await.unwrap_err();
+    assert_eq!(refused, HttpError::Tls(TlsFault::OtherThanPinned));
+    assert_eq!(Http::new().get(&get).await.unwrap_err().word(), "tls");
+
+    let shown = peer.pin.to_string();
+    assert_eq!(shown.len(), 95);
+    let plain = shown.replace(':', "").to_lowercase();
+    for text in [shown, plain] {
+        assert_eq!(Pin::read(&Given::Text(text)), Ok(peer.pin));
+    }
+    for wrong in ["", "AA:BB", &"zz".repeat(32)] {
+        assert!(Pin::read(&Given::Text(wrong.to_owned())).is_err(), "{wrong}");
+    }
+}

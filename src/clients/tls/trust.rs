@@ -21,6 +21,8 @@ pub enum TlsFault {
     /// Signed with its own key, by nobody else.
     SelfSigned,
     Revoked,
+    /// Not the one that the config names by its fingerprint.
+    OtherThanPinned,
     /// No certificate came to be judged: the peer speaks no TLS, no common version.
     NoHandshake(String),
     Other(String),
@@ -36,6 +38,7 @@ impl TlsFault {
             Self::UnknownIssuer => "unknown-issuer",
             Self::SelfSigned => "self-signed",
             Self::Revoked => "revoked",
+            Self::OtherThanPinned => "fingerprint",
             Self::NoHandshake(_) => "handshake",
             Self::Other(_) => "invalid",
         }
@@ -69,6 +72,7 @@ impl TlsFault {
             }
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
             CertificateError::Revoked => Self::Revoked,
+            CertificateError::ApplicationVerificationFailure => Self::OtherThanPinned,
             other => Self::Other(other.to_string()),
         }
     }
@@ -87,6 +91,9 @@ impl fmt::Display for TlsFault {
             }
             Self::SelfSigned => f.write_str("the certificate is signed by itself"),
             Self::Revoked => f.write_str("the certificate was revoked"),
+            Self::OtherThanPinned => f.write_str(
+                "the certificate is not the one whose fingerprint the config has: was it renewed, or is it another machine?",
+            ),
             Self::NoHandshake(why) => write!(f, "no TLS handshake: {why}"),
             Self::Other(why) => write!(f, "the certificate is not valid: {why}"),
         }

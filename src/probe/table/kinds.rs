@@ -11,9 +11,10 @@ use crate::probe::kube;
 #[cfg(feature = "postgres")]
 use crate::probe::postgres;
 use crate::probe::{
-    HostProbe, backup, boot, cert, cpu, disk, dns, docker, domain, errors, exec, folder, heat,
-    http, mariadb, memory, net, oom, ping, process, push, queue, raid, reach, reef_self, s3, smart,
-    tcp, time, tls, unit, updates, uplink, ups, zfs,
+    HostProbe, alerts, backends, backup, boot, cert, cpu, disk, dns, docker, domain, errors, exec,
+    folder, heat, http, mariadb, memory, metrics, net, ollama, oom, pbs, pihole, ping, process,
+    prometheus, proxmox, push, queue, raid, reach, reef_self, s3, smart, tailscale, tcp, time, tls,
+    unit, updates, uplink, ups, zfs,
 };
 
 /// One kind of probe.
@@ -385,6 +386,78 @@ const NAMED: &[Kind] = &[
         example: "push.vzdump = { every = \"24h\", grace = \"4h\" }",
         gives: push::gives,
         made: Made::Named(push::configure),
+    },
+    Kind {
+        name: "prometheus",
+        probe: "prometheus",
+        summary: "an expression of Prometheus against levels, one signal a series",
+        example: "prometheus.load = { url = \"http://prom:9090\", query = \"node_load5\", yellow = 5, red = 10 }",
+        gives: prometheus::gives,
+        made: Made::Named(prometheus::configure),
+    },
+    Kind {
+        name: "alerts",
+        probe: "alerts",
+        summary: "the firing alerts of a Prometheus or an Alertmanager",
+        example: "alerts.main = \"http://prom:9093\"",
+        gives: alerts::gives,
+        made: Made::Named(alerts::configure),
+    },
+    Kind {
+        name: "metrics",
+        probe: "metrics",
+        summary: "one metric of a /metrics page against levels; counters by their rate",
+        example: "metrics.app = { url = \"http://app:9100/metrics\", metric = \"queue_depth\", yellow = 100, red = 1000 }",
+        gives: metrics::gives,
+        made: Made::Named(metrics::configure),
+    },
+    Kind {
+        name: "backends",
+        probe: "backends",
+        summary: "the servers behind HAProxy, Traefik or Caddy",
+        example: "backends.edge = { haproxy = \"http://lb:8404/stats\" }",
+        gives: backends::gives,
+        made: Made::Named(backends::configure),
+    },
+    Kind {
+        name: "proxmox",
+        probe: "proxmox",
+        summary: "a Proxmox VE cluster: nodes, guests, storages, pools, replication, backups",
+        example: "[proxmox]\npve = { url = \"https://pve1:8006\", token_id = \"reef@pve!reef\", token_secret = { command = [\"pass\", \"reef/pve\"] } }",
+        gives: proxmox::gives,
+        made: Made::Apart { table: "proxmox", configure: proxmox::configure },
+    },
+    Kind {
+        name: "pbs",
+        probe: "pbs",
+        summary: "a Proxmox Backup Server: room, newest snapshots, verification, jobs",
+        example: "pbs.main = { url = \"https://pbs:8007\", token_id = \"reef@pbs!reef\", token_secret = { command = [\"pass\", \"reef/pbs\"] } }",
+        gives: pbs::gives,
+        made: Made::Named(pbs::configure),
+    },
+    Kind {
+        name: "tailscale",
+        probe: "tailscale",
+        summary: "whether this machine's tailscaled is up, and how long its key is good",
+        example: "tailscale.this = \"/var/run/tailscale/tailscaled.sock\"",
+        gives: tailscale::gives,
+        made: Made::Named(tailscale::configure),
+    },
+    Kind {
+        name: "pihole",
+        probe: "pihole",
+        summary: "whether a Pi-hole blocks, and how old its lists are",
+        example: "pihole.home = { url = \"http://pihole\", password = { command = [\"pass\", \"reef/pihole\"] } }",
+        gives: pihole::gives,
+        made: Made::Named(pihole::configure),
+    },
+    Kind {
+        name: "ollama",
+        probe: "ollama",
+        summary: "whether an Ollama answers and has the models it should have",
+        example: "ollama.ai = { url = \"http://ai:11434\", models = [\"llama3.2\"] }",
+        gives: ollama::gives,
+        made: Made::Named(ollama::configure),
     },
     Kind {
         name: "exec",

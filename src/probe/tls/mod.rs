@@ -240,6 +240,7 @@ pub(super) fn judged(
             }
             TlsFault::NotYetValid
             | TlsFault::Revoked
+            | TlsFault::OtherThanPinned
             | TlsFault::NoHandshake(_)
             | TlsFault::Other(_) => words += &format!("; {fault}"),
         }
