@@ -96,10 +96,7 @@ impl Hosts {
         for probe in &probes {
             let How::Host(how) = &probe.how else { continue };
             let of_host = paths.entry(probe.host.clone()).or_default();
-            of_host.extend(how.wants().into_iter().filter_map(|fact| match fact {
-                Fact::Folder(path) | Fact::Newest(path) | Fact::FileLines(path) => Some(path),
-                _ => None,
-            }));
+            of_host.extend(how.wants().iter().filter_map(Fact::path).cloned());
         }
         Ok(Self { ways, paths })
     }
@@ -328,14 +325,14 @@ mod tests {
         let route = Route {
             hostname: "192.168.1.4".into(),
             port: 2222,
-            known_hosts: "/root/.ssh/known_hosts".into(),
+            known_hosts: "/etc/reef/known_hosts".into(),
             ..Route::default()
         };
         let offered =
             |known| Offered { lines: vec![], fingerprints: vec!["256 SHA256:x".into()], known };
-        let scan = "ssh-keyscan -T 5 -p 2222 192.168.1.4 >> /root/.ssh/known_hosts";
+        let scan = "ssh-keyscan -T 5 -p 2222 192.168.1.4 >> /etc/reef/known_hosts";
         assert_eq!(next(&route, &offered(Known::No)), [scan]);
-        let remove = "ssh-keygen -R '[192.168.1.4]:2222' -f /root/.ssh/known_hosts";
+        let remove = "ssh-keygen -R '[192.168.1.4]:2222' -f /etc/reef/known_hosts";
         assert_eq!(next(&route, &offered(Known::Others)), [remove, scan]);
         assert_eq!(next(&route, &offered(Known::Yes)), Vec::<String>::new());
         let name = HostName::of("nas");

@@ -43,6 +43,7 @@ mod markdown;
 pub mod out;
 pub mod page;
 mod pause;
+mod ping;
 mod promote;
 mod reload;
 mod report;
@@ -51,6 +52,7 @@ pub mod run;
 mod runbook;
 mod settle;
 mod signals;
+mod silence;
 mod status;
 mod table;
 #[cfg(test)]
@@ -108,6 +110,11 @@ enum Command {
     Deny(deny::Args),
     /// "I know": ends a page's repeats and keeps reef's hands off
     Ack(ack::Args),
+    /// Tell nobody of a probe, a host or a target for a while
+    #[command(subcommand)]
+    Silence(silence::Command),
+    /// A job reports in: it ended well, or --fail
+    Ping(ping::Args),
     /// Undo an action
     Undo(undo::Args),
     /// Say what became of an action that nobody knows of
@@ -199,6 +206,10 @@ impl Cx {
         runtime.block_on(Box::pin(self.dispatch(command)))
     }
 
+    #[expect(
+        clippy::cognitive_complexity,
+        reason = "one flat match: every subcommand and its file"
+    )]
     async fn dispatch(&mut self, command: Command) -> Result<Exit, Failure> {
         match command {
             Command::Run(args) => run::run(self, &args),
@@ -209,6 +220,8 @@ impl Cx {
             Command::Approve(args) => approve::run(self, args).await,
             Command::Deny(args) => deny::run(self, &args).await,
             Command::Ack(args) => ack::run(self, args).await,
+            Command::Silence(command) => silence::run(self, command).await,
+            Command::Ping(args) => ping::run(self, args).await,
             Command::Undo(args) => undo::run(self, &args).await,
             Command::Settle(args) => settle::run(self, args).await,
             Command::Audit(command) => audit::run(self, command).await,

@@ -128,7 +128,7 @@ pub(crate) fn questions(approvals: &[Approval], when: &When) -> Vec<Need> {
 /// What reef has handed over, until the human says that they have it.
 pub(crate) fn escalated(incident: &Incident, hosts: OneHost) -> Option<Need> {
     let IncidentState::Escalated { why } = &incident.state else { return None };
-    if incident.acknowledged_at.is_some() {
+    if incident.acknowledged_at.is_some() || incident.care.silent {
         return None;
     }
     let signal = plain(&incident.signal, hosts);

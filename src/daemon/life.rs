@@ -311,7 +311,7 @@ pub async fn seed(operator: &Operator, now: Millis) -> anyhow::Result<()> {
         let pasts = readings.call(move |r| medians(r, part, now - LOOKED_BACK)).await?;
         operator.watch.send(Command::Seed { triage: BTreeMap::new(), pasts }).await;
     }
-    Ok(())
+    operator.expect_jobs().await
 }
 
 /// Hours and their medians, by signal.

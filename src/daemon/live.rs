@@ -150,6 +150,10 @@ impl Making {
                 Err(why) => wrong.push(why),
             }
         }
+        // A probe whose key is missing says so; what the others watch is watched all the same.
+        for key in assembled.keys.all() {
+            known.extend(key.fetch(&self.env, commands).await.cloned());
+        }
         assembled.redactor.learn(&known);
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
     }
@@ -221,6 +225,7 @@ impl Making {
                 scratch: Some(self.folders.scratch.clone()),
             },
             page_repeat: globals.pages_repeat,
+            telling: assembled.telling.clone(),
             notify,
             ..Rules::default()
         }

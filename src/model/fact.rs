@@ -67,6 +67,21 @@ pub enum Fact {
     Boot,
 }
 
+impl Fact {
+    /// The file or folder that it is about, for what a host lets reef look at.
+    pub fn path(&self) -> Option<&AbsPath> {
+        if let Self::Folder(path) | Self::Newest(path) | Self::FileLines(path) = self {
+            Some(path)
+        } else {
+            None
+        }
+    }
+
+    pub fn unit(&self) -> Option<&UnitName> {
+        if let Self::Unit(name) = self { Some(name) } else { None }
+    }
+}
+
 /// A mounted volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {

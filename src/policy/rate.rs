@@ -53,13 +53,12 @@ pub struct Restarted {
 
 impl Restarts {
     /// Takes the counter as a look saw it. A counter that fell was set back by a start by hand: what
-    /// it shows now happened since.
+    /// it shows now happened since. Managers count only the restarts that they made by themselves.
     pub fn saw(&mut self, count: u64, rule: &RestartRule, now: Millis) {
         let rose = match self.last {
             None => 0,
             Some(last) if count < last => {
                 self.rose.clear();
-                self.changed(now);
                 count
             }
             Some(last) => count - last,
@@ -203,7 +202,7 @@ mod tests {
         restarts.saw(0, &RULE, at(16));
         assert_eq!(restarts.judge(&RULE, at(16)).counted, 0);
         restarts.saw(5, &RULE, at(17));
-        assert_eq!(restarts.judge(&RULE, at(17)).counted, 4);
+        assert_eq!(restarts.judge(&RULE, at(17)).counted, 5);
         // Back by a day: nothing of the future counts.
         restarts.saw(5, &RULE, at(17) - Span::days(1));
         assert_eq!(restarts.judge(&RULE, at(17) - Span::days(1)).counted, 0);

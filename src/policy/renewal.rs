@@ -91,6 +91,11 @@ mod tests {
         // Six days: due with two left, failing half a day later.
         assert!(matches!(at(6, none, 40), Renewal::InProgress { .. }));
         assert!(matches!(at(6, none, 35), Renewal::Failing { .. }));
+    }
+
+    #[test]
+    fn a_habit_counts_more_than_the_rule() {
+        let none = Habit::default();
         // A year: somebody bought it, unless it was renewed before or the operator says so.
         assert_eq!(at(365, none, 5 * 24), Renewal::Unknown);
         let seen = Habit { seen: Some(Span::days(60)), ..none };

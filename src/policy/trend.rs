@@ -136,12 +136,15 @@ pub fn drift(hours: &[(Millis, f64)], rule: &DriftRule, now: Millis) -> Option<D
     if levels.len() < 5 * PER_DAY {
         return None;
     }
-    let nothing = rest(&levels, |_| median(&mut levels.clone()).unwrap_or(0.0));
+    let middle = median(&mut levels.clone())?;
+    let nothing = rest(&levels, |_| middle);
     let mut fits = ramps(&levels);
     if STEP_FROM <= known {
         fits.extend(steps(&levels));
     }
-    let best = fits.into_iter().min_by(|a, b| a.cost.total_cmp(&b.cost))?;
+    // A line without a bend is believed before one with: it must be clearly worse.
+    let weight = |fit: &Fit| if fit.at == 0 { fit.cost } else { fit.cost * 1.1 };
+    let best = fits.into_iter().min_by(|a, b| weight(a).total_cmp(&weight(b)))?;
     let noise = best.cost / count(levels.len());
     let rises = best.to - best.from;
     let mut today: Vec<f64> = levels.iter().rev().take(PER_DAY).copied().collect();
@@ -187,14 +190,18 @@ fn blocks(hours: &[(Millis, f64)]) -> Vec<(Millis, f64)> {
 /// The hours without what each hour of the day usually has more or less than the others.
 fn without_daily_cycle(hours: &[(Millis, f64)]) -> Vec<(Millis, f64)> {
     let hour = |at: Millis| at.0.div_euclid(HOUR).rem_euclid(24);
+    // What grows all day is no cycle.
+    let slope = growth_per_day(hours).unwrap_or(0.0);
+    let first = hours.first().map_or(Millis(0), |(at, _)| *at);
+    let level = |at: Millis, value: f64| value - slope * days(at, first);
     let mut by_hour: [Vec<f64>; 24] = Default::default();
     for (at, value) in hours {
         let of = usize::try_from(hour(*at)).ok().and_then(|hour| by_hour.get_mut(hour));
         if let Some(of) = of {
-            of.push(*value);
+            of.push(level(*at, *value));
         }
     }
-    let mut all: Vec<f64> = hours.iter().map(|(_, value)| *value).collect();
+    let mut all: Vec<f64> = hours.iter().map(|(at, value)| level(*at, *value)).collect();
     let overall = median(&mut all).unwrap_or(0.0);
     let more = by_hour.map(|mut of| median(&mut of).unwrap_or(overall) - overall);
     let flat = |(at, value): &(Millis, f64)| {
@@ -302,6 +309,7 @@ mod tests {
         let now = hours.last().unwrap().0 + Span::hours(1);
         drift(hours, rule, now).map(|d| {
             let since = d.since.map(|at| (at.0 - MONDAY) / HOUR);
+            #[expect(clippy::cast_possible_truncation, reason = "small")]
             (d.shape, since, d.from.round() as i64, d.to.round() as i64)
         })
     }

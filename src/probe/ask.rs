@@ -8,15 +8,18 @@ use std::sync::Arc;
 use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::tls::Tls;
+use crate::clock::zone::Zone;
 use crate::config::given::Given;
-use crate::config::mistakes::hint;
+use crate::config::keys::{Key, Keys};
 use crate::config::section::Section;
 use crate::config::setting::Setting;
 use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
 use crate::policy::redact::Redactor;
+use crate::probe::care::{Care, with_suffix};
 use crate::probe::if_there::Sleeps;
+use crate::probe::push::Board;
 use crate::probe::reef_self::{Tally, Uncounted};
 use crate::probe::{How, Probe};
 
@@ -41,10 +44,16 @@ pub struct Context {
     pub runs_systemd: bool,
     /// Where systemd keeps what the administrator enabled.
     pub systemd: PathBuf,
+    /// The secrets that probes need, fetched before the first look.
+    pub keys: Keys,
     /// What takes secrets out of a program's output.
     pub redactor: Arc<Redactor>,
     /// Who counts looks, for the probe of reef itself.
     pub tally: Arc<dyn Tally>,
+    /// What jobs reported.
+    pub pushes: Arc<Board>,
+    /// The operator's.
+    pub zone: Zone,
 }
 
 impl fmt::Debug for Context {
@@ -67,8 +76,11 @@ impl Context {
             tls: Tls::new(),
             runs_systemd: std::path::Path::new("/run/systemd/system").is_dir(),
             systemd: PathBuf::from("/etc/systemd/system"),
+            keys: Keys::default(),
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),
+            pushes: Arc::default(),
+            zone: Zone::UTC,
         }
     }
 
@@ -138,6 +150,7 @@ pub struct Common {
     pub wakes: bool,
     pub parent: Option<String>,
     pub served_by: Option<Target>,
+    pub care: Care,
 }
 
 impl Common {
@@ -151,11 +164,12 @@ impl Common {
             wakes: false,
             parent: None,
             served_by: None,
+            care: Care::default(),
         }
     }
 
     /// The keys that make sense for a probe of this machine as a whole: `every`, `timeout`,
-    /// `fire_after`, `clear_after` and `wakes`.
+    /// `fire_after`, `fire_of`, `clear_after`, `tolerance` and `wakes`.
     pub fn of_machine(section: &mut Section, default: &Self) -> Self {
         let mut common = Self {
             every: section.or("every", default.every),
@@ -163,6 +177,7 @@ impl Common {
             fire_after: section.or("fire_after", default.fire_after),
             clear_after: section.or("clear_after", default.clear_after),
             wakes: section.or("wakes", default.wakes),
+            care: Care::of_machine(section, &default.care),
             ..default.clone()
         };
         for (key, given, least) in [
@@ -197,6 +212,7 @@ impl Common {
             clear_after: self.clear_after,
             wakes: self.wakes,
             parent: None,
+            care: self.care.clone(),
             served_by: self.served_by.clone(),
             how,
         }
@@ -294,6 +310,19 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// A secret of this probe: `KEY = "${VAR}"`, `KEY_file = "/path"` and so on.
+    pub fn secret(&mut self, key: &str) -> Option<Key> {
+        match &mut self.written {
+            Written::Table(table) => table.secret(key).map(|source| self.cx.keys.add(source)),
+            Written::Short(_) | Written::Bare => None,
+        }
+    }
+
+    /// Whether a key is written.
+    pub fn has(&self, key: &str) -> bool {
+        matches!(&self.written, Written::Table(table) if table.has(key))
+    }
+
     /// Tells a mistake at a key of this probe.
     pub fn mistake(&mut self, key: &str, what: impl Into<String>) {
         match &mut self.written {
@@ -307,26 +336,6 @@ impl<'a> Ask<'a> {
         match &mut self.written {
             Written::Table(table) => table.finding(key, what),
             Written::Short(_) | Written::Bare => self.kind.finding(self.name, what),
-        }
-    }
-
-    /// `host = "nas"`: where the thing is; this machine where nothing is said.
-    pub fn host(&mut self) -> HostName {
-        let here = self.cx.here.clone();
-        let Some(given) = self.opt::<String>("host") else { return here };
-        if given == "this" {
-            return here;
-        }
-        match self.cx.hosts.iter().find(|host| host.as_str() == given) {
-            Some(host) => host.clone(),
-            None => {
-                let hint = hint(&given, self.cx.hosts.iter().map(HostName::as_str));
-                self.mistake(
-                    "host",
-                    format!("\"{given}\" is no host here{hint}; write [host.{given}]"),
-                );
-                here
-            }
         }
     }
 
@@ -345,6 +354,12 @@ impl<'a> Ask<'a> {
     /// lies.
     pub fn common(&mut self, default: Common, host: &HostName) -> Common {
         let every = self.at_least("every", default.every, Span::secs(1));
+        self.common_but_every(Common { every, ..default }, host)
+    }
+
+    /// As [`Ask::common`], for a kind whose `every` says something else.
+    pub fn common_but_every(&mut self, default: Common, host: &HostName) -> Common {
+        let every = default.every;
         let timeout = self.at_least("timeout", default.timeout, Span(100));
         let fire_after = self.looks("fire_after", default.fire_after);
         let clear_after = self.looks("clear_after", default.clear_after);
@@ -356,12 +371,8 @@ impl<'a> Ask<'a> {
             wakes: self.or("wakes", default.wakes),
             parent: self.opt("parent").or(default.parent).or_else(|| self.implied_parent(host)),
             served_by: self.served_by(host).or(default.served_by),
+            care: Care::read(self, default.care),
         }
-    }
-
-    /// Everything on another host is explained by that host.
-    fn implied_parent(&self, host: &HostName) -> Option<String> {
-        self.cx.remotes.contains_key(host).then(|| host.to_string())
     }
 
     fn looks(&mut self, key: &str, default: u32) -> u32 {
@@ -402,16 +413,6 @@ impl<'a> Ask<'a> {
                 None
             }
         }
-    }
-}
-
-/// A unit's name as people write it has no `.service`.
-fn with_suffix(name: &str) -> String {
-    const SUFFIXES: [&str; 8] =
-        [".service", ".socket", ".timer", ".mount", ".target", ".path", ".slice", ".scope"];
-    match SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
-        true => name.to_owned(),
-        false => format!("{name}.service"),
     }
 }
 

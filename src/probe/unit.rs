@@ -102,7 +102,7 @@ impl UnitProbe {
         Self { settings, host, remembered, restarts }
     }
 
-    /// Restarts by the manager within the window, without the one that goes with a start by hand.
+    /// Restarts by the manager within the window.
     fn restarts(&mut self, name: &UnitName, count: u32, now: Millis) -> u32 {
         let Settings { restarts, window, .. } = self.settings;
         let rule = RestartRule { yellow: None, red: restarts, window, ..RestartRule::default() };

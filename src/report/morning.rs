@@ -112,6 +112,11 @@ pub enum Need {
     Hold {
         by: Vec<String>,
     },
+    /// Reef stopped acting on something, because it failed too often.
+    Breaker {
+        what: String,
+        words: String,
+    },
     Approve {
         id: ApprovalId,
         question: String,

@@ -14,6 +14,13 @@
 //! - bursts of eight journal errors; a volume that grows by 0.1 % a day, and one that fills and is pruned;
 //! - memory breathes with caches, down to a twentieth, without anybody waiting for it.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::print_stdout,
+    reason = "figures of a made-up estate, and a test that prints what it found"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -443,7 +450,8 @@ async fn month(seed: u64, faults: bool) -> Month {
                 let leaf = world.certificate(which, minute);
                 let reading = world.certificates[which].seen(leaf, replay.pasts(), now);
                 let tuning = reef::policy::triage::Tuning { fire_after: 2, ..Default::default() };
-                replay.take(vec![reading], &Manner { tuning, parent: None });
+                replay
+                    .take(vec![reading], &Manner { tuning, parent: None, depends_on: Vec::new() });
             }
         }
         tokio::time::sleep(Span::mins(1).duration()).await;

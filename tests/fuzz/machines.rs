@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use reef::clients::collector::Request;
+use reef::clients::collector::facts::{Kept, Reading, Whose};
 use reef::clients::host::{journal, lines, mountinfo, pids, proc, systemd};
-use reef::clients::ssh::collect;
 use reef::model::fact::Fact;
 use reef::model::time::{Millis, Span};
 use reef::policy::redact::Redactor;
@@ -70,16 +71,38 @@ fn systemctl() {
 
 #[test]
 fn the_collector_over_ssh() {
-    let printed = format!(
-        "==reef meminfo==\n{MEMINFO}\n==reef stat==\n{STAT}\n==reef loadavg==\n0.5 0.4 0.3 1/2 3\n\n==reef mountinfo==\n{MOUNTS}\n\
-         ==reef blocks==\nFilesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 10 9 1 91% /\n\n\
-         ==reef inodes==\nFilesystem Inodes IUsed IFree IUse% Mounted on\n/dev/sda1 6 1 5 17% /\n\n==reef uptime==\n86400.00 1.0\n\n==reef end==\n"
-    );
     let wanted =
         BTreeSet::from([Fact::Memory, Fact::Cpu, Fact::Uptime, Fact::Volumes, Fact::FailedUnits]);
+    let request = Request::new(Kept::default().asks(&wanted)).unwrap();
+    let input = request.input();
+    let word = input.lines().next().unwrap();
+    let blocks =
+        "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 10 9 1 91% /\n";
+    let inodes = "Filesystem Inodes IUsed IFree IUse% Mounted on\n/dev/sda1 6 1 5 17% /\n";
+    let mut printed = format!("\n@{word} hello 1 \n");
+    for (i, line) in input.lines().skip(1).enumerate() {
+        let parts: &[(&str, &str)] = match line.trim() {
+            "meminfo" => &[("", MEMINFO)],
+            "cpu" => &[("loadavg", "0.5 0.4 0.3 1/2 3\n"), ("stat", STAT)],
+            "uptime" => &[("", "86400.00 1.0\n")],
+            "volumes" => &[("mountinfo", MOUNTS), ("blocks", blocks), ("inodes", inodes)],
+            _ => &[("", "hangs 12 /mnt/x\n")],
+        };
+        printed.push_str(&format!("\n@{word} open {}\n", i + 1));
+        for (part, text) in parts {
+            printed.push_str(&format!("\n@{word} part {part}\n{text}"));
+        }
+        printed.push_str(&format!("\n@{word} shut {} 0\n", i + 1));
+    }
+    printed.push_str(&format!("\n@{word} done\n"));
+    let redactor = Redactor::new(Vec::new());
+    let with =
+        Reading { now: Millis(1_772_500_000_000), redactor: &redactor, whose: Whose::Another };
+    let mut kept = Kept::default();
     text("the collector's output", 1_500, &[printed.as_str()], |case| {
         // Each question has an answer, if only that there is none.
-        assert_eq!(collect::facts(case, &wanted).len(), wanted.len());
+        let facts = kept.answer(&wanted, &request.read(case.as_bytes()), with);
+        assert_eq!(facts.len(), wanted.len());
     });
 }
 

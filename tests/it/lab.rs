@@ -393,6 +393,11 @@ impl Lab {
         Some(Self { script: path, name, said })
     }
 
+    /// What its script knows it by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     #[track_caller]
     pub fn get(&self, key: &str) -> &str {
         self.said.get(key).unwrap_or_else(|| panic!("no {key} in {:?}", self.said))

@@ -131,6 +131,7 @@ pub(crate) fn incident(id: i64, reading: &Reading, state: IncidentState) -> Inci
         announced: Announced::No,
         drill: false,
         attempts: 0,
+        care: crate::model::incident::Care::default(),
     }
 }
 

@@ -59,17 +59,20 @@ impl Kept {
         let units = units(wanted);
         let mut asks = Vec::new();
         for fact in quick.into_iter().chain(slow) {
-            match fact {
-                Fact::Memory => {
-                    asks.extend([Ask::of(sections::MEMINFO), Ask::of(sections::ARCSTATS)]);
-                }
-                Fact::Volumes => asks.extend([Ask::of(sections::VOLUMES), self.served()]),
-                Fact::Unit(_) => asks.extend(units.clone()),
-                Fact::FileLines(path) => {
-                    let tail = self.tails.entry(path.clone());
-                    asks.push(tail.or_insert_with(|| Tail::new(path.clone())).ask());
-                }
-                one => asks.push(self.ask(one)),
+            if let Fact::FileLines(path) = fact {
+                let tail = self.tails.entry(path.clone());
+                asks.push(tail.or_insert_with(|| Tail::new(path.clone())).ask());
+                continue;
+            }
+            if fact.unit().is_some() {
+                asks.extend(units.clone());
+                continue;
+            }
+            asks.push(self.ask(fact));
+            if *fact == Fact::Memory {
+                asks.push(Ask::of(sections::ARCSTATS));
+            } else if *fact == Fact::Volumes {
+                asks.push(self.served());
             }
         }
         asks
@@ -222,10 +225,7 @@ fn units(wanted: &BTreeSet<Fact>) -> Option<Ask> {
 }
 
 fn names(wanted: &BTreeSet<Fact>) -> impl Iterator<Item = &UnitName> {
-    wanted.iter().filter_map(|fact| match fact {
-        Fact::Unit(name) => Some(name),
-        _ => None,
-    })
+    wanted.iter().filter_map(Fact::unit)
 }
 
 fn shown(piece: &Piece, now: Millis) -> Result<Vec<crate::model::fact::Unit>, NoFact> {
@@ -284,10 +284,10 @@ fn one(fact: &Fact, ask: &Ask, printed: &Printed, with: Reading<'_>) -> Result<F
         }
         Fact::Folder(_) | Fact::Newest(_) => {
             let below = upkeep::below(&good()?.text(""))?;
-            Ok(match fact {
-                Fact::Folder(_) => FactValue::Folder { bytes: below.bytes, files: below.files },
-                _ => FactValue::Newest(below.newest()),
-            })
+            if matches!(fact, Fact::Folder(_)) {
+                return Ok(FactValue::Folder { bytes: below.bytes, files: below.files });
+            }
+            Ok(FactValue::Newest(below.newest()))
         }
         Fact::Containers => printed::containers(good()?).map(FactValue::Containers),
         Fact::Stacks => {

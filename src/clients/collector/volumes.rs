@@ -35,7 +35,9 @@ pub fn local(piece: &Piece, could_write: &mut std::collections::BTreeSet<AbsPath
             Access::ReadOnly if could_write.contains(&mount.path) => {}
             Access::ReadOnly => continue,
         }
-        if room.used + room.free == 0 {
+        // A remote host may print any number.
+        let total = |row: &Row| row.used.saturating_add(row.free);
+        if total(room) == 0 {
             continue;
         }
         let files = inodes.get(mount.path.as_str()).filter(|_| mount.fs != "zfs");
@@ -43,9 +45,9 @@ pub fn local(piece: &Piece, could_write: &mut std::collections::BTreeSet<AbsPath
             mount: mount.path.clone(),
             source: mount.source.clone(),
             fs: mount.fs.clone(),
-            total_bytes: (room.used + room.free).saturating_mul(1_024),
+            total_bytes: total(room).saturating_mul(1_024),
             free_bytes: room.free.saturating_mul(1_024),
-            total_inodes: files.map_or(0, |row| row.used + row.free),
+            total_inodes: files.map_or(0, total),
             free_inodes: files.map_or(0, |row| row.free),
             read_only: mount.access != Access::Writable,
             stale: None,

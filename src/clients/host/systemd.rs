@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_unit_between_stop_and_start_is_waited_for() {
+    fn failure_mode_i_only_a_unit_between_stop_and_start_is_waited_for() {
         let base = parse_show(SHOWN, NOW).remove(2);
         let unit = |active: &str, ago: i64| Unit {
             active: active.into(),

@@ -69,6 +69,26 @@ impl WebUrl {
         Self(url)
     }
 
+    /// This URL with each of `parts` as one part of its path, whatever characters are in it.
+    pub fn with_parts(&self, parts: &[&str]) -> Option<Self> {
+        let mut url = self.0.clone();
+        url.path_segments_mut().ok()?.pop_if_empty().extend(parts);
+        Some(Self(url))
+    }
+
+    /// This URL with the query `name=value&...`, which is encoded already.
+    pub fn with_query(&self, query: &str) -> Self {
+        let mut url = self.0.clone();
+        url.set_query(Some(query));
+        Self(url)
+    }
+
+    /// What the Host header says: the port only where it is not the scheme's own.
+    pub fn authority(&self) -> String {
+        let host = self.0.host_str().unwrap_or("");
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
     /// The server's root and the last part of the path: `https://ntfy.example/` and `reef`.
     pub fn last_part(&self) -> Option<(Self, String)> {
         let last = self.0.path_segments()?.next_back().filter(|part| !part.is_empty())?.to_owned();

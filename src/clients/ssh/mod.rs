@@ -283,15 +283,14 @@ impl SshHost {
 
 /// How long a collection may take in all: a little less than the probes that want such facts.
 fn within(wanted: &BTreeSet<Fact>) -> Span {
-    wanted
-        .iter()
-        .map(|fact| match fact {
-            Fact::Drives | Fact::Updates | Fact::Newest(_) => Span::secs(55),
-            Fact::Folder(_) => Span::secs(28),
-            _ => COLLECTION,
-        })
-        .max()
-        .unwrap_or(COLLECTION)
+    let any = |is: fn(&Fact) -> bool| wanted.iter().any(is);
+    if any(|fact| matches!(fact, Fact::Drives | Fact::Updates | Fact::Newest(_))) {
+        Span::secs(55)
+    } else if any(|fact| matches!(fact, Fact::Folder(_))) {
+        Span::secs(28)
+    } else {
+        COLLECTION
+    }
 }
 
 /// Reads until the collector's last mark.

@@ -1,5 +1,6 @@
 //! The client against a real sshd, and what a host may answer.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -183,6 +184,99 @@ async fn a_real_host_tells_its_facts_and_ends_what_hangs() {
     drop(server.tasks);
 }
 
+/// Two real servers of the lab: a target, and a bastion that forwards to it and runs no command.
+#[derive(Debug, Clone)]
+struct Lab {
+    name: String,
+    said: BTreeMap<String, String>,
+}
+
+impl Lab {
+    async fn script(args: &[&str]) -> crate::clients::process::Raw {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/sshd");
+        let argv = argv(&[&[script.to_str().unwrap()], args].concat());
+        let path = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".to_owned();
+        let given = Given { env: BTreeMap::from([("PATH".to_owned(), path)]), ..Given::default() };
+        let limits = Limits { timeout: Span::secs(30), max_output: 1 << 16 };
+        run_raw(&argv, limits, &given).await.unwrap()
+    }
+
+    async fn up() -> Self {
+        let name = format!("unit-{}", std::process::id());
+        let raw = Self::script(&["up", &name, "bastion"]).await;
+        assert_eq!(raw.code, Some(0), "{}", String::from_utf8_lossy(&raw.stderr));
+        let text = String::from_utf8(raw.stdout).unwrap();
+        let pair = |line: &str| line.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()));
+        Self { name, said: text.lines().filter_map(pair).collect() }
+    }
+
+    fn get(&self, key: &str) -> &str {
+        &self.said[key]
+    }
+
+    /// The target by its name in the lab's ssh config, which also says how its bastion is reached.
+    fn by(&self, address: &str, port: Option<u16>, jump: Option<&str>) -> Ssh {
+        Ssh {
+            address: Some(Address::read(&Value::Text(address.into())).unwrap()),
+            port,
+            ssh_config: Some(AbsPath::new(self.get("SSH_CONFIG")).unwrap()),
+            jump: jump.map(str::to_owned),
+            ..Ssh::default()
+        }
+    }
+
+    /// How often the bastion was asked to go on to the target.
+    fn forwarded(&self) -> usize {
+        let log = std::fs::read_to_string(self.get("BASTION_LOG")).unwrap();
+        let asked = format!(
+            "direct_tcpip: originator 127.0.0.1 port 65535, target 127.0.0.2 port {}",
+            self.get("PORT")
+        );
+        log.lines().filter(|line| line.contains(&asked)).count()
+    }
+}
+
+async fn goes_through(lab: Lab) {
+    let control = tempfile::tempdir().unwrap();
+    let said = async |way: Ssh| {
+        let redactor = Arc::new(Redactor::new(Vec::new()));
+        let host = SshHost::new(
+            HostName::of("nas"),
+            way,
+            control.path().to_owned(),
+            Arc::new(Noon),
+            redactor,
+        );
+        let said = host.run(&argv(&["echo", "there"]), Span::secs(5)).await;
+        said.map(|left| String::from_utf8(left.stdout).unwrap().trim_end().to_owned())
+    };
+    let bastion = lab.get("BASTION");
+    let through = |jump| lab.by(&lab.name, None, Some(jump));
+    assert_eq!(said(lab.by(&lab.name, None, None)).await, Ok("there".into()));
+    assert_eq!(lab.forwarded(), 0, "without a jump the bastion is not asked");
+
+    assert_eq!(said(through(bastion)).await, Ok("there".into()));
+    assert_eq!(lab.forwarded(), 1, "the way leads through the bastion");
+    let port: u16 = lab.get("BASTION_PORT").parse().unwrap();
+    let elsewhere = said(lab.by(bastion, Some(port), Some(bastion))).await;
+    assert!(matches!(elsewhere, Err(LinkError::NotStarted(_))), "it forwards to the target only");
+
+    // A jump host that is not there is no way, though the target is up.
+    let pid: i32 = lab.get("BASTION_PID").parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let port = lab.get("BASTION_PORT").parse::<u16>().unwrap();
+    for _ in 0..100 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let nowhere = said(through(bastion)).await;
+    assert!(matches!(nowhere, Err(LinkError::NotStarted(_))), "{nowhere:?}");
+    assert_eq!(said(lab.by(&lab.name, None, None)).await, Ok("there".into()));
+}
+
 #[tokio::test]
 async fn every_fact_of_a_tick_takes_one_round_trip() {
     if !present() {
@@ -222,27 +316,17 @@ async fn every_fact_of_a_tick_takes_one_round_trip() {
 }
 
 #[tokio::test]
-#[ignore = "the lab has no second host to jump through yet"]
 async fn a_jump_host_is_gone_through() {
     if !present() {
         return;
     }
-    let server = Server::start().await;
-    // ssh goes to the jump host as its own config says.
-    let mut config = std::fs::read_to_string(server.path("ssh_config")).unwrap();
-    config.push_str(&format!("IdentityFile {}\n", server.path("client_key").display()));
-    std::fs::write(server.path("ssh_config"), config).unwrap();
-    let way = server.way();
-    let user = way.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
-    let through = |port: u16| Ssh { jump: Some(format!("{user}localhost:{port}")), ..way.clone() };
-    let host = server.host_by(through(server.port));
-    let said = host.run(&argv(&["echo", "there"]), Span::secs(5)).await.unwrap();
-    assert_eq!(String::from_utf8(said.stdout).unwrap().trim_end(), "there");
-    // Nothing listens on port 1: a jump host that is not there is no way.
-    let nowhere = server.host_by(through(1));
-    let said = nowhere.run(&argv(&["echo", "there"]), Span::secs(5)).await;
-    assert!(matches!(said, Err(LinkError::NotStarted(_))), "the jump host was passed by");
-    drop(server.tasks);
+    let lab = Lab::up().await;
+    // In a task of its own, so that the servers are taken down whatever comes of it.
+    let mut going = tokio::task::JoinSet::new();
+    going.spawn(goes_through(lab.clone()));
+    let went = going.join_next().await.unwrap();
+    assert_eq!(Lab::script(&["down", &lab.name]).await.code, Some(0));
+    went.unwrap();
 }
 
 #[tokio::test]

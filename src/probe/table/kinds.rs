@@ -8,9 +8,12 @@ use crate::probe::ask::{Ask, Common, Draft};
 use crate::probe::docker::{compose, swarm};
 #[cfg(feature = "kube")]
 use crate::probe::kube;
+#[cfg(feature = "postgres")]
+use crate::probe::postgres;
 use crate::probe::{
-    HostProbe, backup, boot, cpu, disk, dns, docker, errors, exec, folder, heat, http, memory, net,
-    oom, process, raid, reach, reef_self, smart, time, tls, unit, updates, ups, zfs,
+    HostProbe, backup, boot, cert, cpu, disk, dns, docker, domain, errors, exec, folder, heat,
+    http, mariadb, memory, net, oom, ping, process, push, queue, raid, reach, reef_self, s3, smart,
+    tcp, time, tls, unit, updates, uplink, ups, zfs,
 };
 
 /// One kind of probe.
@@ -295,6 +298,71 @@ const NAMED: &[Kind] = &[
         made: Made::Named(tls::configure),
     },
     Kind {
+        name: "cert",
+        probe: "cert",
+        summary: "certificates in files: how long they are still good, their names and chains",
+        example: "cert.web = \"/etc/letsencrypt/live/*/fullchain.pem\"",
+        gives: cert::gives,
+        made: Made::Named(cert::configure),
+    },
+    Kind {
+        name: "ping",
+        probe: "ping",
+        summary: "whether a machine, or any of several, answers an echo",
+        example: "ping.internet = [\"192.0.2.1\", \"192.0.2.2\"]",
+        gives: ping::gives,
+        made: Made::Named(ping::configure),
+    },
+    Kind {
+        name: "tcp",
+        probe: "tcp",
+        summary: "whether a port takes connections, and greets as it should",
+        example: "tcp.ssh = { server = \"nas:22\", expect = \"SSH-2.0\" }",
+        gives: tcp::gives,
+        made: Made::Named(tcp::configure),
+    },
+    #[cfg(feature = "postgres")]
+    Kind {
+        name: "postgres",
+        probe: "postgres",
+        summary: "whether a PostgreSQL server answers; its standbys, slots and connections",
+        example: "postgres.main = { url = \"postgres://reef@nas/postgres\", standbys = [\"replica1\"] }",
+        gives: postgres::gives,
+        made: Made::Named(postgres::configure),
+    },
+    Kind {
+        name: "mariadb",
+        probe: "mariadb",
+        summary: "whether a MariaDB or MySQL server answers; its replication and connections",
+        example: "mariadb.main = { server = \"nas:3306\", user = \"reef\", replicas = [\"2\"] }",
+        gives: mariadb::gives,
+        made: Made::Named(mariadb::configure),
+    },
+    Kind {
+        name: "queue",
+        probe: "queue",
+        summary: "how many messages wait in a queue of RabbitMQ, Redis or NATS",
+        example: "queue.mail = { redis = \"redis://nas:6379/0\", queue = \"mail\", yellow = 1000, red = 10000 }",
+        gives: queue::gives,
+        made: Made::Named(queue::configure),
+    },
+    Kind {
+        name: "s3",
+        probe: "s3",
+        summary: "whether a bucket can be listed, and how old its newest object is",
+        example: "s3.backup = { url = \"https://s3.home.example\", bucket = \"backup\", access_key = \"reef\", secret_key = { command = [\"pass\", \"reef/s3\"] }, newest_within = \"25h\" }",
+        gives: s3::gives,
+        made: Made::Named(s3::configure),
+    },
+    Kind {
+        name: "domain",
+        probe: "domain",
+        summary: "how long a domain is still registered",
+        example: "domain.home = \"example.com\"",
+        gives: domain::gives,
+        made: Made::Named(domain::configure),
+    },
+    Kind {
         name: "dns",
         probe: "dns",
         summary: "whether a resolver knows the own names, and finds those of the world",
@@ -309,6 +377,14 @@ const NAMED: &[Kind] = &[
         example: "ups.rack = \"rack@nas\"",
         gives: ups::gives,
         made: Made::Named(ups::configure),
+    },
+    Kind {
+        name: "push",
+        probe: "push",
+        summary: "a job that reports in by itself: `reef ping NAME`, or /ping/NAME on the page",
+        example: "push.vzdump = { every = \"24h\", grace = \"4h\" }",
+        gives: push::gives,
+        made: Made::Named(push::configure),
     },
     Kind {
         name: "exec",
@@ -330,13 +406,21 @@ const NAMED: &[Kind] = &[
 ];
 
 /// Those that reef makes by itself.
-const ITSELF: [Kind; 2] = [
+const ITSELF: [Kind; 3] = [
     Kind {
         name: "host",
         probe: "host",
         summary: "whether a remote host can be reached",
         example: "",
         gives: reach::gives,
+        made: Made::Itself,
+    },
+    Kind {
+        name: "uplink",
+        probe: "uplink",
+        summary: "this machine's own way out; while it is gone, all that lies beyond is explained",
+        example: "",
+        gives: uplink::gives,
         made: Made::Itself,
     },
     Kind {

@@ -15,7 +15,7 @@ use crate::model::time::Span;
 use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, host_signal};
 use crate::probe::if_there::{Asked, IfThere, Sleeps};
 pub use crate::probe::table::kinds::{Kind, Made, gives_of, kind, kinds};
-use crate::probe::{How, Probe, dns, errors, reach, reef_self};
+use crate::probe::{How, Probe, dns, errors, reach, reef_self, uplink};
 
 /// What is watched.
 #[derive(Debug, Default)]
@@ -54,6 +54,7 @@ pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
         section.mistake("off", format!("\"{name}\" is no default probe{hint}"));
     }
     let mut drafts = resolve_parents(root, written, &default, cx);
+    beyond_this_machine(&mut drafts, &off, cx);
     drafts.extend(default);
     let mut watched = watched(drafts);
     probes.extend(cx.remotes.keys().flat_map(|host| on_remote(host, &spoken_for)));
@@ -118,7 +119,7 @@ fn if_there(mut probe: Probe, asked: Asked, sleeps: Sleeps) -> Probe {
         How::Host(inner) if probe.kind.as_str() != "host" => {
             How::Host(Box::new(IfThere::around(inner, asked, sleeps)))
         }
-        other => other,
+        other @ (How::Host(_) | How::Net(_)) => other,
     };
     probe
 }
@@ -194,10 +195,60 @@ fn default_drafts(cx: &Context, spoken_for: BTreeSet<Signal>) -> Vec<Draft> {
         errors,
         dns::of_this_machine(cx),
         reef_self::of_this_process(cx),
+        Some(uplink::of_this_machine(cx)),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What lies beyond this machine hangs on its own way out; a name of the outside world on `ping.internet` too, where the
+/// config has it.
+fn beyond_this_machine(drafts: &mut [Draft], off: &BTreeSet<String>, cx: &Context) {
+    let internet =
+        drafts.iter().find(|draft| draft.probe.name == "ping.internet").map(|d| d.main.clone());
+    for draft in drafts.iter_mut() {
+        let at = draft.endpoint.as_ref().and_then(|endpoint| {
+            let of_url = endpoint.url.as_ref().map(|url| url.host().to_owned());
+            of_url.or_else(|| endpoint.tls.as_ref().map(|(host, _)| host.clone()))
+        });
+        let over_the_network = match &at {
+            Some(at) => !is_loopback(at) && cx.host_of(at).is_none_or(|host| host != cx.here),
+            None => matches!(draft.probe.kind.as_str(), "ping" | "tcp" | "host"),
+        };
+        if !over_the_network {
+            continue;
+        }
+        if !off.contains(uplink::NAME) {
+            draft.probe.care.depends_on.push(uplink::signal(&cx.here));
+        }
+        if let Some(internet) = internet.as_ref().filter(|signal| **signal != draft.main)
+            && at.is_some_and(|at| cx.host_of(&at).is_none() && is_outside(&at))
+        {
+            draft.probe.care.depends_on.push(internet.clone());
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// A name or an address that is nobody's own: names without a dot and those of RFC 6762, RFC 8375 and private use are
+/// of this network.
+fn is_outside(host: &str) -> bool {
+    match host.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(v4)) => {
+            !v4.is_private() && !v4.is_link_local() && !v4.is_loopback()
+        }
+        Ok(std::net::IpAddr::V6(v6)) => !v6.is_loopback() && v6.segments()[0] & 0xfc00 != 0xfc00,
+        Err(_) => {
+            let host = host.trim_end_matches('.').to_ascii_lowercase();
+            let own = [".local", ".lan", ".home", ".internal", ".home.arpa", ".test", ".localhost"];
+            host.contains('.') && !own.iter().any(|end| host.ends_with(end))
+        }
+    }
 }
 
 fn full_name(draft: &Draft) -> String {
@@ -248,8 +299,19 @@ fn resolve_parents(
                 if let Some(given) = draft.parent.take() {
                     let found = parent(&given, &draft.main, &mains, cx);
                     match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
-                        Ok(signal) => draft.probe.parent = Some(signal),
+                        Ok(signal) => {
+                            // The host that its URL implies still explains it.
+                            let implied = draft.probe.parent.replace(signal);
+                            draft.probe.care.depends_on.extend(implied);
+                        }
                         Err(why) => section.mistake(&name, format!("parent: {why}")),
+                    }
+                }
+                for given in draft.probe.care.needs.clone() {
+                    let found = parent(&given, &draft.main, &mains, cx);
+                    match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
+                        Ok(signal) => draft.probe.care.depends_on.push(signal),
+                        Err(why) => section.mistake(&name, format!("depends_on: {why}")),
                     }
                 }
                 drafts.push(draft);
@@ -258,6 +320,8 @@ fn resolve_parents(
     }
     for (host, parent_of_it) in &cx.remotes {
         let mut draft = reach::of_host(host, parent_of_it.clone(), cx.sleeps(host));
+        // Who explains it speaks first, however the looks of one moment fall out.
+        draft.probe.fire_after += depth(host, cx);
         if let Some(given) = draft.parent.take() {
             let found = parent(&given, &draft.main, &mains, cx);
             match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
@@ -270,15 +334,35 @@ fn resolve_parents(
     drafts
 }
 
+/// How many hosts stand between this one and reef.
+fn depth(host: &HostName, cx: &Context) -> u32 {
+    let mut at = cx.remotes.get(host);
+    let mut depth = 0;
+    while let Some(Some(parent)) = at {
+        depth += 1;
+        // Parents that lead in a circle are a mistake that is told elsewhere.
+        if 8 <= depth {
+            break;
+        }
+        at = cx.remotes.iter().find(|(name, _)| name.as_str() == parent).map(|(_, parent)| parent);
+    }
+    depth
+}
+
 /// Refuses a parent whose own parents lead back to the child: each would explain the other away.
 fn no_circle(parent: Signal, child: &Signal, drafts: &[Draft]) -> Result<Signal, String> {
-    let mut at = Some(&parent);
-    while let Some(signal) = at {
+    let mut seen = BTreeSet::new();
+    let mut next = vec![&parent];
+    while let Some(signal) = next.pop() {
         if signal == child {
             return Err("these parents lead round in a circle".into());
         }
-        let of_it = drafts.iter().find(|draft| draft.main == *signal);
-        at = of_it.and_then(|draft| draft.probe.parent.as_ref());
+        if !seen.insert(signal) {
+            continue;
+        }
+        for draft in drafts.iter().filter(|draft| draft.main == *signal) {
+            next.extend(draft.probe.parent.iter().chain(&draft.probe.care.depends_on));
+        }
     }
     Ok(parent)
 }

@@ -26,6 +26,11 @@ pub struct At {
 impl At {
     /// `photos.example`, `photos.example:8443`, `[::1]:443`; port 443 where none is said.
     pub fn parse(given: &str) -> Result<Self, String> {
+        Self::or_port(given, 443)
+    }
+
+    /// As [`At::parse`] with another port where none is said.
+    pub fn or_port(given: &str, usual: u16) -> Result<Self, String> {
         const WHY: &str = "is no server: write HOST or HOST:PORT";
         let given = given.strip_prefix("https://").unwrap_or(given).trim_end_matches('/');
         let (host, port) = match given.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -37,13 +42,24 @@ impl At {
             },
         };
         let port = match port {
-            None => 443,
+            None => usual,
             Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(WHY)?,
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
         match !host.is_empty() && host.chars().all(plain) {
             true => Ok(Self { host: host.to_owned(), port }),
             false => Err(WHY.into()),
+        }
+    }
+}
+
+impl At {
+    /// As [`At::parse`], where no port is meant by itself.
+    pub fn with_port(given: &str) -> Result<Self, String> {
+        let said = given.rsplit_once(']').map_or(given, |(_, rest)| rest).contains(':');
+        match said {
+            true => Self::parse(given),
+            false => Err("names no port: write HOST:PORT".into()),
         }
     }
 }
@@ -156,55 +172,8 @@ impl TlsProbe {
     }
 
     fn judge(&self, seen: &Seen, past: &dyn Past, now: Millis) -> Reading {
-        let (mut dated, mut reason) = self.settings.judge_dates(&seen.leaf, now);
         let failing = self.renewal(&seen.leaf, past, now).filter(|_| now < seen.leaf.not_after);
-        if failing.is_some() && dated == Severity::Green {
-            (dated, reason) = (Severity::Yellow, "renewal");
-        }
-        // The first fault that is not about dates is what must be repaired.
-        let other = seen.faults.iter().find(|fault| **fault != TlsFault::Expired);
-        let (severity, reason) = match (other, seen.faults.first()) {
-            (Some(fault), _) => (Severity::Red, fault.word()),
-            (None, Some(fault)) => (Severity::Red, fault.word()),
-            (None, None) => (dated, reason),
-        };
-        let days = days_left(&seen.leaf, now);
-        let mut words = match days {
-            0.. => format!("{days} days left"),
-            ..0 => format!("expired {} days ago", -days),
-        };
-        if let Some(failing) = failing {
-            words += &format!("; {failing}");
-        }
-        for fault in &seen.faults {
-            match fault {
-                TlsFault::WrongName => {
-                    let names: Vec<&str> = seen.leaf.names.iter().map(Tainted::as_str).collect();
-                    words += &format!(
-                        "; name: it is for {}, not for {}",
-                        if names.is_empty() { "no name".into() } else { names.join(", ") },
-                        self.settings.name
-                    );
-                }
-                TlsFault::Expired => {}
-                TlsFault::UnknownIssuer | TlsFault::SelfSigned => {
-                    words += &format!("; chain: {fault} (issuer {})", seen.leaf.issuer);
-                }
-                TlsFault::NotYetValid
-                | TlsFault::Revoked
-                | TlsFault::NoHandshake(_)
-                | TlsFault::Other(_) => words += &format!("; {fault}"),
-            }
-        }
-        let mut reading =
-            Reading::new(self.signal.clone(), now, severity, Word::of(reason), &words);
-        #[expect(clippy::cast_precision_loss, reason = "days of a certificate's life")]
-        {
-            reading.value = Some(days as f64);
-        }
-        reading.unit = Some(Unit::Days);
-        reading.values.insert("days".into(), Value::Int(days));
-        self.with_endpoint(reading)
+        self.with_endpoint(judged(&self.settings, &self.signal, seen, failing, now))
     }
 
     fn unseen(&self, why: &NoCertificate, now: Millis) -> Reading {
@@ -226,6 +195,63 @@ impl TlsProbe {
         reading.values.insert("endpoint".into(), endpoint);
         reading
     }
+}
+
+/// What a certificate is worth, wherever it was seen; `failing` says that its renewal did not come.
+pub(super) fn judged(
+    settings: &Settings,
+    signal: &Signal,
+    seen: &Seen,
+    failing: Option<String>,
+    now: Millis,
+) -> Reading {
+    let (mut dated, mut reason) = settings.judge_dates(&seen.leaf, now);
+    if failing.is_some() && dated == Severity::Green {
+        (dated, reason) = (Severity::Yellow, "renewal");
+    }
+    // The first fault that is not about dates is what must be repaired.
+    let other = seen.faults.iter().find(|fault| **fault != TlsFault::Expired);
+    let (severity, reason) = match (other, seen.faults.first()) {
+        (Some(fault), _) => (Severity::Red, fault.word()),
+        (None, Some(fault)) => (Severity::Red, fault.word()),
+        (None, None) => (dated, reason),
+    };
+    let days = days_left(&seen.leaf, now);
+    let mut words = match days {
+        0.. => format!("{days} days left"),
+        ..0 => format!("expired {} days ago", -days),
+    };
+    if let Some(failing) = failing {
+        words += &format!("; {failing}");
+    }
+    for fault in &seen.faults {
+        match fault {
+            TlsFault::WrongName => {
+                let names: Vec<&str> = seen.leaf.names.iter().map(Tainted::as_str).collect();
+                words += &format!(
+                    "; name: it is for {}, not for {}",
+                    if names.is_empty() { "no name".into() } else { names.join(", ") },
+                    settings.name
+                );
+            }
+            TlsFault::Expired => {}
+            TlsFault::UnknownIssuer | TlsFault::SelfSigned => {
+                words += &format!("; chain: {fault} (issuer {})", seen.leaf.issuer);
+            }
+            TlsFault::NotYetValid
+            | TlsFault::Revoked
+            | TlsFault::NoHandshake(_)
+            | TlsFault::Other(_) => words += &format!("; {fault}"),
+        }
+    }
+    let mut reading = Reading::new(signal.clone(), now, severity, Word::of(reason), &words);
+    #[expect(clippy::cast_precision_loss, reason = "days of a certificate's life")]
+    {
+        reading.value = Some(days as f64);
+    }
+    reading.unit = Some(Unit::Days);
+    reading.values.insert("days".into(), Value::Int(days));
+    reading
 }
 
 /// Whole days, rounded down: -1 from the moment it has expired.
