@@ -10,6 +10,7 @@ pub mod jobs;
 pub mod life;
 pub mod live;
 pub mod private;
+pub mod recall;
 pub mod reload;
 pub mod watchdog;
 pub mod wire;

@@ -12,6 +12,7 @@ use reef::daemon::build::{Daemon, Parts, ticker, watched};
 use reef::daemon::jobs::{self, Schedule};
 use reef::daemon::life;
 use reef::daemon::live::{Folders, Making};
+use reef::daemon::recall;
 use reef::daemon::wire::{SecretPrograms, ToolOutbox};
 use reef::exam::estate::Estate;
 use reef::exam::host::FakeHost;
@@ -176,7 +177,7 @@ impl Setup {
         let mut services = JoinSet::new();
         services.spawn(looking.run(commands, stop.clone()));
         life::begin(&self.store, &operator, clock.now()).await.unwrap();
-        life::seed(&operator, clock.now()).await.unwrap();
+        recall::seed(&operator, clock.now()).await.unwrap();
         operator.runner.resume().await.unwrap();
         responder.promise_quarantine().await.unwrap();
         let (kept, schedule) = channel::channel(Schedule {
