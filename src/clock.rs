@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::model::time::{Millis, Span};
 
 pub mod cron;
+pub mod window;
 pub mod zone;
 
 /// Wall time. Handed to whoever needs it, so that a test holds the hands.

@@ -19,6 +19,7 @@ use crate::model::ids::{HostName, Word};
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 use crate::probe::ask::{Common, host_signal};
+use crate::probe::if_there::Sleeps;
 use crate::probe::table::{Made, kind};
 use crate::probe::{How, Probe, reach};
 use crate::watch::backtest::{self, Backtest};
@@ -83,7 +84,7 @@ pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
 fn probes(source: Source, env: &Env, host: &HostName) -> Vec<Probe> {
     let (_reader, mut root) = Reader::open(source, env.clone());
     let mut section = root.section("probe");
-    let mut probes = vec![reach::of_host(host, None).probe];
+    let mut probes = vec![reach::of_host(host, None, Sleeps::No).probe];
     for name in ["disk", "memory", "cpu"] {
         let Some(Made::Machine { common, make }) = kind(name).map(|kind| &kind.made) else {
             continue;

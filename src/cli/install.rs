@@ -83,7 +83,10 @@ pub(crate) const ASSETS: [Asset; 6] = [
 
 /// What is typed, in order. `{put NAME}` stands for the line that puts that file in its place.
 const STEPS: [(&str, &[&str]); 5] = [
-    ("the program", &["sudo install -m 755 {self} /usr/local/bin/reef"]),
+    (
+        "the program, from the folder of its source",
+        &["cargo build --profile dist", "sudo install -m 755 target/dist/reef /usr/local/bin/reef"],
+    ),
     (
         "its user and its folders",
         &[
@@ -117,9 +120,7 @@ pub(crate) fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
                 cx.out.json(&json!({ "files": files }))?;
             }
             Format::Words => {
-                // The program that is asked is the one that will be installed.
-                let own = std::env::current_exe()?.display().to_string();
-                let text = render(&own, &cx.out.page);
+                let text = render(&cx.out.page);
                 cx.out.say(&text)?;
             }
         },
@@ -128,14 +129,14 @@ pub(crate) fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
 }
 
 /// Step by step, so that each line can be read before it is typed.
-pub(crate) fn render(own: &str, page: &Page) -> String {
+pub(crate) fn render(page: &Page) -> String {
     let mut out =
         "This writes nothing: read each line, then type it. It needs systemd, and sudo or root.\n"
             .to_owned();
     for (n, (what, lines)) in STEPS.iter().enumerate() {
         out.push_str(&format!("\n{}\n", page.ink(Ink::Bold, &format!("{}. {what}", n + 1))));
         for line in *lines {
-            out.push_str(&format!("   {}\n", typed(line, own)));
+            out.push_str(&format!("   {}\n", typed(line)));
         }
     }
     out.push_str(&format!("\n{}\n", page.ink(Ink::Bold, "The files (reef install --print WHICH)")));
@@ -150,12 +151,12 @@ pub(crate) fn render(own: &str, page: &Page) -> String {
     out
 }
 
-fn typed(line: &str, own: &str) -> String {
+fn typed(line: &str) -> String {
     let put = line.strip_prefix("{put ").and_then(|rest| rest.strip_suffix('}'));
     match put.and_then(|name| ASSETS.iter().find(|asset| asset.name == name)) {
         Some(asset) => {
             format!("reef install --print {} | sudo tee {} >/dev/null", asset.name, asset.path)
         }
-        None => line.replace("{self}", own),
+        None => line.to_owned(),
     }
 }

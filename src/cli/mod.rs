@@ -34,6 +34,7 @@ mod deny;
 mod drill;
 pub mod exit;
 mod follow;
+mod host;
 mod incidents;
 pub mod install;
 mod left;
@@ -42,6 +43,7 @@ mod markdown;
 pub mod out;
 pub mod page;
 mod pause;
+mod ping;
 mod promote;
 mod reload;
 mod report;
@@ -50,6 +52,7 @@ pub mod run;
 mod runbook;
 mod settle;
 mod signals;
+mod silence;
 mod status;
 mod table;
 #[cfg(test)]
@@ -107,6 +110,11 @@ enum Command {
     Deny(deny::Args),
     /// "I know": ends a page's repeats and keeps reef's hands off
     Ack(ack::Args),
+    /// Tell nobody of a probe, a host or a target for a while
+    #[command(subcommand)]
+    Silence(silence::Command),
+    /// A job reports in: it ended well, or --fail
+    Ping(ping::Args),
     /// Undo an action
     Undo(undo::Args),
     /// Say what became of an action that nobody knows of
@@ -121,6 +129,9 @@ enum Command {
     Runbook(runbook::Command),
     /// What runbooks can do: tools with tier and inputs
     Tools,
+    /// Other hosts: whether they answer, their keys, a key that may only look
+    #[command(subcommand)]
+    Host(host::Command),
     /// The config: check it, show every value and where it comes from
     #[command(subcommand)]
     Config(config::Command),
@@ -195,6 +206,10 @@ impl Cx {
         runtime.block_on(Box::pin(self.dispatch(command)))
     }
 
+    #[expect(
+        clippy::cognitive_complexity,
+        reason = "one flat match: every subcommand and its file"
+    )]
     async fn dispatch(&mut self, command: Command) -> Result<Exit, Failure> {
         match command {
             Command::Run(args) => run::run(self, &args),
@@ -205,12 +220,15 @@ impl Cx {
             Command::Approve(args) => approve::run(self, args).await,
             Command::Deny(args) => deny::run(self, &args).await,
             Command::Ack(args) => ack::run(self, args).await,
+            Command::Silence(command) => silence::run(self, command).await,
+            Command::Ping(args) => ping::run(self, args).await,
             Command::Undo(args) => undo::run(self, &args).await,
             Command::Settle(args) => settle::run(self, args).await,
             Command::Audit(command) => audit::run(self, command).await,
             Command::Report(args) => report::run(self, &args).await,
             Command::Runbook(command) => runbook::run(self, command).await,
             Command::Tools => tools::run(self),
+            Command::Host(command) => host::run(self, command).await,
             Command::Config(command) => config::run(self, &command),
             Command::Pause(args) => pause::run(self, args).await,
             Command::Resume => resume::run(self).await,

@@ -106,7 +106,14 @@ pub(crate) fn says(signal: &Signalled, when: &When) -> (String, String) {
 pub(crate) fn dealt_with(incident: &Incident, waits: &BTreeMap<RunId, String>) -> String {
     let id = incident.id;
     if incident.acknowledged_at.is_some() {
-        return format!("{id}, acknowledged");
+        return match &incident.care.note {
+            Some(note) => format!("{id}, acknowledged: {note}"),
+            None => format!("{id}, acknowledged"),
+        };
+    }
+    if incident.care.silent {
+        let silence = incident.care.silenced.as_deref().unwrap_or("silenced");
+        return format!("{id}, {silence}");
     }
     match &incident.state {
         IncidentState::Open => id.to_string(),

@@ -128,7 +128,7 @@ pub(crate) fn questions(approvals: &[Approval], when: &When) -> Vec<Need> {
 /// What reef has handed over, until the human says that they have it.
 pub(crate) fn escalated(incident: &Incident, hosts: OneHost) -> Option<Need> {
     let IncidentState::Escalated { why } = &incident.state else { return None };
-    if incident.acknowledged_at.is_some() {
+    if incident.acknowledged_at.is_some() || incident.care.silent {
         return None;
     }
     let signal = plain(&incident.signal, hosts);
@@ -346,6 +346,9 @@ fn about(status: &Status, when: &When) -> Vec<String> {
         Some(config) => format!("config {config}"),
         None => "no config file: built-in default".into(),
     });
+    if !status.absent.is_empty() {
+        parts.push(format!("{} not there to be looked at: reef check -v", status.absent.len()));
+    }
     if !status.findings.is_empty() {
         let n = count(status.findings.len(), "finding");
         parts.push(format!("{n} in the config: reef config check"));

@@ -1,11 +1,13 @@
 //! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
 
-pub mod alertmanager;
+pub mod alerts;
 pub mod answer;
 pub mod balancer;
 pub mod banner;
 pub mod broker;
+pub mod collector;
 pub mod dns;
+pub mod docker;
 pub mod events;
 pub mod files;
 pub mod host;
@@ -15,6 +17,7 @@ pub mod json;
 pub mod kube;
 pub mod metrics;
 pub mod mysql;
+pub mod nut;
 pub mod pihole;
 pub mod ping;
 #[cfg(feature = "postgres")]
@@ -29,3 +32,4 @@ pub mod signal;
 pub mod socket;
 pub mod ssh;
 pub mod tls;
+pub mod uplink;

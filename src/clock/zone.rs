@@ -119,6 +119,11 @@ impl Zone {
     }
 }
 
+/// An instant that a program wrote as RFC 3339, with any offset; `None` for what is none.
+pub fn instant(text: &str) -> Option<Millis> {
+    DateTime::parse_from_rfc3339(text.trim()).ok().map(|at| Millis(at.timestamp_millis()))
+}
+
 /// RFC 3339 in UTC, with seconds: `2026-03-04T07:41:00Z`.
 pub fn stamp(at: Millis) -> String {
     utc(at).format("%Y-%m-%dT%H:%M:%SZ").to_string()

@@ -1,12 +1,14 @@
 //! What one key's value may be, and how it is shown again.
 
 use crate::clock::cron::Cron;
+use crate::clock::window::Window;
 use crate::clock::zone::{DayTime, Zone};
 use crate::config::given::Given;
 use crate::config::mistakes::{closest, hint};
 use crate::model::ids::{BadName, HostName, RunbookName, StepName, ToolName, UnitName, Word};
 use crate::model::plan::Leash;
 use crate::model::severity::Severity;
+use crate::model::silence::Pattern;
 use crate::model::target::{AbsPath, Target};
 use crate::model::tool::Tier;
 
@@ -177,6 +179,24 @@ impl Setting for Cron {
     }
     fn show(&self) -> String {
         self.as_str().to_owned()
+    }
+}
+
+impl Setting for Window {
+    fn read(given: &Given) -> Result<Self, String> {
+        Self::parse(text(given, "a window")?)
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for Pattern {
+    fn read(given: &Given) -> Result<Self, String> {
+        Self::parse(text(given, "the name of a probe, a host or a target")?)
+    }
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -121,6 +121,10 @@ fn patience(order: &Order) -> Span {
         | Order::DrillProgress
         | Order::Run { .. }
         | Order::Ack { .. }
+        | Order::SilenceAdd { .. }
+        | Order::Silences
+        | Order::SilenceExpire { .. }
+        | Order::Ping { .. }
         | Order::Deny { .. }
         | Order::Settle { .. }
         | Order::Pause { .. }

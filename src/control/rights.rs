@@ -28,9 +28,16 @@ pub(crate) fn weight(order: &Order) -> Weight {
         | Order::RunbookTest { .. }
         | Order::RunbookRecord { .. }
         | Order::Tools
+        | Order::Silences
         | Order::DrillProgress
         | Order::Run { .. } => Weight::Reads,
-        Order::Ack { .. } | Order::Report | Order::Pause { .. } | Order::Reload => Weight::Changes,
+        Order::Ack { .. }
+        | Order::SilenceAdd { .. }
+        | Order::SilenceExpire { .. }
+        | Order::Ping { .. }
+        | Order::Report
+        | Order::Pause { .. }
+        | Order::Reload => Weight::Changes,
         Order::Approve { .. }
         | Order::Deny { .. }
         | Order::Undo { .. }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::clock::zone::Zone;
 use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::globals::Globals;
@@ -16,6 +17,7 @@ use crate::daemon::wire;
 use crate::model::ids::{HostName, RunbookName};
 use crate::model::target::{AbsPath, Target, Thing};
 use crate::policy::redact::Redactor;
+use crate::policy::telling::Telling;
 use crate::probe::ask::{Context, Endpoint};
 use crate::probe::reef_self::Tally;
 use crate::probe::{Probe, table};
@@ -28,6 +30,8 @@ pub struct Assembled {
     pub globals: Globals,
     pub endpoints: Vec<Endpoint>,
     pub notify: Vec<notify::table::Settings>,
+    /// When and how much the human is told.
+    pub telling: Telling,
     pub model: Option<llm::table::Settings>,
     pub shelf: Shelf,
     /// Every key with its value and origin, and what is not fatal.
@@ -54,7 +58,8 @@ pub fn read(
     // Without globals the other sections are still read, so that their mistakes are told too.
     let cx = context(globals.as_ref(), tally);
     let watched = table::from_config(&mut root, &cx);
-    let notify = notify::table::configure(&mut root);
+    let zone = globals.as_ref().map_or(Zone::UTC, |g| g.timezone);
+    let (notify, telling) = notify::table::configure_in(&mut root, zone);
     let model = llm::table::configure(&mut root);
     let folder = globals.as_ref().and_then(|g| g.runbook_dir.as_ref());
     let enabled = |name: &RunbookName| {
@@ -78,6 +83,7 @@ pub fn read(
                     globals,
                     endpoints,
                     notify,
+                    telling,
                     model,
                     shelf,
                     outcome,
@@ -116,15 +122,31 @@ fn about_no_runbook(root: &mut Section, shelf: &Shelf) {
     }
 }
 
+/// The name in `USER@HOST:PORT`, of several hops the last.
+fn last_hop(jump: &str) -> Option<&str> {
+    let hop = jump.rsplit(',').next()?;
+    hop.rsplit('@').next()?.split(':').next()
+}
+
 fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Context {
     let here = globals.map_or_else(|| HostName::of("this-machine"), |g| g.host_name.clone());
     let mut hosts = BTreeSet::from([here.clone()]);
     let (mut remotes, mut wakes) = (BTreeMap::new(), BTreeSet::new());
+    let mut sleepers = BTreeSet::new();
     let mut known_as = BTreeMap::from([("this".to_owned(), here.clone())]);
     for (name, section) in globals.iter().flat_map(|g| &g.hosts) {
         hosts.insert(name.clone());
         if section.ssh.is_some() {
-            remotes.insert(name.clone(), section.parent.as_ref().map(ToString::to_string));
+            // A host that is gone through explains those behind it.
+            let through =
+                section.ssh.as_ref().and_then(|ssh| ssh.jump.as_deref()).and_then(last_hop);
+            let through = through
+                .filter(|hop| globals.is_some_and(|g| g.hosts.keys().any(|h| h.as_str() == *hop)));
+            let parent = section.parent.as_ref().map(ToString::to_string);
+            remotes.insert(name.clone(), parent.or(through.map(str::to_owned)));
+        }
+        if section.sleeps {
+            sleepers.insert(name.clone());
         }
         if section.wakes {
             wakes.insert(name.clone());
@@ -133,7 +155,9 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
             known_as.insert(address.to_string().to_ascii_lowercase(), name.clone());
         }
     }
-    Context { hosts, remotes, wakes, known_as, tally, ..Context::new(here) }
+    let pushes = tally.pushes();
+    let zone = globals.map_or(Zone::UTC, |g| g.timezone);
+    Context { hosts, remotes, wakes, sleepers, known_as, tally, pushes, zone, ..Context::new(here) }
 }
 
 impl Assembled {

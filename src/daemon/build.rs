@@ -107,6 +107,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
         parts;
     let tasks = TaskTracker::new();
     let (rules, rules_now) = watch::channel(live.rules);
+    let told_by = rules_now.clone();
     let (books, books_now) = watch::channel(live.books);
     let (agent, agent_now) = watch::channel(live.agent);
     let (notifiers, notifiers_now) = watch::channel(live.notifiers);
@@ -168,6 +169,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
         store: store.clone(),
         clock,
         notifiers: notifiers_now,
+        rules: told_by,
         enqueued: store.enqueued(),
         stop: stop.clone(),
     };

@@ -107,7 +107,9 @@ pub async fn run(
     let grace = clock.now() + boot_grace();
     let (looking, news) =
         ticker(probes, live.hosts.clone(), grace, Arc::clone(&clock), Arc::clone(&pulse));
-    let looking = looking.listening_on(assembled.globals.host_name.clone());
+    let looking = looking
+        .listening_on(assembled.globals.host_name.clone())
+        .with_engine(assembled.globals.docker.socket.clone());
     let looks = on_its_own_thread(looking, commands, stop.clone())?;
     let opened = Store::open(&places.state);
     let store = opened.map_err(|error| {
@@ -309,7 +311,7 @@ pub async fn seed(operator: &Operator, now: Millis) -> anyhow::Result<()> {
         let pasts = readings.call(move |r| medians(r, part, now - LOOKED_BACK)).await?;
         operator.watch.send(Command::Seed { triage: BTreeMap::new(), pasts }).await;
     }
-    Ok(())
+    operator.expect_jobs().await
 }
 
 /// Hours and their medians, by signal.

@@ -16,12 +16,14 @@ use crate::control::Carries;
 use crate::gate::rules::Rules;
 use crate::model::ids::HostName;
 use crate::model::message::Urgency;
+use crate::model::push::Report;
 use crate::model::target::{AbsPath, Target};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::ToolSpec;
 use crate::operator::Operator;
 use crate::operator::order::{Order, Refusal, Who};
 use crate::operator::view::Status;
+use crate::probe::push::Board;
 use crate::probe::reef_self::{Counts, Tally};
 use crate::report::own::Own;
 use crate::report::{Standing, Standings};
@@ -93,6 +95,10 @@ impl Tally for Pulse {
             failed: Self::count(&self.broken) + Self::count(&self.timed_out),
             missed: Self::count(&self.missed),
         }
+    }
+
+    fn pushes(&self) -> Arc<Board> {
+        Arc::clone(&self.pushes)
     }
 }
 
@@ -234,6 +240,13 @@ impl Site for Page {
             let own = own(&self.pulse, self.operator.started_at);
             let signals = self.operator.signals().await;
             Metrics::gather(&self.operator.runner.store, &self.pulse, own, signals).await
+        })
+    }
+
+    fn ping(&self, name: String, report: Report, said: String) -> Fut<'_, Result<String, String>> {
+        Box::pin(async move {
+            let heard = self.operator.ping(&name, report, &said).await;
+            heard.map(|done| done.words).map_err(|refusal| refusal.why)
         })
     }
 

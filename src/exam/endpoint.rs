@@ -54,6 +54,7 @@ impl FakeEndpoint {
             fire_after: 3,
             clear_after: 2,
             wakes: false,
+            care: crate::probe::care::Care::default(),
             parent,
             served_by: None,
             how: How::Net(Box::new(self.clone())),

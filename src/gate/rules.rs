@@ -9,6 +9,7 @@ use crate::model::tool::Tier;
 use crate::policy::breaker::BreakerRules;
 use crate::policy::forbidden::Protected;
 use crate::policy::limits::Limits;
+use crate::policy::telling::Telling;
 
 /// Whether anything may happen at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct Rules {
     pub critical_for: Span,
     /// How often a page is repeated until somebody acknowledges it.
     pub page_repeat: Span,
+    /// Quiet hours, silences, reminders, and how many messages are too many.
+    pub telling: Telling,
     /// The notifiers by name, in the config's order.
     pub notify: Vec<String>,
 }
@@ -60,6 +63,7 @@ impl Default for Rules {
             approval_for: Span::hours(12),
             critical_for: Span::mins(30),
             page_repeat: Span::mins(30),
+            telling: Telling::default(),
             notify: Vec::new(),
         }
     }

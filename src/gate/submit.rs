@@ -228,7 +228,15 @@ fn ask(
     db.append(&entry)?;
     // The operator who typed the command is looking at the question already.
     if !matches!(plan.origin, crate::model::plan::Origin::Operator { .. }) {
-        db.enqueue(&message(&approval, told), &rules.notify, now)?;
+        let mut message = message(&approval, told);
+        let incident = told.incident.map(|id| db.incident(id)).transpose()?.flatten();
+        if incident.is_some_and(|incident| incident.care.wakes)
+            && rules.telling.quiet(now).is_some()
+        {
+            // It may wake somebody: a question that waits for the morning would come too late.
+            message.urgency = Urgency::Page;
+        }
+        db.enqueue(&message, &rules.notify, now)?;
         announced(db, told)?;
     }
     Ok(approval)

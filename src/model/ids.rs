@@ -207,6 +207,10 @@ id!(
     MessageId, "M"
 );
 id!(
+    /// A silence: `S-2`.
+    SilenceId, "S"
+);
+id!(
     /// A promise for later: `T-3`.
     TimerId, "T"
 );

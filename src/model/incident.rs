@@ -7,7 +7,7 @@ use crate::model::reading::Reading;
 use crate::model::run::IllegalTransition;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
-use crate::model::time::Millis;
+use crate::model::time::{Millis, Span};
 
 /// Where an incident stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,37 @@ pub struct Incident {
     pub drill: bool,
     /// Runs of runbooks so far.
     pub attempts: u32,
+    /// How it is to be told.
+    #[serde(default)]
+    pub care: Care,
+}
+
+/// What the config, a silence and a human say about how an incident is told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Care {
+    /// For how long it may be red before that pages. None: at once.
+    pub tolerance: Option<Span>,
+    /// Whether it may page in quiet hours.
+    pub wakes: bool,
+    /// What the human said with an acknowledgement.
+    pub note: Option<String>,
+    /// Until when the acknowledgement holds. None: until it is resolved.
+    pub known_until: Option<Millis>,
+    /// The silence that it fired or stood under, in words: it was recorded, and not told.
+    pub silenced: Option<String>,
+    /// Whether a silence keeps it from being told now.
+    pub silent: bool,
+    /// When what explained it was over: it has a moment to be over too.
+    pub freed_at: Option<Millis>,
+}
+
+impl Incident {
+    /// From when on a red of it may page.
+    pub fn pages_from(&self) -> Millis {
+        let red = self.red_at.unwrap_or(self.opened_at);
+        self.care.tolerance.map_or(red, |tolerance| red + tolerance)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use crate::gate::crash::Point;
 use crate::gate::settle;
 use crate::model::approval::Approval;
 use crate::model::audit::{AuditEntry, AuditKind, AuditPayload};
-use crate::model::ids::{ApprovalId, IncidentId};
+use crate::model::ids::{ApprovalId, IncidentId, Word};
 use crate::model::incident::IncidentState;
 use crate::model::plan::Plan;
 use crate::model::time::{Millis, Span};
@@ -16,6 +16,7 @@ use crate::policy::confirm::confirm;
 use crate::policy::leash::Confirmed;
 use crate::store::approvals::{Answer, AnswerOutcome};
 use crate::watch::responder::picture::end_page;
+use crate::watch::timers::KNOWN;
 
 /// How far back `--all` looks.
 const ALL: Span = Span::days(90);
@@ -113,10 +114,16 @@ impl Operator {
         &self,
         id: IncidentId,
         note: Option<&str>,
+        lasts: Option<Span>,
         who: Who,
     ) -> Result<Done, Refusal> {
-        let (now, by, note) =
-            (self.now(), who.to_string(), note.unwrap_or("acknowledged").to_owned());
+        let (now, by) = (self.now(), who.to_string());
+        if lasts.is_some_and(|lasts| lasts < Span::mins(1)) {
+            return refuse("an acknowledgement lasts for a minute at least");
+        }
+        let until = lasts.map(|lasts| now + lasts);
+        let said = note.map(str::to_owned);
+        let note = said.clone().unwrap_or_else(|| "acknowledged".to_owned());
         let known = self
             .store()
             .call(move |db| {
@@ -126,7 +133,13 @@ impl Operator {
                         return Ok(Some(false));
                     }
                     incident.acknowledged_at = Some(now);
+                    incident.care.note = said;
+                    incident.care.known_until = until;
                     db.save_incident(&incident)?;
+                    if let Some(until) = until {
+                        let payload = serde_json::json!({ "incident": id });
+                        db.add_timer(until, &Word::of(KNOWN), &payload, &format!("known {id}"))?;
+                    }
                     end_page(db, id)?;
                     settle::note(db, &by, &format!("acknowledged {id}"), &note, now)?;
                     Ok(Some(true))
@@ -136,7 +149,15 @@ impl Operator {
         self.runner.endings.send_modify(|n| *n += 1);
         match known {
             Some(true) => Ok(Done {
-                words: format!("{id} is yours: no more pages, and reef keeps its hands off it"),
+                words: match until {
+                    None => {
+                        format!("{id} is yours: no more pages, and reef keeps its hands off it")
+                    }
+                    Some(until) => format!(
+                        "{id} is yours until {}: no pages, and reef keeps its hands off it",
+                        self.facts().zone.hm(until)
+                    ),
+                },
             }),
             Some(false) => refuse(format!("{id} is resolved already")),
             None => {

@@ -28,7 +28,9 @@ pub mod answer;
 pub mod audit;
 pub mod drill;
 pub mod order;
+pub mod push;
 pub mod runbooks;
+pub mod silence;
 pub mod status;
 pub mod switches;
 pub mod view;
@@ -106,9 +108,15 @@ impl Operator {
                 json(&self.approve(id, choice, typed.as_deref(), who).await?)
             }
             Order::Deny { id } => json(&self.deny(id, who).await?),
-            Order::Ack { incident, note } => {
-                json(&self.acknowledge(incident, note.as_deref(), who).await?)
+            Order::Ack { incident, note, lasts } => {
+                json(&self.acknowledge(incident, note.as_deref(), lasts, who).await?)
             }
+            Order::SilenceAdd { about, lasts, note } => {
+                json(&self.silence(about, lasts, &note, who).await?)
+            }
+            Order::Silences => json(&self.silences().await?),
+            Order::SilenceExpire { id } => json(&self.end_silence(id, who).await?),
+            Order::Ping { name, report, said } => json(&self.ping(&name, report, &said).await?),
             Order::Undo { action } => json(&self.undo(action, who).await?),
             Order::Settle { action, became, note } => {
                 json(&self.settle(action, became, &note, who).await?)

@@ -4,9 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::ids::{ActionId, ApprovalId, IncidentId, RunbookName};
+use crate::model::ids::{ActionId, ApprovalId, IncidentId, RunbookName, SilenceId};
+use crate::model::push::Report;
 use crate::model::severity::Severity;
+use crate::model::silence::Pattern;
 use crate::model::target::Target;
+use crate::model::time::Span;
 
 /// What a human wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +43,26 @@ pub enum Order {
     Ack {
         incident: IncidentId,
         note: Option<String>,
+        /// For how long; none: until it is resolved.
+        #[serde(default)]
+        lasts: Option<Span>,
+    },
+    /// Looked at and recorded as ever, and not told for a while.
+    SilenceAdd {
+        about: Pattern,
+        lasts: Span,
+        note: String,
+    },
+    /// [`crate::operator::view::Silences`].
+    Silences,
+    SilenceExpire {
+        id: SilenceId,
+    },
+    /// A job reports in.
+    Ping {
+        name: String,
+        report: Report,
+        said: String,
     },
     /// [`crate::operator::view::Planned`]: the undo's plan waits for a yes.
     Undo {

@@ -2,21 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::gate::facts::{self, BREAKER_RESET, PAUSED};
+use crate::gate::facts::{self, PAUSED};
 use crate::gate::rules::Mode;
 use crate::gate::settle::is_unknown;
 use crate::model::time::{Millis, Span};
 use crate::operator::order::Refusal;
 use crate::operator::view::{Check, Signalled, Status};
 use crate::operator::{Operator, refuse};
-use crate::policy::breaker::{self, Breaker, Key};
 use crate::store::actions::ActionRow;
 use crate::store::db::Db;
+use crate::watch::breakers::{self, ACTIONS};
 use crate::watch::pulse::Pulse;
 use crate::watch::ticker::Standing;
 
-/// How far back actions count for breakers and for "the last action".
-const ACTIONS: Span = Span::days(31);
 const WEEK: Span = Span::days(7);
 
 /// What one read of the store gives for a status.
@@ -75,20 +73,17 @@ impl Operator {
             approvals: stored.approvals,
             incidents: stored.incidents,
             unknown_actions: unknown(&stored.actions, &stored.unended),
-            breakers: breakers(
-                &stored.actions,
-                &stored.unended,
-                &stored.resets,
-                &rules,
-                now,
-                clock,
-            ),
+            breakers: breakers::open(&stored.actions, &stored.unended, &stored.resets, &rules, now)
+                .into_iter()
+                .map(|(what, state)| (what, state.words(clock)))
+                .collect(),
             signals,
             last_action,
             model: facts.model.clone(),
             messages_this_week: u64::from(stored.outbox.delivered),
             messages_waiting: u64::from(stored.outbox.waiting),
             troubles,
+            absent: self.absent(None).await,
             findings: facts.findings.clone(),
         })
     }
@@ -96,6 +91,18 @@ impl Operator {
     /// Every signal as it stands.
     pub async fn signals(&self) -> Vec<Signalled> {
         signalled(self.watch.snapshot().await)
+    }
+
+    /// What is not there to be looked at, on all hosts or on one.
+    async fn absent(&self, host: Option<&str>) -> Vec<String> {
+        let all = self.watch.absent().await.into_iter();
+        let on = host.map(|host| if host == "this" { self.here.as_str() } else { host });
+        all.filter(|(_, of, _)| on.is_none_or(|on| of.as_str() == on))
+            .map(|(probe, host, why)| match host == self.here {
+                true => format!("{probe}: {}", why.replace(" there", " here")),
+                false => format!("{host} {probe}: {why}"),
+            })
+            .collect()
     }
 
     /// Looks at everything, or at everything of a host, and says how it stands then.
@@ -116,6 +123,7 @@ impl Operator {
             now: self.now(),
             zone: self.facts().zone.to_string(),
             signals,
+            absent: self.absent(host).await,
             took: began.elapsed().into(),
         })
     }
@@ -164,12 +172,7 @@ fn stored(db: &mut Db, now: Millis) -> anyhow::Result<Stored> {
         incidents: db.unresolved()?,
         actions: db.actions_since(now - ACTIONS)?,
         unended: db.unended_runs()?.into_iter().map(|run| run.id).collect(),
-        resets: db
-            .flag(BREAKER_RESET)?
-            .and_then(|at| at.parse().ok())
-            .map(Millis)
-            .into_iter()
-            .collect(),
+        resets: breakers::resets(db)?,
         outbox: db.outbox_stats(now - WEEK)?,
     })
 }
@@ -183,30 +186,6 @@ fn unknown(
         .iter()
         .filter(|row| is_unknown(row) && !unended.contains(&row.run))
         .map(|row| row.id)
-        .collect()
-}
-
-/// The breakers that do not pass.
-fn breakers(
-    actions: &[ActionRow],
-    unended: &BTreeSet<crate::model::ids::RunId>,
-    resets: &[Millis],
-    rules: &crate::gate::rules::Rules,
-    now: Millis,
-    clock: impl Fn(Millis) -> String,
-) -> Vec<(String, String)> {
-    let past: Vec<_> = actions.iter().map(|row| facts::fact(row, unended)).collect();
-    let mut keys: BTreeSet<Key> =
-        past.iter().map(|f| Key::One { tool: f.tool.clone(), target: f.target.clone() }).collect();
-    keys.insert(Key::All);
-    let named = |key: &Key| match key {
-        Key::All => "all actions".to_owned(),
-        Key::One { tool, target } => format!("{tool} {target}"),
-    };
-    keys.iter()
-        .map(|key| (named(key), breaker::state(&past, key, &rules.breaker, resets, now)))
-        .filter(|(_, state)| *state != Breaker::Passing)
-        .map(|(name, state)| (name, state.words(&clock)))
         .collect()
 }
 

@@ -69,6 +69,9 @@ impl Operator {
     /// The config whole or not at all.
     pub(crate) async fn reload(&self, who: Who) -> Result<Done, Refusal> {
         let outcome = (self.reload)().await;
+        if outcome.is_ok() {
+            self.expect_jobs().await?;
+        }
         // Plans that wait look whether their runbook is still what it was.
         self.runner.answers.send_modify(|n| *n += 1);
         let (now, by) = (self.now(), who.to_string());

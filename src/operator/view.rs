@@ -10,6 +10,7 @@ use crate::model::ids::{ActionId, ApprovalId, RunId, RunbookName};
 use crate::model::incident::Incident;
 use crate::model::plan::{Leash, Plan, Verdict};
 use crate::model::reading::Reading;
+use crate::model::silence::Silence;
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Tier;
 
@@ -59,6 +60,9 @@ pub struct Status {
     pub messages_waiting: u64,
     /// What is wrong with reef itself, in words.
     pub troubles: Vec<String>,
+    /// What could not be looked at because it is not there: `nas smart: smartctl is not installed there`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<String>,
     /// Findings of the config: a literal secret, a world-readable secret file.
     pub findings: Vec<String>,
 }
@@ -87,6 +91,9 @@ pub struct Check {
     pub now: Millis,
     pub zone: String,
     pub signals: Vec<Signalled>,
+    /// As in [`Status`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<String>,
     pub took: Span,
 }
 
@@ -96,6 +103,29 @@ pub struct Incidents {
     pub now: Millis,
     /// Newest first.
     pub incidents: Vec<Incident>,
+}
+
+/// `reef silence list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silences {
+    pub zone: String,
+    pub now: Millis,
+    /// Typed ones that stand, the next to end first.
+    pub silences: Vec<Silence>,
+    /// Those of the config.
+    pub recurring: Vec<RecurringSilence>,
+}
+
+/// A silence that the config names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecurringSilence {
+    pub name: String,
+    pub about: Vec<String>,
+    /// `Sun 03:00-05:00 Europe/Berlin`.
+    pub when: String,
+    pub note: Option<String>,
+    /// While it stands, when it ends.
+    pub until: Option<Millis>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

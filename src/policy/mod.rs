@@ -11,6 +11,7 @@
 //! - [`fact`]: past actions as the folds see them; [`limits`] and [`breaker`]: those folds
 //! - [`forbidden`]: what no leash and no approval allows
 //! - [`judge`]: the strictest of all of them, for one step
+//! - [`telling`]: quiet hours, silences, the storm cap: when and how much the human is told
 //! - [`confirm`]: what a human typed, as a confirmation
 //! - [`budget`]: caps and prices of model calls
 //! - [`redact`]: secrets out of text; [`template`]: log lines to templates; [`fence`]: tainted text
@@ -31,6 +32,7 @@ pub mod limits;
 pub mod rate;
 pub mod redact;
 pub mod renewal;
+pub mod telling;
 pub mod template;
 pub mod threshold;
 pub mod tree;

@@ -33,6 +33,9 @@ pub enum Attention {
     Acknowledged,
     Silenced,
     Escalated,
+    /// So young that what it hangs on may not be confirmed yet: it is neither answered nor counted, but explained as
+    /// soon as it can be.
+    Gathering,
 }
 
 /// How one signal stands at this moment.
@@ -46,7 +49,16 @@ pub struct Standing {
     pub attention: Attention,
     pub cause: Cause,
     pub parent: Option<Signal>,
+    /// What it needs beside its parent: the red of any of these explains it as well.
+    pub depends_on: Vec<Signal>,
     pub drill: bool,
+}
+
+impl Standing {
+    /// Everything whose red explains it.
+    fn above(&self) -> impl Iterator<Item = &Signal> {
+        self.parent.iter().chain(&self.depends_on)
+    }
 }
 
 /// All that the tree looks at.
@@ -166,19 +178,27 @@ fn explainer<'a>(
     }
 }
 
+/// The nearest red above it, over its parent and all that it depends on; of several as near the one that turned red
+/// first.
 fn red_parent<'a>(one: &Standing, by_signal: &Index<'a>) -> Option<&'a Standing> {
     let mut seen = BTreeSet::from([&one.signal]);
-    let mut next = one.parent.as_ref();
-    while let Some(parent) = next.and_then(|signal| by_signal.get(signal).copied()) {
-        if !seen.insert(&parent.signal) {
-            return None;
+    let mut next: Vec<&Signal> = one.above().collect();
+    while !next.is_empty() {
+        let level: Vec<&'a Standing> = next
+            .iter()
+            .filter_map(|signal| by_signal.get(*signal).copied())
+            .filter(|standing| seen.insert(&standing.signal))
+            .collect();
+        let reds = level.iter().copied().filter(|s| s.severity == Severity::Red);
+        if let Some(red) = reds.min_by_key(|s| age(s)) {
+            return Some(red);
         }
-        match parent.severity {
-            Severity::Red => return Some(parent),
-            // What lies behind a green parent is reached: the grandparent explains nothing here.
-            Severity::Green => return None,
-            Severity::Unknown | Severity::Yellow => next = parent.parent.as_ref(),
-        }
+        // What lies behind a green parent is reached: the grandparent explains nothing here.
+        next = level
+            .iter()
+            .filter(|s| matches!(s.severity, Severity::Unknown | Severity::Yellow))
+            .flat_map(|s| s.above())
+            .collect();
     }
     None
 }

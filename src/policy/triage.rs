@@ -1,10 +1,17 @@
 //! One signal from look to look: a pure state machine.
+//!
+//! Counting in a row is [`SignalState`]'s; what a row cannot see (a probe that flaps, a thing that was stopped on
+//! purpose) is remembered by [`track::Track`], which the tick loop keeps and the store brings over a restart.
+
+pub mod often;
+pub mod track;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
+pub use crate::policy::triage::often::{Beside, Clearing, Often, OutOf};
 
 /// How long a signal may be unknown before that counts as yellow.
 pub const BLIND_AFTER: Span = Span::hours(1);
@@ -14,8 +21,12 @@ pub const BLIND_AFTER: Span = Span::hours(1);
 pub struct Tuning {
     /// Looks in a row before it counts. Zero is as one.
     pub fire_after: u32,
+    /// So many bad looks among the last ones fire too: a probe that goes bad and good in turn never has a row.
+    pub often: Option<OutOf>,
     /// Looks in a row before it is over. Zero is as one.
     pub clear_after: u32,
+    /// How far apart looks are: what the clearing delay of a flapping signal is counted in.
+    pub every: Span,
     /// When the last start (of reef, or of the estate after a power cut) was.
     pub grace_from: Millis,
     /// Until then a signal that has not been green since `grace_from` fires nothing.
@@ -23,9 +34,16 @@ pub struct Tuning {
 }
 
 impl Default for Tuning {
-    /// Three looks to fire, two to clear, no grace.
+    /// Three looks in a row or four of ten to fire, two to clear, a minute apart, no grace.
     fn default() -> Self {
-        Self { fire_after: 3, clear_after: 2, grace_from: Millis(0), grace_until: Millis(0) }
+        Self {
+            fire_after: 3,
+            often: OutOf::usual(3),
+            clear_after: 2,
+            every: Span::mins(1),
+            grace_from: Millis(0),
+            grace_until: Millis(0),
+        }
     }
 }
 
@@ -85,6 +103,10 @@ pub enum Change {
     Resolved,
     /// Unknown for over an hour: an incident that counts as yellow begins.
     Blind { since: Millis },
+    /// Somebody stopped it on purpose: an incident of it is over, nothing is to be done.
+    Stopped,
+    /// What was stopped on purpose runs again.
+    Returned,
 }
 
 impl Change {
@@ -97,6 +119,8 @@ impl Change {
             Self::Eased => "the incident eased to yellow",
             Self::Resolved => "the incident is over",
             Self::Blind { .. } => "nobody could look for over an hour: an incident begins",
+            Self::Stopped => "stopped on purpose",
+            Self::Returned => "runs again",
         }
     }
 }
@@ -108,6 +132,7 @@ struct Seen {
     clears: Severity,
     /// Whether firing waits for the end of the grace.
     waits: Waits,
+    beside: Beside,
     at: Millis,
 }
 
@@ -126,6 +151,20 @@ impl SignalState {
     ///   incident and drops those that lead out of one.
     /// - A yellow that is confirmed is noted; not green at its next look, it is an incident.
     pub fn look(self, reading: &Reading, tuning: &Tuning, now: Millis) -> (Self, Option<Change>) {
+        self.look_beside(reading, tuning, Beside::default(), now)
+    }
+
+    /// As [`SignalState::look`], with what is known beyond the row:
+    /// - often enough bad among the last looks fires as a row does; a yellow is an incident at once then, because it was
+    ///   watched for long enough;
+    /// - a signal that flaps is not over before its delay is.
+    pub fn look_beside(
+        self,
+        reading: &Reading,
+        tuning: &Tuning,
+        beside: Beside,
+        now: Millis,
+    ) -> (Self, Option<Change>) {
         if reading.severity == Severity::Unknown {
             return self.unseen(now);
         }
@@ -135,7 +174,7 @@ impl SignalState {
             if now < tuning.grace_until && !green_in_grace { Waits::Yes } else { Waits::No };
         // A probe whose clearing levels are milder than its firing ones would flap.
         let clears = reading.clears.max(reading.severity);
-        let seen = Seen { severity: reading.severity, clears, waits, at: now };
+        let seen = Seen { severity: reading.severity, clears, waits, beside, at: now };
         match state {
             Self::New | Self::Green { .. } | Self::Rising { .. } => state.rise(seen, tuning),
             Self::Noted { .. } => state.watched(seen, tuning),
@@ -157,6 +196,24 @@ impl SignalState {
             Self::Open { severity, .. } => *severity,
             // An incident stays as it was; what was green is not known to be green.
             Self::Unseen { before, .. } => before.severity().max(Severity::Unknown),
+        }
+    }
+
+    /// Whether it has an incident, seen or not at the moment.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Open { .. } => true,
+            Self::Unseen { before, .. } => before.is_open(),
+            Self::New | Self::Green { .. } | Self::Rising { .. } | Self::Noted { .. } => false,
+        }
+    }
+
+    /// Bad at its last looks, but not often enough to count yet: what hangs on it waits for the answer.
+    pub fn is_undecided(&self) -> bool {
+        match self {
+            Self::Rising { .. } | Self::Noted { .. } => true,
+            Self::Unseen { before, .. } => before.is_undecided(),
+            Self::New | Self::Green { .. } | Self::Open { .. } => false,
         }
     }
 
@@ -216,12 +273,16 @@ impl SignalState {
         let bad = bad.saturating_add(1);
         let red = count(red, seen.severity == Severity::Red);
         let enough = tuning.fire_after.max(1);
-        if seen.waits == Waits::No && enough <= red {
+        if seen.waits == Waits::No && fires_red(red, seen, tuning) {
             let open = Self::open(Severity::Red, green_at, seen.at);
             return (open, Some(Change::Opened { severity: Severity::Red }));
         }
         if seen.waits == Waits::No && enough <= bad {
             return (Self::Noted { green_at, since, red }, Some(Change::Noted));
+        }
+        if seen.waits == Waits::No && Often::Bad <= seen.beside.often {
+            let open = Self::open(Severity::Yellow, green_at, seen.at);
+            return (open, Some(Change::Opened { severity: Severity::Yellow }));
         }
         (Self::Rising { green_at, since, bad, red }, None)
     }
@@ -236,7 +297,7 @@ impl SignalState {
             }
             // Between the levels: neither worse nor over.
             Severity::Green | Severity::Unknown => (Self::Noted { green_at, since, red }, None),
-            Severity::Yellow | Severity::Red if tuning.fire_after.max(1) <= red => {
+            Severity::Yellow | Severity::Red if fires_red(red, seen, tuning) => {
                 let open = Self::open(Severity::Red, green_at, seen.at);
                 (open, Some(Change::Opened { severity: Severity::Red }))
             }
@@ -261,10 +322,10 @@ impl SignalState {
         };
         let red = count(red, seen.severity == Severity::Red);
         let green = count(green, seen.clears == Severity::Green);
-        if tuning.clear_after.max(1) <= green {
+        if tuning.clear_after.max(1) <= green && seen.beside.clearing == Clearing::Free {
             return (Self::Green { green_at: seen.at }, Some(Change::Resolved));
         }
-        if seen.waits == Waits::No && tuning.fire_after.max(1) <= red {
+        if seen.waits == Waits::No && fires_red(red, seen, tuning) {
             let red_at = Some(seen.at);
             let open = Self::Open {
                 severity: Severity::Red,
@@ -287,10 +348,11 @@ impl SignalState {
         let milder = count(milder, seen.clears < Severity::Red);
         let green = count(green, seen.clears == Severity::Green);
         let enough = tuning.clear_after.max(1);
-        if enough <= green {
+        if enough <= green && seen.beside.clearing == Clearing::Free {
             return (Self::Green { green_at: seen.at }, Some(Change::Resolved));
         }
-        if enough <= milder {
+        // A flapping red stays one: easing and worsening in turn would answer it anew each time.
+        if enough <= milder && seen.beside.clearing == Clearing::Free {
             let open = Self::Open {
                 severity: Severity::Yellow,
                 green_at,
@@ -309,6 +371,12 @@ impl SignalState {
         let red_at = (severity == Severity::Red).then_some(now);
         Self::Open { severity, green_at, since: now, red_at, red: 0, milder: 0, green: 0 }
     }
+}
+
+/// So many reds in a row, or often enough among the last looks, of which this is one.
+fn fires_red(in_a_row: u32, seen: Seen, tuning: &Tuning) -> bool {
+    let often = seen.severity == Severity::Red && seen.beside.often == Often::Red;
+    tuning.fire_after.max(1) <= in_a_row || often
 }
 
 /// One more in a row, or none.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::tls::Tls;
+use crate::clock::zone::Zone;
 use crate::config::given::Given;
 use crate::config::keys::{Key, Keys};
 use crate::config::section::{Entry, Section};
@@ -16,6 +17,9 @@ use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
 use crate::policy::redact::Redactor;
+use crate::probe::care::{Care, with_suffix};
+use crate::probe::if_there::Sleeps;
+use crate::probe::push::Board;
 use crate::probe::reef_self::{Tally, Uncounted};
 use crate::probe::{How, Probe};
 
@@ -30,6 +34,8 @@ pub struct Context {
     pub remotes: BTreeMap<HostName, Option<String>>,
     /// Hosts all of whose probes may page at night.
     pub wakes: BTreeSet<HostName>,
+    /// Hosts that may be off.
+    pub sleepers: BTreeSet<HostName>,
     /// Other names and addresses under which a URL may speak of a host, in lower case.
     pub known_as: BTreeMap<String, HostName>,
     pub http: Http,
@@ -44,6 +50,10 @@ pub struct Context {
     pub redactor: Arc<Redactor>,
     /// Who counts looks, for the probe of reef itself.
     pub tally: Arc<dyn Tally>,
+    /// What jobs reported.
+    pub pushes: Arc<Board>,
+    /// The operator's.
+    pub zone: Zone,
 }
 
 impl fmt::Debug for Context {
@@ -60,6 +70,7 @@ impl Context {
             here,
             remotes: BTreeMap::new(),
             wakes: BTreeSet::new(),
+            sleepers: BTreeSet::new(),
             known_as: BTreeMap::new(),
             http: Http::new(),
             tls: Tls::new(),
@@ -68,7 +79,14 @@ impl Context {
             keys: Keys::default(),
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),
+            pushes: Arc::default(),
+            zone: Zone::UTC,
         }
+    }
+
+    /// Whether a host may be off.
+    pub fn sleeps(&self, host: &HostName) -> Sleeps {
+        if self.sleepers.contains(host) { Sleeps::Yes } else { Sleeps::No }
     }
 
     /// The known host that a URL's or server's host part speaks of.
@@ -132,6 +150,7 @@ pub struct Common {
     pub wakes: bool,
     pub parent: Option<String>,
     pub served_by: Option<Target>,
+    pub care: Care,
 }
 
 impl Common {
@@ -145,11 +164,12 @@ impl Common {
             wakes: false,
             parent: None,
             served_by: None,
+            care: Care::default(),
         }
     }
 
     /// The keys that make sense for a probe of this machine as a whole: `every`, `timeout`,
-    /// `fire_after`, `clear_after` and `wakes`.
+    /// `fire_after`, `fire_of`, `clear_after`, `tolerance` and `wakes`.
     pub fn of_machine(section: &mut Section, default: &Self) -> Self {
         let mut common = Self {
             every: section.or("every", default.every),
@@ -157,6 +177,7 @@ impl Common {
             fire_after: section.or("fire_after", default.fire_after),
             clear_after: section.or("clear_after", default.clear_after),
             wakes: section.or("wakes", default.wakes),
+            care: Care::of_machine(section, &default.care),
             ..default.clone()
         };
         for (key, given, least) in [
@@ -191,6 +212,7 @@ impl Common {
             clear_after: self.clear_after,
             wakes: self.wakes,
             parent: None,
+            care: self.care.clone(),
             served_by: self.served_by.clone(),
             how,
         }
@@ -315,10 +337,7 @@ impl<'a> Ask<'a> {
 
     /// Whether a key is written.
     pub fn has(&self, key: &str) -> bool {
-        match &self.written {
-            Written::Table(table) => table.has(key),
-            Written::Short(_) | Written::Bare => false,
-        }
+        matches!(&self.written, Written::Table(table) if table.has(key))
     }
 
     /// Tells a mistake at a key of this probe.
@@ -352,6 +371,12 @@ impl<'a> Ask<'a> {
     /// lies.
     pub fn common(&mut self, default: Common, host: &HostName) -> Common {
         let every = self.at_least("every", default.every, Span::secs(1));
+        self.common_but_every(Common { every, ..default }, host)
+    }
+
+    /// As [`Ask::common`], for a kind whose `every` says something else.
+    pub fn common_but_every(&mut self, default: Common, host: &HostName) -> Common {
+        let every = default.every;
         let timeout = self.at_least("timeout", default.timeout, Span(100));
         let fire_after = self.looks("fire_after", default.fire_after);
         let clear_after = self.looks("clear_after", default.clear_after);
@@ -361,8 +386,9 @@ impl<'a> Ask<'a> {
             fire_after,
             clear_after,
             wakes: self.or("wakes", default.wakes),
-            parent: self.opt("parent").or(default.parent),
+            parent: self.opt("parent").or(default.parent).or_else(|| self.implied_parent(host)),
             served_by: self.served_by(host).or(default.served_by),
+            care: Care::read(self, default.care),
         }
     }
 
@@ -384,14 +410,16 @@ impl<'a> Ask<'a> {
         given
     }
 
-    /// `served_by = "unit:nginx"`, on the probe's host or with a host before it.
+    /// `served_by = "unit:nginx"` or `"container:jellyfin"`, on the probe's host or with a host before it.
     fn served_by(&mut self, host: &HostName) -> Option<Target> {
         let given: String = self.opt("served_by")?;
         let complete = match given.split_once(':') {
             Some(("unit", name)) => format!("{host}:unit:{}", with_suffix(name)),
+            Some(("container", name)) => format!("{host}:container:{name}"),
             Some((_, rest)) if rest.starts_with("unit:") => with_suffix(&given),
+            Some((_, rest)) if rest.starts_with("container:") => given.clone(),
             Some(_) | None => {
-                self.mistake("served_by", "is no unit: write \"unit:NAME\" or \"HOST:unit:NAME\"");
+                self.mistake("served_by", "is no unit and no container: write \"unit:NAME\", \"container:NAME\", or a host before it");
                 return None;
             }
         };
@@ -402,16 +430,6 @@ impl<'a> Ask<'a> {
                 None
             }
         }
-    }
-}
-
-/// A unit's name as people write it has no `.service`.
-fn with_suffix(name: &str) -> String {
-    const SUFFIXES: [&str; 8] =
-        [".service", ".socket", ".timer", ".mount", ".target", ".path", ".slice", ".scope"];
-    match SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
-        true => name.to_owned(),
-        false => format!("{name}.service"),
     }
 }
 

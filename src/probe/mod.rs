@@ -4,15 +4,20 @@ pub mod alerts;
 pub mod ask;
 pub mod backends;
 pub mod backup;
+pub mod boot;
+pub mod care;
 pub mod cert;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
+pub mod docker;
 pub mod domain;
 pub mod errors;
 pub mod exec;
 pub mod folder;
+pub mod heat;
 pub mod http;
+pub mod if_there;
 #[cfg(feature = "kube")]
 pub mod kube;
 pub mod lag;
@@ -32,19 +37,28 @@ pub mod postgres;
 pub mod process;
 pub mod prometheus;
 pub mod proxmox;
+pub mod push;
 pub mod queue;
+pub mod raid;
 pub mod reach;
 pub mod reef_self;
 pub mod s3;
 pub mod series;
 pub mod service;
+pub mod smart;
 pub mod spoken;
 pub mod table;
 pub mod tailscale;
 pub mod tcp;
+pub mod time;
 pub mod tls;
 pub mod unit;
+pub mod updates;
+pub mod uplink;
+pub mod ups;
 pub mod voice;
+mod whereabouts;
+pub mod zfs;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -79,6 +93,8 @@ pub struct Probe {
     pub wakes: bool,
     /// Whose red explains this one's.
     pub parent: Option<Signal>,
+    /// How its signals are triaged and told beyond that.
+    pub care: care::Care,
     /// What stands behind it, for runbooks: `unit:nginx.service` on its host.
     pub served_by: Option<crate::model::target::Target>,
     pub how: How,
@@ -111,6 +127,11 @@ pub trait HostProbe: Send {
     /// a change is no reading and opens nothing.
     fn changes(&mut self) -> Vec<Change> {
         Vec::new()
+    }
+
+    /// Why it said nothing at the last look, where its thing is not there: "smartctl is not installed".
+    fn absent(&self) -> Option<String> {
+        None
     }
 }
 

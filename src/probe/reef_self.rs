@@ -12,12 +12,17 @@ use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::human_bytes;
 use crate::probe::ask::{Common, Context, Draft, Named};
+use crate::probe::push::Board;
 use crate::probe::{How, NetProbe, Past};
 
 /// Who counts looks: the tick loop, which lies above and is handed in.
 pub trait Tally: Send + Sync + fmt::Debug {
     /// The counts since the start; they only grow.
     fn counts(&self) -> Counts;
+    /// Where jobs report to, which outlives a reload.
+    fn pushes(&self) -> Arc<Board> {
+        Arc::default()
+    }
 }
 
 /// What the tick loop counts. It counts; this probe judges.

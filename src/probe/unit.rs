@@ -46,7 +46,7 @@ impl Default for Settings {
 
 /// Reads `unit.NAME = "nginx.service"` and its table form.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
-    let host = ask.cx.here.clone();
+    let host = ask.host();
     let common = ask.common(Common::with(Span::mins(1), Span::secs(20)), &host);
     let default = Settings::default();
     let name: Option<String> = ask.main("unit");

@@ -59,6 +59,17 @@ pub(super) struct Stored {
     spent: Amount,
     model_calls: u32,
     outbox: OutboxStats,
+    /// What reef stopped acting on, and how that stands.
+    breakers: Vec<(String, String)>,
+}
+
+/// As the watch noted them when it told of them.
+fn breakers(db: &Db) -> anyhow::Result<Vec<(String, String)>> {
+    let noted = db.flags("breaker:")?;
+    Ok(noted
+        .into_iter()
+        .map(|(flag, words, _)| (flag.trim_start_matches("breaker:").to_owned(), words))
+        .collect())
 }
 
 /// Gathers a report. What cannot be read is said in it: a report always comes.
@@ -153,6 +164,7 @@ fn stored(db: &mut Db, period: Period) -> anyhow::Result<Stored> {
         unended: db.unended_runs()?.into_iter().map(|run| run.id).collect(),
         paused: db.flag(PAUSED)?,
         hold: facts::hold(db)?.map(|hold| hold.by.iter().map(about).collect()).unwrap_or_default(),
+        breakers: breakers(db)?,
         spent: db.spent_since(since)?,
         model_calls: db.model_calls_since(since)?,
         outbox: db.outbox_stats(since)?,
@@ -221,6 +233,12 @@ fn needs(
     if !stored.hold.is_empty() {
         needs.push(Need::Hold { by: stored.hold.clone() });
     }
+    needs.extend(
+        stored
+            .breakers
+            .iter()
+            .map(|(what, words)| Need::Breaker { what: what.clone(), words: words.clone() }),
+    );
     let mut pending: Vec<&Approval> = stored
         .approvals
         .iter()

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::model::approval::ApprovalState;
 use crate::model::audit::AuditRecord;
@@ -81,7 +82,7 @@ fn worst_first(need: &Need) -> (Reverse<Severity>, Millis) {
         Need::Incident { severity, since, .. } => (Reverse(*severity), *since),
         Need::Settle { at, .. } => (Reverse(Severity::Red), *at),
         Need::Approve { expires_at, .. } => (Reverse(Severity::Red), *expires_at),
-        Need::Chain { .. } | Need::Trouble { .. } | Need::Hold { .. } => {
+        Need::Chain { .. } | Need::Trouble { .. } | Need::Hold { .. } | Need::Breaker { .. } => {
             (Reverse(Severity::Red), Millis::default())
         }
     }
@@ -123,9 +124,24 @@ fn recorded(incident: &Incident, to: Option<Millis>, how: How) -> Recorded {
         to,
         severity: incident.severity,
         what: about(&incident.signal),
-        words: incident.reading.words.first_line().to_owned(),
+        words: words(incident, to),
         how,
     }
+}
+
+/// What it was, and beside it why nobody was told and how long it was down of what is tolerated.
+fn words(incident: &Incident, to: Option<Millis>) -> String {
+    let mut words = incident.reading.words.first_line().to_owned();
+    if let (Some(tolerated), Some(red_at), Some(to)) =
+        (incident.care.tolerance, incident.red_at, to)
+    {
+        let down = to.since(red_at);
+        let _ = write!(words, "; down {down} of tolerated {tolerated}");
+    }
+    if let Some(silence) = &incident.care.silenced {
+        let _ = write!(words, "; not told: {silence}");
+    }
+    words
 }
 
 fn known(incident: &Incident, at: Millis, why: &str) -> Recorded {

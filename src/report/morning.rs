@@ -112,6 +112,11 @@ pub enum Need {
     Hold {
         by: Vec<String>,
     },
+    /// Reef stopped acting on something, because it failed too often.
+    Breaker {
+        what: String,
+        words: String,
+    },
     Approve {
         id: ApprovalId,
         question: String,
@@ -343,6 +348,10 @@ pub fn about(signal: &Signal) -> String {
         | Thing::Backup
         | Thing::Check
         | Thing::Member
+        | Thing::Container
+        | Thing::Stack
+        | Thing::Service
+        | Thing::Node
         | Thing::Reef => format!("{probe} {}:{}", target.on(), target.name()),
     };
     if !PLAIN.contains(&signal.aspect.as_str()) {

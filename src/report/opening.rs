@@ -70,7 +70,9 @@ pub(super) fn signals(morning: &Morning) -> String {
 fn worst(morning: &Morning) -> Severity {
     let of_need = |need: &Need| match need {
         Need::Incident { severity, .. } => *severity,
-        Need::Chain { .. } | Need::Trouble { .. } | Need::Hold { .. } => Severity::Red,
+        Need::Chain { .. } | Need::Trouble { .. } | Need::Hold { .. } | Need::Breaker { .. } => {
+            Severity::Red
+        }
         Need::Approve { .. } | Need::Settle { .. } => Severity::Yellow,
     };
     morning.needs.shown.iter().map(of_need).max().unwrap_or(Severity::Green)
@@ -81,6 +83,7 @@ fn short(need: &Need, morning: &Morning, zone: &Zone) -> String {
     match need {
         Need::Chain { seq, why } => format!("- the audit log is broken at record {seq}: {why}"),
         Need::Trouble { what } => format!("- {what}"),
+        Need::Breaker { what, words } => format!("- reef stopped acting: {what}, {words}"),
         Need::Hold { by } => format!("- all actions are held by {} reds: reef resume", by.len()),
         Need::Approve { id, question, expires_at, .. } => {
             let question = question.lines().next().unwrap_or_default();

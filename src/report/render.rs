@@ -102,6 +102,12 @@ impl Page {
                 plain(why),
                 command("reef audit verify")
             ),
+            Need::Breaker { what, words } => format!(
+                "**reef stopped acting: {}**, {}, because it failed too often. {} lets it pass",
+                plain(what),
+                plain(words),
+                command("reef resume")
+            ),
             Need::Trouble { what } => format!("**This report is not whole**: {}", plain(what)),
             Need::Hold { by } => {
                 let by: Vec<String> = by.iter().map(|signal| plain(signal)).collect();

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::gate::rules::Rules;
-use crate::model::ids::Word;
+use crate::model::ids::{IncidentId, Word};
 use crate::model::incident::{Announced, Incident};
 use crate::model::message::{Message, Urgency};
 use crate::model::severity::Severity;
@@ -16,6 +16,9 @@ pub const PAGE_TIMER: &str = "page";
 
 /// Enqueues a message about an incident and marks it announced, inside a transaction. The caller
 /// saves the incident.
+///
+/// Within a silence nothing is enqueued but the end of what was told before. A page of a red that is still tolerated,
+/// or that may not wake anybody, waits for its time: what is over by then is a line in the report.
 pub fn announce(
     db: &mut Db,
     rules: &Rules,
@@ -24,6 +27,18 @@ pub fn announce(
     words: &Words,
     now: Millis,
 ) -> anyhow::Result<()> {
+    let pressing = words.about == UNKNOWN;
+    if incident.care.silent && !pressing && words.about != RESOLVED {
+        return Ok(());
+    }
+    let payload = json!({ "incident": incident.id, "title": words.title, "body": words.body });
+    if urgency == Urgency::Page && !pressing {
+        let at = pages_at(rules, incident, now);
+        if now < at {
+            let first = json!({ "first": true });
+            return page_later(db, incident.id, &merged(payload, first), at);
+        }
+    }
     let message = Message {
         urgency,
         title: words.title.clone(),
@@ -42,16 +57,69 @@ pub fn announce(
         incident.announced = announced;
     }
     if urgency == Urgency::Page {
-        let payload =
-            json!({ "incident": incident.id, "title": message.title, "body": message.body });
-        db.add_timer(
-            now + rules.page_repeat,
-            &Word::of(PAGE_TIMER),
-            &payload,
-            &format!("page {}", incident.id),
-        )?;
+        page_later(db, incident.id, &payload, now + rules.page_repeat)?;
     }
     Ok(())
+}
+
+/// What a page is about that never waits: an action that nobody knows of.
+pub const UNKNOWN: &str = "unknown action";
+/// The message that an incident is over.
+pub const RESOLVED: &str = "resolved";
+
+/// When an incident may page: past its tolerance and, unless it may wake somebody, past the quiet hours.
+pub fn pages_at(rules: &Rules, incident: &Incident, now: Millis) -> Millis {
+    let from = match incident.severity {
+        Severity::Red => incident.pages_from().max(now),
+        Severity::Green | Severity::Unknown | Severity::Yellow => now,
+    };
+    match rules.telling.quiet(from) {
+        Some(quiet) if !incident.care.wakes => quiet.until,
+        Some(_) | None => from,
+    }
+}
+
+/// Pages then, unless it is over or somebody has it by then.
+pub fn page_later(
+    db: &mut Db,
+    id: IncidentId,
+    payload: &serde_json::Value,
+    at: Millis,
+) -> anyhow::Result<()> {
+    db.add_timer(at, &Word::of(PAGE_TIMER), payload, &format!("page {id}")).map(drop)
+}
+
+fn merged(mut one: serde_json::Value, more: serde_json::Value) -> serde_json::Value {
+    if let (Some(one), serde_json::Value::Object(more)) = (one.as_object_mut(), more) {
+        one.extend(more);
+    }
+    one
+}
+
+/// A question that would come in quiet hours is not asked: the plan is made and judged anew in the morning. Says until
+/// when, and sees to it that the incident comes up again then.
+pub fn ask_later(
+    db: &mut Db,
+    rules: &Rules,
+    id: IncidentId,
+    now: Millis,
+) -> anyhow::Result<Option<Millis>> {
+    let Some(quiet) = rules.telling.quiet(now) else { return Ok(None) };
+    if db.incident(id)?.is_none_or(|incident| incident.care.wakes || incident.drill) {
+        return Ok(None);
+    }
+    db.add_timer(quiet.until, &Word::of("retry"), &serde_json::Value::Null, &morning(id))?;
+    Ok(Some(quiet.until))
+}
+
+/// Whether a question about this incident waits for the morning.
+pub fn asks_later(db: &Db, id: IncidentId, now: Millis) -> anyhow::Result<bool> {
+    let key = morning(id);
+    Ok(db.timers()?.iter().any(|timer| timer.key == key && now < timer.due_at))
+}
+
+fn morning(id: IncidentId) -> String {
+    format!("ask {id} in the morning")
 }
 
 /// What a message says.

@@ -6,10 +6,11 @@ use crate::gate::Acted;
 use crate::gate::crash::Point;
 use crate::model::approval::{Approval, ApprovalState};
 use crate::model::ids::RunId;
-use crate::model::plan::{Ending, Plan};
+use crate::model::plan::{Ending, Origin, Plan, Verdict};
 use crate::model::run::{Green, RunEvent, RunState};
 use crate::model::time::Millis;
 use crate::model::tool::{ActionResult, Tier};
+use crate::run::announce::ask_later;
 use crate::run::inquire::Inquired;
 use crate::run::runner::{Runner, Start};
 use crate::store::db::Db;
@@ -99,8 +100,20 @@ impl Runner {
     ) -> anyhow::Result<RunEvent> {
         let inquired = self.inquire(run, round, start).await?;
         Ok(match inquired {
-            Inquired::Plan(plan) => self.submit(*plan).await?,
+            Inquired::Plan(plan) => {
+                let quiet = self.gate.rules().telling.quiet(self.clock.now()).is_some();
+                if quiet
+                    && let Verdict::Ask { .. } = self.gate.verdict(&plan).await?
+                    && let Some(ending) = self.for_the_morning(start).await?
+                {
+                    return Ok(RunEvent::End(ending));
+                }
+                self.submit(*plan).await?
+            }
             Inquired::Question { question, choices } => {
+                if let Some(ending) = self.for_the_morning(start).await? {
+                    return Ok(RunEvent::End(ending));
+                }
                 let plan = choices.iter().find_map(|c| c.plan.clone());
                 let standing = plan.unwrap_or_else(|| self.empty_plan(run, round, start));
                 let asked = self.gate.ask(&standing, question, choices).await?;
@@ -111,6 +124,21 @@ impl Runner {
             }
             Inquired::Ended(ending) => RunEvent::End(ending),
         })
+    }
+
+    /// In quiet hours a question is held, not its plan: the run ends, and a new one plans and asks in the morning.
+    async fn for_the_morning(&self, start: &Start) -> anyhow::Result<Option<Ending>> {
+        let Origin::Incident(id) = start.origin else { return Ok(None) };
+        let (now, rules) = (self.clock.now(), self.gate.rules());
+        let zone = rules.telling.zone;
+        let until =
+            self.store.call(move |db| db.atomically(|db| ask_later(db, &rules, id, now))).await?;
+        Ok(until.map(|until| {
+            let when = zone.hm(until);
+            Ending::Escalated(format!(
+                "a question for the morning: planned and asked anew at {when}"
+            ))
+        }))
     }
 
     pub(crate) async fn submit(&self, plan: Plan) -> anyhow::Result<RunEvent> {
@@ -256,7 +284,7 @@ impl Runner {
 
     /// Whether there is still something to do: the incident is open and its probe not green.
     async fn moot(&self, plan: &Plan) -> anyhow::Result<Option<Ending>> {
-        let crate::model::plan::Origin::Incident(id) = plan.origin else { return Ok(None) };
+        let Origin::Incident(id) = plan.origin else { return Ok(None) };
         let incident = self.store.call(move |db| db.incident(id)).await?;
         let over = incident.is_none_or(|i| {
             matches!(i.state, crate::model::incident::IncidentState::Resolved { .. })
@@ -293,7 +321,7 @@ impl Runner {
 
     /// Before the first action the probe is looked at once more: what healed itself is left alone.
     async fn green_already(&self, plan: &Plan) -> Option<Ending> {
-        use crate::model::plan::{Origin, Verify};
+        use crate::model::plan::Verify;
         let (Origin::Incident(_), Verify::Probe { signal, .. }) = (&plan.origin, &plan.verify)
         else {
             return None;

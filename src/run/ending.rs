@@ -15,7 +15,7 @@ use crate::model::plan::{Ending, Leash, OnFailure, Origin, Plan};
 use crate::model::run::RunState;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
-use crate::run::announce::{Words, announce, headline, loudness};
+use crate::run::announce::{UNKNOWN, Words, announce, asks_later, headline, loudness};
 use crate::run::runner::Runner;
 use crate::store::db::Db;
 
@@ -232,7 +232,7 @@ fn tell(
             title: format!("{}: {}", headline(&incident), closing.ending.word()),
             body: body(closing, &incident),
             severity: incident.severity,
-            about: "ended",
+            about: if unknown { UNKNOWN } else { "ended" },
         };
         announce(db, rules, &mut incident, urgency, &words, closing.now)?;
     }
@@ -260,6 +260,9 @@ fn tell_fixed(
 /// answered.
 fn held_back(db: &Db, closing: &Closing, incident: &Incident) -> anyhow::Result<bool> {
     let Ending::Escalated(_) = closing.ending else { return Ok(false) };
+    if asks_later(db, incident.id, closing.now)? {
+        return Ok(true);
+    }
     let hold = crate::gate::facts::hold(db)?;
     let covered = hold.is_some_and(|hold| hold.covers(incident.signal.target.on()));
     let stopped = covered || db.flag(PAUSED)?.is_some();

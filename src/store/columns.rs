@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::digest::Digest;
-use crate::model::ids::{ActionId, ApprovalId, IncidentId, MessageId, RunId, TimerId};
+use crate::model::ids::{ActionId, ApprovalId, IncidentId, MessageId, RunId, SilenceId, TimerId};
 use crate::model::target::Signal;
 use crate::model::time::Millis;
 
@@ -25,7 +25,7 @@ macro_rules! int_column {
     )*};
 }
 
-int_column!(Millis, ActionId, ApprovalId, IncidentId, MessageId, RunId, TimerId);
+int_column!(Millis, ActionId, ApprovalId, IncidentId, MessageId, RunId, SilenceId, TimerId);
 
 impl ToSql for Digest {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

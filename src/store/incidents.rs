@@ -40,6 +40,7 @@ impl Db {
                 announced: Announced::No,
                 drill: drill == Drill::Yes,
                 attempts: 0,
+                care: crate::model::incident::Care::default(),
             };
             let id = db.insert(
                 "INSERT INTO incident (signal, host, state, drill, opened_at, json)

@@ -44,11 +44,15 @@ impl Db {
         })
     }
 
-    /// Those whose time has come: pages first, then by age.
+    /// Those whose time has come: pages first, then by age. When one is due that could not be sent before, all that
+    /// could not be sent the same way are: once the network is back, they go together.
     pub fn due_deliveries(&self, now: Millis, limit: u32) -> Result<Vec<Delivery>> {
         self.rows(
             "SELECT id, target, queued_at, tries, next_at, json FROM outbox
-              WHERE next_at <= ?1 ORDER BY page DESC, id LIMIT ?2",
+              WHERE next_at <= ?1
+                 OR (0 < tries AND next_at IS NOT NULL
+                     AND target IN (SELECT target FROM outbox WHERE next_at <= ?1 AND 0 < tries))
+              ORDER BY page DESC, id LIMIT ?2",
             &[&now, &limit],
             |row| {
                 let id: MessageId = row.get(0)?;
@@ -88,6 +92,22 @@ impl Db {
             &[&id, &why, &next_at],
         )?;
         known(id, changed)
+    }
+
+    /// Not before then: quiet hours, or too many at once. It counts as no try.
+    pub fn postpone(&mut self, id: MessageId, until: Millis) -> Result<()> {
+        let sql = "UPDATE outbox SET next_at = ?2 WHERE id = ?1 AND delivered_at IS NULL";
+        self.write(sql, &[&id, &until]).map(|_| ())
+    }
+
+    /// When messages that are no pages went this way after then; several that went as one count once.
+    pub fn sent_since(&self, target: &str, since: Millis) -> Result<Vec<Millis>> {
+        self.rows(
+            "SELECT DISTINCT delivered_at FROM outbox
+              WHERE target = ?1 AND ?2 < delivered_at AND page = 0 ORDER BY delivered_at",
+            &[&target, &since],
+            |row| Ok(row.get(0)?),
+        )
     }
 
     /// Over messages queued since then.

@@ -9,7 +9,7 @@ use crate::model::ids::HostName;
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
 use crate::run::runner::Looker;
-use crate::watch::ticker::{About, Command, Standing};
+use crate::watch::ticker::{About, Above, Command, Standing};
 
 /// Sends commands to the tick loop. A clone is the same hand.
 #[derive(Debug, Clone)]
@@ -34,11 +34,31 @@ impl Handle {
         answer.await.unwrap_or_default()
     }
 
+    /// What could not be looked at because it is not there: probe, host and why.
+    pub async fn absent(&self) -> Vec<(String, HostName, String)> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Absent { reply }).await;
+        answer.await.unwrap_or_default()
+    }
+
     /// What the config says of the probes behind these signals.
     pub async fn about(&self, signals: Vec<Signal>) -> BTreeMap<Signal, About> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::About { signals, reply }).await;
         answer.await.unwrap_or_default()
+    }
+
+    /// Everything that these signals hang on, as it stands.
+    pub async fn above(&self, signals: Vec<Signal>) -> BTreeMap<Signal, Above> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Above { signals, reply }).await;
+        answer.await.unwrap_or_default()
+    }
+
+    /// Makes a look at this signal due now; nobody waits for it.
+    pub async fn nudge(&self, signal: Signal) {
+        let (reply, _) = oneshot::channel();
+        self.send(Command::Look { signal, reply }).await;
     }
 
     /// Looks at everything now; returns when all looks that were begun have ended.

@@ -5,6 +5,7 @@
 //! several independent reds say that a human is needed, and begins runs.
 
 pub mod backtest;
+pub mod breakers;
 pub mod grid;
 pub mod handle;
 pub mod looks;

@@ -3,7 +3,10 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use std::sync::Arc;
+
 use crate::model::time::{Millis, Span};
+use crate::probe::push::Board;
 
 /// Counters since the start. All relaxed: each is read on its own.
 #[derive(Debug, Default)]
@@ -25,6 +28,8 @@ pub struct Pulse {
     /// Looks that panicked.
     pub broken: AtomicU64,
     pub events: AtomicU64,
+    /// What jobs reported, for the probes that wait for them.
+    pub pushes: Arc<Board>,
 }
 
 impl Pulse {

@@ -10,7 +10,8 @@ use crate::model::severity::Severity;
 use crate::model::target::Signal;
 use crate::model::time::{Millis, Span};
 use crate::policy::tree::{Attention, Standing, explained_by};
-use crate::policy::triage::{Change, SignalState, Tuning};
+use crate::policy::triage::track::Track;
+use crate::policy::triage::{Change, Tuning};
 use crate::probe::past::Pasts;
 use crate::probe::{How, Probe};
 use crate::watch::scene::cause;
@@ -37,6 +38,7 @@ pub struct Told {
 pub struct Manner {
     pub tuning: Tuning,
     pub parent: Option<Signal>,
+    pub depends_on: Vec<Signal>,
 }
 
 /// The replay under way.
@@ -60,9 +62,10 @@ struct Slot {
 
 #[derive(Debug, Default)]
 struct One {
-    state: SignalState,
+    track: Track,
     bad: u32,
     parent: Option<Signal>,
+    depends_on: Vec<Signal>,
 }
 
 impl Replay {
@@ -109,15 +112,16 @@ impl Replay {
             self.pasts.note(&reading);
             let one = self.signals.entry(reading.signal.clone()).or_default();
             one.parent.clone_from(&manner.parent);
+            one.depends_on.clone_from(&manner.depends_on);
             one.bad = match reading.severity {
                 Severity::Green => 0,
                 Severity::Unknown => one.bad,
                 Severity::Yellow | Severity::Red => one.bad + 1,
             };
-            let state = std::mem::take(&mut one.state);
-            let (state, change) = state.look(&reading, &manner.tuning, reading.at);
+            let track = std::mem::take(&mut one.track);
+            let (track, change) = track.look(&reading, &manner.tuning, reading.at);
             let bad = one.bad;
-            one.state = state;
+            one.track = track;
             if let Some(change) = change {
                 self.changed(&change, &reading, bad);
             }
@@ -127,7 +131,7 @@ impl Replay {
     fn changed(&mut self, change: &Change, reading: &Reading, looks: u32) {
         let at = reading.at;
         let severity = match change {
-            Change::Noted => return,
+            Change::Noted | Change::Returned => return,
             Change::Opened { severity } => *severity,
             Change::Blind { .. } => Severity::Yellow,
             Change::Worsened => {
@@ -141,7 +145,7 @@ impl Replay {
                 return;
             }
             Change::Eased => return,
-            Change::Resolved => {
+            Change::Resolved | Change::Stopped => {
                 let told = self.open.remove(&reading.signal);
                 if let Some(told) = told.and_then(|i| self.told.get_mut(i)) {
                     told.resolved_at = Some(at);
@@ -174,11 +178,12 @@ impl Replay {
             let (told, one) = (self.told.get(*told)?, self.signals.get(signal)?);
             Some(Standing {
                 signal: signal.clone(),
-                severity: one.state.severity(),
-                red_at: one.state.red_at(),
+                severity: one.track.state.severity(),
+                red_at: one.track.state.red_at(),
                 attention: Attention::New,
                 cause: cause(signal),
                 parent: one.parent.clone(),
+                depends_on: one.depends_on.clone(),
                 drill: false,
             })
             .filter(|_| told.resolved_at.is_none())
@@ -210,15 +215,18 @@ impl Manner {
     pub fn of(probe: &Probe) -> Self {
         let tuning = Tuning {
             fire_after: probe.fire_after,
+            often: probe.care.fire_of.beside(probe.fire_after),
             clear_after: probe.clear_after,
+            every: probe.every,
             ..Tuning::default()
         };
-        Self { tuning, parent: probe.parent.clone() }
+        let depends_on = probe.care.depends_on.clone();
+        Self { tuning, parent: probe.parent.clone(), depends_on }
     }
 
     /// Three looks to fire, two to clear.
     pub fn usual(parent: Option<Signal>) -> Self {
-        Self { tuning: Tuning::default(), parent }
+        Self { tuning: Tuning::default(), parent, depends_on: Vec::new() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! From changes to incidents, and from incidents to runs.
 
+mod begin;
 mod changes;
 pub mod picture;
 
@@ -8,23 +9,21 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::model::ids::{HostName, RunbookName, Word};
-use crate::model::incident::{HoldScope, Incident, IncidentEvent, IncidentState};
-use crate::model::message::Urgency;
-use crate::model::plan::Origin;
+use crate::model::ids::HostName;
+use crate::model::incident::{Care, HoldScope, IncidentState};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
+use crate::model::time::Millis;
 use crate::notify::alarm::Alarm;
+use crate::policy::triage::track::Track;
 use crate::policy::triage::{Change, SignalState};
-use crate::run::announce::announce;
-use crate::run::runner::{Runner, Start};
+use crate::run::runner::Runner;
 use crate::store::actions::Drill;
 use crate::store::readings::Sample;
 use crate::watch::handle::Handle;
-use crate::watch::responder::picture::{consider, resolve};
+use crate::watch::responder::picture::{Known, consider, resolve};
 use crate::watch::ticker::{About, Changed, News};
-use crate::watch::words;
 
 /// Names of probes that belong to a drill begin so.
 pub const DRILL: &str = "drill.";
@@ -43,9 +42,11 @@ pub struct Responder {
     /// What the config says of the probe behind each signal that changed in this life.
     pub(crate) about: BTreeMap<Signal, About>,
     /// The triage states as they were stored last, without the green ones.
-    pub(crate) saved: BTreeMap<Signal, SignalState>,
+    pub(crate) saved: BTreeMap<Signal, Track>,
     /// The last reading of each signal that is not green, to open an incident that a crash lost.
     pub(crate) last: BTreeMap<Signal, Reading>,
+    /// When the picture changes by itself.
+    pub(crate) again_at: Option<Millis>,
 }
 
 impl Responder {
@@ -65,6 +66,7 @@ impl Responder {
             about: BTreeMap::new(),
             saved: BTreeMap::new(),
             last: BTreeMap::new(),
+            again_at: None,
         }
     }
 
@@ -74,6 +76,8 @@ impl Responder {
         let stop = self.runner.stop.clone();
         let recalled = self.recall().await;
         self.heard(recalled).await;
+        let promised = self.promise_reminder().await;
+        self.heard(promised).await;
         let considered = self.consider().await;
         self.heard(considered).await;
         loop {
@@ -172,16 +176,27 @@ impl Responder {
             }
             Change::Eased => self.moved(&reading, Severity::Yellow).await?,
             Change::Resolved => self.resolve(&reading.signal).await?,
+            Change::Stopped => {
+                self.resolve(&reading.signal).await?;
+                self.switched(&reading, "stopped on purpose: left alone").await?;
+            }
+            Change::Returned => self.switched(&reading, "runs again").await?,
         }
         self.consider().await
     }
 
     async fn open(&mut self, reading: Reading, severity: Severity) -> anyhow::Result<()> {
         let now = self.runner.clock.now();
-        let drill = match self.about.get(&reading.signal) {
+        let about = self.about.get(&reading.signal);
+        let drill = match about {
             Some(about) if about.name.starts_with(DRILL) => Drill::Yes,
             Some(_) | None => Drill::No,
         };
+        let care = about.map_or_else(Care::default, |about| Care {
+            tolerance: about.tolerance,
+            wakes: about.wakes,
+            ..Care::default()
+        });
         self.runner
             .store
             .call(move |db| {
@@ -191,6 +206,7 @@ impl Responder {
                     }
                     let mut incident = db.open_incident(&reading, drill, now)?;
                     incident.severity = severity;
+                    incident.care = care;
                     incident.red_at = (severity == Severity::Red).then_some(now);
                     db.save_incident(&incident)
                 })
@@ -246,95 +262,31 @@ impl Responder {
 
     /// Looks at all unresolved incidents together: what explains what, whether to hold, what to begin.
     pub(crate) async fn consider(&mut self) -> anyhow::Result<()> {
-        let (now, rules, scope, about) =
-            (self.runner.clock.now(), self.runner.gate.rules(), self.scope, self.about.clone());
-        let to_begin = self
+        let (now, rules, scope) = (self.runner.clock.now(), self.runner.gate.rules(), self.scope);
+        let hanging: Vec<Signal> = self
+            .about
+            .iter()
+            .filter(|(_, about)| about.above().next().is_some())
+            .map(|(signal, _)| signal.clone())
+            .collect();
+        let above = match hanging.is_empty() {
+            true => BTreeMap::new(),
+            false => self.watch.above(hanging).await,
+        };
+        let known = Known { about: self.about.clone(), above };
+        let considered = self
             .runner
             .store
-            .call(move |db| db.atomically(|db| consider(db, &rules, scope, &about, now)))
+            .call(move |db| db.atomically(|db| consider(db, &rules, scope, &known, now)))
             .await?;
-        for incident in to_begin {
+        self.again_at = considered.again_at;
+        for signal in considered.look_at {
+            self.watch.nudge(signal).await;
+        }
+        for incident in considered.begin {
             self.begin(incident).await?;
         }
         Ok(())
-    }
-
-    /// Begins a run for an incident that nothing holds or explains.
-    async fn begin(&mut self, incident: Incident) -> anyhow::Result<()> {
-        let (origin, runbook) = match (incident.drill, self.runner.answering(&incident.reading)) {
-            (true, _) => (Origin::Drill, Some(RunbookName::new("drill")?)),
-            (false, Some(book)) if self.rested(&incident, &book.name, book.cooldown).await? => {
-                (Origin::Incident(incident.id), Some(book.name))
-            }
-            (false, Some(_)) => return Ok(()),
-            (false, None) if incident.severity == Severity::Red || self.runner.has_agent() => {
-                (Origin::Incident(incident.id), None)
-            }
-            (false, None) => return self.noted(incident).await,
-        };
-        let id = incident.id;
-        let start =
-            Start { origin, incident: Some(id), runbook, on: None, params: BTreeMap::new() };
-        let run = self.runner.create_for(id, &start).await?;
-        if let Some(run) = run {
-            self.runner.go_on(run, start);
-        }
-        Ok(())
-    }
-
-    /// A yellow that no runbook answers: one calm line to the human, who has it from then on.
-    async fn noted(&self, mut incident: Incident) -> anyhow::Result<()> {
-        let (now, rules) = (self.runner.clock.now(), self.runner.gate.rules());
-        self.runner
-            .store
-            .call(move |db| {
-                db.atomically(|db| {
-                    let words = words::opened(&incident);
-                    announce(db, &rules, &mut incident, Urgency::Message, &words, now)?;
-                    let why = "no runbook answers it".to_owned();
-                    incident.state =
-                        incident.state.clone().next(IncidentEvent::Escalate { why }, now)?;
-                    db.save_incident(&incident)
-                })
-            })
-            .await
-    }
-
-    /// Whether the runbook's cooldown since its last run for this incident is over; if not, a timer
-    /// brings the incident up again then.
-    async fn rested(
-        &self,
-        incident: &Incident,
-        book: &RunbookName,
-        cooldown: crate::model::time::Span,
-    ) -> anyhow::Result<bool> {
-        let (id, now, book) = (incident.id, self.runner.clock.now(), book.clone());
-        self.runner
-            .store
-            .call(move |db| {
-                let runs = db.runs_of(id)?;
-                let mut last = None;
-                for run in runs {
-                    // One that did nothing, because it was held, tried nothing.
-                    let of_book = run.runbook.as_ref().is_some_and(|r| r.name == book);
-                    if of_book && !db.actions_of(run.id)?.is_empty() {
-                        last = last.max(Some(run.changed_at));
-                    }
-                }
-                let Some(last) = last else { return Ok(true) };
-                let again = last + cooldown;
-                if again <= now {
-                    return Ok(true);
-                }
-                db.add_timer(
-                    again,
-                    &Word::of("retry"),
-                    &serde_json::Value::Null,
-                    &format!("retry {id}"),
-                )?;
-                Ok(false)
-            })
-            .await
     }
 
     /// What nothing watches any more has no incident: it could never resolve by itself.
@@ -348,10 +300,11 @@ impl Responder {
 
     /// Puts right what a crash tore apart: an incident whose signal is green, a signal that is bad
     /// without an incident. Then stores the counters that changed.
-    async fn reconcile(&mut self, states: BTreeMap<Signal, SignalState>) -> anyhow::Result<()> {
+    async fn reconcile(&mut self, states: BTreeMap<Signal, Track>) -> anyhow::Result<()> {
         let unresolved = self.runner.store.call(|db| db.unresolved()).await?;
         for incident in &unresolved {
-            if let Some(SignalState::Green { green_at }) = states.get(&incident.signal)
+            if let Some(SignalState::Green { green_at }) =
+                states.get(&incident.signal).map(|track| &track.state)
                 && incident.opened_at < *green_at
             {
                 self.resolve(&incident.signal).await?;
@@ -359,8 +312,9 @@ impl Responder {
         }
         let known: BTreeSet<&Signal> = unresolved.iter().map(|i| &i.signal).collect();
         let mut lost = Vec::new();
-        for (signal, state) in &states {
-            if let (SignalState::Open { severity, .. }, false) = (state, known.contains(signal))
+        for (signal, track) in &states {
+            if let (SignalState::Open { severity, .. }, false) =
+                (&track.state, known.contains(signal))
                 && let Some(reading) = self.last.get(signal)
             {
                 lost.push((reading.clone(), *severity));
@@ -377,11 +331,9 @@ impl Responder {
     }
 
     /// Green is what a signal is without a row; only what changed since the last time is written.
-    async fn save_triage(&mut self, states: BTreeMap<Signal, SignalState>) -> anyhow::Result<()> {
-        let bad: BTreeMap<Signal, SignalState> = states
-            .into_iter()
-            .filter(|(_, state)| !matches!(state, SignalState::Green { .. } | SignalState::New))
-            .collect();
+    async fn save_triage(&mut self, states: BTreeMap<Signal, Track>) -> anyhow::Result<()> {
+        let bad: BTreeMap<Signal, Track> =
+            states.into_iter().filter(|(_, track)| !track.is_plain()).collect();
         let mut rows = BTreeMap::new();
         for (signal, state) in &bad {
             if self.saved.get(signal) != Some(state) {

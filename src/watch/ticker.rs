@@ -1,8 +1,10 @@
 //! The tick loop: one thread that wakes on the grid, looks, and tells what changed.
 
 mod commands;
+mod slot;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -18,13 +20,15 @@ use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
-use crate::policy::triage::{Change, SignalState, Tuning};
+use crate::policy::triage::track::Track;
+use crate::policy::triage::{Change, SignalState};
 use crate::probe::{How, Past, Probe};
-use crate::watch::grid::{Due, Grid, Rhythm};
+use crate::watch::grid::{Due, Grid};
 use crate::watch::looks::{Cut, Done, Finished, Looks, PassedOver, Wanted};
 use crate::watch::pasts::SharedPasts;
 use crate::watch::power::{self, Power};
 use crate::watch::pulse::Pulse;
+use crate::watch::ticker::slot::{Slot, rhythms};
 
 /// Readings go to the store in batches of this age: history is flushed lazily.
 const FLUSH_EVERY: Span = Span::secs(30);
@@ -46,7 +50,7 @@ pub enum News {
     /// Signals that nothing watches any more, after a reload.
     Gone(Vec<Signal>),
     /// The counters of triage, to be stored so that a restart starts nothing over.
-    Triage(BTreeMap<Signal, SignalState>),
+    Triage(BTreeMap<Signal, Track>),
 }
 
 /// A change of a signal, with what the config says about its probe.
@@ -64,7 +68,28 @@ pub struct About {
     pub name: String,
     pub every: Span,
     pub parent: Option<Signal>,
+    /// What it needs beside its parent.
+    pub depends_on: Vec<Signal>,
     pub wakes: bool,
+    /// For how long it may be red before that pages.
+    pub tolerance: Option<Span>,
+}
+
+impl About {
+    /// Everything whose red explains it.
+    pub fn above(&self) -> impl Iterator<Item = &Signal> {
+        self.parent.iter().chain(&self.depends_on)
+    }
+}
+
+/// How something stands that other signals hang on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Above {
+    /// Confirmed.
+    pub severity: Severity,
+    /// Bad at its last looks, and not yet often enough to say.
+    pub undecided: bool,
+    pub about: About,
 }
 
 /// What the rest of reef asks of the loop.
@@ -84,9 +109,18 @@ pub enum Command {
         signals: Vec<Signal>,
         reply: oneshot::Sender<BTreeMap<Signal, About>>,
     },
+    /// Everything that these signals hang on, directly or further up, as it stands.
+    Above {
+        signals: Vec<Signal>,
+        reply: oneshot::Sender<BTreeMap<Signal, Above>>,
+    },
     /// The last reading of every signal, with its standing.
     Snapshot {
         reply: oneshot::Sender<Vec<Standing>>,
+    },
+    /// What could not be looked at because it is not there: probe, host and why.
+    Absent {
+        reply: oneshot::Sender<Vec<(String, HostName, String)>>,
     },
     /// Something announced itself: make the probes of this target's kind due now.
     Wake {
@@ -95,7 +129,7 @@ pub enum Command {
     },
     /// What a former life of this daemon knew.
     Seed {
-        triage: BTreeMap<Signal, SignalState>,
+        triage: BTreeMap<Signal, Track>,
         pasts: Vec<(Signal, Vec<(Millis, f64)>)>,
     },
     /// New probes after a reload; counters and pasts stay.
@@ -122,18 +156,6 @@ pub struct Standing {
     pub since: Millis,
 }
 
-struct Slot {
-    about: About,
-    kind: Word,
-    host: HostName,
-    timeout: Span,
-    tuning: Tuning,
-    /// `None` while a network look is under way.
-    how: Option<How>,
-    /// Removed while it was away.
-    gone: bool,
-}
-
 /// The world of the loop.
 pub struct Ticker {
     slots: Vec<Slot>,
@@ -149,12 +171,14 @@ pub struct Ticker {
     clock: Arc<dyn Clock>,
     pulse: Arc<Pulse>,
     news: mpsc::UnboundedSender<News>,
-    states: BTreeMap<Signal, SignalState>,
+    states: BTreeMap<Signal, Track>,
     last: BTreeMap<Signal, (Reading, usize, Millis)>,
     batch: Vec<Reading>,
     flushed_at: Instant,
     /// This machine, where its events wake probes.
     listens_on: Option<HostName>,
+    /// Where this machine's container engine is.
+    engine: Option<PathBuf>,
     events: Option<Events>,
     /// Network probes ring here when something announced itself to them.
     bells: (mpsc::Sender<Arc<str>>, mpsc::Receiver<Arc<str>>),
@@ -210,6 +234,7 @@ impl Ticker {
             batch: Vec::new(),
             flushed_at: now,
             listens_on: None,
+            engine: None,
             events: None,
             bells: mpsc::channel(RINGING),
             all_asked: Vec::new(),
@@ -221,6 +246,13 @@ impl Ticker {
     #[must_use]
     pub fn listening_on(mut self, here: HostName) -> Self {
         self.listens_on = Some(here);
+        self
+    }
+
+    /// And when its container engine at this socket says that something happened.
+    #[must_use]
+    pub fn with_engine(mut self, socket: PathBuf) -> Self {
+        self.engine = Some(socket);
         self
     }
 
@@ -338,6 +370,7 @@ impl Ticker {
                             Some(How::Net(_)) | None => Default::default(),
                         };
                     self.record(changes);
+                    self.retire(probe, &readings);
                     self.looked(probe, readings);
                 }
             }
@@ -387,6 +420,32 @@ impl Ticker {
         self.answer(probe, &readings);
         if !gone {
             self.batch.extend(readings);
+        }
+    }
+
+    /// Forgets the green signals that a host probe speaks of no more: what they were about was removed.
+    fn retire(&mut self, probe: usize, readings: &[Reading]) {
+        let Some(slot) = self.slots.get_mut(probe) else { return };
+        let fewer = readings.len() < slot.told;
+        slot.told = readings.len();
+        if !fewer || readings.is_empty() {
+            return;
+        }
+        let told: BTreeSet<&Signal> = readings.iter().map(|r| &r.signal).collect();
+        let state = |signal| self.states.get(signal).map(|track| &track.state);
+        let is_green = |signal| matches!(state(signal), Some(SignalState::Green { .. }));
+        let of_it = self.last.iter().filter(|(_, (_, by, _))| *by == probe);
+        let gone: Vec<Signal> = of_it
+            .map(|(signal, _)| signal)
+            .filter(|signal| !told.contains(signal) && is_green(signal))
+            .cloned()
+            .collect();
+        for signal in &gone {
+            self.last.remove(signal);
+            self.states.remove(signal);
+        }
+        if !gone.is_empty() {
+            self.tell(News::Gone(gone));
         }
     }
 
@@ -462,42 +521,6 @@ impl About {
     fn explained_by(self, reading: &Reading) -> Self {
         Self { parent: reading.parent.clone().or(self.parent), ..self }
     }
-}
-
-impl Slot {
-    fn new(probe: Probe, (grace_from, grace_until): (Millis, Millis)) -> Self {
-        Self {
-            about: About {
-                name: probe.name,
-                every: probe.every,
-                parent: probe.parent,
-                wakes: probe.wakes,
-            },
-            kind: probe.kind,
-            host: probe.host,
-            timeout: probe.timeout,
-            tuning: Tuning {
-                fire_after: probe.fire_after,
-                clear_after: probe.clear_after,
-                grace_from,
-                grace_until,
-            },
-            how: Some(probe.how),
-            gone: false,
-        }
-    }
-}
-
-fn names(slot: &Slot, target: &Target) -> bool {
-    slot.about.name == slot.kind.as_str() || slot.about.name.ends_with(target.name())
-}
-
-fn rhythms(probes: &[Probe]) -> Vec<Rhythm> {
-    let key = |probe: &Probe| match probe.how {
-        How::Host(_) => probe.host.to_string(),
-        How::Net(_) => probe.name.clone(),
-    };
-    probes.iter().map(|probe| Rhythm { every: probe.every, key: key(probe) }).collect()
 }
 
 async fn next_event(events: &mut Option<Events>) -> WakeReason {

@@ -5,7 +5,7 @@ use crate::model::run::RunState;
 use crate::model::severity::Severity;
 use crate::model::time::Millis;
 use crate::policy::tree::Hold;
-use crate::run::announce::{Words, headline};
+use crate::run::announce::{RESOLVED, Words, headline};
 use crate::store::runs::RunRow;
 
 /// A yellow that no runbook answers.
@@ -16,6 +16,26 @@ pub(crate) fn opened(incident: &Incident) -> Words {
         incident.id
     );
     Words { title: headline(incident), body, severity: incident.severity, about: "opened" }
+}
+
+/// It began within a silence, which is over.
+pub(crate) fn still_there(incident: &Incident, silence: &str) -> Words {
+    let body = format!(
+        "{}\n{}: it began within {silence}, which is over.",
+        first_line(incident),
+        incident.id
+    );
+    Words { title: headline(incident), body, severity: incident.severity, about: "opened" }
+}
+
+/// What was acknowledged for a while, and is still there when that is over.
+pub(crate) fn no_longer_known(incident: &Incident) -> Words {
+    let body = format!(
+        "{}\n{}: your acknowledgement has ended, and it is still there.",
+        first_line(incident),
+        incident.id
+    );
+    Words { title: headline(incident), body, severity: incident.severity, about: "known no more" }
 }
 
 /// Reef looks and tells and does nothing, because a human said so.
@@ -50,7 +70,7 @@ pub(crate) fn resolved(incident: &Incident, last_run: Option<&RunRow>, now: Mill
         title: format!("green {}", incident.signal),
         body: format!("{} after {lasted}; {how}. {}", incident.severity, incident.id),
         severity: Severity::Green,
-        about: "resolved",
+        about: RESOLVED,
     }
 }
 

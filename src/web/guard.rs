@@ -21,7 +21,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// Answers only `GET` and `HEAD`, and only to loopback names.
+/// Answers only `GET` and `HEAD` (jobs may report in with `POST`), and only to loopback names.
 pub async fn guard(request: Request, next: Next) -> Response {
     let mut response = match refusal(&request) {
         Some((status, why)) => (status, why).into_response(),
@@ -35,7 +35,8 @@ pub async fn guard(request: Request, next: Next) -> Response {
 
 fn refusal(request: &Request) -> Option<(StatusCode, &'static str)> {
     let method = request.method();
-    if *method != Method::GET && *method != Method::HEAD {
+    let reports = *method == Method::POST && request.uri().path().starts_with("/ping/");
+    if *method != Method::GET && *method != Method::HEAD && !reports {
         return Some((StatusCode::METHOD_NOT_ALLOWED, "this page is only read: GET and HEAD\n"));
     }
     let whole = request.uri().authority().map(axum::http::uri::Authority::as_str);

@@ -2,7 +2,8 @@
 //!
 //! Read only: nothing here can change anything, so nobody has to log in. What keeps it so: only `GET`
 //! and `HEAD`, no script and nothing from elsewhere on any page, and a guard that answers only to
-//! loopback names, because a browser on this machine can be led here by a stranger's DNS.
+//! loopback names, because a browser on this machine can be led here by a stranger's DNS. The one exception:
+//! `/ping/NAME`, by which jobs of this machine report in, takes `POST` too and nothing that a browser's page sends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +18,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::Fut;
+use crate::model::push::Report;
 use crate::operator::view::Status;
 use crate::web::metrics::Metrics;
 
 pub mod guard;
 pub mod metrics;
 pub mod page;
+mod ping;
 pub mod reading;
 #[cfg(test)]
 mod tests;
@@ -34,6 +37,8 @@ pub trait Site: Send + Sync {
     /// The latest report as Markdown, or why there is none.
     fn report(&self) -> Fut<'_, Result<String, String>>;
     fn metrics(&self) -> Fut<'_, Metrics>;
+    /// A job reports in. The words say what was taken; the error says why nothing was.
+    fn ping(&self, name: String, report: Report, said: String) -> Fut<'_, Result<String, String>>;
     /// Whether the tick loop moves and every look that is overdue has ended.
     fn healthy(&self) -> bool;
 }
@@ -69,6 +74,7 @@ fn router(site: Arc<dyn Site>) -> Router {
         .route("/report", get(report))
         .route("/metrics", get(scrape))
         .route("/healthz", get(health))
+        .merge(ping::routes())
         .fallback(nothing_here)
         .with_state(site)
         .layer(axum::middleware::from_fn(guard::guard))

@@ -13,6 +13,7 @@ use crate::model::approval::{Approval, ApprovalState, Choice};
 use crate::model::ids::{ActionId, ApprovalId, HostName, IncidentId, RunId, Word};
 use crate::model::incident::{Announced, Incident, IncidentState};
 use crate::model::plan::Leash;
+use crate::model::push::Report;
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::{AbsPath, Signal, Target, Thing};
@@ -31,6 +32,7 @@ const NOW: Millis = Millis(1_772_593_200_000);
 struct Stand {
     status: Mutex<Result<Status, String>>,
     healthy: bool,
+    pings: Arc<Mutex<Vec<(Report, String)>>>,
 }
 
 impl Site for Stand {
@@ -43,6 +45,15 @@ impl Site for Stand {
     }
     fn metrics(&self) -> Fut<'_, Metrics> {
         Box::pin(async { Metrics { version: "1".into(), ..Metrics::default() } })
+    }
+    fn ping(&self, name: String, report: Report, said: String) -> Fut<'_, Result<String, String>> {
+        Box::pin(async move {
+            if name != "vzdump" {
+                return Err(format!("no job \"{name}\" is expected"));
+            }
+            self.pings.lock().unwrap().push((report, said));
+            Ok(format!("{name}: taken"))
+        })
     }
     fn healthy(&self) -> bool {
         self.healthy
@@ -77,6 +88,7 @@ fn incident(id: i64, name: &str, severity: Severity, state: IncidentState) -> In
         announced: Announced::No,
         drill: false,
         attempts: 0,
+        care: crate::model::incident::Care::default(),
     }
 }
 
@@ -119,6 +131,7 @@ fn quiet() -> Status {
         messages_this_week: 1,
         messages_waiting: 0,
         troubles: vec![],
+        absent: vec![],
         findings: vec![],
     }
 }
@@ -164,7 +177,7 @@ struct Running {
 
 impl Running {
     async fn with(status: Result<Status, String>) -> Self {
-        Self::of(Stand { status: Mutex::new(status), healthy: true }).await
+        Self::of(Stand { status: Mutex::new(status), healthy: true, pings: Arc::default() }).await
     }
 
     async fn of(site: Stand) -> Self {
@@ -299,6 +312,50 @@ async fn only_loopback_names_are_answered() {
 }
 
 #[tokio::test]
+async fn jobs_report_in_and_pages_do_not() {
+    let pings = Arc::default();
+    let stand = Stand { status: Mutex::new(Ok(quiet())), healthy: true, pings: Arc::clone(&pings) };
+    let site = Running::of(stand).await;
+    for (method, path) in [
+        ("GET", "/ping/vzdump"),
+        ("HEAD", "/ping/vzdump/start"),
+        ("POST", "/ping/vzdump/fail"),
+        ("GET", "/ping/vzdump/0"),
+        ("GET", "/ping/vzdump/11"),
+    ] {
+        let answer = site.ask(method, path, "localhost").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{method} {path}: {answer}");
+    }
+    let said = "POST /ping/vzdump/fail HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\
+                Connection: close\r\n\r\nlocked";
+    assert!(site.raw(said).await.starts_with("HTTP/1.1 200 "));
+    let nothing = String::new;
+    let want = [
+        (Report::Ok, nothing()),
+        (Report::Start, nothing()),
+        (Report::Fail, nothing()),
+        (Report::Ok, nothing()),
+        (Report::Fail, nothing()),
+        (Report::Fail, "locked".to_owned()),
+    ];
+    assert_eq!(*pings.lock().unwrap(), want);
+    for path in ["/ping/other", "/ping/vzdump/what", "/ping/", "/ping/vzdump/fail/x"] {
+        let answer = site.ask("GET", path, "localhost").await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
+    }
+    for header in ["Origin: http://evil.example", "Sec-Fetch-Site: cross-site"] {
+        let asked = format!(
+            "GET /ping/vzdump HTTP/1.1\r\nHost: localhost\r\n{header}\r\nConnection: close\r\n\r\n"
+        );
+        let answer = site.raw(&asked).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{header}: {answer}");
+    }
+    let elsewhere = site.ask("POST", "/ping/vzdump", "evil.example").await;
+    assert!(elsewhere.starts_with("HTTP/1.1 421 "), "{elsewhere}");
+    assert_eq!(pings.lock().unwrap().len(), want.len());
+}
+
+#[tokio::test]
 async fn nothing_but_reading_is_answered() {
     let site = Running::with(Ok(quiet())).await;
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
@@ -314,7 +371,7 @@ async fn health_is_the_watchdogs_own_word() {
     let site = Running::with(Ok(quiet())).await;
     let well = site.get("/healthz").await;
     assert!(well.starts_with("HTTP/1.1 200 ") && well.ends_with("\r\n\r\nok\n"), "{well}");
-    let sick = Stand { status: Mutex::new(Ok(quiet())), healthy: false };
+    let sick = Stand { status: Mutex::new(Ok(quiet())), healthy: false, pings: Arc::default() };
     let sick = Running::of(sick).await.get("/healthz").await;
     assert!(sick.starts_with("HTTP/1.1 503 "), "{sick}");
     assert!(sick.contains("the tick loop does not move"), "{sick}");

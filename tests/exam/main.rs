@@ -10,11 +10,13 @@
 
 mod agent;
 mod crash;
+mod failure;
 mod gate;
 mod hold;
 mod house;
 
 mod replay;
 mod restart;
+mod telling;
 mod triage;
 mod week;

@@ -443,7 +443,8 @@ async fn month(seed: u64, faults: bool) -> Month {
                 let leaf = world.certificate(which, minute);
                 let reading = world.certificates[which].seen(leaf, replay.pasts(), now);
                 let tuning = reef::policy::triage::Tuning { fire_after: 2, ..Default::default() };
-                replay.take(vec![reading], &Manner { tuning, parent: None });
+                replay
+                    .take(vec![reading], &Manner { tuning, parent: None, depends_on: Vec::new() });
             }
         }
         tokio::time::sleep(Span::mins(1).duration()).await;

@@ -249,7 +249,7 @@ fn an_acknowledged_one_is_left_alone_whatever_became_of_it() {
     let (setup, at) = nobody_knows(0);
     let ((), _) = life(&setup, at, async |house| {
         let id = house.unresolved()[0].id;
-        house.order(Order::Ack { incident: id, note: None }).await.unwrap();
+        house.order(Order::Ack { incident: id, note: None, lasts: None }).await.unwrap();
         let said = settle(house, Became::DidNotRun).await;
         assert!(said.contains("acknowledged"), "{said}");
         house.pass(Span::hours(3)).await;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use reef::clients::collector::Request;
+use reef::clients::collector::facts::{Kept, Reading, Whose};
 use reef::clients::host::{journal, lines, mountinfo, pids, proc, systemd};
-use reef::clients::ssh::collect;
 use reef::model::fact::Fact;
 use reef::model::time::{Millis, Span};
 use reef::policy::redact::Redactor;
@@ -69,17 +70,27 @@ fn systemctl() {
 }
 
 #[test]
-fn the_collector_over_ssh() {
-    let printed = format!(
-        "==reef meminfo==\n{MEMINFO}\n==reef stat==\n{STAT}\n==reef loadavg==\n0.5 0.4 0.3 1/2 3\n\n==reef mountinfo==\n{MOUNTS}\n\
-         ==reef blocks==\nFilesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 10 9 1 91% /\n\n\
-         ==reef inodes==\nFilesystem Inodes IUsed IFree IUse% Mounted on\n/dev/sda1 6 1 5 17% /\n\n==reef uptime==\n86400.00 1.0\n\n==reef end==\n"
-    );
+fn the_collector() {
     let wanted =
         BTreeSet::from([Fact::Memory, Fact::Cpu, Fact::Uptime, Fact::Volumes, Fact::FailedUnits]);
+    let request = Request::new(Kept::default().asks(&wanted)).unwrap();
+    let input = request.input();
+    let mut asked = input.lines();
+    let word = asked.next().unwrap();
+    let mut printed = format!("\n@{word} hello 1 \n");
+    for line in 1..=asked.count() {
+        printed += &format!(
+            "\n@{word} open {line}\n{MEMINFO}\n{STAT}\n{MOUNTS}\n86400.00 1.0\n\n@{word} shut {line} 0\n"
+        );
+    }
+    printed += &format!("\n@{word} done\n");
+    let redactor = Redactor::new(Vec::new());
     text("the collector's output", 1_500, &[printed.as_str()], |case| {
+        let with =
+            Reading { now: Millis(1_772_500_000_000), redactor: &redactor, whose: Whose::Another };
+        let answered = Kept::default().answer(&wanted, &request.read(case.as_bytes()), with);
         // Each question has an answer, if only that there is none.
-        assert_eq!(collect::facts(case, &wanted).len(), wanted.len());
+        assert_eq!(answered.len(), wanted.len());
     });
 }
 

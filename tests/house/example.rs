@@ -6,6 +6,7 @@ use reef::config::env::Env;
 use reef::config::given::Source;
 use reef::config::section::{Origin, Record};
 use reef::daemon::life::check;
+use reef::probe::table::Made;
 
 use crate::tree::{read, top};
 
@@ -71,7 +72,18 @@ fn all_examples_together_are_a_config_that_names_every_key() {
         .map(|(path, _)| path)
         .collect();
     // A key that any probe takes is documented once, not under every probe of the example.
-    let once = ["every", "timeout", "fire_after", "clear_after", "wakes", "parent", "served_by"];
+    let once = [
+        "every",
+        "timeout",
+        "fire_after",
+        "fire_of",
+        "clear_after",
+        "tolerance",
+        "wakes",
+        "parent",
+        "depends_on",
+        "served_by",
+    ];
     let left: Vec<&&String> = unwritten
         .iter()
         .filter(|path| {
@@ -80,7 +92,10 @@ fn all_examples_together_are_a_config_that_names_every_key() {
             let common = once.iter().any(|key| of_probe && path.ends_with(&format!(".{key}")));
             // A secret is written in one of its ways; the example shows another.
             // So is what a body must say.
-            !common && !path.ends_with(".credential") && !path.ends_with(".body_matches")
+            // And a job has a period or a crontab line.
+            let of_job = path.starts_with("probe.push.")
+                && (path.ends_with(".schedule") || path.ends_with(".timezone"));
+            !common && !of_job && !path.ends_with(".credential") && !path.ends_with(".body_matches")
         })
         .collect();
     assert!(left.is_empty(), "{left:?} have no example");
@@ -91,13 +106,18 @@ fn every_kind_of_probe_has_an_example() {
     let text = read("config.example.toml");
     let kinds = reef::probe::table::kinds().filter(|kind| !kind.example.is_empty());
     let missing: Vec<&str> = kinds
-        .map(|kind| kind.name)
-        .filter(|name| {
-            !text.lines().any(|l| {
-                l.trim_start_matches(['#', '>', ' ', '[']).starts_with(&format!("probe.{name}"))
-                    || l.trim_start_matches(['#', '>', ' ']).starts_with(&format!("{name}."))
-            })
+        .filter(|kind| {
+            let name = kind.name;
+            let begins = match kind.made {
+                Made::Apart { table, .. } => vec![format!("[{table}]")],
+                Made::Named(_) | Made::Machine { .. } | Made::Itself => {
+                    vec![format!("[probe.{name}"), format!("probe.{name}"), format!("{name}.")]
+                }
+            };
+            let bare = |line: &str| line.trim_start_matches(['#', '>', ' ']).to_owned();
+            !text.lines().map(bare).any(|line| begins.iter().any(|begin| line.starts_with(begin)))
         })
+        .map(|kind| kind.name)
         .collect();
     assert!(missing.is_empty(), "{missing:?} have no example in config.example.toml");
 }

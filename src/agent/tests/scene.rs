@@ -112,6 +112,7 @@ pub(super) fn brief() -> Brief {
             announced: Announced::No,
             drill: false,
             attempts: 0,
+            care: crate::model::incident::Care::default(),
         },
         history: vec![
             reading("disk", "mini:/var", Severity::Green, "60 %"),

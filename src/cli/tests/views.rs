@@ -77,6 +77,7 @@ pub(crate) fn all_green() -> Status {
         messages_this_week: 0,
         messages_waiting: 0,
         troubles: vec![],
+        absent: vec![],
         findings: vec![],
     }
 }
@@ -130,6 +131,7 @@ pub(crate) fn incident(id: i64, reading: &Reading, state: IncidentState) -> Inci
         announced: Announced::No,
         drill: false,
         attempts: 0,
+        care: crate::model::incident::Care::default(),
     }
 }
 

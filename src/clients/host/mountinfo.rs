@@ -254,7 +254,7 @@ broken line
     }
 
     #[test]
-    fn only_real_volumes_count_and_each_once() {
+    fn failure_mode_g_only_real_volumes_count_and_each_once() {
         let want = [
             ("/", Reach::Local),
             ("/boot/efi", Reach::Local),

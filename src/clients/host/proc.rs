@@ -139,7 +139,7 @@ mod tests {
         c_max                           4    8589934592\n";
 
     #[test]
-    fn the_arc_does_not_count_as_used() {
+    fn failure_mode_h_the_arc_does_not_count_as_used() {
         let plain = memory(MEMINFO, None).unwrap();
         let want = Memory {
             total: 16_384_000_000,

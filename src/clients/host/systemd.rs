@@ -31,13 +31,15 @@ pub struct Now {
     pub monotonic: Span,
 }
 
+/// The words of a host that runs another manager.
+pub const ANOTHER: &str =
+    "this host does not run systemd; watch its services with process or http probes";
+
 /// Whether this machine runs systemd (sd_booted(3)); says what that means where it does not.
 pub fn present(root: &Path) -> Result<(), NoFact> {
     match root.join("run/systemd/system").is_dir() {
         true => Ok(()),
-        false => Err(NoFact::Absent(
-            "this host does not run systemd; watch its services with process or http probes".into(),
-        )),
+        false => Err(NoFact::Absent(ANOTHER.into())),
     }
 }
 
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_unit_between_stop_and_start_is_waited_for() {
+    fn failure_mode_i_only_a_unit_between_stop_and_start_is_waited_for() {
         let base = parse_show(SHOWN, NOW).remove(2);
         let unit = |active: &str, ago: i64| Unit {
             active: active.into(),

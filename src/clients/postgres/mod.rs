@@ -145,9 +145,8 @@ impl Postgres {
 /// The rows of one statement, as text.
 async fn query(client: &Client, statement: &str) -> Result<Vec<SimpleQueryRow>, NoAnswer> {
     let answer = client.simple_query(statement).await.map_err(|e| why(&e))?;
-    let row = |message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _none => None,
+    let row = |message| {
+        if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None }
     };
     Ok(answer.into_iter().filter_map(row).collect())
 }

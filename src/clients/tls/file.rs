@@ -98,13 +98,17 @@ impl Tls {
 }
 
 fn bytes(file: &Path) -> Result<Vec<u8>, NoFile> {
-    let opened = std::fs::File::open(file).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => NoFile::Missing,
-        std::io::ErrorKind::PermissionDenied => NoFile::Blind(format!(
-            "reef may not read it; let its group read it: chgrp reef {0}; chmod g+r {0}",
-            file.display()
-        )),
-        _other => NoFile::Blind(e.to_string()),
+    let opened = std::fs::File::open(file).map_err(|e| {
+        if e.kind() == std::io::ErrorKind::NotFound {
+            return NoFile::Missing;
+        }
+        if e.kind() == std::io::ErrorKind::PermissionDenied {
+            let file = file.display();
+            return NoFile::Blind(format!(
+                "reef may not read it; let its group read it: chgrp reef {file}; chmod g+r {file}"
+            ));
+        }
+        NoFile::Blind(e.to_string())
     })?;
     let mut bytes = Vec::new();
     let read = opened.take(LARGEST).read_to_end(&mut bytes);

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::clients::http::Http;
+use crate::clock::zone::Zone;
 use crate::config::env::Env;
 use crate::config::mistakes::hint;
 use crate::config::secret::{SecretCommand, SecretSource};
@@ -10,6 +11,7 @@ use crate::config::section::{Entry, Section};
 use crate::model::ids::Word;
 use crate::notify::terminal::Terminal;
 use crate::notify::{Notifier, ntfy, webhook};
+use crate::policy::telling::Telling;
 
 /// The ways that a table in `[notify.NAME]` may take, one each.
 const WAYS: [&str; 2] = ["ntfy", "webhook"];
@@ -30,7 +32,13 @@ enum Way {
 
 /// Reads `[notify.NAME]` tables. The terminal needs none.
 pub fn configure(root: &mut Section) -> Vec<Settings> {
+    configure_in(root, Zone::UTC).0
+}
+
+/// As [`configure`], with when and how much is told; `zone` is the config's own.
+pub fn configure_in(root: &mut Section, zone: Zone) -> (Vec<Settings>, Telling) {
     let mut section = root.section("notify");
+    let telling = Telling::read(root, &mut section, zone);
     let mut found = Vec::new();
     for (name, entry) in section.entries() {
         let Entry::Table(mut table) = entry else {
@@ -45,7 +53,7 @@ pub fn configure(root: &mut Section) -> Vec<Settings> {
             found.push(Settings { name, way });
         }
     }
-    found
+    (found, telling)
 }
 
 fn one_way(table: &mut Section) -> Option<Way> {

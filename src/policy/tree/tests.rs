@@ -32,6 +32,7 @@ fn red(text: &str, at: i64) -> Standing {
         attention: Attention::New,
         cause,
         parent: None,
+        depends_on: Vec::new(),
         drill: false,
     }
 }
@@ -87,7 +88,9 @@ fn reds_hold_only_when_they_come_together() {
 fn what_a_human_has_and_drills_do_not_count() {
     let a = || red("http nas:endpoint:c", 10);
     let b = || red("http mini:endpoint:d", 11);
-    for attention in [Attention::Acknowledged, Attention::Silenced, Attention::Escalated] {
+    for attention in
+        [Attention::Acknowledged, Attention::Silenced, Attention::Escalated, Attention::Gathering]
+    {
         let got = decide(&[a(), Standing { attention, ..b() }]);
         assert_eq!((got.recover.len(), got.hold), (1, None), "{attention:?}");
     }
@@ -248,4 +251,34 @@ fn a_hold_names_its_reds() {
         got.hold.unwrap().words(),
         "2 independent reds at once: http mini:endpoint:d state, http nas:endpoint:c state"
     );
+}
+
+#[test]
+fn any_red_that_it_depends_on_explains_it_nearest_and_oldest_first() {
+    let needs = |on: &[&str], one: Standing| Standing {
+        depends_on: on.iter().map(|s| signal(s)).collect(),
+        ..one
+    };
+    let app = || {
+        needs(
+            &["http mini:endpoint:db", "http mini:endpoint:auth"],
+            red("http mini:endpoint:app", 9),
+        )
+    };
+    let auth = |at| red("http mini:endpoint:auth", at);
+    let db = |at| red("http mini:endpoint:db", at);
+    let by = |all: &[Standing]| explained_by(&all[0], all).map(|s| s.to_string());
+    assert_eq!(by(&[app(), auth(3)]), Some(signal("http mini:endpoint:auth").to_string()));
+    let both = [app(), auth(3), db(2)];
+    assert_eq!(by(&both), Some(signal("http mini:endpoint:db").to_string()));
+    // A green one beside a red one explains nothing away.
+    let green = with(Severity::Green, "http mini:endpoint:db");
+    assert_eq!(by(&[app(), green, auth(3)]), Some(signal("http mini:endpoint:auth").to_string()));
+    // Through one that cannot be seen.
+    let blind =
+        below("http mini:endpoint:switch", with(Severity::Unknown, "http mini:endpoint:db"));
+    let switch = red("http mini:endpoint:switch", 1);
+    assert_eq!(by(&[app(), blind, switch]), Some(signal("http mini:endpoint:switch").to_string()));
+    let ring = needs(&["http mini:endpoint:app"], with(Severity::Unknown, "http mini:endpoint:db"));
+    assert_eq!(by(&[app(), ring]), None);
 }

@@ -47,6 +47,7 @@ fn changes(looks: &str, tuning: &Tuning, every: Span) -> (SignalState, String) {
             Some(Change::Eased) => 'e',
             Some(Change::Resolved) => 'G',
             Some(Change::Blind { .. }) => 'b',
+            Some(Change::Stopped | Change::Returned) => 's',
         });
         now = now + every;
     }

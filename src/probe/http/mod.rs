@@ -241,7 +241,8 @@ impl HttpProbe {
         reading.values.insert("endpoint".into(), endpoint);
         reading.values.insert("status".into(), Value::Int(i64::from(judged.status)));
         if let Some(unit) = &self.served_by {
-            reading.values.insert("unit".into(), Value::Target(unit.clone()));
+            let name = if unit.thing() == Thing::Container { "container" } else { "unit" };
+            reading.values.insert(name.into(), Value::Target(unit.clone()));
         }
         reading
     }
@@ -292,6 +293,11 @@ pub fn gives() -> Vec<Gives> {
         Gives { name: "endpoint", kind: Kind::Target, doc: "the endpoint, HOST:endpoint:NAME" },
         Gives { name: "status", kind: Kind::Int, doc: "the HTTP status; 0 where no answer came" },
         Gives { name: "unit", kind: Kind::Target, doc: "what serves it, where served_by says so" },
+        Gives {
+            name: "container",
+            kind: Kind::Target,
+            doc: "as unit, where a container serves it",
+        },
     ]
 }
 

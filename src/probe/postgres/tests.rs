@@ -7,6 +7,7 @@ use crate::clients::postgres::{Connections, Receiver, Slot, Standby};
 use crate::config::given::Given;
 use crate::config::setting::Setting;
 use crate::model::taint::Tainted;
+use crate::model::value::Value;
 use crate::probe::ask::NoPast;
 
 const NOW: Millis = Millis(1_700_000_000_000);
@@ -99,8 +100,6 @@ fn time_behind_is_measured_by_positions() {
     let late = lag(probe.judge(&stuck(20), NOW + Span::mins(21)));
     assert_eq!(late, (Value::Span(Span::mins(20)), Severity::Red));
 }
-
-use crate::model::value::Value;
 
 #[test]
 fn what_a_standby_says_is_judged() {

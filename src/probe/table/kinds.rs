@@ -5,14 +5,16 @@ use crate::model::ids::HostName;
 use crate::model::time::Span;
 use crate::model::tool::Gives;
 use crate::probe::ask::{Ask, Common, Draft};
+use crate::probe::docker::{compose, swarm};
 #[cfg(feature = "kube")]
 use crate::probe::kube;
 #[cfg(feature = "postgres")]
 use crate::probe::postgres;
 use crate::probe::{
-    HostProbe, alerts, backends, backup, cert, cpu, disk, dns, domain, errors, exec, folder, http,
-    mariadb, memory, metrics, net, ollama, oom, pbs, pihole, ping, process, prometheus, proxmox,
-    queue, reach, reef_self, s3, tailscale, tcp, tls, unit,
+    HostProbe, alerts, backends, backup, boot, cert, cpu, disk, dns, docker, domain, errors, exec,
+    folder, heat, http, mariadb, memory, metrics, net, ollama, oom, pbs, pihole, ping, process,
+    prometheus, proxmox, push, queue, raid, reach, reef_self, s3, smart, tailscale, tcp, time, tls,
+    unit, updates, uplink, ups, zfs,
 };
 
 /// One kind of probe.
@@ -50,8 +52,13 @@ fn every(every: Span) -> Common {
     Common::with(every, Span::secs(20))
 }
 
-/// Those of this machine as a whole.
-const MACHINE: [Kind; 5] = [
+/// What programs answer that ask every disk or every package.
+fn slow(every: Span) -> Common {
+    Common::with(every, Span::secs(60))
+}
+
+/// Those of a machine as a whole, of this one and of every other host.
+const MACHINE: [Kind; 15] = [
     Kind {
         name: "disk",
         probe: "disk",
@@ -111,6 +118,124 @@ const MACHINE: [Kind; 5] = [
         made: Made::Machine {
             common: || every(MINUTE),
             make: |section, host| Box::new(net::Net::new(net::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "docker",
+        probe: "docker",
+        summary: "containers that end, are sick or restart too often; not those that were stopped",
+        example: "docker = { ignore = [\"test-*\"] }",
+        gives: docker::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: docker::FIRE_AFTER, ..every(MINUTE) },
+            make: |section, host| {
+                Box::new(docker::DockerProbe::new(docker::configure(section), host))
+            },
+        },
+    },
+    Kind {
+        name: "compose",
+        probe: "compose",
+        summary: "services of a compose file that have no container",
+        example: "compose = { ignore = [\"attic\"] }",
+        gives: compose::gives,
+        made: Made::Machine {
+            common: || every(MINUTE),
+            make: |section, host| {
+                let settings = compose::configure(section);
+                Box::new(compose::ComposeProbe::new(settings, host))
+            },
+        },
+    },
+    Kind {
+        name: "swarm",
+        probe: "swarm",
+        summary: "nodes of a Swarm that are down, and services short of replicas",
+        example: "swarm = { ignore = [\"lab-*\"] }",
+        gives: swarm::gives,
+        made: Made::Machine {
+            common: || every(MINUTE),
+            make: |section, host| {
+                let settings = swarm::configure(section);
+                Box::new(swarm::SwarmProbe::new(settings, host))
+            },
+        },
+    },
+    Kind {
+        name: "smart",
+        probe: "smart",
+        summary: "what disks say of their own health; one that sleeps is left asleep",
+        example: "smart = { worn = 80, ignore = [\"/dev/sdz\"] }",
+        gives: smart::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: 1, ..slow(Span::hours(1)) },
+            make: |section, host| Box::new(smart::SmartProbe::new(smart::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "zfs",
+        probe: "zfs",
+        summary: "the health of every ZFS pool",
+        example: "zfs = { every = \"1m\" }",
+        gives: zfs::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: 2, ..every(Span::mins(5)) },
+            make: |_, host| Box::new(zfs::Zfs::new(host)),
+        },
+    },
+    Kind {
+        name: "raid",
+        probe: "raid",
+        summary: "arrays of software RAID that lost a member",
+        example: "raid = { every = \"1m\" }",
+        gives: raid::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: 2, ..every(Span::mins(5)) },
+            make: |_, host| Box::new(raid::Raid::new(host)),
+        },
+    },
+    Kind {
+        name: "time",
+        probe: "time",
+        summary: "whether the clock is right, and kept so",
+        example: "time = { yellow = \"1s\", red = \"30s\" }",
+        gives: time::gives,
+        made: Made::Machine {
+            common: || every(Span::mins(15)),
+            make: |section, host| Box::new(time::Time::new(time::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "heat",
+        probe: "heat",
+        summary: "the temperature that is nearest to its limit",
+        example: "heat = { yellow = 80.0, red = 90.0 }",
+        gives: heat::gives,
+        made: Made::Machine {
+            common: || every(Span::mins(2)),
+            make: |section, host| Box::new(heat::Heat::new(heat::configure(section), host)),
+        },
+    },
+    Kind {
+        name: "updates",
+        probe: "updates",
+        summary: "packages that wait and a reboot that is wanted; for the report, never above green",
+        example: "updates = { every = \"12h\" }",
+        gives: updates::gives,
+        made: Made::Machine {
+            common: || slow(Span::hours(24)),
+            make: |_, host| Box::new(updates::Waiting::new(host)),
+        },
+    },
+    Kind {
+        name: "boot",
+        probe: "boot",
+        summary: "since when the machine runs, and that it was started anew",
+        example: "boot = { every = \"1m\" }",
+        gives: boot::gives,
+        made: Made::Machine {
+            common: || every(Span::mins(5)),
+            make: |_, host| Box::new(boot::LastBoot::new(host)),
         },
     },
 ];
@@ -319,6 +444,22 @@ const NAMED: &[Kind] = &[
         made: Made::Named(ollama::configure),
     },
     Kind {
+        name: "ups",
+        probe: "ups",
+        summary: "a UPS by NUT: on battery, its charge, its battery's age",
+        example: "ups.rack = \"rack@nas\"",
+        gives: ups::gives,
+        made: Made::Named(ups::configure),
+    },
+    Kind {
+        name: "push",
+        probe: "push",
+        summary: "a job that reports in by itself: `reef ping NAME`, or /ping/NAME on the page",
+        example: "push.vzdump = { every = \"24h\", grace = \"4h\" }",
+        gives: push::gives,
+        made: Made::Named(push::configure),
+    },
+    Kind {
         name: "exec",
         probe: "exec",
         summary: "any Nagios plugin, or a program that answers like one",
@@ -338,13 +479,21 @@ const NAMED: &[Kind] = &[
 ];
 
 /// Those that reef makes by itself.
-const ITSELF: [Kind; 2] = [
+const ITSELF: [Kind; 3] = [
     Kind {
         name: "host",
         probe: "host",
         summary: "whether a remote host can be reached",
         example: "",
         gives: reach::gives,
+        made: Made::Itself,
+    },
+    Kind {
+        name: "uplink",
+        probe: "uplink",
+        summary: "this machine's own way out; while it is gone, all that lies beyond is explained",
+        example: "",
+        gives: uplink::gives,
         made: Made::Itself,
     },
     Kind {

@@ -13,8 +13,9 @@ use crate::model::ids::{HostName, Word};
 use crate::model::target::Signal;
 use crate::model::time::Span;
 use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, host_signal};
+use crate::probe::if_there::{Asked, IfThere, Sleeps};
 pub use crate::probe::table::kinds::{Kind, Made, gives_of, kind, kinds};
-use crate::probe::{How, Probe, dns, errors, reach, reef_self};
+use crate::probe::{How, Probe, dns, errors, reach, reef_self, uplink};
 
 /// What is watched.
 #[derive(Debug, Default)]
@@ -35,8 +36,8 @@ pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
     let mut probes = machine(&mut section, cx);
     let written = written(&mut section, root, cx);
     let named: BTreeSet<String> = all(&written).map(full_name).collect();
-    let spoken_for = all(&written).map(|draft| draft.main.clone()).collect();
-    let mut default = default_drafts(cx, spoken_for);
+    let spoken_for: BTreeSet<Signal> = all(&written).map(|draft| draft.main.clone()).collect();
+    let mut default = default_drafts(cx, spoken_for.clone());
     default.retain(|draft| !named.contains(&draft.probe.name));
 
     let implied = all(&written).filter(|draft| draft.named == Named::Implied);
@@ -53,11 +54,20 @@ pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
         section.mistake("off", format!("\"{name}\" is no default probe{hint}"));
     }
     let mut drafts = resolve_parents(root, written, &default, cx);
+    beyond_this_machine(&mut drafts, &off, cx);
     drafts.extend(default);
     let mut watched = watched(drafts);
-    probes.append(&mut watched.probes);
-    probes.extend(cx.remotes.keys().flat_map(on_remote));
+    probes.extend(cx.remotes.keys().flat_map(|host| on_remote(host, &spoken_for)));
     probes.retain(|probe| !off.contains(&probe.name));
+    let around = |asked| {
+        move |probe: Probe| {
+            let sleeps = cx.sleeps(&probe.host);
+            if_there(probe, asked, sleeps)
+        }
+    };
+    let mut probes: Vec<Probe> = probes.into_iter().map(around(Asked::ByItself)).collect();
+    watched.probes.retain(|probe| !off.contains(&probe.name));
+    probes.extend(watched.probes.into_iter().map(around(Asked::ByName)));
     for probe in &mut probes {
         probe.wakes |= cx.wakes.contains(&probe.host);
     }
@@ -73,23 +83,45 @@ pub fn defaults(cx: &Context) -> Vec<Probe> {
 
 /// All probes that a remote host brings: the one that reaches it, and those whose parent that one is.
 pub fn of_host(host: &HostName) -> Vec<Probe> {
-    let mut probes = vec![reach::of_host(host, None).probe];
-    probes.extend(on_remote(host));
+    let mut probes = vec![reach::of_host(host, None, Sleeps::No).probe];
+    probes.extend(
+        on_remote(host, &BTreeSet::new())
+            .into_iter()
+            .map(|p| if_there(p, Asked::ByItself, Sleeps::No)),
+    );
     probes
 }
 
-/// The probes that every remote host brings beside the one that reaches it, which explains them.
-fn on_remote(host: &HostName) -> Vec<Probe> {
+/// The probes that every remote host brings beside the one that reaches it, which explains them. They
+/// keep silent where their thing is not.
+fn on_remote(host: &HostName, spoken_for: &BTreeSet<Signal>) -> Vec<Probe> {
     let mut probes = Vec::new();
-    for name in ["disk", "memory", "cpu"] {
-        let Some(Kind { made: Made::Machine { common, make }, .. }) = kind(name) else { continue };
+    for Kind { name, probe, made, .. } in kinds() {
+        let Made::Machine { common, make } = made else { continue };
         let (_reader, mut empty) = Reader::open(Source::new("defaults", ""), Env::of([]));
         let how = How::Host(make(&mut empty, host.clone()));
-        let mut probe = common().probe(Word::of(name), name.to_owned(), host.clone(), how);
+        probes.push(common().probe(Word::of(probe), (*name).to_owned(), host.clone(), how));
+    }
+    let units = units::of_remote(host, spoken_for.clone());
+    probes.extend([Some(units), errors::of_host(host)].into_iter().flatten().map(|d| d.probe));
+    for probe in &mut probes {
         probe.parent = Some(host_signal(host));
-        probes.push(probe);
+        if probe.name == "errors.journal" {
+            probe.every = Span::mins(5);
+        }
     }
     probes
+}
+
+/// Puts the silence of what is not there around a host probe.
+fn if_there(mut probe: Probe, asked: Asked, sleeps: Sleeps) -> Probe {
+    probe.how = match probe.how {
+        How::Host(inner) if probe.kind.as_str() != "host" => {
+            How::Host(Box::new(IfThere::around(inner, asked, sleeps)))
+        }
+        other => other,
+    };
+    probe
 }
 
 /// One probe for each kind that a machine has anyway.
@@ -163,10 +195,60 @@ fn default_drafts(cx: &Context, spoken_for: BTreeSet<Signal>) -> Vec<Draft> {
         errors,
         dns::of_this_machine(cx),
         reef_self::of_this_process(cx),
+        Some(uplink::of_this_machine(cx)),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What lies beyond this machine hangs on its own way out; a name of the outside world on `ping.internet` too, where the
+/// config has it.
+fn beyond_this_machine(drafts: &mut [Draft], off: &BTreeSet<String>, cx: &Context) {
+    let internet =
+        drafts.iter().find(|draft| draft.probe.name == "ping.internet").map(|d| d.main.clone());
+    for draft in drafts.iter_mut() {
+        let at = draft.endpoint.as_ref().and_then(|endpoint| {
+            let of_url = endpoint.url.as_ref().map(|url| url.host().to_owned());
+            of_url.or_else(|| endpoint.tls.as_ref().map(|(host, _)| host.clone()))
+        });
+        let over_the_network = match &at {
+            Some(at) => !is_loopback(at) && cx.host_of(at).is_none_or(|host| host != cx.here),
+            None => matches!(draft.probe.kind.as_str(), "ping" | "tcp" | "host"),
+        };
+        if !over_the_network {
+            continue;
+        }
+        if !off.contains(uplink::NAME) {
+            draft.probe.care.depends_on.push(uplink::signal(&cx.here));
+        }
+        if let Some(internet) = internet.as_ref().filter(|signal| **signal != draft.main)
+            && at.is_some_and(|at| cx.host_of(&at).is_none() && is_outside(&at))
+        {
+            draft.probe.care.depends_on.push(internet.clone());
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// A name or an address that is nobody's own: names without a dot and those of RFC 6762, RFC 8375 and private use are
+/// of this network.
+fn is_outside(host: &str) -> bool {
+    match host.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(v4)) => {
+            !v4.is_private() && !v4.is_link_local() && !v4.is_loopback()
+        }
+        Ok(std::net::IpAddr::V6(v6)) => !v6.is_loopback() && v6.segments()[0] & 0xfc00 != 0xfc00,
+        Err(_) => {
+            let host = host.trim_end_matches('.').to_ascii_lowercase();
+            let own = [".local", ".lan", ".home", ".internal", ".home.arpa", ".test", ".localhost"];
+            host.contains('.') && !own.iter().any(|end| host.ends_with(end))
+        }
+    }
 }
 
 fn full_name(draft: &Draft) -> String {
@@ -217,8 +299,19 @@ fn resolve_parents(
                 if let Some(given) = draft.parent.take() {
                     let found = parent(&given, &draft.main, &mains, cx);
                     match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
-                        Ok(signal) => draft.probe.parent = Some(signal),
+                        Ok(signal) => {
+                            // The host that its URL implies still explains it.
+                            let implied = draft.probe.parent.replace(signal);
+                            draft.probe.care.depends_on.extend(implied);
+                        }
                         Err(why) => section.mistake(&name, format!("parent: {why}")),
+                    }
+                }
+                for given in draft.probe.care.needs.clone() {
+                    let found = parent(&given, &draft.main, &mains, cx);
+                    match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
+                        Ok(signal) => draft.probe.care.depends_on.push(signal),
+                        Err(why) => section.mistake(&name, format!("depends_on: {why}")),
                     }
                 }
                 drafts.push(draft);
@@ -226,7 +319,9 @@ fn resolve_parents(
         }
     }
     for (host, parent_of_it) in &cx.remotes {
-        let mut draft = reach::of_host(host, parent_of_it.clone());
+        let mut draft = reach::of_host(host, parent_of_it.clone(), cx.sleeps(host));
+        // Who explains it speaks first, however the looks of one moment fall out.
+        draft.probe.fire_after += depth(host, cx);
         if let Some(given) = draft.parent.take() {
             let found = parent(&given, &draft.main, &mains, cx);
             match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
@@ -239,15 +334,35 @@ fn resolve_parents(
     drafts
 }
 
+/// How many hosts stand between this one and reef.
+fn depth(host: &HostName, cx: &Context) -> u32 {
+    let mut at = cx.remotes.get(host);
+    let mut depth = 0;
+    while let Some(Some(parent)) = at {
+        depth += 1;
+        // Parents that lead in a circle are a mistake that is told elsewhere.
+        if 8 <= depth {
+            break;
+        }
+        at = cx.remotes.iter().find(|(name, _)| name.as_str() == parent).map(|(_, parent)| parent);
+    }
+    depth
+}
+
 /// Refuses a parent whose own parents lead back to the child: each would explain the other away.
 fn no_circle(parent: Signal, child: &Signal, drafts: &[Draft]) -> Result<Signal, String> {
-    let mut at = Some(&parent);
-    while let Some(signal) = at {
+    let mut seen = BTreeSet::new();
+    let mut next = vec![&parent];
+    while let Some(signal) = next.pop() {
         if signal == child {
             return Err("these parents lead round in a circle".into());
         }
-        let of_it = drafts.iter().find(|draft| draft.main == *signal);
-        at = of_it.and_then(|draft| draft.probe.parent.as_ref());
+        if !seen.insert(signal) {
+            continue;
+        }
+        for draft in drafts.iter().filter(|draft| draft.main == *signal) {
+            next.extend(draft.probe.parent.iter().chain(&draft.probe.care.depends_on));
+        }
     }
     Ok(parent)
 }

@@ -197,8 +197,7 @@ impl TlsProbe {
     }
 }
 
-/// What a certificate is worth, wherever it was seen.
-/// `failing` says that it should have been renewed by now.
+/// What a certificate is worth, wherever it was seen; `failing` says that its renewal did not come.
 pub(super) fn judged(
     settings: &Settings,
     signal: &Signal,

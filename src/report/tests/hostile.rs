@@ -30,6 +30,7 @@ fn needs(text: &str, at: Millis) -> Vec<Need> {
         Need::Chain { seq: 1, why: t() },
         Need::Trouble { what: t() },
         Need::Hold { by: vec![t(), t()] },
+        Need::Breaker { what: t(), words: t() },
         Need::Approve {
             id: ApprovalId(1),
             question: t(),

@@ -123,7 +123,17 @@ impl HostSeries {
             | Fact::Busiest
             | Fact::Newest(_)
             | Fact::JournalErrors
-            | Fact::FileLines(_) => None,
+            | Fact::FileLines(_)
+            | Fact::Containers
+            | Fact::Stacks
+            | Fact::Swarm
+            | Fact::Drives
+            | Fact::Pools
+            | Fact::Arrays
+            | Fact::TimeSync
+            | Fact::Updates
+            | Fact::Sensors
+            | Fact::Boot => None,
         };
         found.ok_or_else(|| NoFact::Failed("Prometheus has nothing of it".into()))
     }

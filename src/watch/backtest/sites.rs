@@ -153,7 +153,7 @@ impl Site {
             self.spoke = true;
             let reading = tls.seen(leaf(Millis(whole(ends * 1_000.0)), now), replay.pasts(), now);
             let tuning = Tuning { fire_after: 2, ..Tuning::default() };
-            replay.take(vec![reading], &Manner { tuning, parent: None });
+            replay.take(vec![reading], &Manner { tuning, parent: None, depends_on: Vec::new() });
         }
         true
     }

@@ -1,11 +1,29 @@
 //! What changed just before an incident, in the words of its reading.
 
+use crate::gate::settle;
+use crate::model::change::{Change, ChangeKind};
 use crate::model::reading::Reading;
 use crate::model::taint::Tainted;
 use crate::policy::coincide::{BEFORE_INCIDENT, coinciding};
 use crate::watch::responder::Responder;
 
 impl Responder {
+    /// Somebody stopped or started something on purpose: recorded as an event, and nothing is done.
+    pub(super) async fn switched(&self, reading: &Reading, what: &str) -> anyhow::Result<()> {
+        let words = reading.words.first_line().to_owned();
+        let target = reading.signal.target.clone();
+        let event = Change::new(
+            reading.at,
+            target.clone(),
+            ChangeKind::Switched,
+            &format!("{what}: {words}"),
+        );
+        let (now, said) = (self.runner.clock.now(), format!("{target} {what}"));
+        let store = &self.runner.store;
+        store.call(move |db| settle::note(db, "reef", &said, &words, now).map(drop)).await?;
+        store.readings().call(move |readings| readings.add_changes(&[event])).await
+    }
+
     /// Adds to its words what changed just before: `image changed 08:38`. Whoever reads of the incident,
     /// wherever, reads that first.
     pub(super) async fn with_change(&self, reading: Reading) -> Reading {

@@ -1,7 +1,7 @@
 //! All unresolved incidents together, inside one transaction: what explains what, the hold, what is to
 //! be answered, and the end of an incident.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::gate::facts::{HOLD, PAUSED, RESUMED};
 use crate::gate::rules::Rules;
@@ -15,9 +15,28 @@ use crate::model::time::Millis;
 use crate::policy::tree::{Decision, Hold, Scene, tree};
 use crate::run::announce::{announce, loudness};
 use crate::store::db::Db;
+use crate::watch::breakers;
 use crate::watch::scene;
-use crate::watch::ticker::About;
+use crate::watch::ticker::{About, Above};
 use crate::watch::words;
+
+/// What the tick loop knows of the signals that incidents are about.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    pub(super) about: BTreeMap<Signal, About>,
+    pub(super) above: BTreeMap<Signal, Above>,
+}
+
+/// What a look at the whole picture came to.
+#[derive(Debug, Default)]
+pub(super) struct Considered {
+    /// To be answered now.
+    pub(super) begin: Vec<Incident>,
+    /// To be looked at once more, so that what hangs on them need not wait for long.
+    pub(super) look_at: BTreeSet<Signal>,
+    /// When the picture changes by itself: a silence ends, a group is complete.
+    pub(super) again_at: Option<Millis>,
+}
 
 /// The whole picture, in one transaction: explained and held incidents, the hold itself, and which
 /// incidents are to be answered now.
@@ -25,24 +44,65 @@ pub(super) fn consider(
     db: &mut Db,
     rules: &Rules,
     scope: HoldScope,
-    about: &BTreeMap<Signal, About>,
+    known: &Known,
     now: Millis,
-) -> anyhow::Result<Vec<Incident>> {
-    let unresolved = db.unresolved()?;
+) -> anyhow::Result<Considered> {
+    let Known { about, above } = known;
+    let mut unresolved = db.unresolved()?;
+    let mut considered = Considered {
+        again_at: silence(db, rules, about, &mut unresolved, now)?,
+        ..Considered::default()
+    };
+    let gathering = scene::gathering(&unresolved, about, above, rules.telling.group_wait, now);
     let before = crate::gate::facts::hold(db)?;
     let resumed_at = db.flag(RESUMED)?.and_then(|at| at.parse().ok()).map(Millis);
-    let standings = scene::standings(&unresolved, about);
+    let standings = scene::standings(&unresolved, about, above, &gathering);
     let scene = Scene { standings: &standings, scope, held: before.as_ref(), resumed_at };
     let decision = tree(&scene, now);
     keep_hold(db, rules, before.as_ref(), decision.hold.as_ref(), now)?;
+    breakers::tell(db, rules, now)?;
     let paused = db.flag(PAUSED)?.map(|by| format!("paused: {by}"));
-    let mut to_begin = Vec::new();
     for incident in unresolved {
-        if let Some(incident) = place(db, rules, &decision, paused.as_deref(), incident, now)? {
-            to_begin.push(incident);
+        let gathers = gathering.get(&incident.signal);
+        if let (Some(again), false) = (gathers, decision.explained.contains_key(&incident.signal)) {
+            considered.again_at = considered.again_at.into_iter().chain([*again]).min();
+            let hangs_on = about.get(&incident.signal).into_iter().flat_map(About::above);
+            considered.look_at.extend(hangs_on.cloned());
+            considered.look_at.extend(incident.care.freed_at.map(|_| incident.signal.clone()));
+        }
+        let signal = incident.signal.clone();
+        let placed = place(db, rules, &decision, paused.as_deref(), incident, now)?;
+        if let Some(incident) = placed.filter(|_| !gathering.contains_key(&signal)) {
+            considered.begin.push(incident);
         }
     }
-    Ok(to_begin)
+    Ok(considered)
+}
+
+/// Notes on each incident whether a silence is about it now; when the next of these silences ends.
+fn silence(
+    db: &mut Db,
+    rules: &Rules,
+    about: &BTreeMap<Signal, About>,
+    unresolved: &mut [Incident],
+    now: Millis,
+) -> anyhow::Result<Option<Millis>> {
+    let typed = db.silences(now)?;
+    let mut again_at: Option<Millis> = None;
+    for incident in unresolved.iter_mut().filter(|incident| !incident.drill) {
+        let name = about.get(&incident.signal).map_or("", |about| about.name.as_str());
+        let silenced = rules.telling.silenced(&typed, &incident.signal, name, now);
+        again_at = again_at.into_iter().chain(silenced.as_ref().map(|s| s.until)).min();
+        let before = incident.care.clone();
+        incident.care.silent = silenced.is_some();
+        if let Some(silenced) = silenced {
+            incident.care.silenced = Some(silenced.words);
+        }
+        if incident.care != before {
+            db.save_incident(incident)?;
+        }
+    }
+    Ok(again_at)
 }
 
 /// Puts one incident where the decision wants it; gives it back if it is to be answered now.
@@ -70,7 +130,10 @@ fn place(
             held.map(|why| IncidentEvent::Hold { why: why.to_owned() })
         }
         (IncidentState::Held { .. }, None) if held.is_none() => Some(IncidentEvent::Release),
-        (IncidentState::Explained { .. }, None) => Some(IncidentEvent::Release),
+        (IncidentState::Explained { .. }, None) => {
+            incident.care.freed_at = Some(now);
+            Some(IncidentEvent::Release)
+        }
         (
             IncidentState::Open
             | IncidentState::Held { .. }
@@ -85,6 +148,10 @@ fn place(
         incident.state = was.clone().next(event, now)?;
         db.save_incident(&incident)?;
     }
+    if incident.care.silent {
+        return Ok(None);
+    }
+    untold(db, rules, &mut incident, now)?;
     if let (IncidentState::Held { .. }, Some(why)) = (&incident.state, paused) {
         let urgency = loudness(&incident, Urgency::Page);
         let louder = urgency == Urgency::Page && incident.announced != Announced::Page;
@@ -98,6 +165,20 @@ fn place(
         return Ok(None);
     }
     Ok(Some(incident))
+}
+
+/// What was handed to the human within a silence, when nobody was told: the silence is over, and it is still there.
+fn untold(db: &mut Db, rules: &Rules, incident: &mut Incident, now: Millis) -> anyhow::Result<()> {
+    let (IncidentState::Escalated { .. }, Announced::No, None) =
+        (&incident.state, incident.announced, incident.acknowledged_at)
+    else {
+        return Ok(());
+    };
+    let Some(silence) = incident.care.silenced.clone() else { return Ok(()) };
+    let words = words::still_there(incident, &silence);
+    let urgency = loudness(incident, Urgency::Page);
+    announce(db, rules, incident, urgency, &words, now)?;
+    db.save_incident(incident)
 }
 
 /// Stores a hold that began or ended, with a record; a new one pages once.

@@ -9,12 +9,15 @@ use crate::clients::events::{Events, Rests, WakeReason};
 use crate::clients::host::Hosts;
 use crate::model::ids::Word;
 use crate::model::reading::Reading;
+use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Millis;
+use crate::policy::triage::SignalState;
 use crate::probe::{Bell, How, Probe};
 use crate::watch::grid::Grid;
 use crate::watch::looks::Looks;
-use crate::watch::ticker::{Command, News, Slot, Standing, Ticker, Waiting, names, rhythms};
+use crate::watch::ticker::slot::{Slot, names, rhythms};
+use crate::watch::ticker::{Above, Command, News, Standing, Ticker, Waiting};
 
 impl Ticker {
     pub(super) fn obey(&mut self, command: Command) {
@@ -40,7 +43,17 @@ impl Ticker {
                 };
                 drop(reply.send(signals.into_iter().filter_map(about).collect()));
             }
+            Command::Above { signals, reply } => drop(reply.send(self.above(signals))),
             Command::Snapshot { reply } => drop(reply.send(self.snapshot())),
+            Command::Absent { reply } => {
+                let absent = |slot: &Slot| match (&slot.how, slot.gone) {
+                    (Some(How::Host(probe)), false) => {
+                        Some((slot.about.name.clone(), slot.host.clone(), probe.absent()?))
+                    }
+                    (Some(How::Host(_) | How::Net(_)) | None, _) => None,
+                };
+                drop(reply.send(self.slots.iter().filter_map(absent).collect()));
+            }
             Command::Wake { probe, target } => self.wake(&probe, target.as_ref()),
             Command::Seed { triage, pasts } => {
                 self.states.extend(triage);
@@ -92,10 +105,39 @@ impl Ticker {
         self.begin(&due);
     }
 
+    /// Walks up from these signals. A ring ends where it was begun.
+    fn above(&self, signals: Vec<Signal>) -> BTreeMap<Signal, Above> {
+        let mut found: BTreeMap<Signal, Above> = BTreeMap::new();
+        let mut next = signals;
+        while let Some(signal) = next.pop() {
+            let Some(slot) = self.probe_of(&signal).and_then(|probe| self.slots.get(probe)) else {
+                continue;
+            };
+            for one in slot.about.above() {
+                let Some(of_it) = self.probe_of(one).and_then(|probe| self.slots.get(probe)) else {
+                    continue;
+                };
+                if found.contains_key(one) {
+                    continue;
+                }
+                let state = self.states.get(one).map(|track| &track.state);
+                let above = Above {
+                    severity: state.map_or(Severity::Unknown, SignalState::severity),
+                    undecided: state.is_some_and(SignalState::is_undecided),
+                    about: of_it.about.clone(),
+                };
+                found.insert(one.clone(), above);
+                next.push(one.clone());
+            }
+        }
+        found
+    }
+
     fn snapshot(&self) -> Vec<Standing> {
         let standing = |(reading, probe, since): &(Reading, usize, Millis)| {
             let slot = self.slots.get(*probe)?;
-            let state = self.states.get(&reading.signal).cloned().unwrap_or_default();
+            let state = self.states.get(&reading.signal).map(|track| track.state.clone());
+            let state = state.unwrap_or_default();
             Some(Standing {
                 reading: reading.clone(),
                 state,
@@ -200,6 +242,9 @@ impl Ticker {
         }
         match self.events.take().map_or_else(|| Events::new(Rests::default()), Ok) {
             Ok(mut events) => {
+                if let Some(engine) = &self.engine {
+                    events.engine_at(engine.clone());
+                }
                 events.watch(&wanted);
                 self.events = Some(events);
             }

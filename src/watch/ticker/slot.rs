@@ -1,0 +1,64 @@
+//! One probe as the tick loop keeps it.
+
+use crate::model::ids::{HostName, Word};
+use crate::model::target::Target;
+use crate::model::time::{Millis, Span};
+use crate::policy::triage::Tuning;
+use crate::probe::{How, Probe};
+use crate::watch::grid::Rhythm;
+use crate::watch::ticker::About;
+
+pub(super) struct Slot {
+    pub(super) about: About,
+    pub(super) kind: Word,
+    pub(super) host: HostName,
+    pub(super) timeout: Span,
+    pub(super) tuning: Tuning,
+    /// `None` while a network look is under way.
+    pub(super) how: Option<How>,
+    /// Removed while it was away.
+    pub(super) gone: bool,
+    /// How many signals its last look spoke of.
+    pub(super) told: usize,
+}
+
+impl Slot {
+    pub(super) fn new(probe: Probe, (grace_from, grace_until): (Millis, Millis)) -> Self {
+        Self {
+            about: About {
+                name: probe.name,
+                every: probe.every,
+                parent: probe.parent,
+                depends_on: probe.care.depends_on,
+                wakes: probe.wakes,
+                tolerance: probe.care.tolerance,
+            },
+            kind: probe.kind,
+            host: probe.host,
+            timeout: probe.timeout,
+            tuning: Tuning {
+                fire_after: probe.fire_after,
+                often: probe.care.fire_of.beside(probe.fire_after),
+                clear_after: probe.clear_after,
+                every: probe.every,
+                grace_from,
+                grace_until,
+            },
+            how: Some(probe.how),
+            gone: false,
+            told: 0,
+        }
+    }
+}
+
+pub(super) fn names(slot: &Slot, target: &Target) -> bool {
+    slot.about.name == slot.kind.as_str() || slot.about.name.ends_with(target.name())
+}
+
+pub(super) fn rhythms(probes: &[Probe]) -> Vec<Rhythm> {
+    let key = |probe: &Probe| match probe.how {
+        How::Host(_) => probe.host.to_string(),
+        How::Net(_) => probe.name.clone(),
+    };
+    probes.iter().map(|probe| Rhythm { every: probe.every, key: key(probe) }).collect()
+}
