@@ -1,6 +1,6 @@
 //! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
 
-pub mod alertmanager;
+pub mod alerts;
 pub mod answer;
 pub mod balancer;
 pub mod banner;

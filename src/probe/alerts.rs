@@ -1,7 +1,7 @@
 //! `alerts`: the firing alerts of a Prometheus or an Alertmanager, each a signal of its own until it resolves.
 
 use crate::Fut;
-use crate::clients::alertmanager::{self, Held, State};
+use crate::clients::alerts::{self, Held, State};
 use crate::clients::answer::{NoAnswer, within};
 use crate::clients::json::Api;
 use crate::clients::prometheus::{AlertState, Prometheus};
@@ -59,7 +59,7 @@ impl AlertsProbe {
 
     /// Alertmanager knows what is silenced; where none answers, Prometheus is asked for its own.
     async fn ask(&self) -> Result<Vec<Firing>, NoAnswer> {
-        if let Some(held) = alertmanager::alerts(&self.api).await? {
+        if let Some(held) = alerts::held(&self.api).await? {
             return Ok(held.into_iter().map(Firing::from).collect());
         }
         let Api { http, url, login, timeout } = &self.api;

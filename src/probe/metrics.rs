@@ -143,7 +143,7 @@ impl NetProbe for MetricsProbe {
 
 /// What a reading of it has; `labels` where it is one series'.
 pub fn gives() -> Vec<Gives> {
-    series::gives()
+    series::given()
 }
 
 /// `metrics.NAME = { url, metric, yellow, red }` with `labels`, `bad`, `rate`, a login, and the common keys.

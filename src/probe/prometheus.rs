@@ -102,7 +102,7 @@ impl NetProbe for PrometheusProbe {
 
 /// What a reading of it has; `labels` where it is one series'.
 pub fn gives() -> Vec<Gives> {
-    series::gives()
+    series::given()
 }
 
 /// `prometheus.NAME = { url, query, yellow, red }` with `bad`, `empty`, a login, and the common keys.

@@ -104,7 +104,7 @@ pub fn reading(
 }
 
 /// What a reading of it has.
-pub fn gives() -> Vec<Gives> {
+pub fn given() -> Vec<Gives> {
     vec![
         voice::endpoint(),
         Gives { name: "labels", kind: Kind::Text, doc: "its labels, in one line" },
@@ -159,7 +159,7 @@ mod tests {
         };
         let said = |pairs: &[(&str, &str)], value| {
             let reading = reading(&voice, "value", (&labels(pairs), value), &levels, Millis(1));
-            assert!(gives().iter().all(|g| reading.values[g.name].fits(&g.kind)));
+            assert!(given().iter().all(|g| reading.values[g.name].fits(&g.kind)));
             let target = reading.signal.target.to_string();
             (target, reading.severity, reading.reason.to_string(), reading.words.to_string())
         };

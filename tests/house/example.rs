@@ -6,6 +6,7 @@ use reef::config::env::Env;
 use reef::config::given::Source;
 use reef::config::section::{Origin, Record};
 use reef::daemon::life::check;
+use reef::probe::table::Made;
 
 use crate::tree::{read, top};
 
@@ -105,13 +106,18 @@ fn every_kind_of_probe_has_an_example() {
     let text = read("config.example.toml");
     let kinds = reef::probe::table::kinds().filter(|kind| !kind.example.is_empty());
     let missing: Vec<&str> = kinds
-        .map(|kind| kind.name)
-        .filter(|name| {
-            !text.lines().any(|l| {
-                l.trim_start_matches(['#', '>', ' ', '[']).starts_with(&format!("probe.{name}"))
-                    || l.trim_start_matches(['#', '>', ' ']).starts_with(&format!("{name}."))
-            })
+        .filter(|kind| {
+            let name = kind.name;
+            let begins = match kind.made {
+                Made::Apart { table, .. } => vec![format!("[{table}]")],
+                Made::Named(_) | Made::Machine { .. } | Made::Itself => {
+                    vec![format!("[probe.{name}"), format!("probe.{name}"), format!("{name}.")]
+                }
+            };
+            let bare = |line: &str| line.trim_start_matches(['#', '>', ' ']).to_owned();
+            !text.lines().map(bare).any(|line| begins.iter().any(|begin| line.starts_with(begin)))
         })
+        .map(|kind| kind.name)
         .collect();
     assert!(missing.is_empty(), "{missing:?} have no example in config.example.toml");
 }

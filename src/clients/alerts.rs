@@ -40,6 +40,6 @@ pub enum State {
 }
 
 /// All alerts that are not resolved; `None` where no Alertmanager answers.
-pub async fn alerts(api: &Api) -> Result<Option<Vec<Held>>, NoAnswer> {
+pub async fn held(api: &Api) -> Result<Option<Vec<Held>>, NoAnswer> {
     api.find("api/v2/alerts", &[]).await
 }
