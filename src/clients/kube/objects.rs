@@ -18,7 +18,7 @@ where
 
 /// Derives what all of these have in common: unknown fields are skipped, missing ones have defaults.
 macro_rules! object {
-    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $field:ident: $type:ty,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $field:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
         #[serde(default, rename_all = "camelCase")]
