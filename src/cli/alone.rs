@@ -40,12 +40,16 @@ impl Alone {
 }
 
 /// A folder for one command; whatever happens, it goes.
-struct Scratch {
+pub(crate) struct Scratch {
     path: PathBuf,
 }
 
 impl Scratch {
-    fn make(env: &Env) -> Result<Self, Failure> {
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    pub(crate) fn make(env: &Env) -> Result<Self, Failure> {
         let above = env.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         let mut random = [0; 6];
         getrandom::fill(&mut random).map_err(|e| anyhow!("no random name for its folder: {e}"))?;

@@ -27,11 +27,11 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
     let given = Given::of(args.yes);
-    somebody(cx.talk(), given)?;
     let pending: Approvals = view(cx.ask(&Order::Approvals { all: false }).await?)?;
     let Some(approval) = pending.approvals.iter().find(|a| a.id == args.id) else {
         return Err(gone(cx, args.id).await?);
     };
+    somebody(cx.talk(), given)?;
     let when = When::new(&pending.zone, pending.now);
     // As JSON there is one answer; what is asked is a remark beside it.
     let asked = question(approval, &cx.out.page, &when);

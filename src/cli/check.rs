@@ -75,6 +75,9 @@ pub(crate) fn render(check: &Check, page: &Page) -> String {
     if rows.rows.is_empty() {
         out.push_str(&format!("nothing is watched; {took}\n"));
     } else if page.detail == Detail::Full {
+        for absent in &check.absent {
+            out.push_str(&page.hang(Ink::Dim, &pad("none", 8), "", absent));
+        }
         out.push_str(&format!("{took}\n"));
     } else {
         let word = page.ink(Ink::Of(Severity::Green), &pad("green", 8));

@@ -6,23 +6,43 @@ use crate::cli::page::{Ink, Page, Paint, cut, pad, width};
 pub(crate) fn render(markdown: &str, page: &Page) -> String {
     let mut out = String::new();
     let mut table: Vec<Vec<String>> = Vec::new();
+    let mut paragraph = String::new();
     let mut fenced = Fence::Outside;
     for line in markdown.lines() {
-        if line.trim_start().starts_with("```") {
+        let text = line.trim_start();
+        let fence = text.starts_with("```") || line == "+++";
+        let within = fence || fenced == Fence::Within;
+        if !within && goes_on(&paragraph, text) {
+            paragraph.push(' ');
+            paragraph.push_str(text);
+            continue;
+        }
+        out.push_str(&prose(&std::mem::take(&mut paragraph), page));
+        if fence {
             fenced = fenced.other();
         }
-        if fenced == Fence::Outside && line.trim_start().starts_with('|') {
+        if !within && text.starts_with('|') {
             table.push(cells(line));
             continue;
         }
         out.push_str(&aligned(&std::mem::take(&mut table), page));
-        match fenced {
-            Fence::Within => out.push_str(&format!("{}\n", page.ink(Ink::Dim, line))),
-            Fence::Outside => out.push_str(&prose(line, page)),
+        if within {
+            out.push_str(&format!("{}\n", page.ink(Ink::Dim, line)));
+        } else if text.is_empty() {
+            out.push('\n');
+        } else {
+            line.clone_into(&mut paragraph);
         }
     }
+    out.push_str(&prose(&paragraph, page));
     out.push_str(&aligned(&table, page));
     out
+}
+
+/// Whether a line goes on with the paragraph or the list's item above it.
+fn goes_on(above: &str, text: &str) -> bool {
+    let own = text.is_empty() || text.starts_with(['#', '|', '>']) || 0 < marker(text);
+    !above.is_empty() && !above.trim_start().starts_with('#') && !own
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +67,8 @@ fn prose(line: &str, page: &Page) -> String {
     {
         return format!("{}\n", page.ink(Ink::Bold, &plain(heading)));
     }
-    if line.trim().is_empty() {
-        return "\n".into();
+    if line.is_empty() {
+        return String::new();
     }
     // A list's item goes on under its own text.
     let lead = line.len() - line.trim_start().len();
@@ -56,9 +76,19 @@ fn prose(line: &str, page: &Page) -> String {
     let wrapped =
         Page { width: page.width.saturating_sub(marker), ..*page }.wrap(line.trim_start(), lead);
     let mut out = String::new();
+    let mut open = Bold::No;
+    let paired = line.matches("**").count().is_multiple_of(2);
     for (n, line) in wrapped.lines().enumerate() {
         let hang = if n == 0 { 0 } else { marker };
-        out.push_str(&format!("{}{}\n", " ".repeat(hang), bold(line, page)));
+        // What is bold at the end of a line goes on being so on the next.
+        let line = match open {
+            Bold::Yes => line.replacen(line.trim_start(), &format!("**{}", line.trim_start()), 1),
+            Bold::No => line.to_owned(),
+        };
+        let torn = paired && !line.matches("**").count().is_multiple_of(2);
+        open = if torn { Bold::Yes } else { Bold::No };
+        let line = if open == Bold::Yes { format!("{line}**") } else { line };
+        out.push_str(&format!("{}{}\n", " ".repeat(hang), bold(&line, page)));
     }
     out
 }
@@ -75,7 +105,14 @@ fn marker(line: &str) -> usize {
     }
 }
 
-/// `**word**` as bold, or without its stars. A pair that a line break tore apart stays as it is.
+/// Whether bold text is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bold {
+    Yes,
+    No,
+}
+
+/// `**word**` as bold, or without its stars. A star without its pair stays as it is.
 fn bold(line: &str, page: &Page) -> String {
     let parts: Vec<&str> = line.split("**").collect();
     if parts.len().is_multiple_of(2) {

@@ -26,6 +26,7 @@ mod alone;
 mod approvals;
 mod approve;
 mod audit;
+mod backtest;
 mod check;
 mod config;
 mod confirm;
@@ -33,7 +34,9 @@ mod deny;
 mod drill;
 pub mod exit;
 mod follow;
+mod host;
 mod incidents;
+pub mod install;
 mod left;
 mod logs;
 mod markdown;
@@ -119,6 +122,9 @@ enum Command {
     Runbook(runbook::Command),
     /// What runbooks can do: tools with tier and inputs
     Tools,
+    /// Other hosts: whether they answer, their keys, a key that may only look
+    #[command(subcommand)]
+    Host(host::Command),
     /// The config: check it, show every value and where it comes from
     #[command(subcommand)]
     Config(config::Command),
@@ -128,8 +134,12 @@ enum Command {
     Resume,
     /// Read config and runbooks anew
     Reload,
+    /// Replay your own history through today's thresholds: what would have been told
+    Backtest(backtest::Args),
     /// Plant a harmless fault and prove the whole way
     Drill,
+    /// Say how reef becomes a service here, and print the files for it
+    Install(install::Args),
 }
 
 /// The whole program: arguments, one command, an exit code.
@@ -205,11 +215,14 @@ impl Cx {
             Command::Report(args) => report::run(self, &args).await,
             Command::Runbook(command) => runbook::run(self, command).await,
             Command::Tools => tools::run(self),
+            Command::Host(command) => host::run(self, command).await,
             Command::Config(command) => config::run(self, &command),
             Command::Pause(args) => pause::run(self, args).await,
             Command::Resume => resume::run(self).await,
             Command::Reload => reload::run(self).await,
+            Command::Backtest(args) => backtest::run(self, args).await,
             Command::Drill => drill::run(self).await,
+            Command::Install(args) => install::run(self, &args),
         }
     }
 

@@ -51,6 +51,9 @@ impl fmt::Debug for Out {
     }
 }
 
+/// A pipe has no width: whatever reads it wants whole lines.
+const UNBOUNDED: usize = 1 << 20;
+
 /// Narrower is no terminal that anybody reads on.
 const NARROWEST: usize = 40;
 
@@ -61,7 +64,7 @@ impl Out {
         let terminal = to.is_terminal();
         let width = match terminal {
             true => columns(&to).unwrap_or(80).max(NARROWEST),
-            false => Page::PIPE.width,
+            false => UNBOUNDED,
         };
         let talk = if terminal && from.is_terminal() { Talk::Terminal } else { Talk::Piped };
         let page = Page { width, paint: paint(color, terminal, env), detail };

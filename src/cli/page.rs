@@ -2,6 +2,9 @@
 
 use crate::model::severity::Severity;
 
+/// Wider lines are hard to read back from, however wide the terminal is.
+pub(crate) const READABLE: usize = 120;
+
 /// What text is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -36,7 +39,7 @@ pub enum Ink {
 }
 
 impl Page {
-    /// As a pipe gets it.
+    /// Prose in a file, and what tests read.
     pub const PIPE: Self = Self { width: 100, paint: Paint::Plain, detail: Detail::Brief };
 
     /// `text` in colours, where there are any. Widths are counted before.
@@ -60,16 +63,17 @@ impl Page {
 
     /// Joins `parts` with dots between, on as many lines as they need.
     pub(crate) fn flow(&self, parts: &[String]) -> String {
+        let most = self.width.min(READABLE);
         let mut lines = vec![String::new()];
         for part in parts {
             let Some(line) = lines.last_mut() else { break };
             if line.is_empty() {
-                *line = cut(part, self.width);
-            } else if width(line) + 3 + width(part) <= self.width {
+                *line = self.wrap(part, 0).trim_end().to_owned();
+            } else if width(line) + 3 + width(part) <= most {
                 line.push_str(" · ");
                 line.push_str(part);
             } else {
-                lines.push(cut(part, self.width));
+                lines.push(self.wrap(part, 0).trim_end().to_owned());
             }
         }
         lines.join("\n")
@@ -167,7 +171,7 @@ mod tests {
     fn parts_and_words_flow_over_lines() {
         let page = Page { width: 12, ..Page::PIPE };
         let parts = ["one", "two", "three", "a very long part"].map(str::to_owned);
-        assert_eq!(page.flow(&parts), "one · two\nthree\na very long…");
+        assert_eq!(page.flow(&parts), "one · two\nthree\na very long part");
         let wide = Page { width: 26, ..Page::PIPE };
         let text = "words that do not fit on one line\n  - nor here, in any list";
         assert_eq!(

@@ -46,7 +46,10 @@ pub(crate) fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
         ended
     });
     match ended {
-        Ok(()) => Ok(Exit::DONE),
+        Ok(()) => {
+            farewell(&mut cx.out);
+            Ok(Exit::DONE)
+        }
         Err(NotStarted::Config(mistakes)) => Err(wrong(mistakes)),
         Err(NotStarted::Other(why)) => Err(why.into()),
     }
@@ -56,6 +59,10 @@ pub(crate) fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
 async fn greet(out: &mut Out, is_up: oneshot::Receiver<Started>) {
     let Ok(started) = is_up.await else { return };
     if out.talk == Talk::Piped {
+        // Whoever reads the log later wants to know what began, and where.
+        if let Ok(status) = started.operator.status().await {
+            tracing::info!("{}", first_line(&status));
+        }
         return;
     }
     let deadline = Instant::now() + FIRST_LOOKS;
@@ -72,6 +79,38 @@ async fn greet(out: &mut Out, is_up: oneshot::Receiver<Started>) {
     let screen = first_screen(&status, &out.page);
     // A terminal that went away is no reason to stop watching.
     drop(out.say(&screen));
+}
+
+/// The last words, so that nobody wonders whether the shell came back by a crash.
+fn farewell(out: &mut Out) {
+    const WORDS: &str = "reef has stopped; all it did is recorded";
+    match out.talk {
+        // The terminal wrote ^C where the line begins.
+        Talk::Terminal => out.note(&format!("\n{WORDS}")),
+        Talk::Piped => tracing::info!("{WORDS}"),
+    }
+}
+
+/// The first screen in one line, for a log.
+fn first_line(status: &Status) -> String {
+    let page = status.page.as_deref().unwrap_or("none");
+    let config = status.config.as_deref().unwrap_or("none, the built-in default");
+    format!(
+        "reef {} watches {}: {}; page: {page}; config: {config}",
+        status.version,
+        status.host,
+        leash(status)
+    )
+}
+
+/// What reef may do.
+fn leash(status: &Status) -> &'static str {
+    match (status.dry_run, status.ceiling) {
+        (true, _) => "changes nothing (dry run)",
+        (false, Leash::Observe) => "changes nothing (leash: observe)",
+        (false, Leash::Ask) => "asks before it changes anything (leash: ask)",
+        (false, Leash::Auto) => "acts as far as each runbook's leash goes (ceiling: auto)",
+    }
 }
 
 /// The first readings in a table, where the page is, and what reef may do.
@@ -95,17 +134,12 @@ pub fn first_screen(status: &Status, page: &Page) -> String {
         );
     }
     out.push('\n');
-    let leash = match (status.dry_run, status.ceiling) {
-        (true, _) => "changes nothing (dry run)".to_owned(),
-        (false, Leash::Observe) => "changes nothing (leash: observe)".into(),
-        (false, Leash::Ask) => "asks before it changes anything (leash: ask)".into(),
-        (false, Leash::Auto) => "acts as far as each runbook's leash goes (ceiling: auto)".into(),
-    };
-    let mut parts = vec![page.ink(Ink::Bold, &leash)];
+    let mut parts = vec![page.ink(Ink::Bold, leash(status))];
     parts.push(match &status.page {
         Some(url) => format!("page: {url}"),
         None => "no page".into(),
     });
+    parts.extend(status.troubles.iter().map(|trouble| page.wrap(trouble, 0).trim_end().to_owned()));
     parts.push(match &status.config {
         Some(config) => format!("config: {config}"),
         None => "no config file: built-in default".into(),

@@ -12,7 +12,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::follow;
 use crate::cli::markdown;
 use crate::cli::out::{Format, Talk};
-use crate::cli::page::{Ink, Page, count};
+use crate::cli::page::{Detail, Ink, Page, count};
 use crate::cli::promote;
 use crate::cli::table::{Cell, Table};
 use crate::config::globals::Globals;
@@ -56,7 +56,7 @@ pub(crate) struct TestArgs {
     /// green, yellow, red or unknown
     #[arg(value_parser = severity)]
     severity: Severity,
-    /// HOST, HOST:/path or HOST:unit:NAME
+    /// /path, HOST, HOST:/path or HOST:unit:NAME; the host `this` is this machine
     #[arg(value_parser = target)]
     target: Target,
     /// The reading's reason in one word: inodes
@@ -71,7 +71,7 @@ pub(crate) struct TestArgs {
 pub(crate) struct RunArgs {
     #[arg(value_parser = name)]
     name: RunbookName,
-    /// HOST, HOST:/path or HOST:unit:NAME
+    /// /path, HOST, HOST:/path or HOST:unit:NAME; the host `this` is this machine
     #[arg(long, value_name = "TARGET", value_parser = target)]
     on: Target,
     /// Another value for one of its params
@@ -90,12 +90,10 @@ pub(crate) fn name(given: &str) -> Result<RunbookName, BadName> {
     RunbookName::new(given)
 }
 
-/// A target; the most likely slip is one without its host.
+/// A target; a path alone is one of this machine's.
 fn target(given: &str) -> Result<Target, String> {
-    if given.starts_with('/') {
-        return Err(format!("it has no host: write HOST:{given}"));
-    }
-    given.parse().map_err(|why: BadName| why.to_string())
+    let here = if given.starts_with('/') { "this:" } else { "" };
+    format!("{here}{given}").parse().map_err(|why: BadName| why.to_string())
 }
 
 fn severity(given: &str) -> Result<Severity, String> {
@@ -169,7 +167,7 @@ pub(crate) fn render(runbooks: &Runbooks, page: &Page) -> String {
     let mut table = Table::new(&head, &[1, 5, 6]);
     for book in &runbooks.runbooks {
         let fixed = match book.runs {
-            0 => "never ran".to_owned(),
+            0 => "-".to_owned(),
             runs => format!("{} of {runs}", book.fixed),
         };
         table.row([
@@ -178,11 +176,19 @@ pub(crate) fn render(runbooks: &Runbooks, page: &Page) -> String {
             book.leash.as_str().into(),
             book.max_tier.as_str().into(),
             fixed.into(),
-            book.origin.clone().into(),
+            own(&book.origin, page).into(),
             book.title.clone().into(),
         ]);
     }
     table.render(page)
+}
+
+/// Where one of your own is from; what reef brings along needs no column.
+fn own<'a>(origin: &'a str, page: &Page) -> &'a str {
+    match (origin, page.detail) {
+        ("shipped" | "built in", Detail::Brief) => "",
+        (origin, Detail::Brief | Detail::Full) => origin,
+    }
 }
 
 fn show(cx: &mut Cx, name: &RunbookName) -> Result<Exit, Failure> {

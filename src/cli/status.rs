@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::cli::Cx;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::left;
-use crate::cli::page::{Detail, Ink, Page, count, cut, pad, width};
+use crate::cli::page::{Detail, Ink, Page, READABLE, count, cut, pad, width};
 use crate::cli::signals::{OneHost, Rows, dealt_with, plain, says};
 use crate::cli::when::When;
 use crate::model::approval::Approval;
@@ -145,6 +145,7 @@ pub(crate) fn needs_you(needs: &[Need], page: &Page) -> String {
         return format!("{}\n", page.ink(Ink::Bold, "Nothing needs you."));
     }
     let room = page.width.saturating_sub(FIRST);
+    let right = room.min(READABLE - FIRST);
     let most = if page.detail == Detail::Full { usize::MAX } else { NEEDS };
     let mut lines: Vec<String> = Vec::new();
     for (n, need) in needs.iter().enumerate() {
@@ -155,8 +156,8 @@ pub(crate) fn needs_you(needs: &[Need], page: &Page) -> String {
         let asks = asks.join("   ");
         let own = match asks.is_empty() {
             true => vec![cut(&need.what, room)],
-            false if width(&need.what) + 3 + width(&asks) <= room => {
-                let gap = " ".repeat(room - width(&need.what) - width(&asks));
+            false if width(&need.what) + 3 + width(&asks) <= right => {
+                let gap = " ".repeat(right - width(&need.what) - width(&asks));
                 vec![format!("{}{gap}{asks}", need.what)]
             }
             false => vec![cut(&need.what, room), format!("  {asks}")],
@@ -246,6 +247,11 @@ impl Blocks {
                 // Where less stands to the right, there is more room for the numbers.
                 let right = if line.right.is_empty() { 0 } else { width(&line.right) + 2 };
                 let most = room.saturating_sub(names + 2 + right).max(room / 4);
+                if page.width < NARROW {
+                    out.push_str(&narrow(&lead, line, page));
+                    lead = first(*severity, None, page);
+                    continue;
+                }
                 let said = format!("{}{end}", cut(said, most.saturating_sub(width(end))));
                 let text = format!(
                     "{}  {}  {}",
@@ -262,6 +268,21 @@ impl Blocks {
         }
         out
     }
+}
+
+/// On a narrow screen what a signal says stands below its name.
+const NARROW: usize = 60;
+
+fn narrow(lead: &str, line: &Line, page: &Page) -> String {
+    let room = page.width.saturating_sub(FIRST);
+    let mut out = format!("{lead}{}\n", cut(&line.name, room));
+    let (said, end) = &line.says;
+    let right = if line.right.is_empty() { String::new() } else { format!("  {}", line.right) };
+    let below = [cut(said, page.width.saturating_sub(2)), format!("{}{right}", end.trim_start())];
+    for text in below.iter().filter(|text| !text.is_empty()) {
+        out.push_str(&format!("  {}\n", cut(text, page.width.saturating_sub(2))));
+    }
+    out
 }
 
 /// `red       1  `, or as much white space.
@@ -325,6 +346,9 @@ fn about(status: &Status, when: &When) -> Vec<String> {
         Some(config) => format!("config {config}"),
         None => "no config file: built-in default".into(),
     });
+    if !status.absent.is_empty() {
+        parts.push(format!("{} not there to be looked at: reef check -v", status.absent.len()));
+    }
     if !status.findings.is_empty() {
         let n = count(status.findings.len(), "finding");
         parts.push(format!("{n} in the config: reef config check"));

@@ -15,6 +15,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use crate::clients::docker::stream::Listening;
 use crate::model::fact::{Fact, FactValue, Facts};
 use crate::model::ids::UnitName;
 use crate::model::target::AbsPath;
@@ -49,6 +50,8 @@ pub enum WakeReason {
     ProcessExit(String),
     FileChanged(AbsPath),
     JournalChanged,
+    /// A container started, ended, or turned healthy or sick.
+    ContainersChanged,
 }
 
 impl WakeReason {
@@ -59,6 +62,7 @@ impl WakeReason {
             Self::ProcessExit(name) => Fact::Processes(name.clone()),
             Self::FileChanged(path) => Fact::FileLines(path.clone()),
             Self::JournalChanged => Fact::JournalErrors,
+            Self::ContainersChanged => Fact::Containers,
         }
     }
 }
@@ -70,6 +74,7 @@ pub struct Events {
     /// Who is watched for whom.
     watched: BTreeMap<(WakeReason, u32), AbortHandle>,
     files: Files,
+    containers: Listening,
     ready: VecDeque<WakeReason>,
 }
 
@@ -79,8 +84,14 @@ impl Events {
             exits: JoinSet::new(),
             watched: BTreeMap::new(),
             files: Files::new(rests)?,
+            containers: Listening::default(),
             ready: VecDeque::new(),
         })
+    }
+
+    /// Where the container engine is. Nobody listens there before a collection found one.
+    pub fn engine_at(&mut self, socket: PathBuf) {
+        self.containers.at(socket);
     }
 
     /// Watches the logs among what probes want; those that nobody wants any more are left alone.
@@ -110,10 +121,23 @@ impl Events {
                 | Fact::FailedUnits
                 | Fact::Processes(_)
                 | Fact::Busiest
-                | Fact::Newest(_) => {}
+                | Fact::Containers
+                | Fact::Stacks
+                | Fact::Swarm
+                | Fact::Newest(_)
+                | Fact::Drives
+                | Fact::Pools
+                | Fact::Arrays
+                | Fact::TimeSync
+                | Fact::Updates
+                | Fact::Sensors
+                | Fact::Boot => {}
             }
         }
         self.files.set(sources);
+        if !wanted.contains(&Fact::Containers) {
+            self.containers.end();
+        }
     }
 
     /// Watches the processes that a collection of this machine found, until they end.
@@ -128,6 +152,7 @@ impl Events {
                     let pids = found.iter().take(MOST).map(|p| p.pid).collect();
                     self.only(&WakeReason::ProcessExit(name.clone()), pids);
                 }
+                (Fact::Containers, Ok(_)) => self.containers.begin(),
                 (_, _) => {}
             }
         }
@@ -184,6 +209,9 @@ impl Events {
                     }
                 }
                 () = self.files.wait(&mut self.ready) => {}
+                () = self.containers.next() => {
+                    self.ready.push_back(WakeReason::ContainersChanged);
+                }
             }
         }
     }

@@ -119,9 +119,34 @@ impl Zone {
     }
 }
 
+/// An instant that a program wrote as RFC 3339, with any offset; `None` for what is none.
+pub fn instant(text: &str) -> Option<Millis> {
+    DateTime::parse_from_rfc3339(text.trim()).ok().map(|at| Millis(at.timestamp_millis()))
+}
+
 /// RFC 3339 in UTC, with seconds: `2026-03-04T07:41:00Z`.
 pub fn stamp(at: Millis) -> String {
     utc(at).format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Reads an instant or a day as registries and stores write them: RFC 3339, `2026-08-13 04:00:00`,
+/// `2026-08-13`, `13-Aug-2026`, `2026.08.13`, `13.08.2026`, `20260813`. A day is its first instant, UTC.
+pub fn read(text: &str) -> Option<Millis> {
+    let text = text.trim();
+    if 40 < text.len() {
+        return None;
+    }
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Some(Millis(at.timestamp_millis()));
+    }
+    let first = text.split([' ', 'T']).next().unwrap_or(text);
+    if let Ok(at) = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S") {
+        return Some(Millis(at.and_utc().timestamp_millis()));
+    }
+    ["%Y-%m-%d", "%d-%b-%Y", "%Y.%m.%d", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d"]
+        .iter()
+        .find_map(|form| chrono::NaiveDate::parse_from_str(first, form).ok())
+        .map(|day| Millis(day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()))
 }
 
 /// An instant out of range becomes the nearest that can be written, so that nothing here can fail.
@@ -194,6 +219,28 @@ pub(super) mod tests {
     /// An instant written as RFC 3339.
     pub(in crate::clock) fn at(text: &str) -> Millis {
         Millis(DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis())
+    }
+
+    #[test]
+    fn what_registries_write_is_read() {
+        let day = at("2026-08-13T00:00:00Z");
+        for text in [
+            "2026-08-13",
+            "13-Aug-2026",
+            "2026.08.13",
+            "13.08.2026",
+            "2026/08/13",
+            "20260813",
+            "2026-08-13 (YYYY-MM-DD)",
+            "2026-08-13T00:00:00Z",
+            "2026-08-13T02:00:00+02:00",
+            " 2026-08-13 00:00:00 ",
+        ] {
+            assert_eq!(read(text), Some(day), "{text}");
+        }
+        for text in ["", "soon", "2026-13-40", "13/08/2026", &"1".repeat(500)] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::clock::cron::Cron;
 use crate::clock::zone::{DayTime, Zone};
@@ -35,6 +36,7 @@ pub struct Globals {
     pub breaker: Breaker,
     pub web: Listen,
     pub log: Log,
+    pub docker: Docker,
     pub hosts: BTreeMap<HostName, HostSection>,
     pub runbooks: BTreeMap<RunbookName, RunbookSection>,
 }
@@ -73,6 +75,30 @@ pub struct Breaker {
 pub enum Listen {
     At(SocketAddr),
     Off,
+}
+
+/// This machine's container engine: Docker, or Podman by its compatible socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Docker {
+    pub socket: PathBuf,
+}
+
+impl Default for Docker {
+    fn default() -> Self {
+        Self { socket: PathBuf::from("/var/run/docker.sock") }
+    }
+}
+
+impl Docker {
+    /// As the config says, else what the docker command itself goes by.
+    fn read(mut section: Section) -> Self {
+        let of_env = section.env().get("DOCKER_HOST").and_then(|host| host.strip_prefix("unix://"));
+        let of_env = of_env.and_then(|path| AbsPath::new(path).ok());
+        let usual = of_env.or_else(|| AbsPath::new("/var/run/docker.sock").ok());
+        let socket = usual.map(|usual| section.or("socket", usual));
+        section.finish();
+        socket.map_or_else(Self::default, |path| Self { socket: path.as_path().to_owned() })
+    }
 }
 
 /// How reef logs to stderr.
@@ -168,6 +194,7 @@ impl Globals {
             breaker: Breaker::read(root.section("breaker")),
             web: web(root.section("web")),
             log: Log::read(root.section("log")),
+            docker: Docker::read(root.section("docker")),
             hosts: read_hosts(root.section("host"), &host_name),
             runbooks: read_runbooks(root.section("runbook"), &host_name),
             host_name,

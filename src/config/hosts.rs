@@ -21,8 +21,12 @@ pub struct HostSection {
     pub parent: Option<Word>,
     /// Whether it may page at night.
     pub wakes: bool,
+    /// Whether it may be off: that is no fault then, and nothing wakes it.
+    pub sleeps: bool,
     /// Units that may be restarted to bring the host back to its senses.
     pub restartable: Vec<UnitName>,
+    /// Folders with compose files, `*` for any name: `/opt/stacks/*`.
+    pub stacks: Vec<String>,
 }
 
 /// What to tell ssh beyond what its own config says.
@@ -110,6 +114,10 @@ impl HostSection {
                         .mistake(key, format!("{host} is this machine, which needs no way to it"));
                 }
             }
+            if section.has("sleeps") {
+                section.skip("sleeps");
+                section.mistake("sleeps", "is for other hosts: reef does not watch in its sleep");
+            }
             if section.has("parent") {
                 section.skip("parent");
                 section.mistake("parent", "is for other hosts: this one is there while reef runs");
@@ -123,8 +131,13 @@ impl HostSection {
             ceiling: section.opt("ceiling"),
             parent: section.opt("parent"),
             wakes: section.or("wakes", false),
+            sleeps: section.or("sleeps", false),
             restartable: section.list_or("restartable", Vec::new()),
+            stacks: section.list_or("stacks", Vec::new()),
         };
+        if read.stacks.iter().any(|place| !place.starts_with('/') || place.contains("..")) {
+            section.mistake("stacks", "is no place for compose files; write \"/opt/stacks/*\"");
+        }
         if read.parent.as_ref().is_some_and(|parent| parent.as_str() == host.as_str()) {
             section.mistake("parent", "is the host itself");
         }

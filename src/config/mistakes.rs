@@ -175,8 +175,8 @@ pub fn hint<'a>(given: &str, options: impl IntoIterator<Item = &'a str> + Clone)
     let all: Vec<&str> = options.into_iter().collect();
     match all.len() {
         0 => String::new(),
-        1..=12 => format!("; known are {}", all.join(", ")),
-        _ => format!("; known are {}, ...", all[..12].join(", ")),
+        1..=20 => format!("; known are {}", all.join(", ")),
+        _ => format!("; known are {}, ...", all[..20].join(", ")),
     }
 }
 

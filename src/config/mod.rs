@@ -4,6 +4,7 @@ pub mod env;
 pub mod given;
 pub mod globals;
 pub mod hosts;
+pub mod keys;
 pub mod mistakes;
 pub mod places;
 pub mod secret;

@@ -14,6 +14,9 @@ const LARGEST: u64 = 4 << 20;
 const SERVICE_STATE: &str = "/var/lib/reef";
 const MACHINE_CONFIG: &str = "/etc/reef/config.toml";
 
+/// What `sun_path` holds (unix(7)), less what the name has while it is being made.
+const LONGEST_SOCKET: usize = 103;
+
 /// What the embedded default is called in messages.
 pub const EMBEDDED: &str = "the built-in default";
 
@@ -113,7 +116,7 @@ impl Places {
             let state = std::path::absolute(state)
                 .map_err(|error| format!("the state folder {}: {error}", state.display()))?;
             // Whoever says where the state is means all of it: two of them must not share a socket.
-            return Ok(Self { runtime: state.clone(), state });
+            return Self { runtime: state.clone(), state }.usable();
         }
         let service = env.user == User::Root && env.get("INVOCATION_ID").is_some();
         let state = systemd_folder(env, "STATE_DIRECTORY")
@@ -123,7 +126,24 @@ impl Places {
                 "no state folder: neither --state, REEF_STATE, XDG_STATE_HOME nor HOME says where",
             )?;
         let runtime = systemd_folder(env, "RUNTIME_DIRECTORY").unwrap_or_else(|| state.clone());
-        Ok(Self { state, runtime })
+        Self { state, runtime }.usable()
+    }
+
+    /// What no right and no disk space would mend.
+    fn usable(self) -> Result<Self, String> {
+        if self.state.is_file() {
+            let state = self.state.display();
+            return Err(format!("{state} is a file; name a folder for the state with --state"));
+        }
+        let socket = self.socket();
+        if LONGEST_SOCKET < socket.as_os_str().len() {
+            let socket = socket.display();
+            return Err(format!(
+                "the path of the socket, {socket}, is longer than {LONGEST_SOCKET} bytes. \
+                 Name a folder with a shorter path with --state"
+            ));
+        }
+        Ok(self)
     }
 
     pub fn socket(&self) -> PathBuf {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::globals::Globals;
+use crate::config::keys::Keys;
 use crate::config::mistakes::{Mistake, Mistakes, hint};
 use crate::config::places::EMBEDDED;
 use crate::config::secret::SecretSource;
@@ -35,6 +36,8 @@ pub struct Assembled {
     pub path: Option<String>,
     /// Shared by all that reads; it learns the secrets once they are fetched.
     pub redactor: std::sync::Arc<Redactor>,
+    /// The secrets of the probes.
+    pub keys: Keys,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -80,6 +83,7 @@ pub fn read(
                     outcome,
                     path,
                     redactor: cx.redactor,
+                    keys: cx.keys,
                     served_by,
                 },
                 probes,
@@ -112,15 +116,31 @@ fn about_no_runbook(root: &mut Section, shelf: &Shelf) {
     }
 }
 
+/// The name in `USER@HOST:PORT`, of several hops the last.
+fn last_hop(jump: &str) -> Option<&str> {
+    let hop = jump.rsplit(',').next()?;
+    hop.rsplit('@').next()?.split(':').next()
+}
+
 fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Context {
     let here = globals.map_or_else(|| HostName::of("this-machine"), |g| g.host_name.clone());
     let mut hosts = BTreeSet::from([here.clone()]);
     let (mut remotes, mut wakes) = (BTreeMap::new(), BTreeSet::new());
+    let mut sleepers = BTreeSet::new();
     let mut known_as = BTreeMap::from([("this".to_owned(), here.clone())]);
     for (name, section) in globals.iter().flat_map(|g| &g.hosts) {
         hosts.insert(name.clone());
         if section.ssh.is_some() {
-            remotes.insert(name.clone(), section.parent.as_ref().map(ToString::to_string));
+            // A host that is gone through explains those behind it.
+            let through =
+                section.ssh.as_ref().and_then(|ssh| ssh.jump.as_deref()).and_then(last_hop);
+            let through = through
+                .filter(|hop| globals.is_some_and(|g| g.hosts.keys().any(|h| h.as_str() == *hop)));
+            let parent = section.parent.as_ref().map(ToString::to_string);
+            remotes.insert(name.clone(), parent.or(through.map(str::to_owned)));
+        }
+        if section.sleeps {
+            sleepers.insert(name.clone());
         }
         if section.wakes {
             wakes.insert(name.clone());
@@ -129,7 +149,7 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
             known_as.insert(address.to_string().to_ascii_lowercase(), name.clone());
         }
     }
-    Context { hosts, remotes, wakes, known_as, tally, ..Context::new(here) }
+    Context { hosts, remotes, wakes, sleepers, known_as, tally, ..Context::new(here) }
 }
 
 impl Assembled {

@@ -1,7 +1,7 @@
 //! Wires everything out of parts that a test can replace: clock, store, hosts, probes, model.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -123,7 +123,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
     let (answers, _) = watch::channel(0);
     let (endings, _) = watch::channel(0);
     let caps_now = Arc::clone(&caps);
-    let zone = facts_now.clone();
+    let (zone, zone_too) = (facts_now.clone(), facts_now.clone());
     let runner = Arc::new(Runner {
         gate: Arc::clone(&gate),
         store: store.clone(),
@@ -137,6 +137,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
         stop: stop.clone(),
         caps: Box::new(move || *caps_now.lock().unwrap_or_else(PoisonError::into_inner)),
         periods: Box::new(move |now| periods(zone.borrow().zone, now)),
+        hm: Box::new(move |at| zone_too.borrow().zone.hm(at)),
         nonce,
     });
     let swap = Swap { rules, books, agent, notifiers, facts, caps, gate, watch: hand.clone() };
@@ -160,6 +161,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
         started_at,
         scratch: folders.scratch,
         drill: Arc::default(),
+        no_page: OnceLock::new(),
     });
     let alarmed = notifiers_now.clone();
     let drain = Drain {

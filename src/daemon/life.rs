@@ -1,5 +1,6 @@
 //! One process from lock to farewell.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,10 +27,14 @@ use crate::daemon::watchdog::{self, say};
 use crate::daemon::wire::{Orders, Page, SecretPrograms};
 use crate::gate::rules::Mode;
 use crate::gate::settle;
+use crate::model::change::{Change, ChangeKind};
+use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
 use crate::operator::Operator;
+use crate::policy::baseline::LOOKED_BACK;
 use crate::store::Store;
 use crate::store::db::Db;
+use crate::store::readings::Readings;
 use crate::watch::handle::Handle;
 use crate::watch::pulse::Pulse;
 use crate::watch::ticker::{Command, News, Ticker};
@@ -66,6 +71,8 @@ pub struct Started {
 
 /// How long actions in flight are waited for at the end; they are recorded either way.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(30);
+/// An end within this is not talked about.
+const QUICK: std::time::Duration = std::time::Duration::from_secs(1);
 /// After a boot services take their time: until then nothing that was never green counts.
 const BOOT_GRACE: Span = Span::mins(10);
 
@@ -100,7 +107,9 @@ pub async fn run(
     let grace = clock.now() + boot_grace();
     let (looking, news) =
         ticker(probes, live.hosts.clone(), grace, Arc::clone(&clock), Arc::clone(&pulse));
-    let looking = looking.listening_on(assembled.globals.host_name.clone());
+    let looking = looking
+        .listening_on(assembled.globals.host_name.clone())
+        .with_engine(assembled.globals.docker.socket.clone());
     let looks = on_its_own_thread(looking, commands, stop.clone())?;
     let opened = Store::open(&places.state);
     let store = opened.map_err(|error| {
@@ -162,6 +171,7 @@ async fn serve(
     let store = operator.store().clone();
     begin(&store, &operator, clock.now()).await?;
     seed(&operator, clock.now()).await?;
+    record_boot(&operator, clock.now()).await?;
     operator.runner.resume().await?;
     responder.promise_quarantine().await?;
 
@@ -174,18 +184,7 @@ async fn serve(
             .unwrap_or_else(|e| tracing::error!("the socket is not served any more: {e:#}"));
     });
     if let Listen::At(at) = listen {
-        let listener = tokio::net::TcpListener::bind(at).await.with_context(|| {
-            format!(
-                "the page cannot be served at {at}; set [web] listen to another port, or \"off\""
-            )
-        })?;
-        let site = Arc::new(Page { operator: Arc::clone(&operator), pulse: Arc::clone(&pulse) });
-        let stop = stop.clone();
-        services.spawn(async move {
-            if let Err(error) = web::serve(listener, site, stop).await {
-                tracing::error!("the page is not served any more: {error:#}");
-            }
-        });
+        page(&mut services, at, &operator, &pulse, &stop).await;
     }
     services.spawn(jobs::reports(Arc::clone(&operator), schedule, stop.clone()));
     services.spawn(watchdog::feed(pulse, clock, stop.clone()));
@@ -208,13 +207,73 @@ async fn serve(
     ended
 }
 
-/// Waits for the actions in flight.
+/// Serves the page. A night watch without one is better than none: where the port cannot be had, the
+/// status says so.
+async fn page(
+    services: &mut JoinSet<()>,
+    at: std::net::SocketAddr,
+    operator: &Arc<Operator>,
+    pulse: &Arc<Pulse>,
+    stop: &CancellationToken,
+) {
+    let listener = match tokio::net::TcpListener::bind(at).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            let why = format!(
+                "the page is not served, {at} cannot be had ({error}); set [web] listen to another port, or \"off\", \
+                 and start reef again"
+            );
+            tracing::warn!("{why}");
+            // Nobody else sets it.
+            drop(operator.no_page.set(why));
+            return;
+        }
+    };
+    let site = Arc::new(Page { operator: Arc::clone(operator), pulse: Arc::clone(pulse) });
+    let stop = stop.clone();
+    services.spawn(async move {
+        if let Err(error) = web::serve(listener, site, stop).await {
+            tracing::error!("the page is not served any more: {error:#}");
+        }
+    });
+}
+
+/// Waits for the actions in flight. Most ends are quick and need no word.
 async fn in_flight(tasks: &tokio_util::task::TaskTracker) {
     tasks.close();
-    if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
+    if tokio::time::timeout(QUICK, tasks.wait()).await.is_ok() {
+        return;
+    }
+    tracing::info!(
+        "something is still under way and is waited for, at most {} s; a second Ctrl-C does not wait",
+        FAREWELL.as_secs()
+    );
+    if patiently(tasks).await == Waited::InVain {
         tracing::warn!(
             "an action is still in flight; it is recorded as dispatched and settled after the next start"
         );
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    ForAll,
+    InVain,
+}
+
+async fn patiently(tasks: &tokio_util::task::TaskTracker) -> Waited {
+    tokio::select! {
+        () = tasks.wait() => Waited::ForAll,
+        () = tokio::time::sleep(FAREWELL) => Waited::InVain,
+        () = interrupted() => Waited::InVain,
+    }
+}
+
+/// Waits for Ctrl-C; for ever where it cannot be listened to.
+async fn interrupted() {
+    match signal(SignalKind::interrupt()) {
+        Ok(mut interrupt) => drop(interrupt.recv().await),
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -229,10 +288,13 @@ pub async fn begin(store: &Store, operator: &Operator, now: Millis) -> anyhow::R
     store.call(move |db: &mut Db| settle::note(db, "reef", "started", &what, now).map(drop)).await
 }
 
-/// Gives the tick loop what a former life knew: counters, and the medians of the last week.
+/// Signals whose past is read at once.
+const SEEDED: usize = 200;
+
+/// Gives the tick loop what a former life knew: counters, and the medians of the last four weeks.
 pub async fn seed(operator: &Operator, now: Millis) -> anyhow::Result<()> {
     let counters = operator.store().call(|db| db.triage()).await?;
-    let mut triage = std::collections::BTreeMap::new();
+    let mut triage = BTreeMap::new();
     for (signal, state) in counters {
         match serde_json::from_value(state) {
             Ok(state) => drop(triage.insert(signal, state)),
@@ -240,14 +302,56 @@ pub async fn seed(operator: &Operator, now: Millis) -> anyhow::Result<()> {
             Err(error) => tracing::warn!(%signal, "its counters cannot be read: {error}"),
         }
     }
-    let hours =
-        operator.store().readings().call(move |r| r.all_hourly(now - Span::days(7))).await?;
-    let medians = |hours: Vec<crate::store::readings::Hour>| {
-        hours.into_iter().filter_map(|hour| hour.median.map(|median| (hour.at, median))).collect()
-    };
-    let pasts = hours.into_iter().map(|(signal, hours)| (signal, medians(hours))).collect();
-    operator.watch.send(Command::Seed { triage, pasts }).await;
+    operator.watch.send(Command::Seed { triage, pasts: Vec::new() }).await;
+    let readings = operator.store().readings();
+    let signals = readings.call(Readings::signals).await?;
+    // In parts: four weeks of thousands of signals at once would be hundreds of megabytes.
+    for part in signals.chunks(SEEDED) {
+        let part: Vec<Signal> = part.iter().map(|(_, signal)| signal.clone()).collect();
+        let pasts = readings.call(move |r| medians(r, part, now - LOOKED_BACK)).await?;
+        operator.watch.send(Command::Seed { triage: BTreeMap::new(), pasts }).await;
+    }
     Ok(())
+}
+
+/// Hours and their medians, by signal.
+type Pasts = Vec<(Signal, Vec<(Millis, f64)>)>;
+
+fn medians(readings: &Readings, of: Vec<Signal>, since: Millis) -> anyhow::Result<Pasts> {
+    let mut pasts = Vec::with_capacity(of.len());
+    for signal in of {
+        let hours = readings.hourly(&signal, since)?;
+        let medians: Vec<_> =
+            hours.into_iter().filter_map(|hour| Some((hour.at, hour.median?))).collect();
+        if !medians.is_empty() {
+            pasts.push((signal, medians));
+        }
+    }
+    Ok(pasts)
+}
+
+/// A boot is a change like any other: what fails afterwards may have it to thank.
+async fn record_boot(operator: &Operator, now: Millis) -> anyhow::Result<()> {
+    let booted_at = now - Span::secs(rustix::system::sysinfo().uptime);
+    let here = Target::host(operator.here.clone());
+    operator
+        .store()
+        .readings()
+        .call(move |readings| {
+            // A restart of reef finds the boot recorded, to a second or two.
+            let known = readings.changes_since(booted_at - Span::mins(2), 1_000)?;
+            let is_it = |c: &Change| {
+                c.kind == ChangeKind::Reboot
+                    && c.target == here
+                    && c.at <= booted_at + Span::mins(2)
+            };
+            if known.iter().any(is_it) {
+                return Ok(());
+            }
+            let words = "this machine came up";
+            readings.add_changes(&[Change::new(booted_at, here, ChangeKind::Reboot, words)])
+        })
+        .await
 }
 
 /// Waits for a signal: hang-up reads the config anew, interrupt and terminate end.

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::agent::{Agent, AgentBounds};
+use crate::clients::docker::{Named, Place};
 use crate::clients::files::LocalFiles;
 use crate::clients::host::Hosts;
 use crate::clients::host::local::LocalHost;
@@ -16,7 +17,7 @@ use crate::clients::signal::LocalProcesses;
 use crate::clients::ssh::SshHost;
 use crate::clock::Clock;
 use crate::config::env::Env;
-use crate::config::globals::{Globals, Listen};
+use crate::config::globals::{Docker, Globals, Listen};
 use crate::config::hosts::HostSection;
 use crate::config::secret::SecretCommand;
 use crate::daemon::assemble::Assembled;
@@ -149,6 +150,10 @@ impl Making {
                 Err(why) => wrong.push(why),
             }
         }
+        // A probe whose key is missing says so; what the others watch is watched all the same.
+        for key in assembled.keys.all() {
+            known.extend(key.fetch(&self.env, commands).await.cloned());
+        }
         assembled.redactor.learn(&known);
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
     }
@@ -158,21 +163,23 @@ impl Making {
             globals.host_name.clone(),
             Arc::clone(&self.clock),
             Arc::clone(redactor),
-        );
+        )
+        .with_docker(engine(globals));
         let mut hosts: Hosts = BTreeMap::new();
         hosts.insert(globals.host_name.clone(), Arc::new(local));
         let control = self.folders.state.as_path().join("ssh");
         for (name, section) in &globals.hosts {
             if let Some(ssh) = section.ssh.clone() {
-                hosts.insert(
+                let link = SshHost::new(
                     name.clone(),
-                    Arc::new(SshHost::new(
-                        name.clone(),
-                        ssh,
-                        control.clone(),
-                        Arc::clone(redactor),
-                    )),
+                    ssh,
+                    control.clone(),
+                    Arc::clone(&self.clock),
+                    Arc::clone(redactor),
                 );
+                let link = link.with_stacks(section.stacks.clone());
+                let link = if section.sleeps { link.that_may_be_off() } else { link };
+                hosts.insert(name.clone(), Arc::new(link));
             }
         }
         hosts
@@ -275,5 +282,18 @@ fn facts(assembled: &Assembled, agent: Option<&Agent>) -> Facts {
         model: agent.map(|agent| agent.model.name().to_owned()),
         findings: assembled.outcome.findings.iter().map(ToString::to_string).collect(),
         books: assembled.shelf.origins.clone(),
+    }
+}
+/// This machine's container engine, as the config tells of it.
+fn engine(globals: &Globals) -> Place {
+    let own = globals.hosts.get(&globals.host_name);
+    let named = match globals.docker == Docker::default() {
+        true => Named::No,
+        false => Named::Yes,
+    };
+    Place {
+        socket: globals.docker.socket.clone(),
+        named,
+        stacks: own.map(|section| section.stacks.clone()).unwrap_or_default(),
     }
 }

@@ -12,6 +12,8 @@ use crate::daemon::jobs::Schedule;
 use crate::daemon::life::schedule;
 use crate::daemon::live::Making;
 use crate::daemon::wire::SecretPrograms;
+use crate::model::change::{Change, ChangeKind};
+use crate::model::target::Target;
 use crate::operator::Reload;
 use crate::store::Store;
 use crate::watch::pulse::Pulse;
@@ -54,6 +56,11 @@ impl Again {
         let tools = self.making.tools(&assembled, &live.hosts, &self.store, swap.rules.subscribe());
         self.schedule.send_replace(schedule(&assembled.globals));
         swap.apply(live, probes, tools).await;
+        let here = Target::host(assembled.globals.host_name.clone());
+        let change = Change::new(self.making.clock.now(), here, ChangeKind::Config, &words);
+        let recorded = self.store.readings().call(move |r| r.add_changes(&[change])).await;
+        // The config is in force whether or not history has room for it.
+        recorded.unwrap_or_else(|error| tracing::warn!("{error:#}"));
         Ok(words)
     }
 }

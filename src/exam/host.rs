@@ -10,9 +10,10 @@ use crate::clients::host::{HostLink, LinkError, Output};
 use crate::clock::Clock;
 use crate::exam::unit::{FakeUnit, OnRestart, Restarted};
 use crate::gate::permit::Permit;
+use crate::model::container::Container;
 use crate::model::fact::{
-    Cpu, Fact, FactValue, Facts, Interface, Lines, Memory, NoFact, OomKills, Pressure, Process,
-    Volume,
+    Boot, Cpu, Fact, FactValue, Facts, Interface, Lines, Memory, NoFact, OomKills, Pressure,
+    Process, TimeSync, Updates, Volume,
 };
 use crate::model::ids::{ActionId, HostName, UnitName};
 use crate::model::taint::Tainted;
@@ -71,6 +72,8 @@ struct State {
     processes: Vec<Process>,
     /// Error lines of the journal that no collection has seen yet.
     errors: Vec<String>,
+    /// None: a host without a container engine.
+    containers: Option<Vec<Container>>,
     ran: Vec<Ran>,
     /// What no caller may do: the tests expect none.
     violations: Vec<String>,
@@ -109,6 +112,7 @@ impl FakeHost {
             units: BTreeMap::new(),
             processes: Vec::new(),
             errors: Vec::new(),
+            containers: None,
             ran: Vec::new(),
             violations: Vec::new(),
         };
@@ -164,6 +168,22 @@ impl FakeHost {
     pub fn fills(&self, mount: &str, percent: u64) {
         for volume in self.state().volumes.iter_mut().filter(|v| v.mount.as_str() == mount) {
             volume.free_bytes = volume.total_bytes / 100 * 100_u64.saturating_sub(percent);
+        }
+    }
+
+    /// A volume as it is from now on: another, or one of that mount point with other figures.
+    pub fn volume(&self, volume: Volume) {
+        let mut state = self.state();
+        match state.volumes.iter_mut().find(|known| known.mount == volume.mount) {
+            Some(known) => *known = volume,
+            None => state.volumes.push(volume),
+        }
+    }
+
+    /// The manager restarts a unit that crashed; it runs again at once.
+    pub fn unit_crashes(&self, unit: &UnitName) {
+        if let Some(unit) = self.state().units.get_mut(unit) {
+            unit.unit.restarts += 1;
         }
     }
 
@@ -248,6 +268,11 @@ impl FakeHost {
         self.state().errors.push(line.to_owned());
     }
 
+    /// Its container engine tells of exactly these.
+    pub fn containers(&self, containers: Vec<Container>) {
+        self.state().containers = Some(containers);
+    }
+
     pub fn process(&self, process: Process) {
         self.state().processes.push(process);
     }
@@ -319,7 +344,30 @@ impl State {
                 Some((bytes, files)) => Ok(FactValue::Folder { bytes, files }),
                 None => none(path.as_str()),
             },
+            Fact::Containers => match &self.containers {
+                Some(containers) => Ok(FactValue::Containers(containers.clone())),
+                None => Err(NoFact::Absent("there is no container engine".into())),
+            },
+            Fact::Stacks | Fact::Swarm => {
+                Err(NoFact::Absent("there is no container engine".into()))
+            }
             Fact::Newest(path) | Fact::FileLines(path) => none(path.as_str()),
+            Fact::Drives => Err(NoFact::Absent("smartctl is not installed there".into())),
+            Fact::Pools => Err(NoFact::Absent("zpool is not installed there".into())),
+            Fact::Arrays => Err(NoFact::Absent("this kernel has no software RAID".into())),
+            Fact::TimeSync => {
+                let kept =
+                    TimeSync { synced: Some(true), by: "chrony".into(), ..TimeSync::default() };
+                Ok(FactValue::TimeSync(kept))
+            }
+            Fact::Updates => {
+                Ok(FactValue::Updates(Updates { pending: Some(0), ..Updates::default() }))
+            }
+            Fact::Sensors => Err(NoFact::Absent("no temperatures there".into())),
+            Fact::Boot => {
+                let id = format!("boot-{}", self.booted_at.0);
+                Ok(FactValue::Boot(Boot { id, at: self.booted_at }))
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::container::{Container, Stack, Swarm};
 use crate::model::ids::UnitName;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
@@ -44,6 +45,26 @@ pub enum Fact {
     JournalErrors,
     /// New lines of a file since the last collection.
     FileLines(AbsPath),
+    /// Every container of the Docker or Podman engine, running or not.
+    Containers,
+    /// The compose projects whose files the containers name, and those in the host's `stacks`.
+    Stacks,
+    /// Nodes and services of the Swarm that this host manages.
+    Swarm,
+    /// What SMART tells of every disk that is awake.
+    Drives,
+    /// ZFS pools.
+    Pools,
+    /// Arrays of Linux' software RAID: /proc/mdstat.
+    Arrays,
+    /// Whether the clock is kept in time, and by how much it is off.
+    TimeSync,
+    /// Packages that wait, and whether a reboot does.
+    Updates,
+    /// Temperatures of hwmon.
+    Sensors,
+    /// Which boot this is, and when it was.
+    Boot,
 }
 
 /// A mounted volume.
@@ -178,6 +199,129 @@ pub struct Lines {
     pub over: Span,
 }
 
+/// A disk as SMART tells of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drive {
+    /// `/dev/sda`.
+    pub device: String,
+    pub model: String,
+    pub serial: String,
+    pub state: DriveState,
+}
+
+/// Whether a disk could be asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriveState {
+    /// It stands still and was left so.
+    #[default]
+    Asleep,
+    Told(Smart),
+    /// Why it told nothing: no SMART, no right.
+    Silent(String),
+}
+
+/// What SMART tells; `None` where a disk does not count it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Smart {
+    /// The disk's own verdict.
+    pub passed: Option<bool>,
+    /// Sectors that were replaced (ATA 5), that wait to be (197), that cannot be read (198).
+    pub reallocated: Option<u64>,
+    pub pending: Option<u64>,
+    pub uncorrectable: Option<u64>,
+    /// NVMe: errors of the medium, the critical warning bits, and spare left in percent.
+    pub media_errors: Option<u64>,
+    pub critical_warning: Option<u64>,
+    pub spare: Option<u64>,
+    /// Life used, in percent.
+    pub worn: Option<u64>,
+    pub celsius: Option<i64>,
+    pub hours: Option<u64>,
+    /// Whether the last self-test that ended found a fault.
+    pub self_test_failed: Option<bool>,
+}
+
+/// A ZFS pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    pub name: String,
+    /// `ONLINE`, `DEGRADED`, `FAULTED`, `SUSPENDED` ...
+    pub health: String,
+    pub size: u64,
+    pub allocated: u64,
+    pub free: u64,
+    /// What `zpool status` says of it, shortened.
+    pub status: String,
+    /// The last or present scrub or resilver, as it is told.
+    pub scan: String,
+    /// Parts that are not well, as `NAME STATE`.
+    pub ill: Vec<String>,
+    /// Read, write and checksum errors over all parts.
+    pub errors: u64,
+    /// Files with errors that nothing could repair.
+    pub data_errors: String,
+}
+
+/// An array of software RAID.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Array {
+    /// `md0`
+    pub name: String,
+    /// `raid1`; empty for an inactive one.
+    pub level: String,
+    pub active: bool,
+    /// Members that there should be, and those in use.
+    pub wanted: u32,
+    pub in_use: u32,
+    /// Members marked as failed.
+    pub failed: Vec<String>,
+    /// `recovery = 12.6 %`, `check = 3.0 %`; empty where nothing goes on.
+    pub doing: String,
+}
+
+/// How a clock is kept.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TimeSync {
+    /// Whether something keeps it in time; `None` where nothing tells.
+    pub synced: Option<bool>,
+    /// By how many seconds it is off by its own time service.
+    pub offset: Option<f64>,
+    /// By how many seconds it differs from reef's clock, to the second; `None` for reef's own.
+    pub against_reef: Option<f64>,
+    /// `chrony`, `systemd-timesyncd`, `kernel`.
+    pub by: String,
+}
+
+/// Packages that wait.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Updates {
+    /// `None` where no package manager was asked.
+    pub pending: Option<u32>,
+    /// Those among them that close holes, where the manager tells.
+    pub security: Option<u32>,
+    /// Packages that want a reboot; `None` where none does.
+    pub reboot: Option<Vec<String>>,
+}
+
+/// A temperature, in thousandths of a degree Celsius.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sensor {
+    pub chip: String,
+    pub label: String,
+    pub now: i64,
+    pub high: Option<i64>,
+    pub critical: Option<i64>,
+}
+
+/// A boot.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    /// The kernel's own id of it.
+    pub id: String,
+    pub at: Millis,
+}
+
 /// The value of a fact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -200,6 +344,17 @@ pub enum FactValue {
     Busiest(Vec<Process>),
     Newest(Option<Newest>),
     Lines(Lines),
+    Containers(Vec<Container>),
+    Stacks(Vec<Stack>),
+    /// `None` where the host is no manager of a swarm.
+    Swarm(Option<Swarm>),
+    Drives(Vec<Drive>),
+    Pools(Vec<Pool>),
+    Arrays(Vec<Array>),
+    TimeSync(TimeSync),
+    Updates(Updates),
+    Sensors(Vec<Sensor>),
+    Boot(Boot),
 }
 
 /// Why a fact could not be had.

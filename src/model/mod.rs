@@ -5,6 +5,7 @@ pub mod audit;
 pub mod change;
 pub mod chat;
 pub mod conclusion;
+pub mod container;
 pub mod digest;
 pub mod fact;
 pub mod ids;

@@ -33,6 +33,14 @@ pub enum Thing {
     Check,
     /// A member of a Kubernetes cluster; the host is the cluster's name in the config.
     Member,
+    /// A container by its name.
+    Container,
+    /// A compose project by its name.
+    Stack,
+    /// A service of a Swarm by its name; the host is the manager that tells of it.
+    Service,
+    /// A node of a Swarm by its name.
+    Node,
     /// An object of a Kubernetes cluster, `NAMESPACE/KIND/NAME`; the host is the cluster's name in the
     /// config.
     Object,
@@ -41,7 +49,7 @@ pub enum Thing {
 }
 
 impl Thing {
-    const TAGGED: [(Self, &'static str); 9] = [
+    const TAGGED: [(Self, &'static str); 13] = [
         (Self::Unit, "unit"),
         (Self::Process, "pid"),
         (Self::Endpoint, "endpoint"),
@@ -50,6 +58,10 @@ impl Thing {
         (Self::Backup, "backup"),
         (Self::Check, "check"),
         (Self::Member, "member"),
+        (Self::Container, "container"),
+        (Self::Stack, "stack"),
+        (Self::Service, "service"),
+        (Self::Node, "node"),
         (Self::Reef, "reef"),
     ];
 
@@ -102,6 +114,10 @@ impl Target {
             | Thing::Backup
             | Thing::Check
             | Thing::Member
+            | Thing::Container
+            | Thing::Stack
+            | Thing::Service
+            | Thing::Node
             | Thing::Reef => {
                 // A unit's name has the strictest rules of these that still take templates: `a@b.service`.
                 crate::model::ids::UnitName::new(name)?;
@@ -112,6 +128,14 @@ impl Target {
 
     pub fn on(&self) -> &HostName {
         &self.host
+    }
+
+    /// The same, where people said `this` for the machine that they are on.
+    pub fn with_this_as(self, here: &HostName) -> Self {
+        match self.host.as_str() {
+            "this" => Self { host: here.clone(), ..self },
+            _ => self,
+        }
     }
 
     pub fn thing(&self) -> Thing {

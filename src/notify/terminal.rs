@@ -38,7 +38,10 @@ fn text(message: &Message) -> String {
         Urgency::Message => "",
     };
     let title = bounded(&message.title, LONGEST_TITLE).replace('\n', " ");
-    let mut text = format!("{urgency}{:<7} {title}\n", message.severity.as_str());
+    // Most titles open with the severity already.
+    let severity = message.severity.as_str();
+    let rest = title.strip_prefix(severity).map_or(title.as_str(), str::trim_start);
+    let mut text = format!("{urgency}{severity:<7} {rest}\n");
     for line in bounded(&message.body, LONGEST_BODY).lines() {
         text.push_str(format!("        {line}").trim_end());
         text.push('\n');

@@ -84,7 +84,7 @@ impl Operator {
             origin: Origin::Operator { uid: who.uid },
             incident: None,
             runbook: Some(name),
-            on: Some(on),
+            on: Some(on.with_this_as(&self.here)),
             params,
         };
         if dry_run {

@@ -4,7 +4,7 @@
 //! [`view`] goes out. Nothing here prints and nothing here is reachable by a model.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value as Json;
 use tokio::sync::{Mutex, watch};
@@ -64,6 +64,8 @@ pub struct Operator {
     pub scratch: AbsPath,
     /// The drill under way, or the last one.
     pub drill: Arc<Mutex<Option<DrillState>>>,
+    /// Why the page is not served, where it could not be: reef watches without it.
+    pub no_page: OnceLock<String>,
 }
 
 impl fmt::Debug for Operator {

@@ -7,7 +7,7 @@ use crate::model::ids::{HostName, RunbookName, Word};
 use crate::model::plan::Origin;
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
-use crate::model::target::{Signal, Target};
+use crate::model::target::{Signal, Target, Thing};
 use crate::model::value::Value;
 use crate::operator::order::Refusal;
 use crate::operator::view::{Record, RecordRow, RunbookRow, Runbooks, Tested, ToolRow, Tools};
@@ -62,7 +62,7 @@ impl Operator {
     ) -> Result<Tested, Refusal> {
         let word = |given: &str| Word::new(given).map_err(|e| Refusal { why: e.to_string() });
         let probe = word(probe)?;
-        let reason = word(reason.unwrap_or("tested"))?;
+        let target = target.with_this_as(&self.here);
         // A real reading of that signal brings its values along; else the target speaks for itself.
         let snapshot = self.watch.snapshot().await;
         let known = snapshot.into_iter().map(|s| s.reading);
@@ -73,22 +73,42 @@ impl Operator {
                 signal,
                 self.now(),
                 severity,
-                reason.clone(),
+                Word::of("tested"),
                 text.unwrap_or("tested by hand"),
             )
         });
         reading.severity = severity;
-        reading.reason = reason;
         if let Some(path) = target.as_path() {
             reading.values.entry("path".into()).or_insert(Value::Path(path));
         }
-        let Some(book) = self.runner.answering(&reading) else {
+        if target.thing() == Thing::Unit {
+            reading.values.entry("unit".into()).or_insert(Value::Target(target.clone()));
+        }
+        // Who gives no reason asks about any: those that runbooks of this probe answer are tried in turn.
+        let reasons = match reason {
+            Some(reason) => vec![word(reason)?],
+            None => [reading.reason.clone()]
+                .into_iter()
+                .chain(self.runner.reasons(&reading.signal.probe))
+                .collect(),
+        };
+        let answered = reasons.into_iter().find_map(|reason| {
+            reading.reason = reason;
+            self.runner.answering(&reading)
+        });
+        let Some(book) = answered else {
             return Ok(Tested {
                 runbook: None,
                 lines: vec![
                     "no runbook answers such a reading: it would go to you, with context".into(),
                 ],
             });
+        };
+        let assumed = match (reason, book.matches.reason.is_empty()) {
+            (None, false) => {
+                Some(format!("for the reason {} (--reason says another)", reading.reason))
+            }
+            (None, true) | (Some(_), _) => None,
         };
         let start = Start {
             origin: Origin::Operator { uid: 0 },
@@ -97,7 +117,8 @@ impl Operator {
             on: Some(target),
             params: BTreeMap::new(),
         };
-        let lines = self.runner.rehearse_reading(&start, reading).await?;
+        let mut lines: Vec<String> = assumed.into_iter().collect();
+        lines.extend(self.runner.rehearse_reading(&start, reading).await?);
         Ok(Tested { runbook: Some(book.name), lines })
     }
 

@@ -48,6 +48,17 @@ impl Operator {
             let how = row.closed.as_ref().map_or("in flight or unknown", |(_, word)| word.as_str());
             (row.at, format!("{} {} ({how})", row.tool, row.target))
         });
+        let mut signals = signalled(snapshot);
+        for signal in &mut signals {
+            // A restart sees anew what has been so for long: its incident remembers.
+            let own = stored.incidents.iter().find(|i| i.signal == signal.reading.signal);
+            if let Some(incident) = own
+                && incident.severity == signal.reading.severity
+            {
+                let began = incident.red_at.unwrap_or(incident.opened_at);
+                signal.since = signal.since.min(began);
+            }
+        }
         Ok(Status {
             now,
             zone: facts.zone.to_string(),
@@ -56,7 +67,7 @@ impl Operator {
             pid: std::process::id(),
             started_at: self.started_at,
             config: facts.config.clone(),
-            page: facts.page.clone(),
+            page: facts.page.clone().filter(|_| self.no_page.get().is_none()),
             ceiling: rules.ceiling,
             dry_run: rules.mode == Mode::DryRun,
             paused: stored.paused,
@@ -72,12 +83,13 @@ impl Operator {
                 now,
                 clock,
             ),
-            signals: signalled(snapshot),
+            signals,
             last_action,
             model: facts.model.clone(),
             messages_this_week: u64::from(stored.outbox.delivered),
             messages_waiting: u64::from(stored.outbox.waiting),
             troubles,
+            absent: self.absent(None).await,
             findings: facts.findings.clone(),
         })
     }
@@ -85,6 +97,18 @@ impl Operator {
     /// Every signal as it stands.
     pub async fn signals(&self) -> Vec<Signalled> {
         signalled(self.watch.snapshot().await)
+    }
+
+    /// What is not there to be looked at, on all hosts or on one.
+    async fn absent(&self, host: Option<&str>) -> Vec<String> {
+        let all = self.watch.absent().await.into_iter();
+        let on = host.map(|host| if host == "this" { self.here.as_str() } else { host });
+        all.filter(|(_, of, _)| on.is_none_or(|on| of.as_str() == on))
+            .map(|(probe, host, why)| match host == self.here {
+                true => format!("{probe}: {}", why.replace(" there", " here")),
+                false => format!("{host} {probe}: {why}"),
+            })
+            .collect()
     }
 
     /// Looks at everything, or at everything of a host, and says how it stands then.
@@ -105,13 +129,14 @@ impl Operator {
             now: self.now(),
             zone: self.facts().zone.to_string(),
             signals,
+            absent: self.absent(host).await,
             took: began.elapsed().into(),
         })
     }
 
     /// What is wrong with reef itself.
     fn troubles(&self) -> Vec<String> {
-        let mut troubles = Vec::new();
+        let mut troubles: Vec<String> = self.no_page.get().cloned().into_iter().collect();
         let health = self.store().health();
         if let Some(error) = health.last_error {
             troubles.push(format!("the last write to the store failed: {error}"));

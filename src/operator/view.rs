@@ -59,6 +59,9 @@ pub struct Status {
     pub messages_waiting: u64,
     /// What is wrong with reef itself, in words.
     pub troubles: Vec<String>,
+    /// What could not be looked at because it is not there: `nas smart: smartctl is not installed there`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<String>,
     /// Findings of the config: a literal secret, a world-readable secret file.
     pub findings: Vec<String>,
 }
@@ -87,6 +90,9 @@ pub struct Check {
     pub now: Millis,
     pub zone: String,
     pub signals: Vec<Signalled>,
+    /// As in [`Status`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<String>,
     pub took: Span,
 }
 

@@ -4,7 +4,9 @@
 //! - [`argv`]: commands as argument vectors, and which of them provably only read
 //! - [`threshold`]: a number against its levels, with hysteresis
 //! - [`triage`]: one signal from look to look; [`tree`]: all signals together, and the hold
-//! - [`rate`]: how often something restarts
+//! - [`baseline`]: what is usual for a number; [`trend`]: where it is heading; [`rate`]: how often
+//!   something restarts; [`renewal`]: whether a certificate should have been renewed by now;
+//!   [`coincide`]: which change they coincide with
 //! - [`leash`]: tier, leash and origin give a verdict
 //! - [`fact`]: past actions as the folds see them; [`limits`] and [`breaker`]: those folds
 //! - [`forbidden`]: what no leash and no approval allows
@@ -15,8 +17,10 @@
 //!   into a prompt
 
 pub mod argv;
+pub mod baseline;
 pub mod breaker;
 pub mod budget;
+pub mod coincide;
 pub mod confirm;
 pub mod fact;
 pub mod fence;
@@ -26,7 +30,9 @@ pub mod leash;
 pub mod limits;
 pub mod rate;
 pub mod redact;
+pub mod renewal;
 pub mod template;
 pub mod threshold;
 pub mod tree;
+pub mod trend;
 pub mod triage;

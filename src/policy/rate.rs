@@ -47,7 +47,7 @@ pub struct Restarted {
     pub excused: u32,
     /// Green below the levels. It clears once fewer than half of what fires are left in the window.
     pub judged: Judged,
-    /// `restarted 5 times in 1 h`, or with what was excused; empty where there was none.
+    /// `restarted 5 times in 60 min`, or with what was excused; empty where there was none.
     pub words: String,
 }
 
@@ -162,25 +162,25 @@ mod tests {
         use Severity::{Green, Red, Yellow};
         for (rises, changed, until, want) in [
             (&[][..], None, 60, (0, Green, "")),
-            (&[10], None, 20, (1, Green, "restarted once in 1 h")),
+            (&[10], None, 20, (1, Green, "restarted once in 60 min")),
             (&[10], Some(9), 20, (0, Green, "restarted once after a change")),
-            (&[10, 20, 30], None, 40, (3, Yellow, "restarted 3 times in 1 h")),
+            (&[10, 20, 30], None, 40, (3, Yellow, "restarted 3 times in 60 min")),
             (
                 &[10, 20, 30],
                 Some(9),
                 40,
-                (2, Green, "restarted 2 times in 1 h, beside once after a change"),
+                (2, Green, "restarted 2 times in 60 min, beside once after a change"),
             ),
-            (&[5, 10, 20, 30, 40], None, 50, (5, Red, "restarted 5 times in 1 h")),
+            (&[5, 10, 20, 30, 40], None, 50, (5, Red, "restarted 5 times in 60 min")),
             // A crash loop begins with a new image: only its first restart is excused.
             (
                 &[10, 12, 14, 16, 18, 20],
                 Some(9),
                 50,
-                (5, Red, "restarted 5 times in 1 h, beside once after a change"),
+                (5, Red, "restarted 5 times in 60 min, beside once after a change"),
             ),
             // Five in a day are none in an hour.
-            (&[100, 200, 300, 400, 500], None, 500, (1, Green, "restarted once in 1 h")),
+            (&[100, 200, 300, 400, 500], None, 500, (1, Green, "restarted once in 60 min")),
         ] {
             let got = watched(rises, until, changed).judge(&RULE, at(until));
             assert_eq!((got.counted, got.judged.severity, got.words.as_str()), want, "{rises:?}");

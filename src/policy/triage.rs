@@ -87,6 +87,20 @@ pub enum Change {
     Blind { since: Millis },
 }
 
+impl Change {
+    /// As the log says it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Noted => "a yellow is noted",
+            Self::Opened { .. } => "an incident begins",
+            Self::Worsened => "the incident went red",
+            Self::Eased => "the incident eased to yellow",
+            Self::Resolved => "the incident is over",
+            Self::Blind { .. } => "nobody could look for over an hour: an incident begins",
+        }
+    }
+}
+
 /// A look that could see: unknown is dealt with before.
 #[derive(Debug, Clone, Copy)]
 struct Seen {

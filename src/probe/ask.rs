@@ -9,12 +9,14 @@ use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::tls::Tls;
 use crate::config::given::Given;
+use crate::config::keys::{Key, Keys};
 use crate::config::section::Section;
 use crate::config::setting::Setting;
 use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
 use crate::policy::redact::Redactor;
+use crate::probe::if_there::Sleeps;
 use crate::probe::reef_self::{Tally, Uncounted};
 use crate::probe::{How, Probe};
 
@@ -29,6 +31,8 @@ pub struct Context {
     pub remotes: BTreeMap<HostName, Option<String>>,
     /// Hosts all of whose probes may page at night.
     pub wakes: BTreeSet<HostName>,
+    /// Hosts that may be off.
+    pub sleepers: BTreeSet<HostName>,
     /// Other names and addresses under which a URL may speak of a host, in lower case.
     pub known_as: BTreeMap<String, HostName>,
     pub http: Http,
@@ -37,6 +41,8 @@ pub struct Context {
     pub runs_systemd: bool,
     /// Where systemd keeps what the administrator enabled.
     pub systemd: PathBuf,
+    /// The secrets that probes need, fetched before the first look.
+    pub keys: Keys,
     /// What takes secrets out of a program's output.
     pub redactor: Arc<Redactor>,
     /// Who counts looks, for the probe of reef itself.
@@ -57,14 +63,21 @@ impl Context {
             here,
             remotes: BTreeMap::new(),
             wakes: BTreeSet::new(),
+            sleepers: BTreeSet::new(),
             known_as: BTreeMap::new(),
             http: Http::new(),
             tls: Tls::new(),
             runs_systemd: std::path::Path::new("/run/systemd/system").is_dir(),
             systemd: PathBuf::from("/etc/systemd/system"),
+            keys: Keys::default(),
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),
         }
+    }
+
+    /// Whether a host may be off.
+    pub fn sleeps(&self, host: &HostName) -> Sleeps {
+        if self.sleepers.contains(host) { Sleeps::Yes } else { Sleeps::No }
     }
 
     /// The known host that a URL's or server's host part speaks of.
@@ -284,6 +297,19 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// A secret of this probe: `KEY = "${VAR}"`, `KEY_file = "/path"` and so on.
+    pub fn secret(&mut self, key: &str) -> Option<Key> {
+        match &mut self.written {
+            Written::Table(table) => table.secret(key).map(|source| self.cx.keys.add(source)),
+            Written::Short(_) | Written::Bare => None,
+        }
+    }
+
+    /// Whether a key is written.
+    pub fn has(&self, key: &str) -> bool {
+        matches!(&self.written, Written::Table(table) if table.has(key))
+    }
+
     /// Tells a mistake at a key of this probe.
     pub fn mistake(&mut self, key: &str, what: impl Into<String>) {
         match &mut self.written {
@@ -324,7 +350,7 @@ impl<'a> Ask<'a> {
             fire_after,
             clear_after,
             wakes: self.or("wakes", default.wakes),
-            parent: self.opt("parent").or(default.parent),
+            parent: self.opt("parent").or(default.parent).or_else(|| self.implied_parent(host)),
             served_by: self.served_by(host).or(default.served_by),
         }
     }
@@ -347,14 +373,16 @@ impl<'a> Ask<'a> {
         given
     }
 
-    /// `served_by = "unit:nginx"`, on the probe's host or with a host before it.
+    /// `served_by = "unit:nginx"` or `"container:jellyfin"`, on the probe's host or with a host before it.
     fn served_by(&mut self, host: &HostName) -> Option<Target> {
         let given: String = self.opt("served_by")?;
         let complete = match given.split_once(':') {
             Some(("unit", name)) => format!("{host}:unit:{}", with_suffix(name)),
+            Some(("container", name)) => format!("{host}:container:{name}"),
             Some((_, rest)) if rest.starts_with("unit:") => with_suffix(&given),
+            Some((_, rest)) if rest.starts_with("container:") => given.clone(),
             Some(_) | None => {
-                self.mistake("served_by", "is no unit: write \"unit:NAME\" or \"HOST:unit:NAME\"");
+                self.mistake("served_by", "is no unit and no container: write \"unit:NAME\", \"container:NAME\", or a host before it");
                 return None;
             }
         };

@@ -56,7 +56,7 @@ impl Settings {
 /// Reads `backup.NAME = "/srv/backup/photos"` and its table form; `schedule` and `grace` are the
 /// backup's, `every` is how often reef looks.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
-    let host = ask.cx.here.clone();
+    let host = ask.host();
     let common = ask.common(Common::with(Span::mins(15), Span::secs(60)), &host);
     let path: Option<AbsPath> = ask.main("path");
     let target = ask.target(&host, Thing::Backup);

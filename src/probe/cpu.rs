@@ -10,16 +10,20 @@ use crate::model::severity::Severity;
 use crate::model::time::Millis;
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
+use crate::policy::baseline::Usual;
 use crate::policy::threshold::Judged;
 use crate::probe::spoken::{Numbered, flat, host_signal, missing, number, percent, whole};
 use crate::probe::{HostProbe, Past};
+
+/// More than the greatest load that this time has had, by so much.
+const SEEN: f64 = 1.3;
 
 /// What is a spike.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Load of five minutes per core, above which it may be one ...
     pub yellow: f64,
-    /// ... if it is this many times what it is at this hour.
+    /// ... if it is this many times what it is at this hour of the week.
     pub times: f64,
 }
 
@@ -65,12 +69,16 @@ impl CpuProbe {
         Self { settings, host, before: None }
     }
 
-    fn load(&self, cpu: &Cpu, usual: Option<f64>) -> Numbered {
+    fn load(&self, cpu: &Cpu, usual: Option<Usual>) -> Numbered {
         let load = cpu.load_5 / f64::from(cpu.cores.max(1));
         let Settings { yellow, times } = self.settings;
         // An idle machine's past of 0.01 must not turn every load into a spike: `yellow` holds as well.
         let beyond = |slack: f64| {
-            usual.is_some_and(|usual| yellow * slack < load && usual * times * slack < load)
+            usual.is_some_and(|usual| {
+                // A scrub that ran last Sunday, or last night's first backup, is no news either.
+                let level = yellow.max(usual.median * times).max(usual.seen * SEEN);
+                level * slack < load
+            })
         };
         let severity = |is: bool| if is { Severity::Yellow } else { Severity::Green };
         let judged = Judged { severity: severity(beyond(1.0)), clears: severity(beyond(0.8)) };
@@ -83,7 +91,7 @@ impl CpuProbe {
             Some(_) | None => percent(cpu.busy_ticks, cpu.total_ticks),
         };
         let usual = match usual {
-            Some(usual) => format!("usually {usual:.2}"),
+            Some(usual) => format!("usually {:.2}", usual.median),
             None => "what is usual is not known yet".to_owned(),
         };
         Numbered {
@@ -122,7 +130,7 @@ impl HostProbe for CpuProbe {
                 return vec![missing(load, now, why), missing(switches, now, why)];
             }
         };
-        let usual = past.same_hour(&load, now).or_else(|| past.median(&load, now));
+        let usual = past.usual(&load, now);
         let mut readings = vec![self.load(&cpu, usual).reading(load, now)];
         // A rate takes two looks; nothing is said of it at the first.
         if let Some(rate) = self.switches(&cpu, now) {

@@ -13,9 +13,13 @@ use crate::model::target::{AbsPath, Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value, Values, human_bytes};
+use crate::policy::baseline::Daily;
 use crate::policy::threshold::{Direction, Judged, Threshold};
 use crate::probe::spoken::{Numbered, Spoken, host_signal, number, percent, whole};
 use crate::probe::{HostProbe, Past};
+
+/// So much more overnight is unusual on a volume of any size: 200 GiB.
+const LARGE_GROWTH: f64 = 200.0 * 1_073_741_824.0;
 
 /// Looks in a row in which a volume did not answer, after which that is red.
 const STALE_AFTER: u32 = 3;
@@ -51,6 +55,8 @@ pub struct Settings {
     pub floor_from: u64,
     /// Percentage points that a volume must fall below a level before it clears.
     pub margin: f64,
+    /// Growing by less than this since yesterday is never unusual, however quiet the volume was.
+    pub growth: u64,
 }
 
 impl Default for Settings {
@@ -67,6 +73,7 @@ impl Default for Settings {
             floor: 1 << 30,
             floor_from: 20 << 30,
             margin: 2.0,
+            growth: 20 << 30,
         }
     }
 }
@@ -89,6 +96,7 @@ pub fn configure(section: &mut Section) -> Settings {
         floor: section.or("floor", Bytes(default.floor)).0,
         floor_from: section.or("floor_from", Bytes(default.floor_from)).0,
         margin: section.or("margin", Percent(default.margin)).0,
+        growth: section.or("growth", Bytes(default.growth)).0,
     };
     for (name, entry) in section.entries() {
         match (AbsPath::new(&name), entry) {
@@ -162,7 +170,10 @@ impl Disk {
         }
         self.stale.remove(&volume.mount);
         let growth = past.growth_per_day(&bytes, now);
-        let mut readings = vec![self.settings.bytes(volume, growth).reading(bytes, now)];
+        let mut judged = self.settings.bytes(volume, growth);
+        let daily = past.daily(&bytes, judged.value, now);
+        self.settings.overnight(volume, daily, &mut judged);
+        let mut readings = vec![judged.reading(bytes, now)];
         if 0 < volume.total_inodes {
             let inodes = self.settings.inodes(volume);
             readings.push(inodes.reading(self.signal(&volume.mount, "inodes"), now));
@@ -217,6 +228,32 @@ impl Settings {
         Numbered { judged, reason, value: used, unit: Unit::Percent, words, values }
     }
 
+    /// Far more since yesterday than it ever grows is yellow long before the volume is full. `daily` is in
+    /// percentage points.
+    fn overnight(&self, volume: &Volume, daily: Option<Daily>, judged: &mut Numbered) {
+        let Some(daily) = daily else { return };
+        let total = number(volume.total_bytes);
+        // A fiftieth of a small volume is soon written; of a large one 200 GiB are much in any case.
+        let floor = number(self.growth).max((total / 50.0).min(LARGE_GROWTH));
+        let floor = if 0.0 < total { floor * 100.0 / total } else { return };
+        if !daily.is_unusual(floor, 0.7) {
+            return;
+        }
+        judged.judged.clears = judged.judged.clears.max(Severity::Yellow);
+        if daily.is_unusual(floor, 1.0) {
+            if judged.judged.severity == Severity::Green {
+                judged.judged.severity = Severity::Yellow;
+                judged.reason = "growth";
+            }
+            let of = |points: f64| human_bytes(whole_bytes(points.max(0.0) / 100.0 * total));
+            judged.words.push_str(&format!(
+                "; +{} since yesterday, usually +{} a day",
+                of(daily.change),
+                of(daily.usual)
+            ));
+        }
+    }
+
     /// How short of room a large volume is; `slack` widens the levels.
     fn short(&self, free: u64, full_in: Option<f64>, slack: f64) -> Severity {
         let within =
@@ -243,6 +280,15 @@ impl Settings {
             values: values(volume, used),
         }
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "casts of floats saturate"
+)]
+fn whole_bytes(bytes: f64) -> u64 {
+    bytes as u64
 }
 
 fn values(volume: &Volume, used: f64) -> Values {
@@ -381,6 +427,47 @@ mod tests {
         check(volume(20 * TIB, 10 * TIB), Some(60.0), (Green, Green, "ok"));
         let fallen = Volume { read_only: true, ..share(10) };
         check(fallen, None, (Red, Red, "read-only"));
+    }
+
+    /// A past of four weeks that grew by so many GiB a day, on a volume of 8 TiB.
+    fn grown(a_day: f64) -> crate::probe::past::Pasts {
+        let mut past = crate::probe::past::Pasts::default();
+        let signal = probe().signal(&AbsPath::new("/var").unwrap(), "bytes");
+        let percent = |hour: i64| 10.0 + a_day / 81.92 * hour as f64 / 24.0;
+        past.seed(&signal, (0..28 * 24).map(|h| (Millis(0) + Span::hours(h), percent(h))));
+        past
+    }
+
+    #[test]
+    fn five_gigabytes_a_day_is_planning_and_five_hundred_overnight_is_an_incident() {
+        use Severity::{Green, Yellow};
+        let now = Millis(0) + Span::hours(28 * 24);
+        for (a_day, tonight, want) in [
+            (5.0, 5.0, (Green, Green, "ok")),
+            (5.0, 100.0, (Green, Green, "ok")),
+            (5.0, 130.0, (Green, Yellow, "ok")),
+            (5.0, 500.0, (Yellow, Yellow, "growth")),
+            (0.0, 500.0, (Yellow, Yellow, "growth")),
+            // One that always grows so does so today too.
+            (180.0, 190.0, (Green, Green, "ok")),
+        ] {
+            let used = 10.0 / 100.0 * 8_192.0 + a_day * 27.0 + tonight;
+            let free = 8 * TIB - whole_bytes(used * GIB as f64);
+            let facts =
+                Facts::from([(Fact::Volumes, Ok(FactValue::Volumes(vec![volume(8 * TIB, free)])))]);
+            let got = probe().judge(&facts, &grown(a_day), now).remove(0);
+            assert_eq!(
+                (got.severity, got.clears, got.reason.as_str()),
+                want,
+                "{a_day} {tonight}: {}",
+                got.words
+            );
+            if got.severity == Yellow {
+                let usual = if a_day == 0.0 { "+0 B" } else { "+5.0 GiB" };
+                let words = got.words.as_str();
+                assert!(words.contains("since yesterday, usually"), "{words} {usual}");
+            }
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Settings {
 
 /// Reads `errors.NAME = "/var/log/app.log"` or `"journal"`, and the table form.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
-    let host = ask.cx.here.clone();
+    let host = ask.host();
     let common = ask.common(Common::with(Span::mins(1), Span::secs(20)), &host);
     let log: Option<String> = ask.main("log");
     let target = ask.target(&host, Thing::Log);

@@ -36,7 +36,7 @@ impl Settings {
 
 /// Reads `folder.NAME = { path = "/srv/photos", budget = "200 GiB" }`.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
-    let host = ask.cx.here.clone();
+    let host = ask.host();
     let common = ask.common(Common::with(Span::mins(5), Span::secs(30)), &host);
     let path: Option<AbsPath> = ask.main("path");
     let Some(budget) = ask.opt::<Bytes>("budget") else {

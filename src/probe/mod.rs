@@ -2,26 +2,48 @@
 
 pub mod ask;
 pub mod backup;
+pub mod boot;
+pub mod cert;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
+pub mod docker;
+pub mod domain;
 pub mod errors;
 pub mod exec;
 pub mod folder;
+pub mod heat;
 pub mod http;
+pub mod if_there;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod lag;
+pub mod mariadb;
 pub mod memory;
 pub mod net;
 pub mod oom;
 pub mod past;
+pub mod ping;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod process;
+pub mod queue;
+pub mod raid;
 pub mod reach;
 pub mod reef_self;
+pub mod s3;
+pub mod smart;
 pub mod spoken;
 pub mod table;
+pub mod tcp;
+pub mod time;
 pub mod tls;
 pub mod unit;
+pub mod updates;
+pub mod ups;
+pub mod voice;
+mod whereabouts;
+pub mod zfs;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,6 +58,7 @@ use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
 use crate::model::time::{Millis, Span};
+use crate::policy::baseline::{Basis, Daily, Usual};
 
 /// A probe as it was configured.
 #[derive(Debug)]
@@ -88,6 +111,11 @@ pub trait HostProbe: Send {
     fn changes(&mut self) -> Vec<Change> {
         Vec::new()
     }
+
+    /// Why it said nothing at the last look, where its thing is not there: "smartctl is not installed".
+    fn absent(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A probe over the network. It may keep its client and its past; one look at a time.
@@ -135,6 +163,21 @@ pub trait Past: Send + Sync {
     fn same_hour(&self, signal: &Signal, now: Millis) -> Option<f64>;
     /// The median over the last seven days, or as far as there is; `None` with less than an hour.
     fn median(&self, signal: &Signal, now: Millis) -> Option<f64>;
-    /// Change per day (least squares over hourly medians); `None` with less than a day.
+    /// Change per day (the median slope of the last week); `None` with less than a day.
     fn growth_per_day(&self, signal: &Signal, now: Millis) -> Option<f64>;
+    /// What is usual at this hour: of the same hour of the week where that is known, else of the day, else
+    /// of the last week.
+    fn usual(&self, signal: &Signal, now: Millis) -> Option<Usual> {
+        let usual = |basis| move |median| Usual { median, spread: 0.0, seen: 0.0, basis };
+        let of_day = self.same_hour(signal, now).map(usual(Basis::HourOfDay));
+        of_day.or_else(|| self.median(signal, now).map(usual(Basis::Overall)))
+    }
+    /// How far `value` lies from yesterday's, against the days before; `None` with fewer than three.
+    fn daily(&self, _signal: &Signal, _value: f64, _now: Millis) -> Option<Daily> {
+        None
+    }
+    /// The finished hours of four weeks and their medians, oldest first.
+    fn hours(&self, _signal: &Signal, _now: Millis) -> Vec<(Millis, f64)> {
+        Vec::new()
+    }
 }

@@ -32,7 +32,7 @@ impl Settings {
 
 /// Reads `process.NAME = "nginx"` and its table form.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
-    let host = ask.cx.here.clone();
+    let host = ask.host();
     let common = ask.common(Common::with(Span::mins(1), Span::secs(10)), &host);
     let process: Option<String> = ask.main("process");
     let (min, max) = (ask.or("min", 1), ask.opt("max"));

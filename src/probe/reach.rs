@@ -9,17 +9,19 @@ use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::probe::ask::{Common, Draft, Named, host_signal};
+use crate::probe::if_there::Sleeps;
 use crate::probe::{HostProbe, How, Past};
 
 /// Green where a collection came back with the time since boot.
 #[derive(Debug)]
 pub struct ReachProbe {
     host: HostName,
+    sleeps: Sleeps,
 }
 
 impl ReachProbe {
-    pub fn new(host: HostName) -> Self {
-        Self { host }
+    pub fn new(host: HostName, sleeps: Sleeps) -> Self {
+        Self { host, sleeps }
     }
 }
 
@@ -41,6 +43,10 @@ impl HostProbe for ReachProbe {
             }
             // The link answers each fact with why it is missing: the host did not answer.
             Some(Err(NoFact::Failed(why))) => of(Severity::Red, "unreachable", why),
+            // That it is off is known, and meant.
+            Some(Err(NoFact::Absent(why))) if self.sleeps == Sleeps::Yes => {
+                of(Severity::Green, "asleep", why)
+            }
             Some(Err(NoFact::Absent(why))) => of(Severity::Unknown, "absent", why),
             Some(Ok(_)) | None => of(Severity::Unknown, "absent", "the host was not asked"),
         };
@@ -54,8 +60,8 @@ pub fn gives() -> Vec<Gives> {
 }
 
 /// The probe that every remote host has.
-pub fn of_host(host: &HostName, parent: Option<String>) -> Draft {
-    let how = How::Host(Box::new(ReachProbe::new(host.clone())));
+pub fn of_host(host: &HostName, parent: Option<String>, sleeps: Sleeps) -> Draft {
+    let how = How::Host(Box::new(ReachProbe::new(host.clone(), sleeps)));
     // Three looks a minute apart would be three minutes: a reboot of a small machine.
     let common = Common { fire_after: 5, ..Common::with(Span::mins(1), Span::secs(20)) };
     let probe = common.probe(Word::of("host"), "host".into(), host.clone(), how);
@@ -70,6 +76,10 @@ mod tests {
     #[test]
     fn only_an_answer_is_green() {
         let up = || Ok(FactValue::Uptime(Span::days(3)));
+        let off = || Some(Err(NoFact::Absent("nas is off or asleep".into())));
+        let facts: Facts = off().into_iter().map(|fact| (Fact::Uptime, fact)).collect();
+        let mut sleeper = ReachProbe::new(HostName::of("nas"), Sleeps::Yes);
+        assert_eq!(sleeper.judge(&facts, &NoPast, Millis(1))[0].severity, Severity::Green);
         for (fact, want) in [
             (Some(up()), Severity::Green),
             (Some(Err(NoFact::Failed("no route to host".into()))), Severity::Red),
@@ -77,7 +87,7 @@ mod tests {
             (None, Severity::Unknown),
         ] {
             let facts: Facts = fact.into_iter().map(|fact| (Fact::Uptime, fact)).collect();
-            let mut probe = ReachProbe::new(HostName::new("nas").unwrap());
+            let mut probe = ReachProbe::new(HostName::new("nas").unwrap(), Sleeps::No);
             let readings = probe.judge(&facts, &NoPast, Millis(1));
             assert_eq!(readings.len(), 1);
             assert_eq!(readings[0].severity, want, "{facts:?}");

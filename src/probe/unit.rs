@@ -1,6 +1,6 @@
 //! `unit`: systemd units: those that the config names, and every one that is failed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::fact::{self, Fact, FactValue, Facts};
 use crate::model::ids::{HostName, UnitName, Word};
@@ -10,6 +10,7 @@ use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value, Values};
+use crate::policy::rate::{RestartRule, Restarts};
 use crate::probe::ask::{Ask, Common, Draft, Named};
 use crate::probe::spoken::{host_signal, missing, number};
 use crate::probe::{HostProbe, How, Past};
@@ -45,7 +46,7 @@ impl Default for Settings {
 
 /// Reads `unit.NAME = "nginx.service"` and its table form.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
-    let host = ask.cx.here.clone();
+    let host = ask.host();
     let common = ask.common(Common::with(Span::mins(1), Span::secs(20)), &host);
     let default = Settings::default();
     let name: Option<String> = ask.main("unit");
@@ -91,8 +92,8 @@ pub struct UnitProbe {
     host: HostName,
     /// Units that failed once: they are asked for until they are gone.
     remembered: BTreeSet<UnitName>,
-    /// The manager's restart counter as it was seen, by unit: the oldest first.
-    restarts: BTreeMap<UnitName, VecDeque<(Millis, u32)>>,
+    /// The manager's restart counter as it was seen, by unit.
+    restarts: BTreeMap<UnitName, Restarts>,
 }
 
 impl UnitProbe {
@@ -101,24 +102,13 @@ impl UnitProbe {
         Self { settings, host, remembered, restarts }
     }
 
-    /// Restarts by the manager within the window.
+    /// Restarts by the manager within the window, without the one that goes with a start by hand.
     fn restarts(&mut self, name: &UnitName, count: u32, now: Millis) -> u32 {
+        let Settings { restarts, window, .. } = self.settings;
+        let rule = RestartRule { yellow: None, red: restarts, window, ..RestartRule::default() };
         let seen = self.restarts.entry(name.clone()).or_default();
-        // A start by hand sets the counter back: what was before does not count any more.
-        if seen.back().is_some_and(|(_, last)| count < *last) {
-            seen.clear();
-            seen.push_back((now, 0));
-        }
-        if seen.back().is_none_or(|(_, last)| *last != count) {
-            seen.push_back((now, count));
-        }
-        // The youngest entry that is older than the window is what the count is held against.
-        while 1 < seen.len()
-            && seen.get(1).is_some_and(|(at, _)| self.settings.window < now.since(*at))
-        {
-            seen.pop_front();
-        }
-        count.saturating_sub(seen.front().map_or(count, |(_, first)| *first))
+        seen.saw(u64::from(count), &rule, now);
+        seen.judge(&rule, now).counted
     }
 
     fn unit(&mut self, name: &UnitName, unit: &fact::Unit, now: Millis) -> Option<Reading> {

@@ -238,7 +238,7 @@ pub struct Trends {
     pub days: u32,
     /// Growing volumes, the soonest full first.
     pub volumes: Vec<Growth>,
-    /// Other numbers that rose day by day for a week.
+    /// Other numbers that got worse over a week or two.
     pub rising: Vec<Rise>,
 }
 
@@ -255,14 +255,36 @@ pub struct Growth {
     pub full_in_days: Option<f64>,
 }
 
-/// A number that rises slowly.
+/// A number that got worse over days.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rise {
     pub signal: String,
     pub unit: Option<Unit>,
-    /// The medians of the first and the last day.
+    /// The level before and the level now.
     pub from: f64,
     pub to: f64,
+    /// Days of readings that show it.
+    pub days: u32,
+    /// When it began, where that is among them.
+    pub since: Option<Millis>,
+    /// What changed at that time.
+    pub change: Option<Coincided>,
+}
+
+/// A change that lies where something began. That is no proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coincided {
+    pub at: Millis,
+    /// `image changed: jellyfin 10.9.1 -> 10.9.2`.
+    pub what: String,
+}
+
+impl Rise {
+    /// How many times the level before it is, in whichever direction is worse.
+    pub(super) fn times(&self) -> f64 {
+        let (less, more) = (self.from.abs().min(self.to.abs()), self.from.abs().max(self.to.abs()));
+        more / less.max(f64::MIN_POSITIVE)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -321,6 +343,10 @@ pub fn about(signal: &Signal) -> String {
         | Thing::Backup
         | Thing::Check
         | Thing::Member
+        | Thing::Container
+        | Thing::Stack
+        | Thing::Service
+        | Thing::Node
         | Thing::Reef => format!("{probe} {}:{}", target.on(), target.name()),
     };
     if !PLAIN.contains(&signal.aspect.as_str()) {

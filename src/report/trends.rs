@@ -1,17 +1,16 @@
 //! What the history of readings says: where numbers are heading, and what could not be seen for a while.
 
-use std::collections::BTreeMap;
-
-use crate::model::reading::Unit;
+use crate::model::change::Change;
+use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
 use crate::model::time::{Millis, Span};
 use crate::model::value::Value;
-use crate::probe::Past;
-use crate::probe::past::Pasts;
+use crate::policy::coincide::{AROUND_DRIFT, coinciding};
+use crate::policy::trend::{self, DriftRule};
 use crate::report::Standing;
 use crate::report::gather::Period;
-use crate::report::morning::{Blind, Growth, Rise, Trends, about};
+use crate::report::morning::{Blind, Coincided, Growth, Rise, Trends, about};
 use crate::store::readings::{Hour, Readings, Sample};
 
 /// Days of readings from which on a trend is one.
@@ -26,8 +25,8 @@ const TOLD: usize = 5;
 const GROWS: f64 = 0.02;
 /// Beyond a year nobody plans.
 const FAR: f64 = 365.0;
-/// A number that rose by less than a tenth in a week stands still.
-const RISES: f64 = 1.1;
+/// Changes that a drift may coincide with.
+const CHANGES: u32 = 5_000;
 
 /// The history to be read, with the signals as they stand.
 #[derive(Debug)]
@@ -57,20 +56,22 @@ impl History {
         let now = self.period.until;
         let mut told =
             Told { readings: readings.counts_since(self.period.since)?.total(), ..Told::default() };
+        let before = trend::LOOKED_BACK.0 + AROUND_DRIFT.before.0;
+        let changes = readings.changes_since(now - Span(before), CHANGES)?;
         let (mut first, mut last) = (None::<Millis>, None::<Millis>);
         let mut volumes = Vec::new();
         let mut rising = Vec::new();
         let mut looked_up = 0;
         for standing in &self.standings {
             let signal = &standing.reading.signal;
-            let hours = readings.hourly(signal, now - Span::days(i64::from(WEEK)))?;
+            let hours = readings.hourly(signal, now - trend::LOOKED_BACK)?;
             if let (Some(from), Some(to)) = (hours.first(), hours.last()) {
                 first = Some(first.map_or(from.at, |at| at.min(from.at)));
                 last = Some(last.map_or(to.at, |at| at.max(to.at)));
             }
             match is_volume(signal) {
                 true => volumes.extend(growth(standing, &hours, now)),
-                false => rising.extend(rise(standing, &hours, now)),
+                false => rising.extend(rise(standing, &hours, &changes, now)),
             }
             if self.was_blind(standing, &hours) && looked_up < LOOKED_UP {
                 looked_up += 1;
@@ -81,7 +82,7 @@ impl History {
         told.trends.days = days_between(first, last);
         volumes.sort_by(|a, b| soonest(a).total_cmp(&soonest(b)));
         volumes.truncate(TOLD);
-        rising.sort_by(|a, b| (b.to / b.from).total_cmp(&(a.to / a.from)));
+        rising.sort_by(|a, b| b.times().total_cmp(&a.times()));
         rising.truncate(TOLD);
         told.trends.volumes = volumes;
         told.trends.rising = rising;
@@ -109,9 +110,9 @@ fn days_between(first: Option<Millis>, last: Option<Millis>) -> u32 {
 fn growth(standing: &Standing, hours: &[Hour], now: Millis) -> Option<Growth> {
     let reading = &standing.reading;
     let used = reading.value.filter(|used| used.is_finite())?;
-    let mut past = Pasts::default();
-    past.seed(&reading.signal, hours.iter().filter_map(|hour| Some((hour.at, hour.median?))));
-    let a_day = past.growth_per_day(&reading.signal, now).filter(|grows| GROWS <= *grows)?;
+    let week = now - Span::days(i64::from(WEEK));
+    let week: Vec<(Millis, f64)> = medians(hours).filter(|(at, _)| week <= *at).collect();
+    let a_day = trend::growth_per_day(&week).filter(|grows| GROWS <= *grows)?;
     let total = match reading.values.get("total") {
         Some(Value::Bytes(total)) => Some(*total),
         Some(_) | None => None,
@@ -137,30 +138,30 @@ fn soonest(growth: &Growth) -> f64 {
     (100.0 - growth.used_percent) / growth.percent_a_day
 }
 
-/// A number whose daily median never fell in seven days and rose in all.
-fn rise(standing: &Standing, hours: &[Hour], now: Millis) -> Option<Rise> {
-    let mut by_day: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
-    for hour in hours {
-        if let Some(median) = hour.median.filter(|m| m.is_finite()) {
-            by_day.entry(now.since(hour.at).0 / Span::days(1).0).or_default().push(median);
-        }
-    }
-    let week = i64::from(WEEK);
-    let days: Option<Vec<f64>> = (0..week).rev().map(|day| middle(by_day.remove(&day)?)).collect();
-    let days = days?;
-    let (from, to) = (*days.first()?, *days.last()?);
-    let never_fell = days.windows(2).all(|pair| pair.first() <= pair.last());
-    (never_fell && 0.0 < from && from * RISES <= to).then(|| Rise {
-        signal: about(&standing.reading.signal),
-        unit: standing.reading.unit.filter(|unit| *unit != Unit::Days),
-        from,
-        to,
+/// A number that got worse over days, and the change that it coincides with.
+fn rise(standing: &Standing, hours: &[Hour], changes: &[Change], now: Millis) -> Option<Rise> {
+    let Reading { signal, unit, .. } = &standing.reading;
+    let rule = DriftRule::of(signal, *unit)?;
+    let medians: Vec<(Millis, f64)> = medians(hours).collect();
+    let drift = trend::drift(&medians, &rule, now)?;
+    let change =
+        drift.since.and_then(|since| coinciding(changes, &signal.target, since, AROUND_DRIFT));
+    Some(Rise {
+        signal: about(signal),
+        unit: *unit,
+        from: drift.from,
+        to: drift.to,
+        days: drift.days,
+        since: drift.since,
+        change: change.map(|change| Coincided {
+            at: change.at,
+            what: format!("{}: {}", change.kind.phrase(), change.words.first_line()),
+        }),
     })
 }
 
-fn middle(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+fn medians(hours: &[Hour]) -> impl Iterator<Item = (Millis, f64)> {
+    hours.iter().filter_map(|hour| Some((hour.at, hour.median.filter(|m| m.is_finite())?)))
 }
 
 /// The longest time in which nothing but unknown was read, and is over.

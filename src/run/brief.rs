@@ -3,6 +3,7 @@
 use crate::agent::Brief;
 use crate::model::incident::Incident;
 use crate::model::time::Span;
+use crate::policy::trend::{self, DriftRule};
 use crate::run::inquire::{Gathered, Subject};
 use crate::run::runner::Runner;
 
@@ -30,7 +31,7 @@ impl Runner {
             worked_before: self.worked_before(&incident).await?,
             related: around.iter().filter(not_green).take(MOST).cloned().collect(),
             host_state: host_state.take(2 * MOST).collect(),
-            recent_changes: Vec::new(),
+            recent_changes: self.recent_changes(&incident).await?,
             runbook: gathered.book.clone(),
             offers: gathered.offers(),
             found: gathered.found.clone(),
@@ -38,6 +39,45 @@ impl Runner {
             now: self.clock.now(),
             incident,
         }))
+    }
+
+    /// What changed on its host in the last day, newest last, and since when its number drifts.
+    async fn recent_changes(&self, incident: &Incident) -> anyhow::Result<Vec<String>> {
+        let (now, reading) = (self.clock.now(), incident.reading.clone());
+        let (changes, hours) = self
+            .store
+            .readings()
+            .call(move |readings| {
+                let hours = readings.hourly(&reading.signal, now - trend::LOOKED_BACK)?;
+                Ok((readings.changes_since(now - Span::days(1), 500)?, hours))
+            })
+            .await?;
+        let (target, own) = (&incident.signal.target, &incident.signal);
+        let of_host: Vec<_> = changes
+            .iter()
+            .filter(|change| change.host() == target.on() || change.target.name() == target.name())
+            .collect();
+        let mut lines: Vec<String> = of_host[of_host.len().saturating_sub(MOST)..]
+            .iter()
+            .map(|change| {
+                let (ago, words) = (now.since(change.at), change.words.first_line());
+                format!("{ago} ago {} on {}: {words}", change.kind.phrase(), change.target)
+            })
+            .collect();
+        let medians: Vec<_> =
+            hours.iter().filter_map(|hour| Some((hour.at, hour.median?))).collect();
+        let rule = DriftRule::of(own, incident.reading.unit);
+        if let Some(drift) = rule.and_then(|rule| trend::drift(&medians, &rule, now)) {
+            let since = match drift.since {
+                Some(since) => format!("{} ago", now.since(since)),
+                None => format!("more than {} days ago", drift.days),
+            };
+            lines.push(format!(
+                "{own} drifts from {:.1} to {:.1}, begun {since}",
+                drift.from, drift.to
+            ));
+        }
+        Ok(lines)
     }
 
     /// How earlier runs for the same signal ended.

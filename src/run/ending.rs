@@ -14,7 +14,7 @@ use crate::model::message::{Message, Urgency};
 use crate::model::plan::{Ending, Leash, OnFailure, Origin, Plan};
 use crate::model::run::RunState;
 use crate::model::severity::Severity;
-use crate::model::time::Millis;
+use crate::model::time::{Millis, Span};
 use crate::run::announce::{Words, announce, headline, loudness};
 use crate::run::runner::Runner;
 use crate::store::db::Db;
@@ -294,11 +294,12 @@ fn fixed(closing: &Closing, incident: &Incident, proof: &str) -> Message {
 
 fn body(closing: &Closing, incident: &Incident) -> String {
     let since = closing.now.since(incident.opened_at);
-    let mut lines = vec![format!(
-        "{} ({}, open for {since})",
-        incident.reading.words.first_line(),
-        incident.id
-    )];
+    // What has only just begun has no age worth a word.
+    let age = match since < Span::mins(1) {
+        true => String::new(),
+        false => format!(", open for {since}"),
+    };
+    let mut lines = vec![format!("{} ({}{age})", incident.reading.words.first_line(), incident.id)];
     if let Ending::Observed(plan) = &closing.ending {
         lines.push("leash observe: nothing was changed. It would have:".into());
         lines.push(plan.clone());

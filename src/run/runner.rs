@@ -12,7 +12,7 @@ use crate::Fut;
 use crate::agent::Agent;
 use crate::clock::Clock;
 use crate::gate::Gate;
-use crate::model::ids::{HostName, IncidentId, RunId, RunbookName};
+use crate::model::ids::{HostName, IncidentId, RunId, RunbookName, Word};
 use crate::model::incident::{IncidentEvent, IncidentState};
 use crate::model::plan::{Origin, RunbookRef};
 use crate::model::reading::Reading;
@@ -54,6 +54,8 @@ pub struct Runner {
     pub caps: Box<dyn Fn() -> Caps + Send + Sync>,
     /// When the current day and month began, in the operator's zone.
     pub periods: Box<dyn Fn(Millis) -> Periods + Send + Sync>,
+    /// `08:41`, in the operator's zone.
+    pub hm: Box<dyn Fn(Millis) -> String + Send + Sync>,
     /// Bytes for the fence around what a model is shown; fresh each time.
     pub nonce: fn() -> [u8; 16],
 }
@@ -176,6 +178,13 @@ impl Runner {
     pub fn answering(&self, reading: &Reading) -> Option<Runbook> {
         let books = self.books.borrow();
         crate::runbook::select(&books, reading).cloned()
+    }
+
+    /// The reasons that runbooks of this probe name, in their order.
+    pub fn reasons(&self, probe: &Word) -> Vec<Word> {
+        let books = self.books.borrow();
+        let of_probe = books.iter().filter(|book| book.matches.probe.contains(probe));
+        of_probe.flat_map(|book| book.matches.reason.clone()).collect()
     }
 
     /// Which runbook that is, to the byte.

@@ -163,6 +163,10 @@ impl Usage {
         deleted: &[DeletedOpen],
     ) -> Result<Found, ToolError> {
         let mut sorted: Vec<_> = groups.iter().filter(|((f, _), _)| *f != Fills::System).collect();
+        // Where all is the system's own, that is the answer.
+        if sorted.is_empty() {
+            sorted = groups.iter().collect();
+        }
         sorted.sort_by_key(|(_, group)| std::cmp::Reverse(group.bytes));
         let now = self.world.now.now();
         let nothing = ((Fills::Unknown, self.path.to_string()), Group::default());

@@ -166,12 +166,9 @@ pub fn clean(world: &World) -> Box<dyn Tool> {
         args.only_on(&world.here)?;
         let start = args.rooted("path")?;
         pick::guard(&world.inventory, &world.quarantine, &start)?;
-        let older = args.span("older").ok_or_else(|| refused("older is missing"))?;
+        let mut older = args.span("older").ok_or_else(|| refused("older is missing"))?;
         let (which, least) = match args.word("what").map(Word::as_str) {
             Some("rotated-logs") => (Which::OldLogs, Span::days(30)),
-            Some("temp") if start.path.as_str().starts_with("/var/tmp") => {
-                (Which::Temp, Span::days(30))
-            }
             Some("temp") => (Which::Temp, Span::days(10)),
             Some("package-cache") => (Which::PackageCache, Span(0)),
             what => {
@@ -187,6 +184,10 @@ pub fn clean(world: &World) -> Box<dyn Tool> {
                 "older is {older}, but these are kept for {least}: younger ones are for \
                  files.quarantine, which is critical"
             )));
+        }
+        // What lies there outlives a reboot, and is kept longer than what lies in /tmp (tmpfiles.d).
+        if which == Which::Temp && start.path.as_str().starts_with("/var/tmp") {
+            older = older.max(Span::days(30));
         }
         let wanted = wanted(args, start, which, Some(older));
         let (world, call) = (world.clone(), args.call().clone());

@@ -34,6 +34,13 @@ impl Handle {
         answer.await.unwrap_or_default()
     }
 
+    /// What could not be looked at because it is not there: probe, host and why.
+    pub async fn absent(&self) -> Vec<(String, HostName, String)> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Absent { reply }).await;
+        answer.await.unwrap_or_default()
+    }
+
     /// What the config says of the probes behind these signals.
     pub async fn about(&self, signals: Vec<Signal>) -> BTreeMap<Signal, About> {
         let (reply, answer) = oneshot::channel();

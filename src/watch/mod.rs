@@ -4,6 +4,7 @@
 //! [`responder`] lives with everything else: it opens incidents, sees what explains what, holds where
 //! several independent reds say that a human is needed, and begins runs.
 
+pub mod backtest;
 pub mod grid;
 pub mod handle;
 pub mod looks;
@@ -12,6 +13,7 @@ mod power;
 pub mod pulse;
 pub mod quarantine;
 pub mod reminders;
+pub mod replay;
 pub mod responder;
 pub mod scene;
 pub mod ticker;

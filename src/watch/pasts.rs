@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
 use crate::model::time::Millis;
+use crate::policy::baseline::{Daily, Usual};
 use crate::probe::Past;
 use crate::probe::past::Pasts;
 
@@ -41,5 +42,17 @@ impl Past for SharedPasts {
 
     fn growth_per_day(&self, signal: &Signal, now: Millis) -> Option<f64> {
         self.pasts().growth_per_day(signal, now)
+    }
+
+    fn usual(&self, signal: &Signal, now: Millis) -> Option<Usual> {
+        self.pasts().usual(signal, now)
+    }
+
+    fn daily(&self, signal: &Signal, value: f64, now: Millis) -> Option<Daily> {
+        self.pasts().daily(signal, value, now)
+    }
+
+    fn hours(&self, signal: &Signal, now: Millis) -> Vec<(Millis, f64)> {
+        self.pasts().hours(signal, now)
     }
 }

@@ -1,5 +1,6 @@
 //! From changes to incidents, and from incidents to runs.
 
+mod changes;
 pub mod picture;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -156,13 +157,19 @@ impl Responder {
 
     async fn changed(&mut self, changed: Changed) -> anyhow::Result<()> {
         let Changed { change, reading, about } = changed;
-        tracing::info!(signal = %reading.signal, severity = %reading.severity, "{change:?}: {}", reading.words.first_line());
+        tracing::info!(signal = %reading.signal, severity = %reading.severity, "{}: {}", change.as_str(), reading.words.first_line());
         self.about.insert(reading.signal.clone(), about);
         match change {
             Change::Noted => return Ok(()),
-            Change::Opened { severity } => self.open(reading, severity).await?,
+            Change::Opened { severity } => {
+                let reading = self.with_change(reading).await;
+                self.open(reading, severity).await?;
+            }
             Change::Blind { .. } => self.open(reading, Severity::Yellow).await?,
-            Change::Worsened => self.moved(&reading, Severity::Red).await?,
+            Change::Worsened => {
+                let reading = self.with_change(reading).await;
+                self.moved(&reading, Severity::Red).await?;
+            }
             Change::Eased => self.moved(&reading, Severity::Yellow).await?,
             Change::Resolved => self.resolve(&reading.signal).await?,
         }

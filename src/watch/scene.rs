@@ -44,7 +44,7 @@ fn attention(incident: &Incident) -> Attention {
 
 /// What a red of this signal explains: a host that is down explains all on it, a host short of
 /// something what is no resource on it.
-fn cause(signal: &Signal) -> Cause {
+pub(crate) fn cause(signal: &Signal) -> Cause {
     match (signal.probe.as_str(), signal.target.thing()) {
         ("host", Thing::Host) => Cause::HostDown,
         ("disk" | "memory" | "cpu" | "oom", _) => Cause::Resource,

@@ -3,6 +3,7 @@
 mod commands;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -88,6 +89,10 @@ pub enum Command {
     Snapshot {
         reply: oneshot::Sender<Vec<Standing>>,
     },
+    /// What could not be looked at because it is not there: probe, host and why.
+    Absent {
+        reply: oneshot::Sender<Vec<(String, HostName, String)>>,
+    },
     /// Something announced itself: make the probes of this target's kind due now.
     Wake {
         probe: Word,
@@ -132,6 +137,8 @@ struct Slot {
     how: Option<How>,
     /// Removed while it was away.
     gone: bool,
+    /// How many signals its last look spoke of.
+    told: usize,
 }
 
 /// The world of the loop.
@@ -155,6 +162,8 @@ pub struct Ticker {
     flushed_at: Instant,
     /// This machine, where its events wake probes.
     listens_on: Option<HostName>,
+    /// Where this machine's container engine is.
+    engine: Option<PathBuf>,
     events: Option<Events>,
     /// Network probes ring here when something announced itself to them.
     bells: (mpsc::Sender<Arc<str>>, mpsc::Receiver<Arc<str>>),
@@ -210,6 +219,7 @@ impl Ticker {
             batch: Vec::new(),
             flushed_at: now,
             listens_on: None,
+            engine: None,
             events: None,
             bells: mpsc::channel(RINGING),
             all_asked: Vec::new(),
@@ -221,6 +231,13 @@ impl Ticker {
     #[must_use]
     pub fn listening_on(mut self, here: HostName) -> Self {
         self.listens_on = Some(here);
+        self
+    }
+
+    /// And when its container engine at this socket says that something happened.
+    #[must_use]
+    pub fn with_engine(mut self, socket: PathBuf) -> Self {
+        self.engine = Some(socket);
         self
     }
 
@@ -338,6 +355,7 @@ impl Ticker {
                             Some(How::Net(_)) | None => Default::default(),
                         };
                     self.record(changes);
+                    self.retire(probe, &readings);
                     self.looked(probe, readings);
                 }
             }
@@ -387,6 +405,31 @@ impl Ticker {
         self.answer(probe, &readings);
         if !gone {
             self.batch.extend(readings);
+        }
+    }
+
+    /// Forgets the green signals that a host probe speaks of no more: what they were about was removed.
+    fn retire(&mut self, probe: usize, readings: &[Reading]) {
+        let Some(slot) = self.slots.get_mut(probe) else { return };
+        let fewer = readings.len() < slot.told;
+        slot.told = readings.len();
+        if !fewer || readings.is_empty() {
+            return;
+        }
+        let told: BTreeSet<&Signal> = readings.iter().map(|r| &r.signal).collect();
+        let is_green = |signal| matches!(self.states.get(signal), Some(SignalState::Green { .. }));
+        let of_it = self.last.iter().filter(|(_, (_, by, _))| *by == probe);
+        let gone: Vec<Signal> = of_it
+            .map(|(signal, _)| signal)
+            .filter(|signal| !told.contains(signal) && is_green(signal))
+            .cloned()
+            .collect();
+        for signal in &gone {
+            self.last.remove(signal);
+            self.states.remove(signal);
+        }
+        if !gone.is_empty() {
+            self.tell(News::Gone(gone));
         }
     }
 
@@ -484,6 +527,7 @@ impl Slot {
             },
             how: Some(probe.how),
             gone: false,
+            told: 0,
         }
     }
 }

@@ -102,6 +102,8 @@ struct Sorted<'a> {
     /// Held or escalated, and nobody said that they know.
     yours: Vec<&'a Incident>,
     others: Vec<&'a Incident>,
+    /// Those of the others whose signal does not stand among what is not green.
+    apart: Vec<&'a Incident>,
     not_green: Vec<&'a Signalled>,
     green: Vec<&'a Signalled>,
 }
@@ -124,9 +126,12 @@ impl<'a> Sorted<'a> {
         let is_green = |s: &&Signalled| s.reading.severity == Severity::Green;
         let (mut green, mut not_green): (Vec<_>, Vec<_>) =
             status.signals.iter().partition(is_green);
+        // What is said of a signal is said once: a phone shows a dozen lines at a time.
+        let is_open = |i: &&Incident| !not_green.iter().any(|s| s.reading.signal == i.signal);
+        let apart = others.iter().copied().filter(is_open).collect();
         not_green.sort_by_key(|s| (std::cmp::Reverse(s.reading.severity), s.since));
         green.sort_by(|a, b| a.reading.signal.cmp(&b.reading.signal));
-        Self { yours, others, not_green, green }
+        Self { yours, others, apart, not_green, green }
     }
 
     fn n_needs(&self, status: &Status) -> usize {
@@ -251,6 +256,11 @@ fn yours(incident: &Incident, now: &Now) -> Markup {
     }
 }
 
+fn known(incident: &Incident, now: &Now) -> String {
+    let known = if incident.acknowledged_at.is_some() { "you know; " } else { "" };
+    format!("{known}{}", stands(&incident.state, now))
+}
+
 fn stands(state: &IncidentState, now: &Now) -> String {
     match state {
         IncidentState::Open => "watched".into(),
@@ -271,12 +281,16 @@ fn not_green(sorted: &Sorted<'_>, now: &Now) -> Markup {
             h2 { "Not green" }
             ul {
                 @for signal in sorted.not_green.iter().take(MOST) {
+                    @let incident = sorted.others.iter().find(|i| i.signal == signal.reading.signal);
                     li {
                         div.row {
                             span { (tag(signal.reading.severity)) span.name { (about(&signal.reading.signal)) } }
                             span.soft { (now.since(signal.since)) }
                         }
                         span.what { (signal.reading.words.first_line()) }
+                        @if let Some(incident) = incident {
+                            span.what.soft { (incident.id) ", " (known(incident, now)) }
+                        }
                     }
                 }
                 (more(sorted.not_green.len(), "reef status"))
@@ -286,26 +300,23 @@ fn not_green(sorted: &Sorted<'_>, now: &Now) -> Markup {
 }
 
 fn others(sorted: &Sorted<'_>, now: &Now) -> Markup {
-    if sorted.others.is_empty() {
+    if sorted.apart.is_empty() {
         return html! {};
     }
     html! {
         section {
             h2 { "Open incidents" }
             ul {
-                @for incident in sorted.others.iter().take(MOST) {
+                @for incident in sorted.apart.iter().take(MOST) {
                     li {
                         div.row {
                             span { (tag(incident.severity)) span.name { (about(&incident.signal)) } }
                             span.soft { (incident.id) ", " (now.since(incident.opened_at)) }
                         }
-                        span.what {
-                            @if incident.acknowledged_at.is_some() { "you know; " }
-                            (stands(&incident.state, now))
-                        }
+                        span.what { (known(incident, now)) }
                     }
                 }
-                (more(sorted.others.len(), "reef incidents"))
+                (more(sorted.apart.len(), "reef incidents"))
             }
         }
     }

@@ -119,6 +119,7 @@ fn quiet() -> Status {
         messages_this_week: 1,
         messages_waiting: 0,
         troubles: vec![],
+        absent: vec![],
         findings: vec![],
     }
 }

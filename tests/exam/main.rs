@@ -13,6 +13,8 @@ mod crash;
 mod gate;
 mod hold;
 mod house;
+
+mod replay;
 mod restart;
 mod triage;
 mod week;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::lab::{Lab, PATIENCE, command, list};
 
 /// The container.
-struct Machine {
+pub struct Machine {
     lab: Lab,
 }
 
@@ -20,7 +20,7 @@ const REEF: &str = "[Service]\nType=notify\nNotifyAccess=main\nWatchdogSec=60\nS
 const SLEEPS: &str = "[Service]\nExecStart=/bin/sleep infinity\n";
 
 impl Machine {
-    fn up(name: &str) -> Option<Self> {
+    pub fn up(name: &str) -> Option<Self> {
         let binary = Path::new(env!("CARGO_BIN_EXE_reef"));
         let lab = Lab::up("systemd-host", name, &[binary.parent().unwrap().to_str().unwrap()])?;
         Some(Self { lab })
@@ -33,7 +33,7 @@ impl Machine {
     }
 
     /// A command in it: its exit code and what it printed.
-    fn try_run(&self, args: &[&str]) -> (i32, String) {
+    pub fn try_run(&self, args: &[&str]) -> (i32, String) {
         let output = self
             .docker(&[self.lab.get("CONTAINER")])
             .args(args)
@@ -46,14 +46,14 @@ impl Machine {
     }
 
     #[track_caller]
-    fn run(&self, args: &[&str]) -> String {
+    pub fn run(&self, args: &[&str]) -> String {
         let (code, text) = self.try_run(args);
         assert_eq!(code, 0, "{args:?}: {text}");
         text.trim().to_owned()
     }
 
     #[track_caller]
-    fn write(&self, path: &str, text: &str) {
+    pub fn write(&self, path: &str, text: &str) {
         let script = format!("mkdir -p $(dirname {path}) && cat >{path}");
         let mut docker = self.docker(&["-i", self.lab.get("CONTAINER"), "sh", "-c", &script]);
         let mut child = docker.stdin(Stdio::piped()).spawn().unwrap();
@@ -75,7 +75,7 @@ impl Machine {
                 &text.replace(patient, "within = \"30s\"\nstays = \"1s\""),
             );
         }
-        let off = r#"off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "dns.resolver", "unit", "reef"]"#;
+        let off = r#"off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "dns.resolver", "unit", "reef"]"#;
         let config = format!(
             "ceiling = \"auto\"\nrunbook_dir = \"/etc/reef/runbooks\"\n[web]\nlisten = \"off\"\n[probe]\n{off}\n{probes}\n\
              [runbook.service-failed]\nleash = \"auto\"\n[runbook.http-down]\nleash = \"auto\"\n"
@@ -88,17 +88,17 @@ impl Machine {
         assert_eq!(code, 0, "{text}\n{}", self.journal());
     }
 
-    fn journal(&self) -> String {
+    pub fn journal(&self) -> String {
         self.try_run(&["journalctl", "-u", "reef", "--no-pager", "-n", "60"]).1
     }
 
-    fn reef(&self, args: &[&str]) -> (i32, String) {
+    pub fn reef(&self, args: &[&str]) -> (i32, String) {
         let all: Vec<&str> = ["/opt/reef/reef"].iter().chain(args).copied().collect();
         self.try_run(&all)
     }
 
     #[track_caller]
-    fn json(&self, args: &[&str]) -> Json {
+    pub fn json(&self, args: &[&str]) -> Json {
         let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
         let (code, text) = self.reef(&args);
         assert_eq!(code, 0, "{args:?}: {text}");
@@ -114,7 +114,7 @@ impl Machine {
     }
 
     #[track_caller]
-    fn until<T>(&self, what: &str, mut found: impl FnMut(&Self) -> Option<T>) -> T {
+    pub fn until<T>(&self, what: &str, mut found: impl FnMut(&Self) -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = found(self) {

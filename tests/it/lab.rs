@@ -21,7 +21,7 @@ pub const ALONE: &str = r#"
 [web]
 listen = "off"
 [probe]
-off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "dns.resolver", "unit", "reef"]
+off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "dns.resolver", "unit", "reef", "docker", "compose", "swarm"]
 "#;
 
 /// How long anything that reef does by itself may take on a machine that is busy with a build as well.
@@ -391,6 +391,11 @@ impl Lab {
         let pairs = said.out.lines().filter_map(|line| line.split_once('='));
         let said = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         Some(Self { script: path, name, said })
+    }
+
+    /// What its script knows it by.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     #[track_caller]

@@ -11,17 +11,24 @@
 mod lab;
 
 mod asked;
+mod backtest;
 mod check;
+mod databases;
 mod disk_full;
+mod docker;
 mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod install;
 mod killed;
 #[cfg(feature = "kube")]
 mod kube;
 mod logs;
 mod memory;
+mod network;
 mod paused;
+mod remote;
 mod spikes;
 mod told;
+mod walk;

@@ -74,7 +74,13 @@ impl Carries for Script {
                 }
                 Order::Check { .. } => {
                     let signals = self.check.clone();
-                    serde_json::to_value(Check { now: NOW, zone: zone(), signals, took: Span(5) })
+                    serde_json::to_value(Check {
+                        now: NOW,
+                        zone: zone(),
+                        signals,
+                        absent: vec![],
+                        took: Span(5),
+                    })
                 }
                 Order::Approvals { .. } => {
                     let approvals = self.approvals.clone();

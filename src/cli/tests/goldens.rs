@@ -147,8 +147,13 @@ fn two_aspects_of_one_thing_are_told_apart() {
 
 #[test]
 fn a_check_lists_what_is_not_green() {
-    let check =
-        |signals| Check { now: NOW, zone: "Europe/Berlin".into(), signals, took: Span(212) };
+    let check = |signals| Check {
+        now: NOW,
+        zone: "Europe/Berlin".into(),
+        signals,
+        absent: vec![],
+        took: Span(212),
+    };
     let all = check(morning().signals);
     golden("check", &check::render(&all, &SCREEN));
     let full = check::render(&all, &Page { detail: Detail::Full, ..SCREEN });
@@ -399,7 +404,13 @@ fn runbooks_and_tools_are_tables() {
 
 #[test]
 fn no_rendering_has_colours_unless_asked_and_all_are_closed() {
-    let check = Check { now: NOW, zone: "UTC".into(), signals: morning().signals, took: Span(1) };
+    let check = Check {
+        now: NOW,
+        zone: "UTC".into(),
+        signals: morning().signals,
+        absent: vec![],
+        took: Span(1),
+    };
     let renderings: [&dyn Fn(&Page) -> String; 5] = [
         &|page| status::render(&bad_day(), page),
         &|page| check::render(&check, page),

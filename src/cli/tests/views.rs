@@ -77,6 +77,7 @@ pub(crate) fn all_green() -> Status {
         messages_this_week: 0,
         messages_waiting: 0,
         troubles: vec![],
+        absent: vec![],
         findings: vec![],
     }
 }

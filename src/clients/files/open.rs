@@ -33,7 +33,7 @@ pub(super) fn failed(what: &str, path: &AbsPath, errno: Errno) -> FilesError {
         Errno::NOENT => FilesError::Changed(format!("{path} is not there")),
         Errno::EXIST => FilesError::Changed(format!("{path} is there already")),
         Errno::NOSYS => FilesError::Failed(
-            "this kernel has no openat2 (it came with Linux 5.6): without it reef touches no file"
+            "openat2 is not to be had (Linux 5.6 brought it; RestrictSUIDSGID= of a systemd unit takes it away): without it reef touches no file"
                 .into(),
         ),
         errno => FilesError::Failed(format!("cannot {what} {path}: {errno}")),

@@ -111,14 +111,23 @@ impl Journal {
 
 /// What one call of journalctl brought.
 #[derive(Debug, Default)]
-struct Found {
-    counted: Counted,
-    cursor: Option<String>,
+pub struct Found {
+    pub counted: Counted,
+    pub cursor: Option<String>,
     /// There was more than was read.
-    cut: bool,
+    pub cut: bool,
 }
 
 impl Found {
+    /// Entries that somebody else fetched, one JSON object a line; `known` is counted already.
+    pub fn of(text: &[u8], known: Option<&str>, redactor: &Redactor) -> Self {
+        let mut found = Self::default();
+        for line in text.split(|b| *b == b'\n').filter(|line| line.starts_with(b"{")) {
+            found.entry(line, known, redactor);
+        }
+        found
+    }
+
     fn entry(&mut self, line: &[u8], known: Option<&str>, redactor: &Redactor) {
         // `-- No entries --` is said in every format.
         if line.is_empty() || line.starts_with(b"--") {
@@ -157,9 +166,8 @@ fn message(field: Option<&Value>) -> String {
     }
 }
 
-/// Why what came is not the whole truth, where it is not.
-fn refusal(raw: &Raw, entries: u64) -> Option<NoFact> {
-    let words = String::from_utf8_lossy(&raw.stderr);
+/// What journalctl says where it shows less than there is.
+pub fn refused(words: &str) -> Option<NoFact> {
     if words.contains("not seeing messages from other users") {
         let todo =
             "reef may not read the system journal: add its user to the group systemd-journal";
@@ -167,6 +175,15 @@ fn refusal(raw: &Raw, entries: u64) -> Option<NoFact> {
     }
     if words.contains("No journal files were") {
         return Some(NoFact::Absent("this host keeps no journal; name a log file instead".into()));
+    }
+    None
+}
+
+/// Why what came is not the whole truth, where it is not.
+fn refusal(raw: &Raw, entries: u64) -> Option<NoFact> {
+    let words = String::from_utf8_lossy(&raw.stderr);
+    if let Some(refused) = refused(&words) {
+        return Some(refused);
     }
     match raw.code {
         Some(0) => None,

@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Fut;
+use crate::clients::collector::facts::{Kept, Reading, Whose};
+use crate::clients::collector::{CALLED, Request};
+use crate::clients::docker::{Docker, Place};
 use crate::clients::host::cgroups::Kills;
 use crate::clients::host::journal::Journal;
 use crate::clients::host::lines::Errors;
@@ -16,8 +19,10 @@ use crate::clients::host::mounts::Rooms;
 use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
-use crate::clients::host::{HostLink, LinkError, Output, mountinfo, proc, systemd, walk};
-use crate::clients::process::{Given, Limits, run};
+use crate::clients::host::{
+    HostLink, LinkError, Output, arrays, mountinfo, proc, sensors, systemd, upkeep, walk,
+};
+use crate::clients::process::{Given, Limits, run, run_raw};
 use crate::clock::Clock;
 use crate::gate::permit::Permit;
 use crate::model::fact::{Fact, FactValue, Facts, NoFact};
@@ -26,6 +31,9 @@ use crate::model::target::AbsPath;
 use crate::model::time::Span;
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::policy::redact::Redactor;
+
+/// What programs may take together: each has less.
+const PROGRAMS: Span = Span::secs(60);
 
 /// The machine that reef runs on.
 pub struct LocalHost {
@@ -37,6 +45,7 @@ pub struct LocalHost {
     /// What is asked of children, one collection at a time.
     rooms: tokio::sync::Mutex<Rooms>,
     journal: tokio::sync::Mutex<Journal>,
+    docker: Docker,
 }
 
 #[derive(Default)]
@@ -63,18 +72,27 @@ impl LocalHost {
             counted: Mutex::default(),
             rooms: tokio::sync::Mutex::default(),
             journal: tokio::sync::Mutex::default(),
+            docker: Docker::new(Place::default()),
         }
+    }
+
+    /// With its container engine somewhere else, or with compose files that no container names.
+    #[must_use]
+    pub fn with_docker(self, place: Place) -> Self {
+        Self { docker: Docker::new(place), ..self }
     }
 
     async fn collect(&self, wanted: &BTreeSet<Fact>) -> Facts {
         let mut facts = self.quick(wanted);
-        let (served, walked, units, journal) = tokio::join!(
+        let (served, walked, units, journal, programs, engine) = tokio::join!(
             self.volumes(wanted),
             walked(wanted),
             self.units(wanted),
-            self.journal(wanted)
+            self.journal(wanted),
+            self.programs(wanted),
+            self.docker.facts(wanted, self.clock.now())
         );
-        for more in [served, walked, units, journal] {
+        for more in [served, walked, units, journal, programs, engine] {
             facts.extend(more);
         }
         facts
@@ -110,12 +128,26 @@ impl LocalHost {
                     .clone()
                     .map(|()| FactValue::Busiest(counted.scan.busiest(Path::new("/proc")))),
                 Fact::FileLines(path) => self.lines(&mut counted, path),
+                Fact::Arrays => std::fs::read_to_string("/proc/mdstat")
+                    .map(|text| FactValue::Arrays(arrays::read(&text)))
+                    .map_err(|_| NoFact::Absent("this kernel has no software RAID".into())),
+                Fact::Sensors => {
+                    sensors::here(Path::new("/sys/class/hwmon")).map(FactValue::Sensors)
+                }
+                Fact::Boot => boot(),
                 Fact::Volumes
                 | Fact::Folder(_)
                 | Fact::Newest(_)
                 | Fact::Unit(_)
                 | Fact::FailedUnits
-                | Fact::JournalErrors => continue,
+                | Fact::Containers
+                | Fact::Stacks
+                | Fact::Swarm
+                | Fact::JournalErrors
+                | Fact::Drives
+                | Fact::Pools
+                | Fact::TimeSync
+                | Fact::Updates => continue,
             };
             facts.insert(fact.clone(), found);
         }
@@ -199,6 +231,37 @@ impl LocalHost {
         facts
     }
 
+    /// What only programs tell: by the same collector as on any other host.
+    async fn programs(&self, wanted: &BTreeSet<Fact>) -> Facts {
+        let by_program = |fact: &&Fact| {
+            matches!(fact, Fact::Drives | Fact::Pools | Fact::TimeSync | Fact::Updates)
+        };
+        let wanted: BTreeSet<Fact> = wanted.iter().filter(by_program).cloned().collect();
+        if wanted.is_empty() {
+            return Facts::new();
+        }
+        let mut kept = Kept::default();
+        let failed = |why: String| -> Facts {
+            let missing = Err(NoFact::Failed(why));
+            wanted.iter().map(|fact| (fact.clone(), missing.clone())).collect()
+        };
+        let request = match Request::new(kept.asks(&wanted)) {
+            Ok(request) => request,
+            Err(why) => return failed(why),
+        };
+        let argv = ["sh".to_owned(), "-c".to_owned(), request.program(), CALLED.to_owned()];
+        let limits = Limits { timeout: PROGRAMS, max_output: 4 << 20 };
+        let given = Given { stdin: request.input().into_bytes(), ..Given::default() };
+        match run_raw(&argv, limits, &given).await {
+            Ok(raw) => {
+                let with =
+                    Reading { now: self.clock.now(), redactor: &self.redactor, whose: Whose::Own };
+                kept.answer(&wanted, &request.read(&raw.stdout), with)
+            }
+            Err(why) => failed(why.to_string()),
+        }
+    }
+
     async fn run(&self, argv: &Argv, timeout: Span) -> Result<Output, LinkError> {
         let limits = Limits { timeout, ..Limits::default() };
         run(argv.as_slice(), limits, &Given::default(), &self.redactor).await
@@ -250,7 +313,17 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
             | Fact::Processes(_)
             | Fact::Busiest
             | Fact::JournalErrors
-            | Fact::FileLines(_) => continue,
+            | Fact::Containers
+            | Fact::Stacks
+            | Fact::Swarm
+            | Fact::FileLines(_)
+            | Fact::Drives
+            | Fact::Pools
+            | Fact::Arrays
+            | Fact::TimeSync
+            | Fact::Updates
+            | Fact::Sensors
+            | Fact::Boot => continue,
         };
         let mounts = mounts.get_or_insert_with(|| {
             mountinfo::parse(&text("/proc/self/mountinfo").unwrap_or_default())
@@ -283,6 +356,11 @@ fn pressure() -> Result<FactValue, NoFact> {
 fn cpu() -> Result<FactValue, NoFact> {
     let (load, stat) = (text("/proc/loadavg")?, text("/proc/stat")?);
     proc::cpu(&load, &stat).map(FactValue::Cpu).map_err(NoFact::Failed)
+}
+
+fn boot() -> Result<FactValue, NoFact> {
+    let (id, stat) = (text("/proc/sys/kernel/random/boot_id")?, text("/proc/stat")?);
+    upkeep::boot(&format!("{id}{stat}")).map(FactValue::Boot).map_err(NoFact::Failed)
 }
 
 fn text(path: &str) -> Result<String, NoFact> {

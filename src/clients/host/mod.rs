@@ -1,6 +1,8 @@
 //! A host: this machine, or one behind SSH.
 
+pub mod arrays;
 pub mod cgroups;
+pub mod drives;
 pub mod journal;
 pub mod lines;
 pub mod local;
@@ -8,10 +10,13 @@ pub mod mountinfo;
 pub mod mounts;
 pub mod pace;
 pub mod pids;
+pub mod pools;
 pub mod proc;
 pub mod scan;
+pub mod sensors;
 pub mod systemd;
 pub mod tail;
+pub mod upkeep;
 pub mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +37,10 @@ pub trait HostLink: Send + Sync + fmt::Debug {
     /// One collection: all facts that are due on this host, in one round trip. Each wanted fact is in
     /// the answer, as a value or as why it is missing.
     fn facts<'a>(&'a self, wanted: &'a BTreeSet<Fact>) -> Fut<'a, Facts>;
+    /// How many collections a tick may take: over a network one must do.
+    fn trips(&self) -> Trips {
+        Trips::ByPace
+    }
     /// Runs a command that the classifier proved to be read-only.
     fn read<'a>(&'a self, argv: &'a ReadOnly, timeout: Span) -> Fut<'a, Result<Output, LinkError>>;
     /// Runs a command that may change something. The process is ended on the host at the timeout.
@@ -41,6 +50,15 @@ pub trait HostLink: Send + Sync + fmt::Debug {
         argv: &'a Argv,
         timeout: Span,
     ) -> Fut<'a, Result<Output, LinkError>>;
+}
+
+/// How the facts of one tick are brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trips {
+    /// What the kernel answers at once apart from what may wait for a program.
+    ByPace,
+    /// All together.
+    One,
 }
 
 /// What a command left.

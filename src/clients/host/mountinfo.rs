@@ -95,12 +95,35 @@ pub fn reach(fs: &str) -> Option<Reach> {
 }
 
 /// Reads mountinfo. A line that cannot be read, or whose path reef cannot name, is left out.
+///
+/// A service that systemd shuts in (`ProtectSystem=strict`) sees every mount read-only, its root too,
+/// while the file systems below are writable for everybody else: those count as writable.
 pub fn parse(text: &str) -> Vec<Mount> {
-    text.lines().filter_map(line).collect()
+    let mut lines: Vec<(Mount, Below)> = text.lines().filter_map(line).collect();
+    // A later mount on the same path hides the earlier.
+    let root = lines.iter().rev().find(|(mount, _)| mount.path.as_str() == "/");
+    let only_here = |(mount, below): &(Mount, Below)| {
+        (mount.access, *below) == (Access::ReadOnly, Below::Writable)
+    };
+    if root.is_some_and(only_here) {
+        for one in &mut lines {
+            if only_here(one) {
+                one.0.access = Access::Writable;
+            }
+        }
+    }
+    lines.into_iter().map(|(mount, _)| mount).collect()
+}
+
+/// How the file system under a mount is, whatever the mount says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Below {
+    Writable,
+    ReadOnly,
 }
 
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue` (proc(5)).
-fn line(line: &str) -> Option<Mount> {
+fn line(line: &str) -> Option<(Mount, Below)> {
     let (left, right) = line.split_once(" - ")?;
     let mut left = left.split(' ').skip(2);
     let (device, root, path, options) = (left.next()?, left.next()?, left.next()?, left.next()?);
@@ -116,14 +139,16 @@ fn line(line: &str) -> Option<Mount> {
         (false, true) => Access::Fallen,
         (false, false) => Access::Writable,
     };
-    Some(Mount {
+    let below = if has(of_fs, "ro") || fallen { Below::ReadOnly } else { Below::Writable };
+    let mount = Mount {
         device: device.to_owned(),
         root: unescape(root),
         path: AbsPath::new(&unescape(path)).ok()?,
         fs: fs.to_owned(),
         source: unescape(source),
         access,
-    })
+    };
+    Some((mount, below))
 }
 
 /// Blanks, tabs, newlines and backslashes are written as three octal digits: `\040`.
@@ -271,7 +296,6 @@ broken line
         for (options, of_fs, want) in [
             ("rw", "rw", Access::Writable),
             ("ro", "ro", Access::ReadOnly),
-            ("ro", "rw", Access::ReadOnly),
             ("rw,relatime", "ro,errors=remount-ro", Access::Fallen),
             ("rw", "rw,emergency_ro", Access::Fallen),
             ("rw", "rw,errors=remount-ro", Access::Writable),
@@ -279,6 +303,27 @@ broken line
             let text = format!("27 1 8:1 / / {options} - ext4 /dev/sda1 {of_fs}\n");
             assert_eq!(parse(&text)[0].access, want, "{options} {of_fs}");
         }
+    }
+
+    #[test]
+    fn a_shut_in_service_sees_the_volumes_as_they_are() {
+        // As the shipped unit sees them: its own folders writable, all else not.
+        let text = "\
+27 1 8:1 / / ro,relatime - ext4 /dev/sda1 rw
+28 27 8:1 /var/lib/reef /var/lib/reef rw,relatime - ext4 /dev/sda1 rw
+29 27 8:17 / /srv ro - xfs /dev/sdb1 rw
+30 27 8:33 / /mnt/stick ro - vfat /dev/sdc1 ro
+";
+        let got: Vec<_> = volumes(&parse(text))
+            .into_iter()
+            .map(|(m, _)| (m.path.to_string(), m.access))
+            .collect();
+        let want =
+            [("/", Access::Writable), ("/mnt/stick", Access::ReadOnly), ("/srv", Access::Writable)];
+        assert_eq!(got, want.map(|(path, access)| (path.to_owned(), access)));
+        // Elsewhere a part that somebody mounted read-only is just that.
+        let part = "27 1 8:1 / / rw - ext4 /dev/sda1 rw\n28 27 8:17 / /srv ro - xfs /dev/sdb1 rw\n";
+        assert_eq!(parse(part)[1].access, Access::ReadOnly);
     }
 
     #[test]

@@ -218,7 +218,7 @@ fn volume(mount: &Mount, room: Answer) -> Option<Volume> {
 }
 
 /// Thirty datasets of one ZFS pool are one volume: what all of them use, and the room that they share.
-fn one_of_each_pool(volumes: Vec<(Mount, Volume)>) -> Vec<Volume> {
+pub fn one_of_each_pool(volumes: Vec<(Mount, Volume)>) -> Vec<Volume> {
     let mut pools: BTreeMap<String, Volume> = BTreeMap::new();
     let mut others = Vec::new();
     for (mount, volume) in volumes {

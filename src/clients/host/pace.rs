@@ -12,7 +12,8 @@ pub fn by_pace(wanted: BTreeSet<Fact>) -> [BTreeSet<Fact>; 2] {
     [quick, slow]
 }
 
-fn is_quick(fact: &Fact) -> bool {
+/// Whether the kernel answers at once.
+pub fn is_quick(fact: &Fact) -> bool {
     match fact {
         Fact::Memory
         | Fact::Pressure
@@ -22,14 +23,24 @@ fn is_quick(fact: &Fact) -> bool {
         | Fact::Uptime
         | Fact::Processes(_)
         | Fact::Busiest
-        | Fact::FileLines(_) => true,
+        | Fact::FileLines(_)
+        | Fact::Arrays
+        | Fact::Sensors
+        | Fact::Boot => true,
         // A stale mount costs a second, a unit between stop and start three, a walk up to twenty.
         Fact::Volumes
         | Fact::Folder(_)
         | Fact::Newest(_)
         | Fact::Unit(_)
         | Fact::FailedUnits
-        | Fact::JournalErrors => false,
+        | Fact::Containers
+        | Fact::Stacks
+        | Fact::Swarm
+        | Fact::JournalErrors
+        | Fact::Drives
+        | Fact::Pools
+        | Fact::TimeSync
+        | Fact::Updates => false,
     }
 }
 

@@ -85,8 +85,10 @@ pub fn cpu(loadavg: &str, stat: &str) -> Result<Cpu, Bad> {
             Some("cpu") => {
                 // user nice system idle iowait irq softirq steal; guest time is in user already.
                 let ticks: Vec<u64> = words.take(8).filter_map(|w| w.parse().ok()).collect();
-                let idle = ticks.iter().skip(3).take(2).sum::<u64>();
-                cpu.total_ticks = ticks.iter().sum();
+                // A remote host may print any number.
+                let sum = |sum: u64, ticks: &u64| sum.saturating_add(*ticks);
+                let idle = ticks.iter().skip(3).take(2).fold(0, sum);
+                cpu.total_ticks = ticks.iter().fold(0, sum);
                 cpu.busy_ticks = cpu.total_ticks.saturating_sub(idle);
             }
             Some("ctxt") => cpu.switches = words.next().and_then(|w| w.parse().ok()).unwrap_or(0),

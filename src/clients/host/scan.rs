@@ -46,12 +46,10 @@ impl Scan {
                 .and_then(|a| pids::page_size(&a))
                 .unwrap_or(4_096)
         });
-        let now = Instant::now();
-        let over = self.at.map(|at| now.saturating_duration_since(at).as_secs_f64());
-        let mut known = BTreeMap::new();
+        let entries = std::fs::read_dir(proc)?;
+        let mut round = self.begin();
         let mut buffer = [0; 1_024];
-        self.all.clear();
-        for entry in std::fs::read_dir(proc)? {
+        for entry in entries {
             let Ok(entry) = entry else { continue };
             let is_pid =
                 entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit);
@@ -59,53 +57,100 @@ impl Scan {
                 continue;
             }
             // A process may end between the listing and the reading.
-            let Some(text) = read(entry.path().join("stat"), &mut buffer) else { continue };
-            if pids::is_zombie(&text) {
-                continue;
+            if let Some(text) = read(entry.path().join("stat"), &mut buffer) {
+                round.note(&text, page);
             }
-            let Some(mut process) = pids::stat(&text, page) else { continue };
-            let before = self.known.remove(&(process.pid, process.start));
-            // One that was not there at the last scan has used all its time since.
-            let used = match (&before, over) {
-                (Some(before), Some(_)) => Some(process.ticks.saturating_sub(before.ticks)),
-                (None, Some(_)) => Some(process.ticks),
-                (_, None) => None,
-            };
-            process.busy = used.zip(over).map(|(used, over)| share(used, over));
-            let program = before.and_then(|b| b.program);
-            known.insert((process.pid, process.start), Known { ticks: process.ticks, program });
-            self.all.push(process);
         }
-        self.known = known;
-        self.at = Some(now);
+        self.end(round);
         Ok(())
     }
 
-    /// Those whose name, or whose program's file name, equals `name`.
-    pub fn named(&mut self, proc: &Path, name: &str) -> Vec<Process> {
+    /// Begins a scan whose texts are handed in one by one, wherever they were read.
+    pub fn begin(&mut self) -> Round {
+        let now = Instant::now();
+        let over = self.at.map(|at| now.saturating_duration_since(at).as_secs_f64());
+        let before = std::mem::take(&mut self.known);
+        Round { now, over, before, known: BTreeMap::new(), all: Vec::new() }
+    }
+
+    /// Keeps what a scan brought.
+    pub fn end(&mut self, round: Round) {
+        (self.known, self.all, self.at) = (round.known, round.all, Some(round.now));
+    }
+
+    /// Those whose name, or whose program by `program`, equals `name`, without their owners.
+    pub fn matching(&mut self, name: &str, program: impl Fn(u32) -> String) -> Vec<Process> {
         let mut found = Vec::new();
         for process in &self.all {
             if process.comm == name
                 || self.known.get_mut(&(process.pid, process.start)).is_some_and(|known| {
-                    known.program.get_or_insert_with(|| program(proc, process.pid)) == name
+                    known.program.get_or_insert_with(|| program(process.pid)) == name
                 })
             {
                 found.push(process.clone());
             }
         }
+        found
+    }
+
+    /// Those whose name, or whose program's file name, equals `name`.
+    pub fn named(&mut self, proc: &Path, name: &str) -> Vec<Process> {
+        let found = self.matching(name, |pid| program(proc, pid));
         found.into_iter().map(|p| with_owner(proc, p)).collect()
     }
 
     /// Those that use most CPU time, and those that use most memory, the busiest first.
     pub fn busiest(&self, proc: &Path) -> Vec<Process> {
+        self.top().into_iter().map(|p| with_owner(proc, p)).collect()
+    }
+
+    /// As [`Scan::busiest`], without their owners.
+    pub fn top(&self) -> Vec<Process> {
         let mut by_memory: Vec<&Process> = self.all.iter().collect();
         by_memory.sort_by_key(|p| (std::cmp::Reverse(p.rss_bytes), p.pid));
         let mut by_time = by_memory.clone();
         by_time.sort_by_key(|p| std::cmp::Reverse((p.busy, p.ticks)));
         let mut told = BTreeSet::new();
         let top = by_time.iter().take(TOP).chain(by_memory.iter().take(TOP));
-        let top = top.filter(|p| told.insert(p.pid)).map(|p| with_owner(proc, (*p).clone()));
-        top.collect()
+        top.filter(|p| told.insert(p.pid)).map(|p| (*p).clone()).collect()
+    }
+}
+
+/// A scan under way.
+#[derive(Debug)]
+pub struct Round {
+    now: Instant,
+    over: Option<f64>,
+    before: BTreeMap<Id, Known>,
+    known: BTreeMap<Id, Known>,
+    all: Vec<Process>,
+}
+
+impl Round {
+    /// Takes one /proc/PID/stat; `page` is the size of a page in bytes.
+    pub fn note(&mut self, text: &str, page: u64) {
+        if pids::is_zombie(text) {
+            return;
+        }
+        let Some(mut process) = pids::stat(text, page) else { return };
+        let before = self.before.remove(&(process.pid, process.start));
+        // One that was not there at the last scan has used all its time since.
+        let used = match (&before, self.over) {
+            (Some(before), Some(_)) => Some(process.ticks.saturating_sub(before.ticks)),
+            (None, Some(_)) => Some(process.ticks),
+            (_, None) => None,
+        };
+        process.busy = used.zip(self.over).map(|(used, over)| share(used, over));
+        let program = before.and_then(|b| b.program);
+        self.known.insert((process.pid, process.start), Known { ticks: process.ticks, program });
+        self.all.push(process);
+    }
+
+    /// Memory by process, where it was told in bytes and not in pages.
+    pub fn memory(&mut self, rss: &BTreeMap<u32, u64>) {
+        for process in &mut self.all {
+            process.rss_bytes = rss.get(&process.pid).copied().unwrap_or(0);
+        }
     }
 }
 

@@ -31,13 +31,15 @@ pub struct Now {
     pub monotonic: Span,
 }
 
+/// The words of a host that runs another manager.
+pub const ANOTHER: &str =
+    "this host does not run systemd; watch its services with process or http probes";
+
 /// Whether this machine runs systemd (sd_booted(3)); says what that means where it does not.
 pub fn present(root: &Path) -> Result<(), NoFact> {
     match root.join("run/systemd/system").is_dir() {
         true => Ok(()),
-        false => Err(NoFact::Absent(
-            "this host does not run systemd; watch its services with process or http probes".into(),
-        )),
+        false => Err(NoFact::Absent(ANOTHER.into())),
     }
 }
 
@@ -108,7 +110,7 @@ fn is_moving(unit: &Unit, now: Millis) -> bool {
 }
 
 /// The names of `list-units --plain --no-legend`; some versions still draw a dot in front.
-fn parse_list(text: &str) -> Vec<UnitName> {
+pub fn parse_list(text: &str) -> Vec<UnitName> {
     let name = |line: &str| {
         let word = line.split_whitespace().find(|w| w.contains('.'))?;
         UnitName::new(word).ok()

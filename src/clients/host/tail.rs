@@ -93,7 +93,8 @@ impl Tail {
     }
 }
 
-fn note(counted: &mut Counted, line: &str, errors: &Errors, redactor: &Redactor) {
+/// Counts a line where it tells of an error.
+pub fn note(counted: &mut Counted, line: &str, errors: &Errors, redactor: &Redactor) {
     if errors.tells(line) {
         counted.add(line, redactor);
     }
@@ -154,8 +155,23 @@ fn read(
             Err(why) => return Err(why),
         }
     }
-    let bytes = &bytes[..n];
     let skipped = size.saturating_sub(from + n as u64);
+    let stretch = count(&bytes[..n], skipped, &mut each);
+    Ok(Read { upto: from + stretch.used + skipped, estimated: stretch.estimated })
+}
+
+/// What a piece of a file came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// Bytes of whole lines.
+    pub used: u64,
+    /// Errors in what was stepped over, by the share of them in what was read.
+    pub estimated: u64,
+}
+
+/// Hands each whole line of `bytes` to `each`, which returns how many errors there are by now. `skipped`
+/// bytes follow that nobody read.
+pub fn count(bytes: &[u8], skipped: u64, each: &mut impl FnMut(&str) -> u64) -> Stretch {
     let before = each("");
     let mut after = before;
     let mut used = 0;
@@ -169,11 +185,11 @@ fn read(
         let seen = &line[..line.len().min(LONGEST)];
         after = each(cut(String::from_utf8_lossy(seen).trim_end()));
     }
-    let estimated = match n {
+    let estimated = match bytes.len() {
         0 => 0,
         n => (after - before).saturating_mul(skipped) / n as u64,
     };
-    Ok(Read { upto: from + used + skipped, estimated })
+    Stretch { used, estimated }
 }
 
 #[cfg(test)]

@@ -206,6 +206,22 @@ pub(in crate::clients) fn builder() -> reqwest::ClientBuilder {
         .pool_max_idle_per_host(KEPT_PER_HOST)
 }
 
+/// The header that logs in by name and password (RFC 7617).
+pub fn basic(user: &str, password: &str) -> (String, String) {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let plain = format!("{user}:{password}");
+    let mut coded = String::new();
+    for three in plain.as_bytes().chunks(3) {
+        let bits = three.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte))
+            << (8 * (3 - three.len()));
+        for n in 0..4 {
+            let letter = LETTERS.get(bits >> (18 - 6 * n) & 63).copied().unwrap_or(b'A');
+            coded.push(if n <= three.len() { char::from(letter) } else { '=' });
+        }
+    }
+    ("authorization".into(), format!("Basic {coded}"))
+}
+
 fn headers(given: &[(String, String)]) -> Result<HeaderMap, HttpError> {
     let mut headers = HeaderMap::with_capacity(given.len());
     for (name, value) in given {

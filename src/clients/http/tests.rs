@@ -151,3 +151,15 @@ fn faults_are_sorted_apart() {
         assert_eq!(TlsFault::of(&rustls::Error::InvalidCertificate(error)), want);
     }
 }
+
+#[test]
+fn a_login_is_coded_as_everybody_codes_it() {
+    for (user, password, want) in [
+        ("Aladdin", "open sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ("a", "b", "Basic YTpi"),
+        ("a", "bc", "Basic YTpiYw=="),
+        ("a", "bcd", "Basic YTpiY2Q="),
+    ] {
+        assert_eq!(basic(user, password).1, want);
+    }
+}

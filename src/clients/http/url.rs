@@ -41,6 +41,11 @@ impl WebUrl {
         self.0.port_or_known_default().unwrap_or(0)
     }
 
+    /// Its path, `/` at the least.
+    pub fn path(&self) -> &str {
+        self.0.path()
+    }
+
     /// Whether the URL carries a user name or a password, which belong into a secret.
     pub fn has_credentials(&self) -> bool {
         !self.0.username().is_empty() || self.0.password().is_some()
@@ -62,6 +67,26 @@ impl WebUrl {
             url.query_pairs_mut().extend_pairs(pairs);
         }
         Self(url)
+    }
+
+    /// This URL with each of `parts` as one part of its path, whatever characters are in it.
+    pub fn with_parts(&self, parts: &[&str]) -> Option<Self> {
+        let mut url = self.0.clone();
+        url.path_segments_mut().ok()?.pop_if_empty().extend(parts);
+        Some(Self(url))
+    }
+
+    /// This URL with the query `name=value&...`, which is encoded already.
+    pub fn with_query(&self, query: &str) -> Self {
+        let mut url = self.0.clone();
+        url.set_query(Some(query));
+        Self(url)
+    }
+
+    /// What the Host header says: the port only where it is not the scheme's own.
+    pub fn authority(&self) -> String {
+        let host = self.0.host_str().unwrap_or("");
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
     /// The server's root and the last part of the path: `https://ntfy.example/` and `reef`.

@@ -1,22 +1,26 @@
 //! A host behind SSH: one multiplexed connection, one collection per tick.
 
-mod collect;
+pub mod keys;
+mod way;
 mod words;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
+use openssh::Stdio;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::Fut;
-use crate::clients::host::{HostLink, LinkError, Output};
+use crate::clients::collector::facts::{Kept, Reading, Whose};
+use crate::clients::collector::{CALLED, Request};
+use crate::clients::host::{HostLink, LinkError, Output, Trips};
+use crate::clients::ssh::way::{NoWay, SLACK, Way};
+use crate::clock::Clock;
 use crate::config::hosts::Ssh;
-use crate::config::setting::Address;
 use crate::gate::permit::Permit;
 use crate::model::fact::{Fact, Facts, NoFact};
 use crate::model::ids::HostName;
@@ -25,23 +29,37 @@ use crate::model::time::Span;
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::policy::redact::Redactor;
 
-/// Kept of stdout and of stderr each; what comes after is read and dropped.
+/// Kept of a command's stdout and of its stderr each; what comes after is read and dropped.
 const LONGEST: usize = 1 << 20;
-/// The whole of one collection.
-const COLLECTION: Span = Span::secs(15);
-/// Longer than a tick, so that the connection is warm; after it the connection goes by itself.
-const IDLE_SECS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(299);
-/// What the way there and back may take beyond a command's own time.
-const SLACK: Span = Span::secs(5);
+/// The same of a collection, which may have a megabyte of each followed log.
+const LONGEST_COLLECTION: usize = 8 << 20;
+/// The whole of one collection of what is told at once. What takes longer is cut off, and what came before
+/// it counts.
+const COLLECTION: Span = Span::secs(18);
+
+/// Runs a command under a time limit with what the host has: not every one has `timeout`.
+const LIMITED: &str = r#"if command -v timeout >/dev/null 2>&1; then exec timeout -k 2 "$@"; fi
+secs=$1; shift
+command -v "$1" >/dev/null 2>&1 || { echo "timeout: failed to run command" >&2; exit 127; }
+"$@" & child=$!
+( sleep "$secs" & nap=$!; trap 'kill $nap; exit' TERM; wait $nap
+  kill $child && sleep 2 && kill -9 $child ) </dev/null >/dev/null 2>&1 & guard=$!
+wait $child; code=$?
+kill $guard 2>/dev/null || code=124
+exit $code"#;
 
 /// One host. Nothing is connected before it is first asked.
 pub struct SshHost {
     name: HostName,
-    ssh: Ssh,
-    /// Where the control sockets lie; only the daemon's user may enter it.
-    control_dir: PathBuf,
+    way: Way,
+    clock: Arc<dyn Clock>,
     redactor: Arc<Redactor>,
-    session: tokio::sync::Mutex<Option<Arc<Session>>>,
+    /// Held over no await.
+    kept: Mutex<Kept>,
+    /// The collector lies on the host, so it is not sent.
+    installed: AtomicBool,
+    /// Round trips so far.
+    trips: AtomicU64,
 }
 
 impl fmt::Debug for SshHost {
@@ -58,80 +76,68 @@ struct Left {
 }
 
 impl SshHost {
-    pub fn new(name: HostName, ssh: Ssh, control_dir: PathBuf, redactor: Arc<Redactor>) -> Self {
-        Self { name, ssh, control_dir, redactor, session: tokio::sync::Mutex::new(None) }
+    pub fn new(
+        name: HostName,
+        ssh: Ssh,
+        control_dir: PathBuf,
+        clock: Arc<dyn Clock>,
+        redactor: Arc<Redactor>,
+    ) -> Self {
+        Self {
+            way: Way::new(name.clone(), ssh, control_dir),
+            name,
+            clock,
+            redactor,
+            kept: Mutex::default(),
+            installed: AtomicBool::new(false),
+            trips: AtomicU64::new(0),
+        }
     }
 
-    /// The standing connection, or a new one. Idle ones go by themselves, so it is checked first.
-    async fn session(&self) -> Result<Arc<Session>, String> {
-        let mut held = self.session.lock().await;
-        if let Some(session) = held.take()
-            && session.check().await.is_ok()
-        {
-            *held = Some(Arc::clone(&session));
-            return Ok(session);
-        }
-        let mut builder = SessionBuilder::default();
-        builder
-            .known_hosts_check(KnownHosts::Strict)
-            .connect_timeout(self.ssh.connect_timeout.duration())
-            .server_alive_interval(Span::secs(5).duration())
-            .control_persist(ControlPersist::IdleFor(IDLE_SECS))
-            .control_directory(&self.control_dir);
-        if let Some(file) = &self.ssh.ssh_config {
-            builder.config_file(file.as_path());
-        }
-        // What is not said here stands in the ssh config, or is ssh's own default.
-        if let Some(user) = &self.ssh.user {
-            builder.user(user.to_string());
-        }
-        if let Some(port) = self.ssh.port {
-            builder.port(port);
-        }
-        if let Some(key) = &self.ssh.key_file {
-            builder.keyfile(key.as_path());
-        }
-        if let Some(jump) = &self.ssh.jump {
-            builder.jump_hosts([jump]);
-        }
-        let patience = self.ssh.connect_timeout.duration() + SLACK.duration();
-        let address = self.ssh.address.as_ref().map_or(self.name.as_str(), Address::as_str);
-        let connecting = builder.connect_mux(address);
-        let session = match tokio::time::timeout(patience, connecting).await {
-            Ok(connected) => connected.map_err(|e| words::not_connected(&self.name, &e))?,
-            Err(_) => return Err(format!("{} did not answer over SSH in time", self.name)),
-        };
-        let session = Arc::new(session);
-        *held = Some(Arc::clone(&session));
-        Ok(session)
+    /// A host that may be off: that is no failure, and nothing wakes it.
+    #[must_use]
+    pub fn that_may_be_off(mut self) -> Self {
+        self.way.may_be_off = true;
+        self
     }
 
-    /// Runs `argv` under `timeout -k` on the host, because dropping it here would not end it there.
-    /// `input` goes to its stdin.
-    async fn run(&self, argv: &[String], input: &str, timeout: Span) -> Result<Left, LinkError> {
-        let session = self.session().await.map_err(LinkError::NotStarted)?;
+    /// With compose files that no container of it names.
+    #[must_use]
+    pub fn with_stacks(mut self, stacks: Vec<String>) -> Self {
+        self.kept = Mutex::new(Kept::with_stacks(stacks));
+        self
+    }
+
+    /// How many commands and collections went over the connection.
+    pub fn trips_so_far(&self) -> u64 {
+        self.trips.load(Ordering::Relaxed)
+    }
+
+    /// Whether the collector lies on the host, by its last answer.
+    pub fn has_collector(&self) -> bool {
+        self.installed.load(Ordering::Relaxed)
+    }
+
+    /// Runs `argv` under a limit on the host, because dropping it here would not end it there.
+    async fn run(&self, argv: &[String], timeout: Span) -> Result<Left, LinkError> {
+        let session = self.way.session().await;
+        let session = session.map_err(|why| LinkError::NotStarted(why.words().to_owned()))?;
+        self.trips.fetch_add(1, Ordering::Relaxed);
         let seconds = timeout.duration().as_secs().max(1);
         let patience = timeout.duration() + SLACK.duration();
         let running = async {
             let mut child = session
-                .command("timeout")
-                .args(["-k", "2", &seconds.to_string()])
+                .command("sh")
+                .args(["-c", LIMITED, "reef", &seconds.to_string()])
                 .args(argv)
-                .stdin(Stdio::piped())
+                .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn()
                 .await
                 .map_err(|e| words::lost(&e))?;
-            let (stdin, stdout, stderr) =
-                (child.stdin().take(), child.stdout().take(), child.stderr().take());
-            let feed = async {
-                if let Some(mut stdin) = stdin {
-                    // A command that does not read its input closes it: no fault.
-                    let _closed = stdin.write_all(input.as_bytes()).await;
-                }
-            };
-            let ((), stdout, stderr) = tokio::join!(feed, bounded(stdout), bounded(stderr));
+            let (stdout, stderr) = (child.stdout().take(), child.stderr().take());
+            let (stdout, stderr) = tokio::join!(bounded(stdout), bounded(stderr));
             let code = match child.wait().await {
                 Ok(status) => status.code(),
                 // The crate's reading of exit 127, which a program may also choose by itself.
@@ -146,6 +152,10 @@ impl SshHost {
             .await
             .unwrap_or_else(|_| Err(LinkError::Lost(format!("no end came within {timeout}"))))?;
         match left.code {
+            Some(126) if words::only_collects(&left.stderr) => Err(LinkError::NotStarted(format!(
+                "the key that reef uses for {} may only look: nothing can be done there by it",
+                self.name
+            ))),
             // timeout(1): 124 where the time struck, 137 where it took the second signal.
             Some(124 | 137) => Err(LinkError::TimedOut(timeout)),
             Some(126 | 127) if words::never_started(&left.stderr) => {
@@ -158,10 +168,9 @@ impl SshHost {
 
     async fn output(&self, argv: &Argv, timeout: Span) -> Result<Output, LinkError> {
         let started = Instant::now();
-        let left = self.run(argv.as_slice(), "", timeout).await?;
+        let left = self.run(argv.as_slice(), timeout).await?;
         let clean = |bytes: &[u8]| {
-            let text = String::from_utf8_lossy(bytes);
-            Tainted::bounded(&self.redactor.redact(&text), LONGEST)
+            Tainted::bounded(&self.redactor.redact(&String::from_utf8_lossy(bytes)), LONGEST)
         };
         Ok(Output {
             code: left.code,
@@ -172,13 +181,127 @@ impl SshHost {
     }
 
     async fn collect(&self, wanted: &BTreeSet<Fact>) -> Facts {
-        let argv = ["sh".to_owned(), "-s".to_owned()];
-        match self.run(&argv, collect::SCRIPT, COLLECTION).await {
-            Ok(left) => collect::facts(&String::from_utf8_lossy(&left.stdout), wanted),
-            Err(why) => {
-                let missing = Err(NoFact::Failed(why.to_string()));
-                wanted.iter().map(|fact| (fact.clone(), missing.clone())).collect()
+        let failed = |why: String| -> Facts {
+            let missing = Err(NoFact::Failed(why));
+            wanted.iter().map(|fact| (fact.clone(), missing.clone())).collect()
+        };
+        if wanted.is_empty() {
+            return Facts::new();
+        }
+        let asks = self.kept.lock().unwrap_or_else(PoisonError::into_inner).asks(wanted);
+        let request = match Request::new(asks) {
+            Ok(request) => request,
+            Err(why) => return failed(why),
+        };
+        let printed = match self.fetch(&request, within(wanted)).await {
+            Ok(printed) => printed,
+            Err(NoWay::Refused(why)) => return failed(why),
+            Err(NoWay::Off(why)) => {
+                let off = Err(NoFact::Absent(why));
+                return wanted.iter().map(|fact| (fact.clone(), off.clone())).collect();
             }
+        };
+        let read = request.read(&printed);
+        self.installed.store(read.installed, Ordering::Relaxed);
+        if !read.whole {
+            // The connection may be dead without knowing it.
+            self.way.leave().await;
+        }
+        let with =
+            Reading { now: self.clock.now(), redactor: &self.redactor, whose: Whose::Another };
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).answer(wanted, &read, with)
+    }
+
+    /// A connection that stood and gave nothing.
+    fn lost(&self, why: String) -> NoWay {
+        match self.way.may_be_off {
+            true => NoWay::Off(self.way.off()),
+            false => NoWay::Refused(why),
+        }
+    }
+
+    /// What the collector printed, as far as it came in time.
+    async fn fetch(&self, request: &Request, within: Span) -> Result<Vec<u8>, NoWay> {
+        let session = self.way.session().await?;
+        self.trips.fetch_add(1, Ordering::Relaxed);
+        let mut printed = Vec::new();
+        let mut said = Vec::new();
+        let running = async {
+            // A key that may only collect runs the collector that lies there, whatever is asked for.
+            let mut command = session.command(CALLED);
+            if !self.installed.load(Ordering::Relaxed) {
+                command = session.command("sh");
+                command.args(["-c", &request.program(), CALLED]);
+            }
+            let (stdin, stdout, stderr) = (Stdio::piped(), Stdio::piped(), Stdio::piped());
+            let spawned = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn().await;
+            let mut child = spawned.map_err(|e| words::lost(&e).to_string())?;
+            let (stdin, stdout, stderr) =
+                (child.stdin().take(), child.stdout().take(), child.stderr().take());
+            let feed = async {
+                if let Some(mut stdin) = stdin {
+                    // A program that does not read its input closes it: no fault.
+                    let _closed = stdin.write_all(request.input().as_bytes()).await;
+                }
+            };
+            let listen = async {
+                if let Some(stdout) = stdout {
+                    until_whole(stdout, request, &mut printed).await;
+                }
+            };
+            let hear = async { said = bounded(stderr).await };
+            // What was left behind there may hold the channel open for ever: the last mark is the end.
+            tokio::select! {
+                ((), ()) = async { tokio::join!(feed, listen) } => {}
+                ((), ()) = async { tokio::join!(hear, std::future::pending::<()>()) } => {}
+            }
+            Ok::<(), String>(())
+        };
+        match tokio::time::timeout(within.duration(), running).await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => {
+                self.way.leave().await;
+                return Err(self.lost(why));
+            }
+            Err(_) if printed.is_empty() => {
+                self.way.leave().await;
+                return Err(self.lost(format!("{} did not answer within {within}", self.name)));
+            }
+            // What came counts.
+            Err(_) => {}
+        }
+        if printed.is_empty() {
+            self.installed.store(false, Ordering::Relaxed);
+            let said = String::from_utf8_lossy(&said);
+            let said = Tainted::bounded(said.trim(), 200);
+            let why = format!("{} printed nothing: {}", self.name, said.first_line());
+            return Err(self.lost(why));
+        }
+        Ok(printed)
+    }
+}
+
+/// How long a collection may take in all: a little less than the probes that want such facts.
+fn within(wanted: &BTreeSet<Fact>) -> Span {
+    wanted
+        .iter()
+        .map(|fact| match fact {
+            Fact::Drives | Fact::Updates | Fact::Newest(_) => Span::secs(55),
+            Fact::Folder(_) => Span::secs(28),
+            _ => COLLECTION,
+        })
+        .max()
+        .unwrap_or(COLLECTION)
+}
+
+/// Reads until the collector's last mark.
+async fn until_whole(mut from: impl AsyncRead + Unpin, request: &Request, into: &mut Vec<u8>) {
+    let mut chunk = vec![0; 32 << 10];
+    while let Ok(n @ 1..) = from.read(&mut chunk).await {
+        let room = LONGEST_COLLECTION.saturating_sub(into.len()).min(n);
+        into.extend_from_slice(&chunk[..room]);
+        if request.is_whole(into) || room == 0 {
+            return;
         }
     }
 }
@@ -198,6 +321,10 @@ async fn bounded(from: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
 impl HostLink for SshHost {
     fn name(&self) -> &HostName {
         &self.name
+    }
+
+    fn trips(&self) -> Trips {
+        Trips::One
     }
 
     fn facts<'a>(&'a self, wanted: &'a BTreeSet<Fact>) -> Fut<'a, Facts> {

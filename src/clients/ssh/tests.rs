@@ -8,7 +8,7 @@ use std::path::Path;
 use super::*;
 use crate::clients::process::{Given, Limits, run_raw};
 use crate::config::given::Given as Value;
-use crate::config::setting::Setting;
+use crate::config::setting::{Address, Setting};
 use crate::model::fact::FactValue;
 use crate::model::ids::Word;
 use crate::model::target::AbsPath;
@@ -125,7 +125,15 @@ impl Server {
 
     fn host_by(&self, way: Ssh) -> SshHost {
         let redactor = Arc::new(Redactor::new(Vec::new()));
-        SshHost::new(HostName::of("nas"), way, self.dir.path().to_owned(), redactor)
+        SshHost::new(HostName::of("nas"), way, self.dir.path().to_owned(), Arc::new(Noon), redactor)
+    }
+}
+
+#[derive(Debug)]
+struct Noon;
+impl Clock for Noon {
+    fn now(&self) -> crate::model::time::Millis {
+        crate::model::time::Millis(1_790_000_000_000)
     }
 }
 
@@ -153,23 +161,23 @@ async fn a_real_host_tells_its_facts_and_ends_what_hangs() {
 
     // Arguments arrive as they are: no shell reads them.
     let odd = "a b $(id) `id` ' \" * ; |";
-    let said = host.run(&argv(&["echo", odd]), "", Span::secs(5)).await.unwrap();
+    let said = host.run(&argv(&["echo", odd]), Span::secs(5)).await.unwrap();
     assert_eq!(String::from_utf8(said.stdout).unwrap().trim_end(), odd);
-    let failed = host.run(&argv(&["sh", "-c", "exit 3"]), "", Span::secs(5)).await.unwrap();
+    let failed = host.run(&argv(&["sh", "-c", "exit 3"]), Span::secs(5)).await.unwrap();
     assert_eq!(failed.code, Some(3));
 
-    let missing = host.run(&argv(&["no-such-program-here"]), "", Span::secs(5)).await;
+    let missing = host.run(&argv(&["no-such-program-here"]), Span::secs(5)).await;
     let missing =
         missing.map(|left| (left.code, String::from_utf8_lossy(&left.stderr).into_owned()));
     assert!(matches!(missing, Err(LinkError::NotStarted(_))), "{missing:?}");
 
-    let own = host.run(&argv(&["sh", "-c", "exit 127"]), "", Span::secs(5)).await.unwrap();
+    let own = host.run(&argv(&["sh", "-c", "exit 127"]), Span::secs(5)).await.unwrap();
     assert_eq!(own.code, Some(127), "a program that ran and said so");
 
     // What runs past its time is ended on the host, not only forgotten here.
     let mark = server.path("mark").display().to_string();
     let script = format!("sleep 1.4; touch {mark}");
-    let late = host.run(&argv(&["sh", "-c", &script]), "", Span::secs(1)).await;
+    let late = host.run(&argv(&["sh", "-c", &script]), Span::secs(1)).await;
     assert!(matches!(late, Err(LinkError::TimedOut(_))));
     tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     assert!(!server.path("mark").exists(), "it went on running");
@@ -232,8 +240,14 @@ async fn goes_through(lab: Lab) {
     let control = tempfile::tempdir().unwrap();
     let said = async |way: Ssh| {
         let redactor = Arc::new(Redactor::new(Vec::new()));
-        let host = SshHost::new(HostName::of("nas"), way, control.path().to_owned(), redactor);
-        let said = host.run(&argv(&["echo", "there"]), "", Span::secs(5)).await;
+        let host = SshHost::new(
+            HostName::of("nas"),
+            way,
+            control.path().to_owned(),
+            Arc::new(Noon),
+            redactor,
+        );
+        let said = host.run(&argv(&["echo", "there"]), Span::secs(5)).await;
         said.map(|left| String::from_utf8(left.stdout).unwrap().trim_end().to_owned())
     };
     let bastion = lab.get("BASTION");
@@ -264,6 +278,44 @@ async fn goes_through(lab: Lab) {
 }
 
 #[tokio::test]
+async fn every_fact_of_a_tick_takes_one_round_trip() {
+    if !present() {
+        return;
+    }
+    let server = Server::start().await;
+    let host = server.host();
+    assert_eq!(host.trips(), Trips::One);
+    std::fs::write(server.path("log"), "x\n").unwrap();
+    let mut wanted = wanted();
+    wanted.extend([
+        Fact::Pressure,
+        Fact::OomKills,
+        Fact::Interfaces,
+        Fact::Busiest,
+        Fact::Processes("sshd".into()),
+        Fact::FileLines(server.abs("log")),
+        Fact::Newest(server.abs("")),
+        Fact::JournalErrors,
+        Fact::Drives,
+        Fact::Pools,
+        Fact::Arrays,
+        Fact::TimeSync,
+        Fact::Sensors,
+        Fact::Boot,
+    ]);
+    for tick in 1..=3_u64 {
+        let facts = host.facts(&wanted).await;
+        assert_eq!(facts.len(), wanted.len());
+        let Ok(FactValue::Processes(found)) = &facts[&Fact::Processes("sshd".into())] else {
+            panic!("{facts:?}")
+        };
+        assert!(!found.is_empty(), "this very sshd runs");
+        assert_eq!((host.trips_so_far(), host.way.dials().await), (tick, 1));
+    }
+    drop(server.tasks);
+}
+
+#[tokio::test]
 async fn a_jump_host_is_gone_through() {
     if !present() {
         return;
@@ -290,8 +342,9 @@ async fn a_changed_host_key_and_a_dead_server_are_said_clearly() {
     assert!(why.contains("host key"), "{why}");
 
     let port = server.port;
+    let sleeper = server.host().that_may_be_off();
     let mut dead = server.host();
-    dead.ssh.connect_timeout = Span::secs(2);
+    dead.way.ssh.connect_timeout = Span::secs(2);
     drop(server.tasks);
     for _ in 0..100 {
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -299,7 +352,14 @@ async fn a_changed_host_key_and_a_dead_server_are_said_clearly() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    let facts = dead.facts(&wanted()).await;
-    let Err(NoFact::Failed(why)) = &facts[&Fact::Uptime] else { panic!("{facts:?}") };
-    assert!(why.contains("is sshd running"), "{why}");
+    for _ in 0..3 {
+        let facts = dead.facts(&wanted()).await;
+        let Err(NoFact::Failed(why)) = &facts[&Fact::Uptime] else { panic!("{facts:?}") };
+        assert!(why.contains("is sshd running"), "{why}");
+    }
+    assert_eq!(dead.way.dials().await, 1, "who asks again at once gets the same answer");
+
+    let facts = sleeper.facts(&wanted()).await;
+    let Err(NoFact::Absent(why)) = &facts[&Fact::Uptime] else { panic!("{facts:?}") };
+    assert!(why.contains("off or asleep"), "{why}");
 }

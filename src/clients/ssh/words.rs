@@ -14,20 +14,30 @@ pub(super) fn not_connected(host: &HostName, error: &Error) -> String {
     of_ssh(host, &said)
 }
 
+/// Whether these words say that nobody is there at all.
+pub(super) fn is_off(words: &str) -> bool {
+    ["did not answer over SSH", "No route to host", "Network is unreachable", "Host is down"]
+        .iter()
+        .any(|part| words.contains(part))
+}
+
 fn of_ssh(host: &HostName, said: &str) -> String {
     let has = |part: &str| said.contains(part);
     match () {
         () if has("IDENTIFICATION HAS CHANGED") => format!(
             "{host} shows another host key than before: either it was reinstalled, or something \
-             else answers in its place; compare the fingerprint on its own console, then \
-             `ssh-keygen -R` the old key and `ssh` there once by hand"
+             else answers in its place; `reef host trust {host}` shows what it offers, to compare \
+             on its own console, and the next command"
         ),
         () if has("Host key verification failed") || has("host key is known") => format!(
-            "the host key of {host} is not known here: compare its fingerprint, then `ssh` there \
-             once by hand, as the user that runs reef"
+            "the host key of {host} is not known here: `reef host trust {host}` shows its \
+             fingerprints to compare, and the next command"
         ),
         () if has("Permission denied") => {
-            format!("{host} does not accept this user's key: add it to authorized_keys there")
+            format!(
+                "{host} does not accept this user's key: add it to authorized_keys there, or the \
+                 line that `reef host authorize {host}` prints"
+            )
         }
         () if has("Connection refused") => {
             format!("{host} refuses SSH connections: is sshd running?")
@@ -51,6 +61,11 @@ pub(super) fn lost(error: &Error) -> LinkError {
     LinkError::Lost(Tainted::bounded(&said, 200).as_str().to_owned())
 }
 
+/// Whether a restricted key refused the command.
+pub(super) fn only_collects(stderr: &[u8]) -> bool {
+    String::from_utf8_lossy(stderr).contains("this key may only look at this host")
+}
+
 /// Whether exit 126 or 127 is of `timeout` itself, or of the shell that did not find it, and not of a
 /// program that was started.
 pub(super) fn never_started(stderr: &[u8]) -> bool {
@@ -69,7 +84,7 @@ mod tests {
     fn each_refusal_says_what_to_do() {
         let nas = HostName::new("nas").unwrap();
         for (said, part) in [
-            ("Host key verification failed.", "compare its fingerprint"),
+            ("Host key verification failed.", "reef host trust nas"),
             (
                 "No ED25519 host key is known for [127.0.0.1]:22 and you have requested strict checking.\nHost key verification failed.",
                 "is not known here",

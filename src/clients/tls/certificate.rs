@@ -34,7 +34,7 @@ impl Leaf {
 }
 
 /// Reads a certificate in DER, expired or not.
-pub(super) fn read(der: &[u8]) -> Result<Leaf, String> {
+pub fn read(der: &[u8]) -> Result<Leaf, String> {
     let (_, parsed) = X509Certificate::from_der(der)
         .map_err(|e| format!("its certificate cannot be read: {e}"))?;
     let names = match parsed.subject_alternative_name() {

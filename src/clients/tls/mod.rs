@@ -1,6 +1,7 @@
 //! One TLS handshake that looks at the peer's certificate, whatever it is worth.
 
-mod certificate;
+pub mod certificate;
+pub mod file;
 #[cfg(test)]
 pub(crate) mod peer;
 pub mod trust;

@@ -6,13 +6,14 @@ use crate::llm::ModelError;
 use crate::model::chat::{Reply, ToolCard, Turn, Usage, WantedCall};
 
 /// How many tokens a reply may have, and whose service it is: OpenAI itself has another name for it.
-pub(super) struct Limit<'a> {
-    pub(super) host: &'a str,
-    pub(super) tokens: u32,
+#[derive(Debug)]
+pub struct Limit<'a> {
+    pub host: &'a str,
+    pub tokens: u32,
 }
 
 /// The body of a request. An assistant's turn goes in as it came.
-pub(super) fn request(
+pub fn request(
     model: &str,
     limit: &Limit<'_>,
     system: &str,
@@ -53,7 +54,7 @@ pub(super) fn request(
 }
 
 /// The reply in a body that came with a good status.
-pub(super) fn reply(body: &[u8]) -> Result<Reply, ModelError> {
+pub fn reply(body: &[u8]) -> Result<Reply, ModelError> {
     let malformed = |why: &str| ModelError::Malformed(why.to_owned());
     let json: Json =
         serde_json::from_slice(body).map_err(|e| malformed(&format!("it is no JSON: {e}")))?;
@@ -134,7 +135,7 @@ fn complained(error: &Json) -> ModelError {
 }
 
 /// What a service says about a request that it refused.
-pub(super) fn complaint(body: &[u8]) -> String {
+pub fn complaint(body: &[u8]) -> String {
     match serde_json::from_slice::<Json>(body) {
         Ok(json) => message(json.get("error").unwrap_or(&json)),
         Err(_) => String::from_utf8_lossy(&body[..body.len().min(1_000)]).into_owned(),

@@ -1,7 +1,7 @@
 //! Any service that speaks the OpenAI-compatible chat API with tool calls: Ollama, llama.cpp, vLLM, LM
 //! Studio, OpenRouter, LiteLLM. One request, one reply; no streaming.
 
-mod dialect;
+pub mod dialect;
 
 use std::fmt;
 

@@ -162,7 +162,7 @@ async fn the_terminal_gets_a_calm_line_without_escapes() {
     assert_eq!(
         text,
         "red     a[2Jb c\n        Since 08:41.\n        Nothing was done.\n\
-         page red     red http jellyfin: 502 für alle\n        Since 08:41.\n        Nothing was done.\n"
+         page red     http jellyfin: 502 für alle\n        Since 08:41.\n        Nothing was done.\n"
     );
 }
 

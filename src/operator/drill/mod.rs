@@ -200,10 +200,6 @@ impl Operator {
                 Ok(rows.into_iter().find(|row| row.closed.is_some()))
             })
             .await?;
-        let outcome = action.closed.as_ref().map_or("", |(_, word)| word.as_str());
-        if outcome != "done" {
-            bail!("the action {} ended: {outcome}", action.id);
-        }
         let filter = AuditFilter {
             action: Some(action.id),
             kind: Some(AuditKind::Closed),
@@ -211,8 +207,13 @@ impl Operator {
             ..AuditFilter::default()
         };
         let closed = self.store().call(move |db| db.audit_list(&filter)).await?;
-        let words =
-            closed.first().and_then(|r| r.payload.as_ref()).and_then(|p| p.output_excerpt.clone());
+        let payload = closed.first().and_then(|record| record.payload.as_ref());
+        let outcome = action.closed.as_ref().map_or("", |(_, word)| word.as_str());
+        if outcome != "done" {
+            let why = payload.and_then(|p| p.errors.clone()).unwrap_or_else(|| outcome.to_owned());
+            bail!("the action {} ended: {outcome}: {why}", action.id);
+        }
+        let words = payload.and_then(|p| p.output_excerpt.clone());
         self.say("ran", words.unwrap_or_else(|| "done".into())).await;
         Ok(action)
     }

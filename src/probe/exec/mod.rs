@@ -1,6 +1,6 @@
 //! `exec`: any Nagios plugin, or a program of the operator's own that answers like one.
 
-mod perfdata;
+pub mod perfdata;
 
 use std::sync::Arc;
 

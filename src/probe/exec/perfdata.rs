@@ -10,17 +10,17 @@ const MOST: usize = 20;
 
 /// One number: `'label'=value[UOM];[warn];[crit];[min];[max]`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Number {
+pub struct Number {
     /// The label with everything but letters, digits, `-` and `_` as `_`.
-    pub(super) label: String,
-    pub(super) number: f64,
-    pub(super) unit: Unit,
+    pub label: String,
+    pub number: f64,
+    pub unit: Unit,
     /// Typed for runbooks; whole, because values are.
-    pub(super) value: Value,
+    pub value: Value,
 }
 
 /// The text before the bar, and the numbers after it. What is no number is left out.
-pub(super) fn split(line: &str) -> (&str, Vec<Number>) {
+pub fn split(line: &str) -> (&str, Vec<Number>) {
     let (text, data) = line.split_once('|').unwrap_or((line, ""));
     (text.trim(), words(data).into_iter().filter_map(number).take(MOST).collect())
 }

@@ -156,9 +156,18 @@ impl HttpProbe {
         Self { settings, request, signal: signal(endpoint), served_by, http }
     }
 
+    /// Judges an answer that somebody else got: a past one, replayed.
+    pub fn seen(&self, came: &Result<Answer, HttpError>, now: Millis) -> Reading {
+        self.reading(&self.judged(came), now)
+    }
+
     async fn request(&self) -> Judged {
-        match self.http.get(&self.request).await {
-            Ok(answer) => self.judge(&answer),
+        self.judged(&self.http.get(&self.request).await)
+    }
+
+    fn judged(&self, came: &Result<Answer, HttpError>) -> Judged {
+        match came {
+            Ok(answer) => self.judge(answer),
             Err(why) => {
                 let severity = match why {
                     HttpError::Setup(_) => Severity::Unknown,
@@ -232,7 +241,8 @@ impl HttpProbe {
         reading.values.insert("endpoint".into(), endpoint);
         reading.values.insert("status".into(), Value::Int(i64::from(judged.status)));
         if let Some(unit) = &self.served_by {
-            reading.values.insert("unit".into(), Value::Target(unit.clone()));
+            let name = if unit.thing() == Thing::Container { "container" } else { "unit" };
+            reading.values.insert(name.into(), Value::Target(unit.clone()));
         }
         reading
     }
@@ -283,6 +293,11 @@ pub fn gives() -> Vec<Gives> {
         Gives { name: "endpoint", kind: Kind::Target, doc: "the endpoint, HOST:endpoint:NAME" },
         Gives { name: "status", kind: Kind::Int, doc: "the HTTP status; 0 where no answer came" },
         Gives { name: "unit", kind: Kind::Target, doc: "what serves it, where served_by says so" },
+        Gives {
+            name: "container",
+            kind: Kind::Target,
+            doc: "as unit, where a container serves it",
+        },
     ]
 }
 

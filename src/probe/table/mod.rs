@@ -13,6 +13,7 @@ use crate::model::ids::{HostName, Word};
 use crate::model::target::Signal;
 use crate::model::time::Span;
 use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, host_signal};
+use crate::probe::if_there::{Asked, IfThere, Sleeps};
 pub use crate::probe::table::kinds::{Kind, Made, gives_of, kind, kinds};
 use crate::probe::{How, Probe, dns, errors, reach, reef_self};
 
@@ -35,8 +36,8 @@ pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
     let mut probes = machine(&mut section, cx);
     let written = written(&mut section, root, cx);
     let named: BTreeSet<String> = all(&written).map(full_name).collect();
-    let spoken_for = all(&written).map(|draft| draft.main.clone()).collect();
-    let mut default = default_drafts(cx, spoken_for);
+    let spoken_for: BTreeSet<Signal> = all(&written).map(|draft| draft.main.clone()).collect();
+    let mut default = default_drafts(cx, spoken_for.clone());
     default.retain(|draft| !named.contains(&draft.probe.name));
 
     let implied = all(&written).filter(|draft| draft.named == Named::Implied);
@@ -55,9 +56,17 @@ pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
     let mut drafts = resolve_parents(root, written, &default, cx);
     drafts.extend(default);
     let mut watched = watched(drafts);
-    probes.append(&mut watched.probes);
-    probes.extend(cx.remotes.keys().flat_map(on_remote));
+    probes.extend(cx.remotes.keys().flat_map(|host| on_remote(host, &spoken_for)));
     probes.retain(|probe| !off.contains(&probe.name));
+    let around = |asked| {
+        move |probe: Probe| {
+            let sleeps = cx.sleeps(&probe.host);
+            if_there(probe, asked, sleeps)
+        }
+    };
+    let mut probes: Vec<Probe> = probes.into_iter().map(around(Asked::ByItself)).collect();
+    watched.probes.retain(|probe| !off.contains(&probe.name));
+    probes.extend(watched.probes.into_iter().map(around(Asked::ByName)));
     for probe in &mut probes {
         probe.wakes |= cx.wakes.contains(&probe.host);
     }
@@ -73,23 +82,45 @@ pub fn defaults(cx: &Context) -> Vec<Probe> {
 
 /// All probes that a remote host brings: the one that reaches it, and those whose parent that one is.
 pub fn of_host(host: &HostName) -> Vec<Probe> {
-    let mut probes = vec![reach::of_host(host, None).probe];
-    probes.extend(on_remote(host));
+    let mut probes = vec![reach::of_host(host, None, Sleeps::No).probe];
+    probes.extend(
+        on_remote(host, &BTreeSet::new())
+            .into_iter()
+            .map(|p| if_there(p, Asked::ByItself, Sleeps::No)),
+    );
     probes
 }
 
-/// The probes that every remote host brings beside the one that reaches it, which explains them.
-fn on_remote(host: &HostName) -> Vec<Probe> {
+/// The probes that every remote host brings beside the one that reaches it, which explains them. They
+/// keep silent where their thing is not.
+fn on_remote(host: &HostName, spoken_for: &BTreeSet<Signal>) -> Vec<Probe> {
     let mut probes = Vec::new();
-    for name in ["disk", "memory", "cpu"] {
-        let Some(Kind { made: Made::Machine { common, make }, .. }) = kind(name) else { continue };
+    for Kind { name, probe, made, .. } in kinds() {
+        let Made::Machine { common, make } = made else { continue };
         let (_reader, mut empty) = Reader::open(Source::new("defaults", ""), Env::of([]));
         let how = How::Host(make(&mut empty, host.clone()));
-        let mut probe = common().probe(Word::of(name), name.to_owned(), host.clone(), how);
+        probes.push(common().probe(Word::of(probe), (*name).to_owned(), host.clone(), how));
+    }
+    let units = units::of_remote(host, spoken_for.clone());
+    probes.extend([Some(units), errors::of_host(host)].into_iter().flatten().map(|d| d.probe));
+    for probe in &mut probes {
         probe.parent = Some(host_signal(host));
-        probes.push(probe);
+        if probe.name == "errors.journal" {
+            probe.every = Span::mins(5);
+        }
     }
     probes
+}
+
+/// Puts the silence of what is not there around a host probe.
+fn if_there(mut probe: Probe, asked: Asked, sleeps: Sleeps) -> Probe {
+    probe.how = match probe.how {
+        How::Host(inner) if probe.kind.as_str() != "host" => {
+            How::Host(Box::new(IfThere::around(inner, asked, sleeps)))
+        }
+        other => other,
+    };
+    probe
 }
 
 /// One probe for each kind that a machine has anyway.
@@ -226,7 +257,9 @@ fn resolve_parents(
         }
     }
     for (host, parent_of_it) in &cx.remotes {
-        let mut draft = reach::of_host(host, parent_of_it.clone());
+        let mut draft = reach::of_host(host, parent_of_it.clone(), cx.sleeps(host));
+        // Who explains it speaks first, however the looks of one moment fall out.
+        draft.probe.fire_after += depth(host, cx);
         if let Some(given) = draft.parent.take() {
             let found = parent(&given, &draft.main, &mains, cx);
             match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
@@ -237,6 +270,21 @@ fn resolve_parents(
         drafts.push(draft);
     }
     drafts
+}
+
+/// How many hosts stand between this one and reef.
+fn depth(host: &HostName, cx: &Context) -> u32 {
+    let mut at = cx.remotes.get(host);
+    let mut depth = 0;
+    while let Some(Some(parent)) = at {
+        depth += 1;
+        // Parents that lead in a circle are a mistake that is told elsewhere.
+        if 8 <= depth {
+            break;
+        }
+        at = cx.remotes.iter().find(|(name, _)| name.as_str() == parent).map(|(_, parent)| parent);
+    }
+    depth
 }
 
 /// Refuses a parent whose own parents lead back to the child: each would explain the other away.

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::section::Reader;
+use crate::model::fact::{Fact, FactValue, Facts};
 use crate::model::time::Span;
 use crate::probe::How;
 
@@ -88,12 +89,26 @@ fn a_remote_host_explains_its_own_probes() {
     let on = |host: &HostName| probes.iter().filter(|p| p.host == *host).collect::<Vec<_>>();
     for (host, parent, wakes) in [(&nas, Some(host_signal(&gate)), true), (&gate, None, false)] {
         let probes = on(host);
-        assert_eq!(probes.len(), 4);
         assert!(probes.iter().all(|probe| probe.wakes == wakes));
         let (reach, others): (Vec<&Probe>, Vec<&Probe>) =
             probes.into_iter().partition(|probe| probe.kind.as_str() == "host");
         assert_eq!((reach.len(), &reach[0].parent), (1, &parent));
         assert!(others.iter().all(|probe| probe.parent == Some(host_signal(host))));
+        let names: Vec<&str> = others.iter().map(|probe| probe.name.as_str()).collect();
+        for name in [
+            "disk",
+            "memory",
+            "oom",
+            "cpu",
+            "net",
+            "smart",
+            "zfs",
+            "raid",
+            "unit",
+            "errors.journal",
+        ] {
+            assert!(names.contains(&name), "{name} of {names:?}");
+        }
     }
     assert!(on(&cx.here).iter().all(|probe| !probe.wakes));
 }
@@ -257,4 +272,56 @@ async fn the_defaults_give_fifteen_signals_on_a_plain_box() {
         }
     }
     assert!(15 <= signals.len(), "{signals:#?}");
+}
+
+#[test]
+fn a_thing_on_another_host_is_watched_there_and_explained_by_it() {
+    let mut cx = context();
+    cx.remotes = BTreeMap::from([(HostName::of("nas"), None)]);
+    let read = |lines: &str| {
+        let source = Source::new("config.toml", format!("[probe]\n{lines}\n"));
+        let (reader, mut root) = Reader::open(source, Env::of([]));
+        let watched = from_config(&mut root, &cx);
+        root.finish();
+        reader.done().map(|_| watched).map_err(|mistakes| mistakes.to_string())
+    };
+    for (lines, name, signal) in [
+        (
+            "unit.web = { unit = \"nginx\", host = \"nas\" }",
+            "unit.web",
+            "unit nas:unit:nginx.service state",
+        ),
+        (
+            "process.a = { process = \"a\", host = \"nas\" }",
+            "process.a",
+            "process nas:check:a running",
+        ),
+        (
+            "folder.a = { path = \"/a\", budget = \"1 GiB\", host = \"nas\" }",
+            "folder.a",
+            "disk nas:/a bytes",
+        ),
+        ("backup.a = { path = \"/a\", host = \"nas\" }", "backup.a", "backup nas:backup:a age"),
+        ("errors.a = { log = \"/a\", host = \"nas\" }", "errors.a", "errors nas:log:a rate"),
+    ] {
+        let watched = read(lines).unwrap();
+        let made = watched.probes.into_iter().find(|probe| probe.name == name).unwrap();
+        assert_eq!(
+            (made.host.as_str(), made.parent),
+            ("nas", Some(host_signal(&HostName::of("nas"))))
+        );
+        let How::Host(mut probe) = made.how else { panic!("{name}") };
+        let up = (Fact::Uptime, Ok(FactValue::Uptime(Span::days(1))));
+        let said = probe.judge(
+            &Facts::from([up]),
+            &crate::probe::ask::NoPast,
+            crate::model::time::Millis(1),
+        );
+        assert_eq!(said[0].signal.to_string(), signal);
+    }
+    for host in ["nass", "NAS"] {
+        let told =
+            read(&format!("unit.web = {{ unit = \"nginx\", host = \"{host}\" }}")).unwrap_err();
+        assert!(told.contains("is no host here") && told.contains("nas"), "{told}");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::model::fact::{Fact, Facts};
-use crate::model::ids::{UnitName, Word};
+use crate::model::ids::{HostName, UnitName, Word};
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
 use crate::model::time::{Millis, Span};
@@ -51,6 +51,16 @@ pub(super) fn of_here(cx: &Context, spoken_for: BTreeSet<Signal>) -> Draft {
     Draft { probe, main, parent: None, endpoint: None, named: Named::Implied }
 }
 
+/// Every failed unit of another host, but for those that the config names.
+pub(super) fn of_remote(host: &HostName, spoken_for: BTreeSet<Signal>) -> Draft {
+    let inner = unit::UnitProbe::new(unit::Settings::default(), host.clone());
+    let how = How::Host(Box::new(Except { inner: Box::new(inner), spoken_for }));
+    let common = Common::with(Span::mins(1), Span::secs(20));
+    let probe = common.probe(Word::of("unit"), "unit".into(), host.clone(), how);
+    let main = spoken::host_signal("unit", host, "failed");
+    Draft { probe, main, parent: None, endpoint: None, named: Named::Implied }
+}
+
 /// The usual units that some target wants, as `systemctl enable` leaves its links.
 fn enabled(systemd: &Path) -> Vec<UnitName> {
     let is_wanted = |name: &str| {
@@ -84,7 +94,6 @@ impl HostProbe for Except {
 mod tests {
     use super::*;
     use crate::model::fact::{FactValue, NoFact};
-    use crate::model::ids::HostName;
     use crate::probe::ask::NoPast;
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::Fut;
 use crate::clients::tls::trust::TlsFault;
 use crate::clients::tls::{Leaf, NoCertificate, Seen, Tls};
+use crate::model::change::{Change, ChangeKind};
 use crate::model::ids::Word;
 use crate::model::reading::{Reading, Unit};
 use crate::model::severity::Severity;
@@ -11,6 +12,7 @@ use crate::model::target::{AbsPath, Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
+use crate::policy::renewal::{self, Habit, Renewal, left_when_renewed};
 use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named};
 use crate::probe::{How, NetProbe, Past};
 
@@ -24,6 +26,11 @@ pub struct At {
 impl At {
     /// `photos.example`, `photos.example:8443`, `[::1]:443`; port 443 where none is said.
     pub fn parse(given: &str) -> Result<Self, String> {
+        Self::or_port(given, 443)
+    }
+
+    /// As [`At::parse`] with another port where none is said.
+    pub fn or_port(given: &str, usual: u16) -> Result<Self, String> {
         const WHY: &str = "is no server: write HOST or HOST:PORT";
         let given = given.strip_prefix("https://").unwrap_or(given).trim_end_matches('/');
         let (host, port) = match given.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -35,13 +42,24 @@ impl At {
             },
         };
         let port = match port {
-            None => 443,
+            None => usual,
             Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(WHY)?,
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
         match !host.is_empty() && host.chars().all(plain) {
             true => Ok(Self { host: host.to_owned(), port }),
             false => Err(WHY.into()),
+        }
+    }
+}
+
+impl At {
+    /// As [`At::parse`], where no port is meant by itself.
+    pub fn with_port(given: &str) -> Result<Self, String> {
+        let said = given.rsplit_once(']').map_or(given, |(_, rest)| rest).contains(':');
+        match said {
+            true => Self::parse(given),
+            false => Err("names no port: write HOST:PORT".into()),
         }
     }
 }
@@ -56,6 +74,9 @@ pub struct Settings {
     pub yellow: Span,
     /// `red`: at this, or 5 % of its life, whichever is less. Default 3 days.
     pub red: Span,
+    /// `renews`: it is renewed with so much life left. Default: as it was before, else a third of its
+    /// life where that is 100 days at the most.
+    pub renews: Option<Span>,
     /// `timeout`: of the handshake. Default 10 s.
     pub timeout: Span,
 }
@@ -67,6 +88,7 @@ impl Settings {
             at,
             yellow: Span::days(14),
             red: Span::days(3),
+            renews: None,
             timeout: Span::secs(10),
         }
     }
@@ -93,56 +115,65 @@ pub struct TlsProbe {
     settings: Settings,
     signal: Signal,
     tls: Tls,
+    /// The certificate that was seen last.
+    last: Option<Leaf>,
+    /// How much was left when it was renewed before.
+    left_when_renewed: Option<Span>,
+    changes: Vec<Change>,
 }
 
 impl TlsProbe {
     pub fn new(settings: Settings, endpoint: Target, tls: Tls) -> Self {
-        Self { settings, signal: signal(endpoint), tls }
+        let (last, left_when_renewed, changes) = (None, None, Vec::new());
+        Self { settings, signal: signal(endpoint), tls, last, left_when_renewed, changes }
     }
 
-    fn judge(&self, seen: &Seen, now: Millis) -> Reading {
-        let (dated, reason) = self.settings.judge_dates(&seen.leaf, now);
-        // The first fault that is not about dates is what must be repaired.
-        let other = seen.faults.iter().find(|fault| **fault != TlsFault::Expired);
-        let (severity, reason) = match (other, seen.faults.first()) {
-            (Some(fault), _) => (Severity::Red, fault.word()),
-            (None, Some(fault)) => (Severity::Red, fault.word()),
-            (None, None) => (dated, reason),
-        };
-        let days = days_left(&seen.leaf, now);
-        let mut words = match days {
-            0.. => format!("{days} days left"),
-            ..0 => format!("expired {} days ago", -days),
-        };
-        for fault in &seen.faults {
-            match fault {
-                TlsFault::WrongName => {
-                    let names: Vec<&str> = seen.leaf.names.iter().map(Tainted::as_str).collect();
-                    words += &format!(
-                        "; name: it is for {}, not for {}",
-                        if names.is_empty() { "no name".into() } else { names.join(", ") },
-                        self.settings.name
-                    );
-                }
-                TlsFault::Expired => {}
-                TlsFault::UnknownIssuer | TlsFault::SelfSigned => {
-                    words += &format!("; chain: {fault} (issuer {})", seen.leaf.issuer);
-                }
-                TlsFault::NotYetValid
-                | TlsFault::Revoked
-                | TlsFault::NoHandshake(_)
-                | TlsFault::Other(_) => words += &format!("; {fault}"),
+    /// Judges a certificate that somebody else saw, by its dates: a past one, replayed.
+    pub fn seen(&mut self, leaf: Leaf, past: &dyn Past, now: Millis) -> Reading {
+        self.note(&leaf, now);
+        self.judge(&Seen { leaf, chain: 1, faults: Vec::new() }, past, now)
+    }
+
+    /// Another serial is a renewal, or somebody's swap: an event.
+    fn note(&mut self, leaf: &Leaf, now: Millis) {
+        if let Some(last) = self.last.as_ref().filter(|last| last.serial != leaf.serial) {
+            let left = last.not_after.since(now);
+            if last.not_after < leaf.not_after && Span(0) < left {
+                self.left_when_renewed = Some(left);
             }
+            let words = format!(
+                "another certificate, good for {}; the one before had {left} left",
+                leaf.not_after.since(now)
+            );
+            let target = self.signal.target.clone();
+            self.changes.push(Change::new(now, target, ChangeKind::Certificate, &words));
         }
-        let mut reading =
-            Reading::new(self.signal.clone(), now, severity, Word::of(reason), &words);
-        #[expect(clippy::cast_precision_loss, reason = "days of a certificate's life")]
-        {
-            reading.value = Some(days as f64);
+        self.last = Some(leaf.clone());
+    }
+
+    /// Yellow, and in which words, where it should have been renewed by now.
+    fn renewal(&self, leaf: &Leaf, past: &dyn Past, now: Millis) -> Option<String> {
+        let (said, mut seen) = (self.settings.renews, self.left_when_renewed);
+        if said.is_none() && seen.is_none() {
+            seen = left_when_renewed(&past.hours(&self.signal, now));
         }
-        reading.unit = Some(Unit::Days);
-        reading.values.insert("days".into(), Value::Int(days));
-        self.with_endpoint(reading)
+        // Nobody renews what names itself as its issuer.
+        if leaf.self_signed && said.is_none() {
+            return None;
+        }
+        match renewal::judge(leaf.not_before, leaf.not_after, Habit { said, seen }, now) {
+            Renewal::Unknown | Renewal::NotDue { .. } | Renewal::InProgress { .. } => None,
+            Renewal::Failing { due_at } => Some(format!(
+                "renewal fails: it was due {} ago, with {} left, and this is still the old one",
+                now.since(due_at),
+                leaf.not_after.since(due_at)
+            )),
+        }
+    }
+
+    fn judge(&self, seen: &Seen, past: &dyn Past, now: Millis) -> Reading {
+        let failing = self.renewal(&seen.leaf, past, now).filter(|_| now < seen.leaf.not_after);
+        self.with_endpoint(judged(&self.settings, &self.signal, seen, failing, now))
     }
 
     fn unseen(&self, why: &NoCertificate, now: Millis) -> Reading {
@@ -166,17 +197,77 @@ impl TlsProbe {
     }
 }
 
+/// What a certificate is worth, wherever it was seen; `failing` says that its renewal did not come.
+pub(super) fn judged(
+    settings: &Settings,
+    signal: &Signal,
+    seen: &Seen,
+    failing: Option<String>,
+    now: Millis,
+) -> Reading {
+    let (mut dated, mut reason) = settings.judge_dates(&seen.leaf, now);
+    if failing.is_some() && dated == Severity::Green {
+        (dated, reason) = (Severity::Yellow, "renewal");
+    }
+    // The first fault that is not about dates is what must be repaired.
+    let other = seen.faults.iter().find(|fault| **fault != TlsFault::Expired);
+    let (severity, reason) = match (other, seen.faults.first()) {
+        (Some(fault), _) => (Severity::Red, fault.word()),
+        (None, Some(fault)) => (Severity::Red, fault.word()),
+        (None, None) => (dated, reason),
+    };
+    let days = days_left(&seen.leaf, now);
+    let mut words = match days {
+        0.. => format!("{days} days left"),
+        ..0 => format!("expired {} days ago", -days),
+    };
+    if let Some(failing) = failing {
+        words += &format!("; {failing}");
+    }
+    for fault in &seen.faults {
+        match fault {
+            TlsFault::WrongName => {
+                let names: Vec<&str> = seen.leaf.names.iter().map(Tainted::as_str).collect();
+                words += &format!(
+                    "; name: it is for {}, not for {}",
+                    if names.is_empty() { "no name".into() } else { names.join(", ") },
+                    settings.name
+                );
+            }
+            TlsFault::Expired => {}
+            TlsFault::UnknownIssuer | TlsFault::SelfSigned => {
+                words += &format!("; chain: {fault} (issuer {})", seen.leaf.issuer);
+            }
+            TlsFault::NotYetValid
+            | TlsFault::Revoked
+            | TlsFault::NoHandshake(_)
+            | TlsFault::Other(_) => words += &format!("; {fault}"),
+        }
+    }
+    let mut reading = Reading::new(signal.clone(), now, severity, Word::of(reason), &words);
+    #[expect(clippy::cast_precision_loss, reason = "days of a certificate's life")]
+    {
+        reading.value = Some(days as f64);
+    }
+    reading.unit = Some(Unit::Days);
+    reading.values.insert("days".into(), Value::Int(days));
+    reading
+}
+
 /// Whole days, rounded down: -1 from the moment it has expired.
 fn days_left(leaf: &Leaf, now: Millis) -> i64 {
     leaf.not_after.0.saturating_sub(now.0).div_euclid(Span::days(1).0)
 }
 
 impl NetProbe for TlsProbe {
-    fn look<'a>(&'a mut self, _past: &'a dyn Past, now: Millis) -> Fut<'a, Vec<Reading>> {
+    fn look<'a>(&'a mut self, past: &'a dyn Past, now: Millis) -> Fut<'a, Vec<Reading>> {
         Box::pin(async move {
             let Settings { at, name, timeout, .. } = &self.settings;
             let reading = match self.tls.look(&at.host, at.port, name, *timeout).await {
-                Ok(seen) => self.judge(&seen, now),
+                Ok(seen) => {
+                    self.note(&seen.leaf, now);
+                    self.judge(&seen, past, now)
+                }
                 Err(why) => self.unseen(&why, now),
             };
             vec![reading]
@@ -185,6 +276,10 @@ impl NetProbe for TlsProbe {
 
     fn timed_out(&self, after: Span, now: Millis) -> Vec<Reading> {
         vec![self.unseen(&NoCertificate::TimedOut(after), now)]
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 }
 
@@ -215,6 +310,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     settings.name = ask.or("server_name", settings.name);
     settings.yellow = ask.or("yellow", settings.yellow);
     settings.red = ask.or("red", settings.red);
+    settings.renews = ask.opt("renews");
     if settings.yellow < settings.red {
         ask.mistake("yellow", "is shorter than red: yellow comes first");
     }

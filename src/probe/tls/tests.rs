@@ -118,3 +118,58 @@ fn servers_read_as_people_write_them() {
         assert!(read(wrong).is_err(), "{wrong}");
     }
 }
+
+fn seen(leaf: Leaf) -> Seen {
+    Seen { leaf, chain: 1, faults: Vec::new() }
+}
+
+#[test]
+fn a_renewal_that_does_not_come_is_yellow_in_words() {
+    let settings = Settings::new(At { host: "a".into(), port: 443 });
+    let mut probe = TlsProbe::new(settings, endpoint(), Tls::default());
+    let old = leaf(90);
+    let at = |days: i64| BEGAN + Span::days(days);
+    let look = |probe: &mut TlsProbe, leaf: &Leaf, now| {
+        probe.note(leaf, now);
+        let reading = probe.judge(&seen(leaf.clone()), &NoPast, now);
+        (reading.severity, reading.reason.as_str().to_owned(), reading.words.to_string())
+    };
+    assert_eq!(look(&mut probe, &old, at(59)).0, Severity::Green);
+    assert_eq!(look(&mut probe, &old, at(62)).0, Severity::Green, "in progress");
+    let (severity, reason, words) = look(&mut probe, &old, at(66));
+    assert_eq!((severity, reason.as_str()), (Severity::Yellow, "renewal"));
+    assert!(
+        words.contains("24 days left; renewal fails: it was due 6 d ago, with 30 d left"),
+        "{words}"
+    );
+    assert_eq!(probe.changes(), []);
+    // Renewed at last, and from then on known to come with 24 days left.
+    let new = Leaf { serial: "02".into(), not_before: at(66), not_after: at(156), ..leaf(90) };
+    assert_eq!(look(&mut probe, &new, at(66)).0, Severity::Green);
+    let changes = probe.changes();
+    assert_eq!((changes.len(), changes[0].kind), (1, ChangeKind::Certificate));
+    assert_eq!(probe.changes(), [], "each is handed up once");
+    assert_eq!(
+        look(&mut probe, &new, at(130)).0,
+        Severity::Green,
+        "26 days left: not yet its habit"
+    );
+    assert_eq!(look(&mut probe, &new, at(138)).1, "renewal");
+}
+
+#[test]
+fn what_nobody_renews_by_program_has_only_its_dates() {
+    let settings = Settings::new(At { host: "a".into(), port: 443 });
+    let probe = TlsProbe::new(settings.clone(), endpoint(), Tls::default());
+    let at = |leaf: &Leaf, days: i64| {
+        probe.judge(&seen(leaf.clone()), &NoPast, leaf.not_after - Span::days(days))
+    };
+    assert_eq!(at(&leaf(365), 20).severity, Severity::Green);
+    let own = Leaf { self_signed: true, ..leaf(90) };
+    assert_eq!(at(&own, 20).severity, Severity::Green);
+    let said = Settings { renews: Some(Span::days(60)), ..settings };
+    let probe = TlsProbe::new(said, endpoint(), Tls::default());
+    let year = leaf(365);
+    let got = probe.judge(&seen(year.clone()), &NoPast, year.not_after - Span::days(20));
+    assert_eq!(got.reason.as_str(), "renewal");
+}

@@ -10,8 +10,8 @@ use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Tier;
 use crate::report::morning::{
-    Blind, Certificate, Consent, Cost, Fix, Growth, How, Listed, Morning, Need, Question, Recorded,
-    Rise, Signals, Stands, Trends,
+    Blind, Certificate, Coincided, Consent, Cost, Fix, Growth, How, Listed, Morning, Need,
+    Question, Recorded, Rise, Signals, Stands, Trends,
 };
 use crate::report::render::render;
 
@@ -101,7 +101,15 @@ fn full_of(text: &str, at: Millis, n: u64, x: f64) -> Morning {
                 bytes_a_day: Some(n),
                 full_in_days: Some(x),
             }],
-            rising: vec![Rise { signal: t(), unit: None, from: x, to: x }],
+            rising: vec![Rise {
+                signal: t(),
+                unit: None,
+                from: x,
+                to: x,
+                days: 7,
+                since: None,
+                change: Some(Coincided { at: Millis(0), what: t() }),
+            }],
         },
         certificates: Listed::of(vec![Certificate { name: t(), days: at.0 }]),
         cost: Cost {

@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
-use crate::store::readings::pack::{Of, pack, unpack};
+use crate::store::readings::pack::{pack, rounded, unpack};
+use crate::store::readings::spell::{read, spell};
 use crate::store::readings::{Hour, Sample, SignalId};
 
 /// The bits of a key that hold the hour; the signal lies above them.
@@ -63,7 +64,7 @@ fn pack_hour(conn: &mut Connection, hour: i64) -> Result<()> {
             tx.prepare_cached("SELECT packed FROM batch WHERE first_at < ?1 ORDER BY id")?;
         let mut rows = flushes.query([end])?;
         while let Some(row) = rows.next()? {
-            unpack(row.get_ref(0)?.as_blob()?, Of::Many, |sample| {
+            unpack(row.get_ref(0)?.as_blob()?, |sample| {
                 if sample.at < end {
                     ended.entry(key(sample.signal, hour_of(sample.at))).or_default().push(sample);
                 } else {
@@ -83,15 +84,14 @@ fn pack_hour(conn: &mut Connection, hour: i64) -> Result<()> {
 
 /// Adds readings to an hour. Where the clock went back the hour is there already, and is made anew of both.
 fn store_hour(conn: &Connection, key: i64, mut samples: Vec<Sample>) -> Result<()> {
-    let of = Of::One(signal_of(key));
     let mut select = conn.prepare_cached("SELECT packed FROM raw WHERE key = ?1")?;
     let there: Option<Vec<u8>> = select.query_row([key], |row| row.get(0)).optional()?;
     if let Some(packed) = there {
-        unpack(&packed, of, |sample| samples.push(sample))?;
+        read(&packed, signal_of(key), begins(key), |sample| samples.push(sample))?;
     }
     samples.sort_by_key(|sample| sample.at);
     conn.prepare_cached("INSERT OR REPLACE INTO raw (key, packed) VALUES (?1, ?2)")?
-        .execute((key, pack(&samples, of)))?;
+        .execute((key, spell(&samples, begins(key))))?;
     let count = |severity| samples.iter().filter(|s| s.severity == severity).count();
     let count = |severity| u32::try_from(count(severity)).unwrap_or(u32::MAX);
     let mut values: Vec<f64> = samples.iter().filter_map(|sample| sample.value).collect();
@@ -127,8 +127,10 @@ pub(in crate::store) fn add_batch(conn: &Connection, samples: &[Sample]) -> rusq
     else {
         return Ok(());
     };
+    let rounded: Vec<Sample> =
+        samples.iter().map(|s| Sample { value: s.value.map(rounded), ..*s }).collect();
     conn.prepare_cached("INSERT INTO batch (first_at, last_at, packed) VALUES (?1, ?2, ?3)")?
-        .execute((first, last, pack(samples, Of::Many)))?;
+        .execute((first, last, pack(&rounded)))?;
     Ok(())
 }
 

@@ -11,11 +11,13 @@ use crate::model::target::Signal;
 use crate::model::time::Millis;
 use crate::store::columns::{from_json, to_json};
 use crate::store::open::{OpenError, is_full};
-use crate::store::readings::hours::{hour_of, key, keys_from};
-use crate::store::readings::pack::{Of, unpack};
+use crate::store::readings::hours::{begins, hour_of, key, keys_from};
+use crate::store::readings::pack::unpack;
+use crate::store::readings::spell::read;
 
 mod hours;
 mod pack;
+mod spell;
 #[cfg(test)]
 mod tests;
 
@@ -173,9 +175,8 @@ impl Readings {
                 found.push(sample);
             }
         };
-        let sql = "SELECT packed FROM raw WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
-        inner.unpack_all(sql, keys_from(id, hour_of(since)), Of::One(id), &mut keep)?;
-        inner.unpack_all(BATCHES, (since.0, i64::MAX), Of::Many, &mut keep)?;
+        inner.read_hours(id, keys_from(id, hour_of(since)), &mut keep)?;
+        inner.unpack_flushes(since, &mut keep)?;
         found.sort_by_key(|sample| sample.at);
         Ok(found)
     }
@@ -209,11 +210,10 @@ impl Readings {
                 counts.add(sample.severity);
             }
         };
-        inner.unpack_all(BATCHES, (at.0, i64::MAX), Of::Many, &mut keep)?;
+        inner.unpack_flushes(at, &mut keep)?;
         for id in inner.ids.values() {
             let this = key(*id, hour_of(at));
-            let sql = "SELECT packed FROM raw WHERE key BETWEEN ?1 AND ?2";
-            inner.unpack_all(sql, (this, this), Of::One(*id), &mut keep)?;
+            inner.read_hours(*id, (this, this), &mut keep)?;
         }
         let later = inner.conn.query_row(
             "SELECT coalesce(sum(green), 0), coalesce(sum(unknown), 0), coalesce(sum(yellow), 0),
@@ -238,8 +238,6 @@ impl Readings {
     }
 }
 
-const BATCHES: &str = "SELECT packed FROM batch WHERE last_at BETWEEN ?1 AND ?2 ORDER BY id";
-
 impl Inner {
     fn new(conn: Connection, bound: u64) -> Result<Self> {
         let page: u32 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
@@ -261,18 +259,29 @@ impl Inner {
         Ok(Self { conn, ids, bound })
     }
 
-    /// Unpacks the blobs of all rows of a query between two bounds.
-    fn unpack_all(
+    /// The readings of a signal's ended hours between two keys.
+    fn read_hours(
         &self,
-        sql: &str,
+        id: SignalId,
         between: (i64, i64),
-        of: Of,
         each: &mut impl FnMut(Sample),
     ) -> Result<()> {
+        let sql = "SELECT key, packed FROM raw WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
         let mut statement = self.conn.prepare_cached(sql).context("cannot read the history")?;
         let mut rows = statement.query(between)?;
         while let Some(row) = rows.next().context("cannot read the history")? {
-            unpack(row.get_ref(0)?.as_blob()?, of, &mut *each)?;
+            read(row.get_ref(1)?.as_blob()?, id, begins(row.get(0)?), &mut *each)?;
+        }
+        Ok(())
+    }
+
+    /// The readings of flushes that are not packed yet.
+    fn unpack_flushes(&self, since: Millis, each: &mut impl FnMut(Sample)) -> Result<()> {
+        let sql = "SELECT packed FROM batch WHERE ?1 <= last_at ORDER BY id";
+        let mut statement = self.conn.prepare_cached(sql).context("cannot read the history")?;
+        let mut rows = statement.query([since])?;
+        while let Some(row) = rows.next().context("cannot read the history")? {
+            unpack(row.get_ref(0)?.as_blob()?, &mut *each)?;
         }
         Ok(())
     }

@@ -122,20 +122,20 @@ fn a_day(store: &Store) -> u64 {
 }
 
 #[test]
-fn a_reading_takes_at_most_26_bytes_at_rest() {
+fn a_reading_takes_at_most_four_bytes_at_rest() {
     let store = memory();
     let empty = store.readings().bytes().unwrap();
     let n = a_day(&store);
     let bytes = store.readings().bytes().unwrap() - empty;
     assert_eq!(store.readings().counts_since(Millis(0)).unwrap().total(), n);
     // With the hours that are rolled up beside them.
-    assert!(bytes <= 26 * n, "{bytes} bytes for {n} readings");
+    assert!(bytes <= 4 * n, "{bytes} bytes for {n} readings");
 }
 
 #[test]
 fn the_bound_holds_and_the_oldest_go_first() {
     let dir = tempfile::tempdir().unwrap();
-    let bound = 512 << 10;
+    let bound = 256 << 10;
     let store =
         Store::open_with(dir.path(), StoreOptions { readings_bytes: bound, ..SMALL }).unwrap();
     a_day(&store);

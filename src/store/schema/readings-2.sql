@@ -1,3 +1,5 @@
+-- Hours are spelled another way from here on; what is rolled up stays.
+DELETE FROM raw;
 -- What somebody changed on the estate, beside the readings that may show it.
 CREATE TABLE change (
     id     INTEGER PRIMARY KEY,

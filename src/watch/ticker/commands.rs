@@ -41,6 +41,15 @@ impl Ticker {
                 drop(reply.send(signals.into_iter().filter_map(about).collect()));
             }
             Command::Snapshot { reply } => drop(reply.send(self.snapshot())),
+            Command::Absent { reply } => {
+                let absent = |slot: &Slot| match (&slot.how, slot.gone) {
+                    (Some(How::Host(probe)), false) => {
+                        Some((slot.about.name.clone(), slot.host.clone(), probe.absent()?))
+                    }
+                    (Some(How::Host(_) | How::Net(_)) | None, _) => None,
+                };
+                drop(reply.send(self.slots.iter().filter_map(absent).collect()));
+            }
             Command::Wake { probe, target } => self.wake(&probe, target.as_ref()),
             Command::Seed { triage, pasts } => {
                 self.states.extend(triage);
@@ -200,6 +209,9 @@ impl Ticker {
         }
         match self.events.take().map_or_else(|| Events::new(Rests::default()), Ok) {
             Ok(mut events) => {
+                if let Some(engine) = &self.engine {
+                    events.engine_at(engine.clone());
+                }
                 events.watch(&wanted);
                 self.events = Some(events);
             }

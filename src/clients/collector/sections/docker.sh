@@ -1,0 +1,76 @@
+# Docker, or Podman by its own command.
+engine() {
+    for engine in docker podman; do
+        command -v "$engine" >/dev/null 2>&1 && return 0
+    done
+    none 'there is no Docker there'
+}
+
+# refused WORDS: an engine that does not run is none; any other refusal is said as it is.
+refused() {
+    case $1 in *'annot connect to'*) none "$1"; return ;; esac
+    printf '%s' "$1"
+    return 1
+}
+
+# One JSON object for each container, without its environment, which holds secrets.
+s_containers() {
+    engine || return
+    ids=$(limit 8 "$engine" ps -aq --no-trunc 2>&1) || { refused "$ids"; return; }
+    part containers
+    # shellcheck disable=SC2086 # ids are digits, one argument each
+    [ -z "$ids" ] || limit 12 "$engine" inspect --type container --format '{"Id":{{json .Id}},"Name":{{json .Name}},"Created":{{json .Created}},"Image":{{json .Image}},"RestartCount":{{json .RestartCount}},"State":{{json .State}},"HostConfig":{"RestartPolicy":{{json .HostConfig.RestartPolicy}},"Privileged":{{json .HostConfig.Privileged}}},"Config":{"Image":{{json .Config.Image}},"Labels":{{json .Config.Labels}}}}' $ids 2>/dev/null
+    part events
+    now=$(date +%s)
+    limit 5 "$engine" events --since $((now - 3600)) --until "$now" --filter type=container --filter event=kill \
+        --filter event=stop --filter event=die --filter event=oom --format '{{json .}}' 2>/dev/null
+    part images
+    limit 5 "$engine" images --no-trunc --format '{{.ID}} {{.CreatedAt}}' 2>/dev/null
+    part end
+    return 0
+}
+
+# The compose files that containers name, and those in the places of the argument; a part `file PATH` each.
+s_stacks() {
+    engine || return
+    {
+        limit 8 "$engine" ps -a --format '{{.Label "com.docker.compose.project.working_dir"}}|{{.Label "com.docker.compose.project.config_files"}}' 2>/dev/null
+        [ -z "$1" ] || for place in $1; do
+            [ ! -d "$place" ] || for file in compose.yaml compose.yml docker-compose.yml docker-compose.yaml; do
+                [ ! -f "$place/$file" ] || { printf '%s|%s\n' "$place" "$file"; break; }
+            done
+        done
+    } | sort -u | while IFS='|' read -r folder files; do
+        IFS=,
+        for file in $files; do
+            case $file in /*) ;; *) file=$folder/$file ;; esac
+            case $file in *.yml|*.yaml) ;; *) continue ;; esac
+            [ -f "$file" ] && [ -r "$file" ] || continue
+            part "file $file"
+            limit 3 head -c 524288 "$file"
+        done
+    done
+    part end
+    return 0
+}
+
+# Parts `nodes`, `services` and `replicas`; none where the host is no manager of a swarm.
+s_swarm() {
+    engine || return
+    [ "$engine" = docker ] || { none 'Podman has no swarm'; return; }
+    ids=$(limit 5 docker node ls -q 2>&1) || case $ids in
+    *'not a swarm manager'*) none 'it manages no swarm'; return ;;
+    *) refused "$ids"; return ;;
+    esac
+    part nodes
+    # shellcheck disable=SC2086
+    limit 5 docker node inspect $ids 2>/dev/null
+    part replicas
+    limit 5 docker service ls --format '{{.ID}} {{.Replicas}}' 2>/dev/null
+    part services
+    ids=$(limit 5 docker service ls -q 2>/dev/null)
+    # shellcheck disable=SC2086
+    [ -z "$ids" ] || limit 5 docker service inspect $ids 2>/dev/null
+    part end
+    return 0
+}

@@ -1,0 +1,360 @@
+//! The program under real shells, with real files and stand-ins for tools.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::*;
+use crate::clients::collector::facts::{Kept, Reading, Whose};
+use crate::clients::process::{Given, Limits, run_raw};
+use crate::model::fact::{DriveState, Fact, FactValue, Facts};
+use crate::model::time::{Millis, Span};
+use crate::policy::redact::Redactor;
+
+/// The shells that hosts have, as far as this machine has them.
+fn shells() -> Vec<Vec<&'static str>> {
+    let mut shells = vec![vec!["sh"]];
+    for (file, shell) in [
+        ("/usr/bin/busybox", vec!["/usr/bin/busybox", "ash"]),
+        ("/bin/busybox", vec!["/bin/busybox", "ash"]),
+        ("/usr/bin/bash", vec!["/usr/bin/bash", "--posix"]),
+    ] {
+        if Path::new(file).exists() && !shells.contains(&shell) {
+            shells.push(shell);
+        }
+    }
+    shells
+}
+
+/// A folder of stand-ins that are found before the real tools.
+struct Tools(tempfile::TempDir);
+
+impl Tools {
+    fn new(tools: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, script) in tools {
+            let file = dir.path().join(name);
+            std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Self(dir)
+    }
+}
+
+async fn print(shell: &[&str], program: String, input: String, tools: &Tools) -> Vec<u8> {
+    let path = format!("PATH={}:/usr/bin:/bin", tools.0.path().display());
+    let head = ["env", &path].into_iter().chain(shell.iter().copied()).chain(["-c"]);
+    let argv: Vec<String> = head.map(str::to_owned).chain([program, CALLED.to_owned()]).collect();
+    let limits = Limits { timeout: Span::secs(30), max_output: 8 << 20 };
+    let given = Given { stdin: input.into_bytes(), ..Given::default() };
+    run_raw(&argv, limits, &given).await.unwrap().stdout
+}
+
+async fn collect(shell: &[&str], kept: &mut Kept, wanted: &BTreeSet<Fact>, tools: &Tools) -> Facts {
+    let request = Request::new(kept.asks(wanted)).unwrap();
+    let printed = print(shell, request.program(), request.input(), tools).await;
+    assert!(request.is_whole(&printed), "{}", String::from_utf8_lossy(&printed));
+    let redactor = Redactor::new(Vec::new());
+    let with =
+        Reading { now: Millis(1_790_000_000_000), redactor: &redactor, whose: Whose::Another };
+    kept.answer(wanted, &request.read(&printed), with)
+}
+
+fn path(folder: &Path, name: &str) -> AbsPath {
+    AbsPath::new(folder.join(name).to_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn every_shell_answers_every_fact() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a b"), "ERROR before\n").unwrap();
+    let tools = Tools::new(&[]);
+    for shell in shells() {
+        let wanted = BTreeSet::from([
+            Fact::Volumes,
+            Fact::Folder(path(folder.path(), "")),
+            Fact::Memory,
+            Fact::Pressure,
+            Fact::OomKills,
+            Fact::Cpu,
+            Fact::Interfaces,
+            Fact::Uptime,
+            Fact::Unit(UnitName::new("no-such.service").unwrap()),
+            Fact::FailedUnits,
+            Fact::Processes("no-such-program".into()),
+            Fact::Busiest,
+            Fact::Newest(path(folder.path(), "")),
+            Fact::JournalErrors,
+            Fact::FileLines(path(folder.path(), "a b")),
+            Fact::FileLines(path(folder.path(), "none")),
+            Fact::Drives,
+            Fact::Pools,
+            Fact::Arrays,
+            Fact::TimeSync,
+            Fact::Sensors,
+            Fact::Boot,
+            Fact::Containers,
+            Fact::Stacks,
+            Fact::Swarm,
+        ]);
+        let facts = collect(&shell, &mut Kept::default(), &wanted, &tools).await;
+        assert_eq!(facts.keys().cloned().collect::<BTreeSet<_>>(), wanted);
+        for (fact, found) in &facts {
+            let failed = matches!(found, Err(NoFact::Failed(_)));
+            let may = *fact == Fact::FileLines(path(folder.path(), "none"))
+                || matches!(fact, Fact::JournalErrors);
+            assert!(!failed || may, "{shell:?} {fact:?}: {found:?}");
+        }
+        let had =
+            |fact: Fact| facts[&fact].clone().unwrap_or_else(|why| panic!("{shell:?}: {why}"));
+        assert_eq!(
+            had(Fact::Folder(path(folder.path(), ""))),
+            FactValue::Folder { bytes: 13, files: 1 }
+        );
+        let FactValue::Newest(Some(newest)) = had(Fact::Newest(path(folder.path(), ""))) else {
+            panic!("{shell:?}")
+        };
+        assert_eq!(newest.path, path(folder.path(), "a b"));
+        assert!(matches!(had(Fact::Memory), FactValue::Memory(m) if 0 < m.available));
+        let FactValue::Busiest(busiest) = had(Fact::Busiest) else { panic!() };
+        assert!(busiest.iter().any(|p| 0 < p.rss_bytes && p.uid != u32::MAX), "{busiest:?}");
+        let FactValue::Volumes(volumes) = had(Fact::Volumes) else { panic!() };
+        assert!(volumes.iter().any(|v| v.mount.as_str() == "/" && 0 < v.total_bytes));
+        let FactValue::Interfaces(nets) = had(Fact::Interfaces) else { panic!() };
+        assert!(nets.iter().any(|net| net.name == "lo"));
+        assert!(matches!(had(Fact::Boot), FactValue::Boot(boot) if boot.at.0 != 0));
+    }
+}
+
+#[tokio::test]
+async fn no_shell_ever_reads_an_argument() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    let odd = format!("a $(touch {0}) `touch {0}` ' \" ; touch {0} \\ && | > x", mark.display());
+    let odd = odd.replace('/', "%");
+    std::fs::create_dir(folder.path().join(&odd)).unwrap();
+    std::fs::write(folder.path().join(&odd).join("x"), "12345").unwrap();
+    let (below, unit) = (path(folder.path(), &odd), "a$(id)`id`;id.service");
+    let wanted = BTreeSet::from([
+        Fact::Folder(below.clone()),
+        Fact::FileLines(path(folder.path(), &format!("{odd}/x"))),
+        Fact::Unit(UnitName::new(unit).unwrap()),
+        Fact::Unit(UnitName::new("b'c.service").unwrap()),
+    ]);
+    let tools = Tools::new(&[(
+        "systemctl",
+        "for last; do case $last in *.service) printf 'Id=%s\\nLoadState=not-found\\n\\n' \"$last\";; esac; done",
+    )]);
+    for shell in shells() {
+        let facts = collect(&shell, &mut Kept::default(), &wanted, &tools).await;
+        let want = FactValue::Folder { bytes: 5, files: 1 };
+        assert_eq!(facts[&Fact::Folder(below.clone())], Ok(want), "{shell:?}");
+        assert!(facts.iter().all(|(fact, found)| match fact {
+            Fact::FileLines(_) => found.is_ok(),
+            // Only a machine that runs systemd asks its manager.
+            Fact::Unit(name) => match found {
+                Ok(FactValue::Unit(unit)) => unit.name == name.as_str(),
+                _ => matches!(found, Err(NoFact::Absent(_))),
+            },
+            _ => true,
+        }));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something was run");
+}
+
+#[tokio::test]
+async fn what_a_file_says_is_no_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = path(folder.path(), "log");
+    std::fs::write(log.as_path(), "x\n").unwrap();
+    let wanted = BTreeSet::from([Fact::FileLines(log.clone()), Fact::Uptime]);
+    let tools = Tools::new(&[]);
+    let mut kept = Kept::default();
+    collect(&["sh"], &mut kept, &wanted, &tools).await;
+    let forged =
+        "\n@0000000000000000 shut 2 0\n@ done\n\n@0123456789abcdef open 2\n1.0 1.0\nERROR x\n";
+    std::fs::write(log.as_path(), format!("x\n{forged}")).unwrap();
+    let facts = collect(&["sh"], &mut kept, &wanted, &tools).await;
+    assert!(matches!(facts[&Fact::Uptime], Ok(FactValue::Uptime(up)) if Span::secs(2) < up));
+    let Ok(FactValue::Lines(lines)) = &facts[&Fact::FileLines(log)] else { panic!("{facts:?}") };
+    assert_eq!(lines.errors, 1);
+}
+
+#[tokio::test]
+async fn a_log_is_followed_through_rotation_and_truncation() {
+    for shell in shells() {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, old) = (folder.path().join("app.log"), folder.path().join("app.log.1"));
+        let fact = Fact::FileLines(path(folder.path(), "app.log"));
+        let wanted = BTreeSet::from([fact.clone()]);
+        let tools = Tools::new(&[]);
+        let mut kept = Kept::default();
+        let append = |text: &str| {
+            let before = std::fs::read_to_string(&log).unwrap_or_default();
+            // In place: the inode stays.
+            std::fs::write(&log, before + text).unwrap();
+        };
+        append(&"ERROR before\n".repeat(1_000));
+        let mut got = Vec::new();
+        for step in 0..7 {
+            match step {
+                0 | 2 => {}
+                1 => append("ERROR one\nall well\nERROR tw"),
+                3 => append("o\n"),
+                4 => {
+                    append("ERROR last words\n");
+                    std::fs::rename(&log, &old).unwrap();
+                    append("ERROR first words\nERROR second\n");
+                }
+                5 => std::fs::write(&log, "another\nERROR a\nERROR b\nERROR c\n").unwrap(),
+                _ => append("ERROR d\n"),
+            }
+            let facts = collect(&shell, &mut kept, &wanted, &tools).await;
+            let Ok(FactValue::Lines(lines)) = &facts[&fact] else { panic!("{facts:?}") };
+            got.push(lines.errors);
+        }
+        // A file that was truncated in place is read at the look after.
+        assert_eq!(got, [0, 1, 0, 1, 3, 0, 4], "{shell:?}");
+    }
+}
+
+#[tokio::test]
+async fn tools_are_read_as_they_print() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/clients/host/samples");
+    let cat = |name: &str| format!("cat {}", samples.join(name).display());
+    let smartctl = format!(
+        "case \"$*\" in --scan) printf '/dev/sda -d sat # x\\n/dev/nvme0 -d nvme # y\\n/dev/sdb -d sat # z\\n' ;;\n\
+         *'-n standby'*/dev/sda) {} ;;\n*'-n standby'*nvme0) {} ;;\n*'-n standby'*) {}; exit 2 ;;\n*) echo woken >&2; exit 9 ;; esac",
+        cat("smart-ata.json"),
+        cat("smart-nvme.json"),
+        cat("smart-standby.json")
+    );
+    let zpool = format!(
+        "case $1 in list) printf 'tank\\t100\\t60\\t40\\tDEGRADED\\n' ;; status) {} ;; esac",
+        cat("zpool-status")
+    );
+    let journal = "case \"$*\" in *-n*1*) echo '{\"__CURSOR\":\"s=a;i=9\",\"MESSAGE\":\"x\"}' ;;\n\
+        *cursor=s=a\\;i=9*) printf '{\"__CURSOR\":\"s=a;i=9\",\"MESSAGE\":\"seen\"}\\n{\"__CURSOR\":\"s=a;i=b\",\"SYSLOG_IDENTIFIER\":\"app\",\"MESSAGE\":\"cannot reach x\"}\\n' ;; esac";
+    let tools = Tools::new(&[
+        ("smartctl", &smartctl),
+        ("zpool", &zpool),
+        ("journalctl", journal),
+        ("chronyc", "echo 'C0A80101,192.168.1.1,3,1700000000.1,-0.5,0,0,1,0,0,0,0,64.2,Normal'"),
+    ]);
+    let wanted = BTreeSet::from([Fact::Drives, Fact::Pools, Fact::JournalErrors, Fact::TimeSync]);
+    for shell in shells() {
+        let mut kept = Kept::default();
+        let facts = collect(&shell, &mut kept, &wanted, &tools).await;
+        let Ok(FactValue::Drives(drives)) = &facts[&Fact::Drives] else { panic!("{facts:?}") };
+        assert_eq!(drives.len(), 3, "{shell:?}");
+        assert!(matches!(&drives[0].state, DriveState::Told(s) if s.reallocated == Some(16)));
+        assert!(matches!(&drives[1].state, DriveState::Told(s) if s.worn == Some(4)));
+        assert_eq!(drives[2].state, DriveState::Asleep);
+        let Ok(FactValue::Pools(pools)) = &facts[&Fact::Pools] else { panic!("{facts:?}") };
+        assert_eq!(pools[0].ill.len(), 1);
+        let Ok(FactValue::TimeSync(time)) = &facts[&Fact::TimeSync] else { panic!("{facts:?}") };
+        assert_eq!((time.offset, time.by.as_str()), (Some(-0.5), "chrony"));
+        let errors = |facts: &Facts| match &facts[&Fact::JournalErrors] {
+            Ok(FactValue::Lines(lines)) => lines.errors,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(errors(&facts), 0);
+        assert_eq!(errors(&collect(&shell, &mut kept, &wanted, &tools).await), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_cut_off_is_missing_and_not_guessed() {
+    let wanted = BTreeSet::from([Fact::Memory, Fact::Cpu, Fact::Uptime, Fact::Busiest, Fact::Boot]);
+    let request = Request::new(Kept::default().asks(&wanted)).unwrap();
+    let tools = Tools::new(&[]);
+    let printed = print(&["sh"], request.program(), request.input(), &tools).await;
+    let redactor = Redactor::new(Vec::new());
+    let with = Reading { now: Millis(1), redactor: &redactor, whose: Whose::Another };
+    let whole = Kept::default().answer(&wanted, &request.read(&printed), with);
+    assert!(whole.values().all(Result::is_ok), "{whole:?}");
+    for cut in 0..40 {
+        let end = printed.len() * cut / 40;
+        let facts = Kept::default().answer(&wanted, &request.read(&printed[..end]), with);
+        assert_eq!(facts.len(), wanted.len(), "each wanted fact is answered");
+        for (fact, found) in &facts {
+            let same = match (found, &whole[fact]) {
+                (Ok(FactValue::Busiest(a)), Ok(FactValue::Busiest(b))) => a.len() == b.len(),
+                (Ok(a), Ok(b)) => a == b,
+                (Err(NoFact::Failed(_)), _) => true,
+                _ => false,
+            };
+            assert!(same, "{fact:?} {found:?}");
+        }
+    }
+    let other = Request::new(Kept::default().asks(&wanted)).unwrap();
+    assert!(other.read(&printed).pieces.is_empty(), "another request's answer is none");
+}
+
+#[tokio::test]
+async fn an_installed_collector_shows_only_what_it_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["it's", "secret"] {
+        std::fs::write(folder.path().join(name), "x\n").unwrap();
+    }
+    let (may, not) = (path(folder.path(), "it's"), path(folder.path(), "secret"));
+    let program = to_install(&BTreeSet::from([may.clone()]));
+    let wanted = BTreeSet::from([
+        Fact::FileLines(may.clone()),
+        Fact::FileLines(not.clone()),
+        Fact::Newest(not.clone()),
+        Fact::Uptime,
+    ]);
+    let tools = Tools::new(&[]);
+    let redactor = Redactor::new(Vec::new());
+    let with = Reading { now: Millis(1), redactor: &redactor, whose: Whose::Another };
+    for shell in shells() {
+        let mut kept = Kept::default();
+        let request = Request::new(kept.asks(&wanted)).unwrap();
+        let printed = print(&shell, program.clone(), request.input(), &tools).await;
+        let read = request.read(&printed);
+        assert!(read.installed && read.whole);
+        let facts = kept.answer(&wanted, &read, with);
+        assert!(facts[&Fact::FileLines(may.clone())].is_ok() && facts[&Fact::Uptime].is_ok());
+        for fact in [Fact::FileLines(not.clone()), Fact::Newest(not.clone())] {
+            let Err(NoFact::Failed(why)) = &facts[&fact] else { panic!("{facts:?}") };
+            assert!(why.contains("does not allow"), "{why}");
+        }
+        // A section that this collector does not know, and a request that is none.
+        let hello = "\n@ab hello 1 installed\n";
+        let odd = print(&shell, program.clone(), "ab\nrm -rf /\n".into(), &tools).await;
+        let odd = String::from_utf8_lossy(&odd).into_owned();
+        assert!(odd.starts_with(hello) && odd.contains("shut 1 99"), "{odd}");
+        assert_eq!(print(&shell, program.clone(), "no word\n".into(), &tools).await, b"");
+        let refused = format!("SSH_ORIGINAL_COMMAND='systemctl restart x'\n{program}");
+        assert_eq!(print(&shell, refused, request.input(), &tools).await, b"");
+    }
+}
+
+#[tokio::test]
+async fn what_hangs_is_ended() {
+    for shell in shells() {
+        let began = tokio::time::Instant::now();
+        let program =
+            format!("{PRELUDE}\nlimit 1 sleep 60\necho $?\nlimit 5 sh -c 'exit 3'\necho $?");
+        let said = print(&shell, program, String::new(), &Tools::new(&[])).await;
+        assert_eq!(String::from_utf8_lossy(&said), "137\n3\n", "{shell:?}");
+        assert!(began.elapsed() < Span::secs(8).duration());
+    }
+}
+
+#[test]
+fn sections_are_constant_and_each_is_defined_once() {
+    let mut names = BTreeSet::new();
+    for section in ALL {
+        assert!(names.insert(section.name), "{} twice", section.name);
+        assert!(section.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+        let defined = format!("s_{}()", section.name);
+        assert_eq!(section.text.matches(&defined).count(), 1, "{defined}");
+    }
+    let request = Request::new([Ask::of(sections::UPTIME), Ask::of(sections::UPTIME)]).unwrap();
+    assert_eq!(request.asks.len(), 1);
+    assert!(!request.program().contains("s_smart"), "only what is asked for is sent");
+    let bad = Ask::with(sections::BELOW, Arg("/a\nuptime".into()));
+    let request = Request::new([bad]).unwrap();
+    assert_eq!(request.input().lines().count(), 2, "an argument is one line");
+}
