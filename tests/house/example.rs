@@ -90,6 +90,11 @@ fn every_kind_of_probe_has_an_example() {
     let text = read("config.example.toml");
     let kinds = reef::probe::table::kinds().filter(|kind| !kind.example.is_empty());
     let missing: Vec<&str> = kinds
+        // One that has a table of its own is shown by it.
+        .filter(|kind| {
+            let first = kind.example.lines().next().unwrap_or_default();
+            !(first.starts_with('[') && text.lines().any(|l| l.ends_with(first)))
+        })
         .map(|kind| kind.name)
         .filter(|name| {
             !text.lines().any(|l| {
