@@ -23,6 +23,7 @@ pub(crate) enum Which {
     Config,
     Polkit,
     Sudoers,
+    K8sRole,
 }
 
 /// Where a file goes, and what stands in it.
@@ -35,8 +36,8 @@ pub(crate) struct Asset {
     pub(crate) text: &'static str,
 }
 
-/// In the order in which they are put in place; the last two are a matter of taste.
-pub(crate) const ASSETS: [Asset; 6] = [
+/// In the order in which they are put in place; the last three are a matter of taste.
+pub(crate) const ASSETS: [Asset; 7] = [
     Asset {
         which: Which::Sysusers,
         name: "sysusers",
@@ -78,6 +79,13 @@ pub(crate) const ASSETS: [Asset; 6] = [
         path: "/etc/sudoers.d/reef",
         why: "if wanted: who may answer without being root",
         text: include_str!("install/sudoers"),
+    },
+    Asset {
+        which: Which::K8sRole,
+        name: "k8s-role",
+        path: "/etc/reef/k8s-role.yaml",
+        why: "if wanted: an account of a Kubernetes cluster that only reads",
+        text: include_str!("install/k8s-role.yaml"),
     },
 ];
 

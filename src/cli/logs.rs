@@ -25,7 +25,9 @@ pub(crate) fn begin(log: Log, detail: Detail, paint: Paint, env: &Env) {
         Detail::Brief => log.level,
     };
     let others = level.min(LogLevel::Warn);
-    let filter = EnvFilter::new(format!("{},reef={}", others.as_str(), level.as_str()));
+    // The client of Kubernetes logs what it returns as well, without saying of what: a probe tells it.
+    let quiet = "kube_client=off";
+    let filter = EnvFilter::new(format!("{},{quiet},reef={}", others.as_str(), level.as_str()));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -77,7 +77,8 @@ fn a_node_that_dies_is_one_message_and_its_workloads_are_explained() {
         estate.keeper("daemonsets", "kube-system", "log", 1, "log:1");
         estate.pass(10);
     });
-    let reef = home(&cluster, &hook, "right").start();
+    let home = home(&cluster, &hook, "right");
+    let reef = home.start();
     reef.until("the cluster is seen", |reef| is(reef, "k3s/media/deployment/jellyfin", "green"));
     reef.until_green();
     assert_eq!(signals(&reef).len(), 6, "{:?}", signals(&reef));
@@ -151,7 +152,8 @@ fn the_printed_role_is_enough_and_only_reads() {
         let may: Vec<&str> = may.iter().map(String::as_str).collect();
         estate.accounts.insert("reef".into(), Account::of(&may));
     });
-    let reef = home(&cluster, &hook, "reef").start();
+    let home = home(&cluster, &hook, "reef");
+    let reef = home.start();
     reef.until("the cluster is seen", |reef| is(reef, "k3s/media/deployment/jellyfin", "green"));
     cluster.fake.with(|estate| estate.image("deployments", "media", "jellyfin", "missing:2"));
     cluster.fake.pass(60);

@@ -1,12 +1,8 @@
 //! A Kubernetes cluster through its API server: typed lists, the kubelets' usage of volumes, and watches
 //! that only ring. Reads only.
 
-#[cfg(test)]
-pub(crate) mod fake;
 pub mod list;
 pub mod objects;
-#[cfg(test)]
-mod tests;
 pub mod usage;
 pub mod watch;
 
@@ -275,3 +271,8 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     last.to_string()
 }
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;

@@ -240,7 +240,9 @@ async fn a_watch_rings_for_what_would_be_judged_and_for_nothing_else() {
     let mut tasks = tokio::task::JoinSet::new();
     let ring = Arc::clone(&rings);
     tasks.spawn(async move {
-        let ring = || drop(ring.fetch_add(1, Ordering::SeqCst));
+        let ring = || {
+            ring.fetch_add(1, Ordering::SeqCst);
+        };
         cluster.watch::<Pod>(None, list.version, rests, ring).await;
     });
     let name = stage.fake.with(|e| e.pods("media", "jellyfin")[0]["metadata"]["name"].clone());
@@ -336,7 +338,7 @@ async fn the_fake_keeps_its_word() {
     assert!(said["message"].as_str().unwrap().contains("please apply your changes to the latest"));
 
     let path = format!("/api/v1/namespaces/media/pods/{first}");
-    stage.fake.with(|e| drop(e.protected.insert(first.clone())));
+    assert!(stage.fake.with(|e| e.protected.insert(first.clone())));
     let (code, said) = ask("POST", &format!("{path}/eviction"), Some(json!({}))).await;
     assert_eq!((code, said["reason"].as_str()), (429, Some("TooManyRequests")));
     let (code, _) = ask("DELETE", &format!("{path}?dryRun=All"), None).await;

@@ -8,8 +8,6 @@ use crate::model::ids::{HostName, Word};
 use crate::model::object::{Object, ObjectKind};
 use crate::model::target::AbsPath;
 use crate::model::time::Span;
-use crate::model::tool::Gives;
-use crate::model::value::Kind;
 use crate::policy::threshold::{Direction, Threshold};
 use crate::probe::ask::{Ask, Common, Draft, Named};
 use crate::probe::kube::KubeProbe;
@@ -17,30 +15,6 @@ use crate::probe::kube::certificates::{CertificatesProbe, Secrets};
 use crate::probe::kube::scope::{BlindSpots, Scope, api_signal};
 use crate::probe::kube::volumes::VolumesProbe;
 use crate::probe::{How, NetProbe, spoken};
-
-/// What a reading of it has.
-pub fn gives() -> Vec<Gives> {
-    vec![
-        Gives {
-            name: "member",
-            kind: Kind::Target,
-            doc: "the node that it is about, or that explains it: CLUSTER:member:NAME",
-        },
-        Gives {
-            name: "workload",
-            kind: Kind::Target,
-            doc: "the object, CLUSTER/NAMESPACE/deployment/NAME",
-        },
-        Gives { name: "ready", kind: Kind::Int, doc: "its pods that are ready" },
-        Gives { name: "desired", kind: Kind::Int, doc: "its pods that somebody wants" },
-        Gives {
-            name: "restarts",
-            kind: Kind::Int,
-            doc: "restarts within an hour of its container that restarts most",
-        },
-        Gives { name: "days", kind: Kind::Int, doc: "whole days that a certificate has left" },
-    ]
-}
 
 /// `NAME = "/path/to/kubeconfig"` below `[kubernetes]`, `NAME = "in-cluster"`, or a table with
 /// `kubeconfig_file`, `context`, `namespaces`, `ignore`, `secrets`, `volume_yellow`, `volume_red` and the

@@ -10,10 +10,14 @@ use crate::clients::kube::fake::{Account, Estate, Fake};
 use crate::clients::kube::{Settings, Way};
 use crate::clients::tls::Tls;
 use crate::clients::tls::peer::{Peer, Shows, Signed};
+use crate::model::change::ChangeKind;
+use crate::model::reading::Intent;
 use crate::model::target::AbsPath;
+use crate::model::value::Value;
 use crate::policy::threshold::{Direction, Threshold};
 use crate::policy::triage;
-use crate::probe::ask::NoPast;
+use crate::probe::ask::{NoPast, host_signal};
+use crate::probe::kube::scope::api_signal;
 use Severity::{Green, Red, Unknown, Yellow};
 
 struct Stage {
