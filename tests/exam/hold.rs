@@ -199,6 +199,9 @@ async fn after_a_power_cut_there_is_one_grace_and_no_storm() {
     for name in ["web", "mail"] {
         house.host().unit_starts(&unit(name));
     }
+    for name in ["web", "db", "mail"] {
+        house.estate.host(&nas()).unwrap().unit_starts(&unit(name));
+    }
     for service in &services {
         service.turns(Severity::Green);
     }

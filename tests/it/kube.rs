@@ -81,7 +81,9 @@ fn a_node_that_dies_is_one_message_and_its_workloads_are_explained() {
     let reef = home.start();
     reef.until("the cluster is seen", |reef| is(reef, "k3s/media/deployment/jellyfin", "green"));
     reef.until_green();
-    assert_eq!(signals(&reef).len(), 6, "{:?}", signals(&reef));
+    // Beside what this machine says of itself.
+    let of_cluster = signals(&reef).iter().filter(|(target, _)| target.starts_with("k3s")).count();
+    assert_eq!(of_cluster, 6, "{:?}", signals(&reef));
 
     cluster.fake.with(|estate| estate.kill("pi-1"));
     cluster.fake.pass(60);

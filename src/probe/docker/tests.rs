@@ -72,6 +72,7 @@ fn one(c: Container) -> Reading {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one row a state")]
 fn every_state_has_its_verdict() {
     use Ended::{Asked, Oom, Own, Untold};
     use RestartPolicy::{Always, No, OnFailure, UnlessStopped};

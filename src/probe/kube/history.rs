@@ -25,11 +25,11 @@ impl KubeProbe {
             };
             let versions = !before.version.is_empty() && !after.version.is_empty();
             if versions && before.version != after.version {
-                match target.thing() {
-                    Thing::Member => note(ChangeKind::Reboot, "booted anew"),
-                    _ => {
-                        note(ChangeKind::Image, &format!("{} -> {}", before.version, after.version))
-                    }
+                if target.thing() == Thing::Member {
+                    note(ChangeKind::Reboot, "booted anew");
+                } else {
+                    let words = format!("{} -> {}", before.version, after.version);
+                    note(ChangeKind::Image, &words);
                 }
             }
             if let (Some(was), Some(is)) = (before.off, after.off)

@@ -229,7 +229,7 @@ impl KubeProbe {
                 .collect();
             let came = jobs::cron_job(cron, &own, &of_own, now);
             let off = Some(cron.spec.suspend);
-            drafts.extend(self.by_the_way(ObjectKind::CronJob, "CronJob", meta, came, off, now));
+            drafts.extend(self.by_the_way(ObjectKind::CronJob, meta, came, off, now));
         }
         // Of a cron job that is not in the list nothing more is known than of any job.
         let orphan = |job: &&Job| {
@@ -243,7 +243,7 @@ impl KubeProbe {
             let meta = &job.metadata;
             let own = pods.get(&(meta.namespace.clone(), meta.name.clone()));
             let came = jobs::job(job, own.map_or(&[][..], Vec::as_slice));
-            drafts.extend(self.by_the_way(ObjectKind::Job, "Job", meta, came, None, now));
+            drafts.extend(self.by_the_way(ObjectKind::Job, meta, came, None, now));
         }
         drafts
     }
@@ -251,7 +251,6 @@ impl KubeProbe {
     fn by_the_way(
         &self,
         kind: ObjectKind,
-        event: &'static str,
         meta: &Meta,
         came: Came,
         off: Option<bool>,
@@ -260,6 +259,7 @@ impl KubeProbe {
         let target = self.object(kind, meta)?;
         let mut reading = self.reading(target.clone(), came, now);
         reading.values.insert("workload".into(), Value::Target(target));
+        let event = if kind == ObjectKind::CronJob { "CronJob" } else { "Job" };
         let events = vec![(event, meta.name.clone())];
         let known = Known { version: String::new(), off };
         Some(Draft { reading, known, events, namespace: meta.namespace.clone() })

@@ -726,7 +726,7 @@ fn secret(name: &str, pem: &str) -> Json {
         let part = format!("{:0<6}", std::str::from_utf8(part).unwrap());
         text.push(char::from(LETTERS[usize::from_str_radix(&part, 2).unwrap()]));
     }
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     json!({

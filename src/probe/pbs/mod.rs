@@ -57,9 +57,12 @@ pub struct PbsProbe {
     parts: Parts,
 }
 
+/// The snapshots of a store, by namespace.
+type Snapshots = Vec<(String, Snapshot)>;
+
 /// All that one look brought.
 struct Seen {
-    stores: Vec<(Usage, Result<Vec<(String, Snapshot)>, NoAnswer>)>,
+    stores: Vec<(Usage, Result<Snapshots, NoAnswer>)>,
     tasks: Result<Vec<Task>, NoAnswer>,
 }
 

@@ -34,11 +34,14 @@ pub struct Stopped {
     pub last: Option<Task>,
 }
 
+/// The backup jobs, and the guests that are in none of them.
+pub type Cover = (Vec<BackupJob>, Vec<Uncovered>);
+
 /// What takes a node longer to say and changes seldom.
 #[derive(Debug, Default)]
 pub struct Slow {
     pub nodes: BTreeMap<String, Node>,
-    pub cover: Option<Result<(Vec<BackupJob>, Vec<Uncovered>), NoAnswer>>,
+    pub cover: Option<Result<Cover, NoAnswer>>,
 }
 
 /// Of one node.

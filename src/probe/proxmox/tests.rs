@@ -328,7 +328,7 @@ async fn a_guest_that_somebody_stopped_is_meant_and_one_that_fell_is_not() {
             "root@pam",
             30,
             "start failed: QEMU exited with code 1",
-        ))
+        ));
     });
     assert_eq!(lab.look().await, usual(&[("vm-100 guest", Red, "failed")]));
     // A backup that stops it holds it.

@@ -1,9 +1,10 @@
 //! The one table of the kinds of probes, and how config and defaults become probes.
 
 mod kinds;
+mod parents;
 mod units;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::config::env::Env;
 use crate::config::given::Source;
@@ -53,7 +54,7 @@ pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
         let hint = hint(name, may_go.iter().map(String::as_str));
         section.mistake("off", format!("\"{name}\" is no default probe{hint}"));
     }
-    let mut drafts = resolve_parents(root, written, &default, cx);
+    let mut drafts = parents::resolve(root, written, &default, cx);
     beyond_this_machine(&mut drafts, &off, cx);
     drafts.extend(default);
     let mut watched = watched(drafts);
@@ -272,122 +273,6 @@ fn of_one_kind(
         found.push((name, drafts));
     }
     found
-}
-
-/// Turns `parent = "nas"` and `parent = "http.photos"` into signals, and drops implied probes whose
-/// name the config took for itself.
-fn resolve_parents(
-    root: &mut Section,
-    written: Written,
-    default: &[Draft],
-    cx: &Context,
-) -> Vec<Draft> {
-    let mut mains: BTreeMap<String, Signal> = BTreeMap::new();
-    for draft in all(&written).chain(default) {
-        // A named probe stands before an implied one of the same name.
-        if draft.named == Named::Yes || !mains.contains_key(&draft.probe.name) {
-            mains.insert(draft.probe.name.clone(), draft.main.clone());
-        }
-    }
-    let named: BTreeSet<String> =
-        all(&written).filter(|draft| draft.named == Named::Yes).map(full_name).collect();
-    let mut drafts: Vec<Draft> = Vec::new();
-    for (mut section, of_kind) in written {
-        for (name, mut of_name) in of_kind {
-            of_name.retain(|d| d.named == Named::Yes || !named.contains(&d.probe.name));
-            for mut draft in of_name {
-                if let Some(given) = draft.parent.take() {
-                    let found = parent(&given, &draft.main, &mains, cx);
-                    match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
-                        Ok(signal) => {
-                            // The host that its URL implies still explains it.
-                            let implied = draft.probe.parent.replace(signal);
-                            draft.probe.care.depends_on.extend(implied);
-                        }
-                        Err(why) => section.mistake(&name, format!("parent: {why}")),
-                    }
-                }
-                for given in draft.probe.care.needs.clone() {
-                    let found = parent(&given, &draft.main, &mains, cx);
-                    match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
-                        Ok(signal) => draft.probe.care.depends_on.push(signal),
-                        Err(why) => section.mistake(&name, format!("depends_on: {why}")),
-                    }
-                }
-                drafts.push(draft);
-            }
-        }
-    }
-    for (host, parent_of_it) in &cx.remotes {
-        let mut draft = reach::of_host(host, parent_of_it.clone(), cx.sleeps(host));
-        // Who explains it speaks first, however the looks of one moment fall out.
-        draft.probe.fire_after += depth(host, cx);
-        if let Some(given) = draft.parent.take() {
-            let found = parent(&given, &draft.main, &mains, cx);
-            match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
-                Ok(signal) => draft.probe.parent = Some(signal),
-                Err(why) => root.mistake("host", format!("the parent of {host}: {why}")),
-            }
-        }
-        drafts.push(draft);
-    }
-    drafts
-}
-
-/// How many hosts stand between this one and reef.
-fn depth(host: &HostName, cx: &Context) -> u32 {
-    let mut at = cx.remotes.get(host);
-    let mut depth = 0;
-    while let Some(Some(parent)) = at {
-        depth += 1;
-        // Parents that lead in a circle are a mistake that is told elsewhere.
-        if 8 <= depth {
-            break;
-        }
-        at = cx.remotes.iter().find(|(name, _)| name.as_str() == parent).map(|(_, parent)| parent);
-    }
-    depth
-}
-
-/// Refuses a parent whose own parents lead back to the child: each would explain the other away.
-fn no_circle(parent: Signal, child: &Signal, drafts: &[Draft]) -> Result<Signal, String> {
-    let mut seen = BTreeSet::new();
-    let mut next = vec![&parent];
-    while let Some(signal) = next.pop() {
-        if signal == child {
-            return Err("these parents lead round in a circle".into());
-        }
-        if !seen.insert(signal) {
-            continue;
-        }
-        for draft in drafts.iter().filter(|draft| draft.main == *signal) {
-            next.extend(draft.probe.parent.iter().chain(&draft.probe.care.depends_on));
-        }
-    }
-    Ok(parent)
-}
-
-fn parent(
-    given: &str,
-    child: &Signal,
-    mains: &BTreeMap<String, Signal>,
-    cx: &Context,
-) -> Result<Signal, String> {
-    if let Some(host) = cx.hosts.iter().find(|host| host.as_str() == given) {
-        return match *host == cx.here {
-            true => Err("is this machine, which is always there while reef runs".into()),
-            false => Ok(host_signal(host)),
-        };
-    }
-    match mains.get(given) {
-        Some(signal) if signal == child => Err("a probe cannot be its own parent".into()),
-        Some(signal) => Ok(signal.clone()),
-        None => {
-            let hosts = cx.hosts.iter().map(HostName::as_str);
-            let hint = hint(given, hosts.chain(mains.keys().map(String::as_str)));
-            Err(format!("\"{given}\" is no host and no probe here{hint}"))
-        }
-    }
 }
 
 fn watched(drafts: Vec<Draft>) -> Watched {

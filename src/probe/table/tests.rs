@@ -1,5 +1,7 @@
 //! From config to probes, over the whole table.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::config::env::Env;
 use crate::config::given::Source;

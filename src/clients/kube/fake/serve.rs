@@ -130,7 +130,7 @@ pub(super) async fn answer(State(fake): State<Fake>, request: Request) -> Respon
         ("DELETE", _) => "delete",
         _ => return refuse(405, "MethodNotAllowed", "the server does not allow this method"),
     };
-    if let Err(no) = may(&account, verb, &asked) {
+    if let Some(no) = refused(&account, verb, &asked) {
         return no;
     }
     if let Some((code, reason, words)) = fake.lock().broken.get(asked.resource).cloned() {
@@ -153,13 +153,13 @@ pub(super) async fn answer(State(fake): State<Fake>, request: Request) -> Respon
     }
 }
 
-fn may(account: &Account, verb: &str, asked: &Asked) -> Result<(), Response> {
+fn refused(account: &Account, verb: &str, asked: &Asked) -> Option<Response> {
     let resource = match &asked.sub {
         Some(sub) => format!("{}/{sub}", asked.resource),
         None => asked.resource.to_owned(),
     };
     if account.allows(verb, &resource, asked.namespace.as_deref()) {
-        return Ok(());
+        return None;
     }
     let place = match &asked.namespace {
         Some(namespace) => format!("in the namespace \"{namespace}\""),
@@ -169,7 +169,7 @@ fn may(account: &Account, verb: &str, asked: &Asked) -> Result<(), Response> {
         "{} is forbidden: User \"{}\" cannot {verb} resource \"{resource}\" in API group \"{}\" {place}",
         asked.resource, account.user, asked.group
     );
-    Err(refuse(403, "Forbidden", &words))
+    Some(refuse(403, "Forbidden", &words))
 }
 
 fn discovery(path: &str) -> Option<Json> {

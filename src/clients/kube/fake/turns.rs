@@ -367,6 +367,7 @@ impl Estate {
         }
     }
 
+    #[expect(clippy::fn_params_excessive_bools, reason = "what the controller itself asks")]
     fn progress(&self, status: &Json, began: bool, complete: bool) -> Json {
         let before = &status["conditions"][0];
         if !began && before["reason"] == "NewReplicaSetAvailable" {
