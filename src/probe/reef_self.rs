@@ -229,7 +229,9 @@ mod tests {
     #[tokio::test]
     async fn its_real_memory_is_read() {
         let readings = probe(Arc::new(Uncounted)).look(&NoPast, Millis(1)).await;
-        assert_eq!(severities(&readings), [Severity::Green; 3]);
+        assert_eq!(severities(&readings)[..2], [Severity::Green; 2]);
+        // The process that runs all tests at once may well use more than reef ever should.
+        assert_ne!(readings[2].severity, Severity::Unknown);
         assert!(readings[2].value.is_some_and(|bytes| 1e6 < bytes), "{:?}", readings[2]);
     }
 

@@ -17,7 +17,7 @@ use crate::probe::{Bell, How, Probe};
 use crate::watch::grid::Grid;
 use crate::watch::looks::Looks;
 use crate::watch::ticker::slot::{Slot, names, rhythms};
-use crate::watch::ticker::{Above, Command, News, Standing, Ticker, Waiting};
+use crate::watch::ticker::{About, Above, Command, News, Standing, Ticker, Waiting};
 
 impl Ticker {
     pub(super) fn obey(&mut self, command: Command) {
@@ -33,14 +33,7 @@ impl Ticker {
                     .push((all.into_iter().filter(|p| self.looks.under_way(*p)).collect(), reply));
             }
             Command::About { signals, reply } => {
-                let about = |signal: Signal| {
-                    let about = self.slots.get(self.probe_of(&signal)?)?.about.clone();
-                    let about = match self.last.get(&signal) {
-                        Some((reading, ..)) => about.explained_by(reading),
-                        None => about,
-                    };
-                    Some((signal, about))
-                };
+                let about = |signal: Signal| Some((signal.clone(), self.about(&signal)?));
                 drop(reply.send(signals.into_iter().filter_map(about).collect()));
             }
             Command::Above { signals, reply } => drop(reply.send(self.above(signals))),
@@ -110,13 +103,9 @@ impl Ticker {
         let mut found: BTreeMap<Signal, Above> = BTreeMap::new();
         let mut next = signals;
         while let Some(signal) = next.pop() {
-            let Some(slot) = self.probe_of(&signal).and_then(|probe| self.slots.get(probe)) else {
-                continue;
-            };
-            for one in slot.about.above() {
-                let Some(of_it) = self.probe_of(one).and_then(|probe| self.slots.get(probe)) else {
-                    continue;
-                };
+            let Some(about) = self.about(&signal) else { continue };
+            for one in about.above() {
+                let Some(of_it) = self.about(one) else { continue };
                 if found.contains_key(one) {
                     continue;
                 }
@@ -124,13 +113,22 @@ impl Ticker {
                 let above = Above {
                     severity: state.map_or(Severity::Unknown, SignalState::severity),
                     undecided: state.is_some_and(SignalState::is_undecided),
-                    about: of_it.about.clone(),
+                    about: of_it,
                 };
                 found.insert(one.clone(), above);
                 next.push(one.clone());
             }
         }
         found
+    }
+
+    /// What the config and its last look say of the probe behind a signal.
+    fn about(&self, signal: &Signal) -> Option<About> {
+        let about = self.slots.get(self.probe_of(signal)?)?.about.clone();
+        Some(match self.last.get(signal) {
+            Some((reading, ..)) => about.explained_by(reading),
+            None => about,
+        })
     }
 
     fn snapshot(&self) -> Vec<Standing> {
