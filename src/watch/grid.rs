@@ -82,18 +82,42 @@ impl Grid {
             taken.append(&mut entry.remove());
         }
         for &i in &taken {
-            let (every, phase) = (self.every[i], self.phase[i]);
-            skipped = skipped.saturating_add(now.saturating_sub(self.next[i]) / every);
-            let from = now.max(self.next[i]) + 1;
-            let mut next = (from.saturating_sub(phase)).div_ceil(every) * every + phase;
-            // The look at the start is off the phase: do not look again within half an interval.
-            if next < self.next[i] + every / 2 {
-                next += every;
-            }
-            self.next[i] = next;
-            self.due.entry(next).or_default().push(i);
+            skipped = skipped.saturating_add(now.saturating_sub(self.next[i]) / self.every[i]);
+            self.put_back(i, now);
         }
         Due { probes: taken, skipped: usize::try_from(skipped).unwrap_or(usize::MAX) }
+    }
+
+    /// A look that somebody asked for stands for the one that would follow within half an interval.
+    pub fn looked(&mut self, probe: usize, now: u64) {
+        let (Some(&next), Some(&every)) = (self.next.get(probe), self.every.get(probe)) else {
+            return;
+        };
+        let Some(with_it) = self.due.get_mut(&next).filter(|_| next < now + every / 2) else {
+            return;
+        };
+        let before = with_it.len();
+        with_it.retain(|other| *other != probe);
+        // One that was removed is due no more.
+        let was_due = with_it.len() < before;
+        if with_it.is_empty() {
+            self.due.remove(&next);
+        }
+        if was_due {
+            self.put_back(probe, now);
+        }
+    }
+
+    fn put_back(&mut self, i: usize, now: u64) {
+        let (every, phase) = (self.every[i], self.phase[i]);
+        let from = now.max(self.next[i]) + 1;
+        let mut next = (from.saturating_sub(phase)).div_ceil(every) * every + phase;
+        // The look at the start is off the phase: do not look again within half an interval.
+        if next < self.next[i] + every / 2 {
+            next += every;
+        }
+        self.next[i] = next;
+        self.due.entry(next).or_default().push(i);
     }
 
     /// One more probe, first due an interval from `now`: whoever adds it looks at it at once.
@@ -168,6 +192,21 @@ mod tests {
         }
         let mean = per_slot.values().sum::<usize>() / per_slot.len();
         assert!(per_slot.values().all(|n| *n < mean * 2), "mean {mean}, {per_slot:?}");
+    }
+
+    #[test]
+    fn a_look_that_was_asked_for_stands_for_the_one_that_is_due() {
+        let mut grid = Grid::new(&rhythms(100, Span::secs(60)));
+        for probe in 0..100 {
+            grid.looked(probe, 0);
+        }
+        assert!(grid.next_deadline().is_some_and(|at| 30_000 <= at), "nobody looks twice at once");
+        let far = grid.next[0];
+        grid.looked(0, far - 30_000);
+        assert_eq!(grid.next[0], far, "half an interval is far enough");
+        grid.remove(0);
+        grid.looked(0, far);
+        assert!(!grid.due.values().flatten().any(|probe| *probe == 0));
     }
 
     #[test]

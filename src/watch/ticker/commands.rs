@@ -29,6 +29,10 @@ impl Ticker {
             Command::LookAll { reply } => {
                 let all: Vec<usize> = (0..self.slots.len()).collect();
                 self.begin(&all);
+                let now = self.since_origin();
+                for probe in &all {
+                    self.grid.looked(*probe, now);
+                }
                 self.all_asked
                     .push((all.into_iter().filter(|p| self.looks.under_way(*p)).collect(), reply));
             }
