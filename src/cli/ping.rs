@@ -9,7 +9,7 @@ use crate::operator::order::Order;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The job, as [probe] names it: vzdump of push.vzdump
+    /// The job, as the config names it: vzdump of push.vzdump
     name: String,
     /// It failed
     #[arg(long, conflicts_with = "start")]
