@@ -143,6 +143,7 @@ impl Responder {
             .store
             .readings()
             .call(move |store| {
+                store.intern_all(readings.iter().map(|reading| &reading.signal))?;
                 let mut rows = Vec::with_capacity(readings.len());
                 for reading in readings {
                     let signal = store.intern(&reading.signal)?;

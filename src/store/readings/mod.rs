@@ -1,6 +1,6 @@
 //! The history of readings: packed, rolled up each hour, bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
@@ -126,6 +126,28 @@ impl Readings {
             .with_context(|| format!("cannot add {signal} to the history"))?;
         inner.ids.insert(signal.clone(), SignalId(id));
         Ok(SignalId(id))
+    }
+
+    /// Numbers all of these in one transaction: the first flush of a large estate would otherwise write a
+    /// page for each.
+    pub fn intern_all<'a>(&self, signals: impl Iterator<Item = &'a Signal>) -> Result<()> {
+        let mut inner = self.inner();
+        let new: BTreeSet<&Signal> = signals.filter(|s| !inner.ids.contains_key(*s)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let together = inner.conn.unchecked_transaction()?;
+        let mut given = Vec::with_capacity(new.len());
+        for signal in new {
+            let sql = "INSERT INTO signal (json) VALUES (?1) RETURNING id";
+            let id = together
+                .query_row(sql, [to_json(signal)?], |row| row.get(0))
+                .with_context(|| format!("cannot add {signal} to the history"))?;
+            given.push((signal.clone(), SignalId(id)));
+        }
+        together.commit().context("cannot add new signals to the history")?;
+        inner.ids.extend(given);
+        Ok(())
     }
 
     /// Every signal that ever had a reading.

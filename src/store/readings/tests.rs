@@ -21,6 +21,10 @@ fn history_is_the_same_before_and_after_an_hour_is_packed() {
     let var = readings.intern(&signal("mini:/var")).unwrap();
     let home = readings.intern(&signal("mini:/home")).unwrap();
     assert_eq!(readings.intern(&signal("mini:/var")).unwrap(), var);
+    let (known, new) = (signal("mini:/var"), signal("mini:/srv"));
+    readings.intern_all([&known, &new, &new].into_iter()).unwrap();
+    assert_eq!(readings.signals().unwrap().len(), 3, "each once");
+    assert_eq!(readings.intern(&known).unwrap(), var);
     // Two hours and a bit of readings each minute, in flushes that straddle the hours.
     let all: Vec<Sample> = (0..150)
         .map(|m| {
