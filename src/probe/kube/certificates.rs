@@ -16,7 +16,7 @@ use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
 use crate::model::value::Value;
-use crate::probe::kube::scope::{BlindSpots, Scope, api_signal};
+use crate::probe::kube::scope::{BlindSpots, Scope, api_signal, unknown};
 use crate::probe::tls::{At, Settings};
 use crate::probe::{NetProbe, Past};
 
@@ -169,13 +169,7 @@ impl CertificatesProbe {
     }
 
     fn unseen(&self, why: &NoCluster, now: Millis) -> Vec<Reading> {
-        let of = |signal: &Signal| {
-            let mut reading =
-                Reading::unknown(signal.clone(), now, Word::of("unseen"), &why.to_string());
-            reading.parent = Some(api_signal(&self.name));
-            reading
-        };
-        self.known.iter().map(of).collect()
+        self.known.iter().map(|signal| unknown(signal, why, &self.name, now)).collect()
     }
 }
 
@@ -183,11 +177,7 @@ impl NetProbe for CertificatesProbe {
     fn look<'a>(&'a mut self, _past: &'a dyn Past, now: Millis) -> Fut<'a, Vec<Reading>> {
         Box::pin(async move {
             let seen = self.see().await;
-            let denied = match &seen {
-                Err(NoCluster::Denied(why)) => Some(why.clone()),
-                Ok(_) | Err(_) => None,
-            };
-            self.blind.note("certificates", denied);
+            self.blind.note_denied("certificates", &seen);
             match seen {
                 Ok(found) => self.judge(found, now),
                 Err(why) => self.unseen(&why, now),

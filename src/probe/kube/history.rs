@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::clients::kube::NoCluster;
 use crate::clients::kube::objects::Pod;
 use crate::model::change::{Change, ChangeKind};
-use crate::model::ids::{HostName, Word};
+use crate::model::ids::Word;
 use crate::model::object::ObjectKind;
 use crate::model::reading::Reading;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Millis;
-use crate::probe::kube::scope::api_signal;
+use crate::probe::kube::scope::{api_signal, unknown};
 use crate::probe::kube::{Draft, KubeProbe, Seen, kube_signal, severity};
 
 impl KubeProbe {
@@ -89,12 +89,6 @@ impl KubeProbe {
             pods.items.iter().filter(on).for_each(|pod| self.counters.rebooted(pod, now));
         }
     }
-}
-
-fn unknown(signal: &Signal, why: &NoCluster, cluster: &HostName, now: Millis) -> Reading {
-    let mut reading = Reading::unknown(signal.clone(), now, Word::of("unseen"), &why.to_string());
-    reading.parent = Some(api_signal(cluster));
-    reading
 }
 
 /// The list that a target comes from.

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::clients::kube::NoCluster;
 use crate::clients::kube::objects::Meta;
 use crate::model::ids::{HostName, Word};
+use crate::model::reading::Reading;
 use crate::model::target::{Signal, Target};
+use crate::model::time::Millis;
 
 /// Which objects are watched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,10 +42,31 @@ impl BlindSpots {
         }
     }
 
+    /// Notes a look by whether the account may have it; another failure is no blind spot.
+    pub(super) fn note_denied<T>(&self, what: &'static str, seen: &Result<T, NoCluster>) {
+        let denied = match seen {
+            Err(NoCluster::Denied(why)) => Some(why.clone()),
+            Ok(_) | Err(_) => None,
+        };
+        self.note(what, denied);
+    }
+
     pub(super) fn words(&self) -> Vec<String> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().map(|(what, why)| format!("{what} ({why})")).collect()
     }
+}
+
+/// What was seen before and is not now: the cluster explains it.
+pub(super) fn unknown(
+    signal: &Signal,
+    why: &NoCluster,
+    cluster: &HostName,
+    now: Millis,
+) -> Reading {
+    let mut reading = Reading::unknown(signal.clone(), now, Word::of("unseen"), &why.to_string());
+    reading.parent = Some(api_signal(cluster));
+    reading
 }
 
 /// The signal that stands for a whole cluster: whether its API server answers.

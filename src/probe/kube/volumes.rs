@@ -18,7 +18,7 @@ use crate::model::time::{Millis, Span};
 use crate::model::value::{Value, human_bytes};
 use crate::policy::threshold::{Judged, Threshold};
 use crate::probe::kube::nodes::{Ready, ready};
-use crate::probe::kube::scope::{BlindSpots, Scope, api_signal};
+use crate::probe::kube::scope::{BlindSpots, Scope, api_signal, unknown};
 use crate::probe::{NetProbe, Past, spoken};
 
 /// Nodes whose kubelets are asked.
@@ -135,13 +135,7 @@ impl VolumesProbe {
     }
 
     fn unseen(&self, why: &NoCluster, now: Millis) -> Vec<Reading> {
-        let of = |signal: &Signal| {
-            let mut reading =
-                Reading::unknown(signal.clone(), now, Word::of("unseen"), &why.to_string());
-            reading.parent = Some(api_signal(&self.name));
-            reading
-        };
-        self.known.iter().map(of).collect()
+        self.known.iter().map(|signal| unknown(signal, why, &self.name, now)).collect()
     }
 }
 
@@ -149,11 +143,7 @@ impl NetProbe for VolumesProbe {
     fn look<'a>(&'a mut self, _past: &'a dyn Past, now: Millis) -> Fut<'a, Vec<Reading>> {
         Box::pin(async move {
             let seen = self.see().await;
-            let denied = match &seen {
-                Err(NoCluster::Denied(why)) => Some(why.clone()),
-                Ok(_) | Err(_) => None,
-            };
-            self.blind.note("the usage of volumes", denied);
+            self.blind.note_denied("the usage of volumes", &seen);
             match seen {
                 Ok((claims, usage)) => self.judge(&claims, &usage, now),
                 Err(why) => self.unseen(&why, now),

@@ -119,13 +119,9 @@ impl Readings {
         if let Some(id) = inner.ids.get(signal) {
             return Ok(*id);
         }
-        let sql = "INSERT INTO signal (json) VALUES (?1) RETURNING id";
-        let id = inner
-            .conn
-            .query_row(sql, [to_json(signal)?], |row| row.get(0))
-            .with_context(|| format!("cannot add {signal} to the history"))?;
-        inner.ids.insert(signal.clone(), SignalId(id));
-        Ok(SignalId(id))
+        let id = number(&inner.conn, signal)?;
+        inner.ids.insert(signal.clone(), id);
+        Ok(id)
     }
 
     /// Numbers all of these in one transaction: the first flush of a large estate would otherwise write a
@@ -139,11 +135,7 @@ impl Readings {
         let together = inner.conn.unchecked_transaction()?;
         let mut given = Vec::with_capacity(new.len());
         for signal in new {
-            let sql = "INSERT INTO signal (json) VALUES (?1) RETURNING id";
-            let id = together
-                .query_row(sql, [to_json(signal)?], |row| row.get(0))
-                .with_context(|| format!("cannot add {signal} to the history"))?;
-            given.push((signal.clone(), SignalId(id)));
+            given.push((signal.clone(), number(&together, signal)?));
         }
         together.commit().context("cannot add new signals to the history")?;
         inner.ids.extend(given);
@@ -258,6 +250,13 @@ impl Readings {
     pub fn bytes(&self) -> Result<u64> {
         Ok(hours::used_bytes(&self.inner().conn)?)
     }
+}
+
+/// Gives a signal its number.
+fn number(conn: &Connection, signal: &Signal) -> Result<SignalId> {
+    let sql = "INSERT INTO signal (json) VALUES (?1) RETURNING id";
+    let id = conn.query_row(sql, [to_json(signal)?], |row| row.get(0));
+    id.map(SignalId).with_context(|| format!("cannot add {signal} to the history"))
 }
 
 impl Inner {
