@@ -85,6 +85,8 @@ pub enum Acted {
     /// An earlier life dispatched it and never closed it: nobody knows. It is not dispatched again.
     Open,
     Refused(String),
+    /// Another run is at work on the same thing or host: later, then. Nothing is recorded.
+    Busy(String),
 }
 
 impl fmt::Debug for Gate {
@@ -178,12 +180,18 @@ impl Gate {
             )));
         };
         let within = spec.timeout;
-        let (effect, undo) = match tokio::time::timeout(within.duration(), action.preview()).await {
-            Ok(previewed) => previewed?,
-            Err(_) => {
-                return Err(ToolError::Failed(format!("its preview did not end within {within}")));
-            }
+        let looking = async {
+            let (effect, undo) = action.preview().await?;
+            Ok::<_, ToolError>((effect, undo, action.replicas().await?))
         };
+        let (effect, undo, replicas) =
+            match tokio::time::timeout(within.duration(), looking).await {
+                Ok(previewed) => previewed?,
+                Err(_) => {
+                    let why = format!("its preview did not end within {within}");
+                    return Err(ToolError::Failed(why));
+                }
+            };
         Ok(Step {
             name: name.clone(),
             call: call.clone(),
@@ -198,6 +206,7 @@ impl Gate {
             undo,
             repeat: action.repeat(),
             lease: action.lease(),
+            replicas,
         })
     }
 

@@ -32,6 +32,7 @@ pub mod outbox;
 pub mod readings;
 pub mod runs;
 mod schema;
+pub mod shadows;
 pub mod silences;
 pub mod switches;
 #[cfg(test)]

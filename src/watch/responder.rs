@@ -247,15 +247,21 @@ impl Responder {
     pub(crate) async fn resolve(&mut self, signal: &Signal) -> anyhow::Result<()> {
         let (signal, now, rules) =
             (signal.clone(), self.runner.clock.now(), self.runner.gate.rules());
-        self.runner
+        let over = self
+            .runner
             .store
             .call(move |db| {
                 db.atomically(|db| {
-                    let Some(incident) = db.incident_of(&signal)? else { return Ok(()) };
-                    resolve(db, &rules, incident, now)
+                    let Some(incident) = db.incident_of(&signal)? else { return Ok(None) };
+                    let id = incident.id;
+                    resolve(db, &rules, incident, now)?;
+                    Ok(Some(id))
                 })
             })
             .await?;
+        if let Some(id) = over {
+            self.runner.compare(id);
+        }
         // A run that waits for a human looks whether there is still something to do.
         self.runner.answers.send_modify(|n| *n += 1);
         Ok(())

@@ -21,7 +21,7 @@ use reef::store::approvals::Answer;
 use crate::house::{House, Setup, mini, unit};
 use crate::restart::life;
 
-fn call(tool: &'static str, name: &str) -> Call {
+pub(crate) fn call(tool: &'static str, name: &str) -> Call {
     let target = Target::new(mini(), Thing::Unit, unit(name).as_str()).unwrap();
     Call {
         tool: ToolName::of(tool),
@@ -32,7 +32,7 @@ fn call(tool: &'static str, name: &str) -> Call {
 }
 
 /// A run of its own with a plan to restart a unit, as a matched runbook would make it.
-async fn plan(house: &House, name: &str) -> Plan {
+pub(crate) async fn plan(house: &House, name: &str) -> Plan {
     let origin = Origin::Incident(IncidentId(1));
     let runbook =
         RunbookRef { name: RunbookName::new("service-failed").unwrap(), digest: Digest::of(b"x") };
@@ -56,12 +56,12 @@ async fn plan(house: &House, name: &str) -> Plan {
     }
 }
 
-async fn act(house: &House, plan: &Plan) -> Acted {
+pub(crate) async fn act(house: &House, plan: &Plan) -> Acted {
     house.operator.runner.gate.act(plan, 0).await.unwrap()
 }
 
 /// The run's end, with which its lease is free.
-fn ended(house: &House, run: RunId) {
+pub(crate) fn ended(house: &House, run: RunId) {
     let now = house.estate.now();
     let ending = RunState::Ended(Ending::NotVerified("a test".into()));
     house
@@ -74,8 +74,8 @@ fn ended(house: &House, run: RunId) {
 }
 
 #[track_caller]
-fn refused(acted: &Acted, why: &str) {
-    let Acted::Refused(words) = acted else { panic!("{acted:?}") };
+pub(crate) fn refused(acted: &Acted, why: &str) {
+    let (Acted::Refused(words) | Acted::Busy(words)) = acted else { panic!("{acted:?}") };
     assert!(words.contains(why), "{words}");
 }
 
@@ -211,9 +211,14 @@ async fn second_action_on_lease_key_is_forbidden() {
     assert!(matches!(act(&house, &first).await, Acted::Ended(_)));
     // Held through verification: the first run has not ended.
     refused(&act(&house, &second).await, "web.service");
+    // And nothing else on this host: one action at a time.
     let elsewhere = plan(&house, "db").await;
-    assert!(matches!(act(&house, &elsewhere).await, Acted::Ended(_)));
+    let busy = act(&house, &elsewhere).await;
+    assert!(matches!(&busy, Acted::Busy(why) if why.contains("at work on mini")), "{busy:?}");
+    assert_eq!(house.audited(AuditKind::Refused), [], "what only waits is no refusal");
     ended(&house, first.run);
+    assert!(matches!(act(&house, &elsewhere).await, Acted::Ended(_)));
+    ended(&house, elsewhere.run);
     assert!(matches!(act(&house, &second).await, Acted::Ended(_)));
     house.end().await;
 }
@@ -319,6 +324,7 @@ async fn pause_wins() {
                 assert!(why.contains("paused"), "{why}");
                 after += 1;
             }
+            Acted::Busy(why) => panic!("nothing else is at work: {why}"),
             Acted::Open => panic!("it was never dispatched before"),
         }
         refused(&act(&house, &late).await, "paused");

@@ -9,12 +9,14 @@
 )]
 
 mod agent;
+mod approvals;
+mod autonomy;
 mod crash;
 mod failure;
 mod gate;
 mod hold;
+mod hours;
 mod house;
-
 mod replay;
 mod restart;
 mod telling;

@@ -20,7 +20,7 @@ use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
 use crate::clients::host::{
-    HostLink, LinkError, Output, arrays, mountinfo, proc, sensors, systemd, upkeep, walk,
+    HostLink, LinkError, Output, arrays, mountinfo, proc, ran, sensors, systemd, upkeep, walk,
 };
 use crate::clients::process::{Given, Limits, run, run_raw};
 use crate::clock::Clock;
@@ -283,11 +283,15 @@ impl HostLink for LocalHost {
 
     fn exec<'a>(
         &'a self,
-        _permit: &'a Permit,
+        permit: &'a Permit,
         argv: &'a Argv,
         timeout: Span,
     ) -> Fut<'a, Result<Output, LinkError>> {
-        Box::pin(self.run(argv, timeout))
+        Box::pin(async move {
+            let ended = self.run(argv, timeout).await;
+            permit.note(ran(argv, &ended, &self.redactor));
+            ended
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::Fut;
 use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
-use crate::clients::host::{HostLink, LinkError, Output, Trips};
+use crate::clients::host::{HostLink, LinkError, Output, Trips, ran};
 use crate::clients::ssh::way::{NoWay, SLACK, Way};
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
@@ -336,11 +336,15 @@ impl HostLink for SshHost {
 
     fn exec<'a>(
         &'a self,
-        _permit: &'a Permit,
+        permit: &'a Permit,
         argv: &'a Argv,
         timeout: Span,
     ) -> Fut<'a, Result<Output, LinkError>> {
-        Box::pin(self.output(argv, timeout))
+        Box::pin(async move {
+            let ended = self.output(argv, timeout).await;
+            permit.note(ran(argv, &ended, &self.redactor));
+            ended
+        })
     }
 }
 

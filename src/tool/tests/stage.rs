@@ -268,6 +268,7 @@ impl Stage {
             undo,
             repeat: action.repeat(),
             lease: action.lease(),
+            replicas: None,
         })
     }
 
