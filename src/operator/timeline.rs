@@ -239,7 +239,7 @@ fn act(record: &AuditRecord, all: &[AuditRecord]) -> Option<Act> {
     let verified = later(AuditKind::Verified).map(|(_, payload)| {
         format!("{}: {}", payload.outcome.clone().unwrap_or_default(), payload.reason)
     });
-    say("Verified", verified.or_else(|| dispatched.then(|| "no".to_owned())));
+    say("Verified", verified.or_else(|| dispatched.then(|| "no record says so".to_owned())));
     let settled = later(AuditKind::Settled)
         .map(|(r, p)| format!("{}, {}", p.outcome.clone().unwrap_or_default(), r.actor));
     say("Settled", settled);
@@ -250,7 +250,8 @@ fn act(record: &AuditRecord, all: &[AuditRecord]) -> Option<Act> {
         action: own.tool.clone().unwrap_or_default(),
         service: own.target.clone().unwrap_or_default(),
         reason: own.reason.clone(),
-        tools_called: own.tools_called.clone(),
+        // The record that closed it knows of the action's own tool too.
+        tools_called: closed.unwrap_or(own).tools_called.clone(),
         errors: closed.and_then(|closed| closed.errors.clone()),
         duration: closed.and_then(|closed| closed.took),
         more,

@@ -24,6 +24,7 @@ pub mod chain;
 mod changes;
 mod columns;
 pub mod db;
+pub mod faults;
 pub mod incidents;
 pub mod leases;
 pub mod lock;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::gate::crash::Point;
 use crate::model::ids::HostName;
 use crate::model::incident::{Care, HoldScope, IncidentState};
 use crate::model::reading::Reading;
@@ -20,6 +21,7 @@ use crate::policy::triage::track::Track;
 use crate::policy::triage::{Change, SignalState};
 use crate::run::runner::Runner;
 use crate::store::actions::Drill;
+use crate::store::db::Db;
 use crate::store::readings::Sample;
 use crate::watch::handle::Handle;
 use crate::watch::responder::picture::{Known, consider, resolve};
@@ -281,11 +283,17 @@ impl Responder {
             false => self.watch.above(hanging).await,
         };
         let known = Known { about: self.about.clone(), above };
-        let considered = self
-            .runner
-            .store
-            .call(move |db| db.atomically(|db| consider(db, &rules, scope, &known, now)))
-            .await?;
+        let points = self.runner.gate.points();
+        let considering = move |db: &mut Db| {
+            db.atomically(|db| {
+                let considered = consider(db, &rules, scope, &known, now)?;
+                if considered.breakers_changed {
+                    points.reached(Point::BreakerInserted);
+                }
+                Ok(considered)
+            })
+        };
+        let considered = self.runner.store.call(considering).await?;
         self.again_at = considered.again_at;
         for signal in considered.look_at {
             self.watch.nudge(signal).await;

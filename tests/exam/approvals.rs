@@ -95,6 +95,7 @@ async fn what_was_asked_at_three_may_be_approved_at_breakfast() {
     approve(&house, again).await.unwrap();
     house.until("it is healed", |h| h.unresolved().is_empty()).await;
     assert_eq!(house.host().effects().len(), 1, "{}", house.story());
+    house.until("its run ended", |h| h.ended() == 2).await;
     // What is over is not asked again, and what was done is not either.
     assert!(renew(&house, again).await.unwrap_err().contains("approved and done"));
     assert!(renew(&house, id).await.unwrap_err().contains("is resolved"));

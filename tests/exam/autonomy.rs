@@ -160,7 +160,7 @@ async fn the_audit_log_tells_the_story_of_an_incident() {
     house.pass(Span::mins(2)).await;
     let yes = Order::Approve { id: pending(&house)[0].id, choice: None, typed: None };
     house.order(yes).await.unwrap();
-    house.until("it is healed", |h| h.unresolved().is_empty()).await;
+    house.until("it is healed", |h| h.unresolved().is_empty() && h.ended() == 1).await;
     let story = timeline(&house, 1).await;
     assert_eq!(story.acts.len(), 1, "{story:#?}");
     let act = &story.acts[0];
@@ -168,7 +168,9 @@ async fn the_audit_log_tells_the_story_of_an_incident() {
     assert_eq!((act.action.as_str(), act.errors.as_deref()), ("unit.restart", None));
     assert_eq!(act.service, "mini:unit:web.service");
     assert!(act.reason.starts_with("red unit mini:unit:web.service"), "{}", act.reason);
-    assert_eq!(act.tools_called, ["unit.status", "unit.logs"]);
+    // Looked at once for the question and once more on the yes.
+    let looked = ["unit.status", "unit.logs"];
+    assert_eq!(act.tools_called, [&looked[..], &looked[..], &["unit.restart"]].concat());
     assert!(act.duration.is_some());
     let more = |label: &str| {
         let found = act.more.iter().find(|(known, _)| known == label);

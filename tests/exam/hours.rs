@@ -31,7 +31,7 @@ async fn a_plan_outside_its_hours_waits_and_is_told_once() {
     house.pass(Span::mins(5)).await;
     house.host().unit_fails(&unit("web"));
     house.until("it says that it waits", |h| !h.estate.phone.heard().is_empty()).await;
-    pass_until(&house, at(21)).await;
+    pass_until(&house, at(21) + Span::mins(30)).await;
     assert_eq!(house.host().effects(), [], "{}", house.story());
     let heard = house.estate.phone.heard();
     let waits: Vec<_> = heard.iter().filter(|m| m.title.contains("waits for its hours")).collect();
@@ -83,7 +83,7 @@ async fn what_would_not_end_in_time_is_not_begun() {
     house.pass(Span::mins(5)).await;
     house.host().unit_fails(&unit("web"));
     house.until("it is left to the human", |h| h.ended() == 1).await;
-    assert!(house.endings()[0].contains("its runbook allows 3 s in all"), "{}", house.story());
+    assert!(house.endings()[0].contains("its runbook allows 3.0 s in all"), "{}", house.story());
     assert_eq!(house.host().effects(), []);
     house.end().await;
 
@@ -91,7 +91,7 @@ async fn what_would_not_end_in_time_is_not_begun() {
     let house = setup.start().await;
     pass_until(&house, at(12) + Span::mins(30) - Span::secs(4)).await;
     let late = plan(&house, "db").await;
-    refused(&act(&house, &late).await, "too soon for 5 s");
+    refused(&act(&house, &late).await, "too soon for 5.0 s");
     assert_eq!(house.audited(AuditKind::Dispatched), []);
     house.end().await;
 }

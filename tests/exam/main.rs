@@ -12,6 +12,7 @@ mod agent;
 mod approvals;
 mod autonomy;
 mod crash;
+mod deaths;
 mod failure;
 mod gate;
 mod hold;
