@@ -8,14 +8,14 @@ use crate::gate::facts;
 use crate::gate::permit::{Permit, Trace};
 use crate::gate::record;
 use crate::gate::rules::{Mode, Rules};
-use crate::gate::tool::Parsed;
-use crate::gate::{Acted, Gate, Told};
+use crate::gate::tool::{Action, Parsed};
+use crate::gate::{Acted, Gate, Told, tier_of};
 use crate::model::audit::{AuditKind, Ran};
 use crate::model::digest::Digest;
 use crate::model::ids::ActionId;
 use crate::model::plan::{Origin, Plan, Step, Verdict};
 use crate::model::time::{Millis, Span};
-use crate::model::tool::ActionResult;
+use crate::model::tool::{ActionResult, ToolSpec};
 use crate::policy::judge::{Asked, judge, waits};
 use crate::store::actions::{ActionRow, Drill};
 use crate::store::db::Db;
@@ -43,10 +43,17 @@ impl Gate {
         let Some(step) = plan.steps.get(n).cloned() else {
             return Ok(Acted::Refused(format!("the plan has no step {}", n + 1)));
         };
-        let action = match self.parse(&step.call) {
-            Ok((_, Parsed::Action(action))) => action,
+        let (spec, action) = match self.parse(&step.call) {
+            Ok((spec, Parsed::Action(action))) => (spec, action),
             Ok((_, Parsed::Query(_))) => return Ok(Acted::Refused("it only looks".into())),
             Err(error) => return Ok(Acted::Refused(error.to_string())),
+        };
+        // A plan says what it was judged by; what counts is what the tool says now.
+        let told_otherwise = contradicts(&step, &spec, action.as_ref());
+        let step = match tokio::time::timeout(spec.timeout.duration(), action.replicas()).await {
+            Ok(Ok(replicas)) => Step { replicas, ..step },
+            Ok(Err(error)) => return Ok(Acted::Refused(error.to_string())),
+            Err(_) => return Ok(Acted::Refused("nobody says how many replicas are left".into())),
         };
         let now = self.clock.now();
         let told = self.told(plan.run);
@@ -54,7 +61,12 @@ impl Gate {
             let (plan, step, rules, told) =
                 (plan.clone(), step.clone(), self.rules(), told.clone());
             let judged = move |db: &mut Db| {
-                db.atomically(|db| dispatch(db, &rules, &plan, &step, &told, now))
+                db.atomically(|db| {
+                    if let Some(why) = told_otherwise {
+                        return refuse(db, &plan, &step, &told, why, now);
+                    }
+                    dispatch(db, &rules, &plan, &step, &told, now)
+                })
             };
             match self.store.call(judged).await {
                 Ok(dispatch) => dispatch,
@@ -174,6 +186,27 @@ fn dispatch(
         Verdict::Ask { why } => format!("it would need a yes: {why}"),
         Verdict::Forbid { why } => why,
     };
+    refuse(db, plan, step, told, why, now)
+}
+
+/// Why a step is not what its tool makes of its call: milder than it is, or without what must be free for it.
+fn contradicts(step: &Step, spec: &ToolSpec, action: &dyn Action) -> Option<String> {
+    let tier = tier_of(spec, action);
+    if step.tier < tier {
+        return Some(format!("the plan calls {} {}, and it is {tier}", step.call, step.tier));
+    }
+    let missing = action.lease().into_iter().find(|key| !step.lease.contains(key))?;
+    Some(format!("the plan does not say that {} needs {missing} for itself", step.call))
+}
+
+fn refuse(
+    db: &mut Db,
+    plan: &Plan,
+    step: &Step,
+    told: &Told,
+    why: String,
+    now: Millis,
+) -> anyhow::Result<Dispatch> {
     let mut entry = record::of_step(plan, step, AuditKind::Refused, told, now);
     entry.payload.outcome = Some("forbid".into());
     entry.payload.errors = Some(why.clone());

@@ -15,12 +15,12 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::gate::crash::{Point, Points, Unwatched};
 use crate::gate::rules::Rules;
-use crate::gate::tool::{Parsed, Tool};
+use crate::gate::tool::{Action, Parsed, Tool};
 use crate::model::approval::Approval;
 use crate::model::ids::{IncidentId, RunId, StepName, ToolName};
 use crate::model::plan::{Origin, Step};
 use crate::model::reading::Reading;
-use crate::model::tool::{ActionResult, Call, Found, ToolError, ToolSpec};
+use crate::model::tool::{ActionResult, Call, Found, Tier, ToolError, ToolSpec};
 use crate::store::Store;
 
 pub mod act;
@@ -31,6 +31,8 @@ pub(crate) mod record;
 pub mod rules;
 pub mod settle;
 pub mod submit;
+#[cfg(test)]
+mod tests;
 pub mod tool;
 pub mod words;
 
@@ -195,13 +197,7 @@ impl Gate {
         Ok(Step {
             name: name.clone(),
             call: call.clone(),
-            // A tool that calls itself milder than the table allows is taken at its word; one that calls
-            // itself stricter, too. Beyond its table it is a defect, and unclassified is critical.
-            tier: if action.tier() <= spec.max_tier {
-                action.tier()
-            } else {
-                crate::model::tool::Tier::Critical
-            },
+            tier: tier_of(&spec, action.as_ref()),
             effect,
             undo,
             repeat: action.repeat(),
@@ -241,6 +237,13 @@ impl Gate {
             tool.ok_or_else(|| ToolError::Refused(format!("there is no tool {}", call.tool)))?;
         Ok((tool.spec().clone(), tool.parse(call)?))
     }
+}
+
+/// A tool that calls itself milder than its table allows is taken at its word. Beyond its table it is a defect, and
+/// what is unclassified is critical.
+fn tier_of(spec: &ToolSpec, action: &dyn Action) -> Tier {
+    let tier = action.tier();
+    if tier <= spec.max_tier { tier } else { Tier::Critical }
 }
 
 fn by_name(tools: Vec<Box<dyn Tool>>) -> Tools {

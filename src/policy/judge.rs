@@ -247,15 +247,24 @@ fn leash_or_approval(
         scratch,
     });
     match (verdict, &facts.approval) {
-        (Verdict::Ask { .. }, Some(approval)) if approves(approval, asked, now) => Verdict::Allow,
+        (Verdict::Ask { why }, Some(approval)) => match lacks(approval, asked, now) {
+            None => Verdict::Allow,
+            Some(lacks) => Verdict::Ask { why: format!("{why}; {lacks}") },
+        },
         (verdict, _) => verdict,
     }
 }
 
-fn approves(approval: &ApprovedDigest, asked: &Asked<'_>, now: Millis) -> bool {
-    approval.digest == asked.plan
-        && now < approval.expires_at
-        && !approval.used.contains(&asked.step.name)
+/// Why an approval is no yes to this step, if it is none.
+fn lacks(approval: &ApprovedDigest, asked: &Asked<'_>, now: Millis) -> Option<&'static str> {
+    if approval.digest != asked.plan {
+        return Some("what was approved is another plan");
+    }
+    if approval.expires_at <= now {
+        return Some("the approval has expired");
+    }
+    let used = approval.used.contains(&asked.step.name);
+    used.then_some("the approval was used for this step already")
 }
 
 fn lease(asked: &Asked<'_>, facts: &GateFacts) -> Verdict {

@@ -187,9 +187,12 @@ async fn the_audit_log_tells_the_story_of_an_incident() {
     assert!(more("Undo").starts_with("none:"));
     let words: Vec<&str> = story.story.iter().map(|moment| moment.word.as_str()).collect();
     let mut rest = words.iter();
-    for word in ["red", "asked", "answered", "did", "ended", "proven", "resolved"] {
+    for word in ["red", "asked", "answered", "did", "ended"] {
         assert!(rest.any(|known| *known == word), "{word} is not in its place: {words:?}");
     }
+    // Green for as long as the runbook wants it takes longer than two green looks.
+    let rest: Vec<&str> = rest.copied().collect();
+    assert!(rest.contains(&"proven") && rest.contains(&"resolved"), "{words:?}");
     assert!(story.resolved_at.is_some());
     let none = house.order(Order::AuditTimeline { incident: IncidentId(9) }).await;
     assert!(none.unwrap_err().why.contains("no incident I-9"));

@@ -149,7 +149,10 @@ async fn an_approval_is_for_exactly_that_plan() {
     house.store.call_now(|db| db.answer(approval.id, yes, "a human", now)).unwrap();
     let other = call("unit.restart", "db");
     let changes: [fn(&mut Plan, &Call); 4] = [
-        |plan, other| plan.steps[0].call = other.clone(),
+        |plan, other| {
+            plan.steps[0].call = other.clone();
+            plan.steps[0].lease = vec![other.target.clone()];
+        },
         |plan, _| plan.steps[0].effect.max_items += 1,
         |plan, _| plan.verify = Verify::Not("something else".into()),
         |plan, _| plan.runbook.as_mut().unwrap().digest = Digest::of(b"y"),

@@ -10,6 +10,7 @@
 
 mod agent;
 mod approvals;
+mod attempts;
 mod autonomy;
 mod crash;
 mod deaths;
@@ -17,6 +18,7 @@ mod failure;
 mod gate;
 mod hold;
 mod hours;
+mod night;
 mod house;
 mod replay;
 mod restart;

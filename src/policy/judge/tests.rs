@@ -165,8 +165,10 @@ fn an_approval_is_unexpired_unused_and_of_this_plan() {
     };
     check("as it is", &with(|_| ()), "allow");
     check("its last millisecond", &with(|a| a.expires_at = NOW + Span(1)), "allow");
-    check("expired", &with(|a| a.expires_at = NOW), "ask");
-    check("of another plan", &with(|a| a.digest = Digest::of(b"x")), "ask");
+    let expired = check("expired", &with(|a| a.expires_at = NOW), "ask");
+    assert!(expired.ends_with("the approval has expired"), "{expired}");
+    let other = check("of another plan", &with(|a| a.digest = Digest::of(b"x")), "ask");
+    assert!(other.ends_with("what was approved is another plan"), "{other}");
     check("another step used it", &with(|a| a.used = vec![StepName::new("two").unwrap()]), "allow");
     check("this step used it", &with(|a| a.used = vec![StepName::new("one").unwrap()]), "ask");
 }
@@ -388,5 +390,38 @@ proptest! {
         other.steps[0].call.args.insert(format!("x{name}"), Value::Int(number));
         let facts = GateFacts { approval: approved(&plan()), ..facts() };
         prop_assert_ne!(judged(&other, &facts), Verdict::Allow);
+    }
+}
+
+/// All of a plan that its digest speaks of: without words for people, how long it should take, and the round.
+fn of_digest(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    plan.round = 0;
+    for step in &mut plan.steps {
+        step.effect.words.clear();
+        step.effect.takes = None;
+        if let Undo::Impossible(words) = &mut step.undo {
+            words.clear();
+        }
+    }
+    plan
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    /// The plan as it is stored, with one byte changed: where that still is a plan, and another one, the yes is void.
+    #[test]
+    fn one_changed_byte_voids_an_approval(at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        let plan = plan();
+        let facts = GateFacts { approval: approved(&plan), ..facts() };
+        let mut bytes = serde_json::to_vec(&plan).unwrap();
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        if let Ok(other) = serde_json::from_slice::<Plan>(&bytes)
+            && of_digest(&other) != of_digest(&plan)
+        {
+            prop_assert_ne!(other.digest(), plan.digest());
+            prop_assert_ne!(judged(&other, &facts), Verdict::Allow);
+        }
     }
 }

@@ -285,7 +285,7 @@ fn what_died_while_it_was_made_is_made_anew() {
     let (made, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for file in ["reef.db", "readings.db"] {
         let path = made.path().join(file);
-        let conn = rusqlite::Connection::open(&path).unwrap();
+        let conn = Connection::open(&path).unwrap();
         conn.execute_batch(
             "PRAGMA cache_size = 1; PRAGMA page_size = 512; BEGIN;
              CREATE TABLE half (x BLOB); INSERT INTO half VALUES (zeroblob(100000));",
