@@ -75,7 +75,7 @@ impl Common {
     }
 
     /// The keys that make sense for a probe of this machine as a whole: `every`, `timeout`,
-    /// `fire_after`, `fire_of`, `clear_after`, `tolerance` and `wakes`.
+    /// `fire_after`, `fire_of`, `clear_after`, `tolerance`, `tolerances` and `wakes`.
     pub fn of_machine(section: &mut Section, default: &Self) -> Self {
         let mut common = Self {
             every: section.or("every", default.every),

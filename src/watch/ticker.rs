@@ -73,6 +73,8 @@ pub struct About {
     pub wakes: bool,
     /// For how long it may be red before that pages.
     pub tolerance: Option<Span>,
+    /// The same for single things that it speaks of, by their names.
+    pub tolerances: BTreeMap<String, Span>,
 }
 
 impl About {
@@ -465,7 +467,7 @@ impl Ticker {
         };
         self.last.insert(reading.signal.clone(), (reading.clone(), probe, since));
         if let Some(change) = change {
-            let about = slot.about.clone().explained_by(reading);
+            let about = slot.about.clone().for_reading(reading);
             let changed = Changed { change, reading: reading.clone(), about };
             self.tell(News::Changed(Box::new(changed)));
         }
@@ -517,9 +519,12 @@ impl Ticker {
 }
 
 impl About {
-    /// With the parent that the look itself found, where it found one.
-    fn explained_by(self, reading: &Reading) -> Self {
-        Self { parent: reading.parent.clone().or(self.parent), ..self }
+    /// As it is for one reading: with the parent that the look itself found, where it found one, and the
+    /// tolerance of the thing it is about.
+    fn for_reading(self, reading: &Reading) -> Self {
+        let own = self.tolerances.get(reading.signal.target.name()).copied();
+        let parent = reading.parent.clone().or(self.parent);
+        Self { parent, tolerance: own.or(self.tolerance), ..self }
     }
 }
 

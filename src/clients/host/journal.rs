@@ -152,7 +152,7 @@ impl Found {
 }
 
 /// A message is text, or an array of bytes where it is no UTF-8, or null where it is too long.
-fn message(field: Option<&Value>) -> String {
+pub(in crate::clients) fn message(field: Option<&Value>) -> String {
     match field {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(bytes)) => {

@@ -16,6 +16,7 @@ use crate::model::time::Span;
 use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, host_signal};
 use crate::probe::if_there::{Asked, IfThere, Sleeps};
 pub use crate::probe::table::kinds::{Kind, Made, gives_of, kind, kinds};
+pub use crate::probe::table::units::enabled as usual_units;
 use crate::probe::{How, Probe, dns, errors, reach, reef_self, uplink};
 
 /// What is watched.

@@ -130,7 +130,7 @@ impl Ticker {
     fn about(&self, signal: &Signal) -> Option<About> {
         let about = self.slots.get(self.probe_of(signal)?)?.about.clone();
         Some(match self.last.get(signal) {
-            Some((reading, ..)) => about.explained_by(reading),
+            Some((reading, ..)) => about.for_reading(reading),
             None => about,
         })
     }
@@ -143,7 +143,7 @@ impl Ticker {
             Some(Standing {
                 reading: reading.clone(),
                 state,
-                about: slot.about.clone().explained_by(reading),
+                about: slot.about.clone().for_reading(reading),
                 since: *since,
             })
         };

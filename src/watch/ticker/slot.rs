@@ -32,6 +32,7 @@ impl Slot {
                 depends_on: probe.care.depends_on,
                 wakes: probe.wakes,
                 tolerance: probe.care.tolerance,
+                tolerances: probe.care.tolerances,
             },
             kind: probe.kind,
             host: probe.host,
