@@ -35,10 +35,7 @@ mod tests {
     fn only_what_is_about_the_host_is_told() {
         let text = "# Inventory\nall of it\n\n## nas: what broke\n- disk\n### more\n- x\n\n## nas2\n- other\n## nas\n- y\n# End\nz\n";
         let nas = HostName::of("nas");
-        assert_eq!(
-            about(text, &nas),
-            "## nas: what broke\n- disk\n### more\n- x\n## nas\n- y\n"
-        );
+        assert_eq!(about(text, &nas), "## nas: what broke\n- disk\n### more\n- x\n## nas\n- y\n");
         assert_eq!(about(text, &HostName::of("pve1")), "");
         assert_eq!(about("", &nas), "");
     }

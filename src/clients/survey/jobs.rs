@@ -67,7 +67,9 @@ pub fn tool_in(text: &str) -> Option<&'static str> {
 pub fn found(root: &Path) -> Vec<Job> {
     let mut jobs = Vec::new();
     let mut left = MOST;
-    for file in files(root, &["etc/crontab"], &["etc/cron.d", "var/spool/cron/crontabs", "var/spool/cron"]) {
+    for file in
+        files(root, &["etc/crontab"], &["etc/cron.d", "var/spool/cron/crontabs", "var/spool/cron"])
+    {
         let Some(text) = read(root, &file, &mut left) else { continue };
         jobs.extend(text.lines().filter_map(|line| crontab(line, &file)));
     }
@@ -101,9 +103,11 @@ pub fn found(root: &Path) -> Vec<Job> {
 
 /// The tools that are installed below `root`.
 pub fn installed(root: &Path) -> Vec<&'static str> {
-    let is_there = |tool: &&str| PROGRAMS.iter().any(|folder| root.join(folder).join(tool).exists());
+    let is_there =
+        |tool: &&str| PROGRAMS.iter().any(|folder| root.join(folder).join(tool).exists());
     // What comes with a database server is no sign of a backup.
-    let own = |tool: &&str| !tool.starts_with("pg_") && !tool.contains("dump") && *tool != "mariabackup";
+    let own =
+        |tool: &&str| !tool.starts_with("pg_") && !tool.contains("dump") && *tool != "mariabackup";
     TOOLS.into_iter().filter(own).filter(is_there).collect()
 }
 
@@ -128,8 +132,10 @@ fn files(root: &Path, names: &[&str], folders: &[&str]) -> Vec<String> {
     for folder in folders {
         let entries = std::fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let plain = names.filter(|name| !name.starts_with('.') && !name.chars().any(char::is_control));
-        let mut of_it: Vec<String> = plain.take(MOST).map(|name| format!("/{folder}/{name}")).collect();
+        let plain =
+            names.filter(|name| !name.starts_with('.') && !name.chars().any(char::is_control));
+        let mut of_it: Vec<String> =
+            plain.take(MOST).map(|name| format!("/{folder}/{name}")).collect();
         of_it.sort();
         found.extend(of_it);
     }
@@ -177,10 +183,16 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        write("etc/crontab", "RESTIC_PASSWORD=hunter2\n# 1 1 * * * root borg old\n30 1 * * * root restic -r sftp:hunter2@x backup /srv\n");
+        write(
+            "etc/crontab",
+            "RESTIC_PASSWORD=hunter2\n# 1 1 * * * root borg old\n30 1 * * * root restic -r sftp:hunter2@x backup /srv\n",
+        );
         write("etc/cron.d/photos", "@daily root borg create\n17 * * * * root run-parts\n");
         write("var/spool/cron/crontabs/me", "0 4 * * 0 pg_dumpall > /srv/dump.sql\n");
-        write("etc/cron.weekly/rsnapshot", "#!/bin/sh\n# restic no more\nexec /usr/bin/rsnapshot weekly\n");
+        write(
+            "etc/cron.weekly/rsnapshot",
+            "#!/bin/sh\n# restic no more\nexec /usr/bin/rsnapshot weekly\n",
+        );
         write("etc/cron.daily/man-db", "#!/bin/sh\nmandb\n");
         write("etc/pve/jobs.cfg", "vzdump: backup-1\n\tschedule 01:00\n");
         write("usr/bin/kopia", "");
@@ -188,7 +200,9 @@ mod tests {
         let jobs = found(root.path());
         let told: Vec<String> = jobs
             .iter()
-            .map(|job| format!("{} {} {}", job.tool, job.place, job.schedule.as_deref().unwrap_or("?")))
+            .map(|job| {
+                format!("{} {} {}", job.tool, job.place, job.schedule.as_deref().unwrap_or("?"))
+            })
             .collect();
         assert_eq!(
             told,
@@ -210,7 +224,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("etc/cron.d");
         std::fs::create_dir_all(&folder).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, folder.join("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            folder.join("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
         std::fs::write(folder.join("z-flood"), "x".repeat(1 << 20)).unwrap();
         assert_eq!(found(root.path()), []);
     }

@@ -116,14 +116,25 @@ mod tests {
         let v4 = |a, b, c, d| IpAddr::V4(Ipv4Addr::new(a, b, c, d));
         let word = |bytes: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(bytes));
         let line = |address: &str, state: &str| {
-            format!("   0: {address}:1F90 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0 100 0 0 10 0")
+            format!(
+                "   0: {address}:1F90 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0 100 0 0 10 0"
+            )
         };
-        let mapped = format!("{}{}{}{}", word([0; 4]), word([0; 4]), word([0, 0, 255, 255]), word([10, 0, 0, 7]));
+        let mapped = format!(
+            "{}{}{}{}",
+            word([0; 4]),
+            word([0; 4]),
+            word([0, 0, 255, 255]),
+            word([10, 0, 0, 7])
+        );
         for (text, want) in [
             (line(&word([127, 0, 0, 1]), "0A"), Some((v4(127, 0, 0, 1), 8080, 4711))),
             (line(&word([0; 4]), "0A"), Some((v4(127, 0, 0, 1), 8080, 4711))),
             (line(&word([192, 168, 1, 9]), "0A"), Some((v4(192, 168, 1, 9), 8080, 4711))),
-            (line(&word([0; 4]).repeat(4), "0A"), Some((IpAddr::V6(Ipv6Addr::LOCALHOST), 8080, 4711))),
+            (
+                line(&word([0; 4]).repeat(4), "0A"),
+                Some((IpAddr::V6(Ipv6Addr::LOCALHOST), 8080, 4711)),
+            ),
             (line(&mapped, "0A"), Some((v4(10, 0, 0, 7), 8080, 4711))),
             (line(&word([127, 0, 0, 1]), "01"), None),
             ("  sl  local_address rem_address   st tx_queue".into(), None),

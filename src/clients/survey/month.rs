@@ -78,7 +78,8 @@ impl Told {
         }
         self.counted.add(&format!("{who}: {}", what.lines().next().unwrap_or("")), redactor);
         let at = entry.get("__REALTIME_TIMESTAMP").and_then(Value::as_str);
-        let at = at.and_then(|micros| micros.parse::<i64>().ok()).map(|micros| Millis(micros / 1_000));
+        let at =
+            at.and_then(|micros| micros.parse::<i64>().ok()).map(|micros| Millis(micros / 1_000));
         self.oldest = [self.oldest, at].into_iter().flatten().min();
     }
 }
@@ -118,7 +119,7 @@ async fn read(
     args: &[String],
     mut each: impl FnMut(&Value) + Send,
 ) -> Result<(), NoFact> {
-    let always = ["--no-pager", "-q", "-o", "json", "-r", "-n", MOST, "--since=-30d"].map(str::to_owned);
+    let always = ["--no-pager", "-o", "json", "-r", "-n", MOST, "--since=-30d"].map(str::to_owned);
     let argv: Vec<String> = program.iter().chain(&always).chain(args).cloned().collect();
     let mut splitter = Splitter::new(LONGEST);
     let (mut bytes, mut entries) = (0_usize, 0_u64);
@@ -201,14 +202,18 @@ mod tests {
     async fn no_journal_is_no_quiet_month_and_a_quiet_one_is() {
         for (script, want) in [
             ("echo 'No journal files were found.' >&2", "keeps no journal"),
-            ("echo 'Hint: You are currently not seeing messages from other users and the system.' >&2", "systemd-journal"),
+            (
+                "echo 'Hint: You are currently not seeing messages from other users and the system.' >&2",
+                "systemd-journal",
+            ),
             ("echo broken >&2; exit 1", "broken"),
         ] {
             let why = of(script).await.unwrap_err().to_string();
             assert!(why.contains(want), "{why}");
         }
         assert_eq!(of("exit 1").await, Ok(Month::default()));
-        let none = month(&["/no/such/journalctl".into()], &Redactor::new(Vec::new()), Millis(0)).await;
+        let none =
+            month(&["/no/such/journalctl".into()], &Redactor::new(Vec::new()), Millis(0)).await;
         assert!(matches!(none, Err(NoFact::Absent(_))));
     }
 

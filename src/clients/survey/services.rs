@@ -14,7 +14,8 @@ const MOST: usize = 500;
 /// The services that run now.
 pub async fn running() -> Result<Vec<UnitName>, NoFact> {
     systemd::present(Path::new("/"))?;
-    let list = "systemctl list-units --type=service --state=running --plain --full --no-legend --no-pager";
+    let list =
+        "systemctl list-units --type=service --state=running --plain --full --no-legend --no-pager";
     Ok(first_words(&String::from_utf8_lossy(&systemctl(list, &[]).await?.stdout)))
 }
 
@@ -46,7 +47,8 @@ pub async fn timers() -> Result<Vec<Job>, NoFact> {
     if services.is_empty() {
         return Ok(Vec::new());
     }
-    let shown = systemctl("systemctl show --no-pager --property=Id,ExecStart --", &services).await?;
+    let shown =
+        systemctl("systemctl show --no-pager --property=Id,ExecStart --", &services).await?;
     Ok(backups(&String::from_utf8_lossy(&shown.stdout), &triggers))
 }
 
@@ -62,7 +64,9 @@ fn first_words(text: &str) -> Vec<UnitName> {
 fn started(text: &str) -> BTreeMap<UnitName, UnitName> {
     let mut found = BTreeMap::new();
     for block in text.split("\n\n") {
-        let Some(timer) = field(block, "Id=").and_then(|id| UnitName::new(id).ok()) else { continue };
+        let Some(timer) = field(block, "Id=").and_then(|id| UnitName::new(id).ok()) else {
+            continue;
+        };
         for service in field(block, "Triggers=").unwrap_or("").split_whitespace() {
             if let Ok(service) = UnitName::new(service) {
                 found.insert(service, timer.clone());
@@ -103,7 +107,8 @@ mod tests {
                      ExecStart={ path=/usr/lib/apt/apt.systemd.daily ; argv[]=/usr/lib/apt/apt.systemd.daily update }\nId=apt-daily.service\n\n\
                      Id=borgmatic.service\nExecStart={ path=/opt/run ; argv[]=/opt/run }\n\nId=stranger.service\nExecStart={ path=/usr/bin/restic }\n";
         let jobs = backups(shown, &timers);
-        let told: Vec<(&str, &str)> = jobs.iter().map(|job| (job.tool, job.place.as_str())).collect();
+        let told: Vec<(&str, &str)> =
+            jobs.iter().map(|job| (job.tool, job.place.as_str())).collect();
         assert_eq!(told, [("restic", "nightly.timer"), ("borgmatic", "borgmatic.timer")]);
         assert!(!format!("{jobs:?}").contains("hunter2"));
     }
@@ -122,7 +127,9 @@ mod tests {
 
     #[test]
     fn lists_are_read_whatever_stands_before_the_name() {
-        let names = first_words("nginx.service loaded active running A server\n● dead.timer x\n\nnothing here\n");
+        let names = first_words(
+            "nginx.service loaded active running A server\n● dead.timer x\n\nnothing here\n",
+        );
         let names: Vec<&str> = names.iter().map(UnitName::as_str).collect();
         assert_eq!(names, ["nginx.service", "dead.timer"]);
     }

@@ -81,7 +81,8 @@ impl Reader<'_> {
             Some(rest) => self.home.join(rest),
             None => self.home.join(".ssh").join(place),
         };
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
+        else {
             return Vec::new();
         };
         let Some((before, after)) = name.split_once('*') else { return vec![path] };
@@ -93,7 +94,8 @@ impl Reader<'_> {
                 && n.ends_with(after)
                 && !n.starts_with('.')
         };
-        let mut found: Vec<PathBuf> = names.filter(fits).take(MOST_FILES).map(|n| folder.join(n)).collect();
+        let mut found: Vec<PathBuf> =
+            names.filter(fits).take(MOST_FILES).map(|n| folder.join(n)).collect();
         found.sort();
         found
     }
@@ -158,7 +160,14 @@ mod tests {
         let named = read(&main, home.path());
         assert_eq!(
             named.hosts,
-            [vec!["pve1"], vec!["pve2"], vec!["nas", "nas.home", "10.0.0.5"], vec!["my pi"], vec!["again"], vec!["\"open"]]
+            [
+                vec!["pve1"],
+                vec!["pve2"],
+                vec!["nas", "nas.home", "10.0.0.5"],
+                vec!["my pi"],
+                vec!["again"],
+                vec!["\"open"]
+            ]
         );
         assert_eq!(named.patterns, ["!bad", "w?b", "*"]);
         assert!(named.unread.len() == 1 && named.unread[0].contains(".ssh/none"), "{named:?}");
@@ -168,7 +177,11 @@ mod tests {
     fn what_is_no_config_ends() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("config");
-        std::fs::write(&path, [b"Host \xff\xfe\n".as_slice(), &b"Host a\n".repeat(100_000)].concat()).unwrap();
+        std::fs::write(
+            &path,
+            [b"Host \xff\xfe\n".as_slice(), &b"Host a\n".repeat(100_000)].concat(),
+        )
+        .unwrap();
         assert_eq!(read(&path, home.path()).hosts.len(), 2);
         let many: String = (0..5_000).map(|n| format!("Host h{n}\n")).collect();
         std::fs::write(&path, many).unwrap();
