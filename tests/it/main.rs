@@ -20,6 +20,7 @@ mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod init;
 mod install;
 mod killed;
 #[cfg(feature = "kube")]

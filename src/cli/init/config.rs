@@ -8,10 +8,6 @@ use crate::cli::init::found::{Concern, Engine, Found, Remote, short};
 use crate::cli::init::toml::{key, plain, quoted};
 use crate::config::setting::Setting;
 use crate::model::plan::Leash;
-use crate::model::time::Span;
-
-/// A backup folder whose newest file is older is no sign of a job that still runs.
-const LIVELY: [(Span, &str); 2] = [(Span::hours(30), "24h"), (Span::days(8), "7d")];
 
 /// The whole file.
 pub(crate) fn config(found: &Found, answers: &Answers) -> String {
@@ -318,14 +314,14 @@ fn backups(text: &mut Text, found: &Found) {
     text.line("");
     text.remark("Backups: the newest file of a folder, or a job that reports in with `reef ping NAME` when it ended well.");
     for folder in &found.folders {
-        let rhythm = LIVELY.iter().find(|(most, _)| folder.age <= *most);
+        let rhythm = folder.rhythm();
         let name = folder.path.as_str().trim_start_matches('/').replace('/', "-");
         text.remark(&format!("{}: its newest file is {} old", folder.path, folder.age));
         let line = format!(
             "backup.{} = {{ path = {}, schedule = {} }}",
             key(&name),
             quoted(folder.path.as_str()),
-            quoted(rhythm.map_or("24h", |(_, rhythm)| *rhythm))
+            quoted(rhythm.unwrap_or("24h"))
         );
         text.live_or_not(if rhythm.is_some() { Live::Yes } else { Live::No }, &line);
     }

@@ -172,6 +172,17 @@ pub(crate) struct Folder {
     pub(crate) age: Span,
 }
 
+impl Folder {
+    /// How often a backup comes, by the age of the last one; none where no job seems to be left.
+    pub(crate) fn rhythm(&self) -> Option<&'static str> {
+        match self.age {
+            age if age <= Span::hours(30) => Some("24h"),
+            age if age <= Span::days(8) => Some("7d"),
+            _ => None,
+        }
+    }
+}
+
 /// The hosts of an ssh config.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Remotes {

@@ -107,11 +107,9 @@ fn own(text: &mut Text, found: &Found, answers: &Answers) {
         );
     }
     for folder in &found.folders {
-        text.item(
-            "backup",
-            &format!("{}, newest file {} old", folder.path, folder.age),
-            "by its age",
-        );
+        let what = format!("{}, newest file {} old", folder.path, folder.age);
+        let checked = if folder.rhythm().is_some() { "checked by backup" } else { "not checked" };
+        text.item("backup", &what, checked);
     }
     for job in &found.backups {
         let at = job.schedule.as_deref().map(|at| format!(" at {at}")).unwrap_or_default();
@@ -191,7 +189,9 @@ fn remote(text: &mut Text, host: &Remote) {
             return;
         }
     };
-    text.item("volumes", &listed(&seen.volumes), "checked by disk");
+    if !seen.volumes.is_empty() {
+        text.item("volumes", &listed(&seen.volumes), "checked by disk");
+    }
     match &seen.containers {
         Some(names) => text.item("containers", &listed(names), "checked by docker"),
         None => text.line("no containers, or none that tell"),

@@ -209,7 +209,7 @@ fn full() -> Found {
             ("certificate", Concern::Certificates),
             ("error-spike", Concern::Logs),
         ]
-        .map(|(name, concern)| (RunbookName::of(name), concern))
+        .map(|(name, concern)| (RunbookName::new(name).unwrap(), concern))
         .to_vec(),
         ..Found::nothing(here, "2026-03-03 10:22".into())
     }
@@ -411,11 +411,13 @@ fn the_inventory_says_what_is_here_and_how_it_is_checked() {
     answers.tolerances.insert("jellyfin".into(), Span::hours(1));
     let text = inventory(&full(), &answers);
     for line in [
-        "- volume: /srv (ext4, 1.0 TiB) (checked by disk)",
+        "- volume: /srv (ext4, 1 TiB) (checked by disk)",
         "- service: nginx.service (checked by unit, may be down for 10 min)",
         "- container: jellyfin of example/jellyfin:1, running (checked by docker, may be down for 60 min)",
         "- compose project: media in /opt/stacks/media/compose.yaml, 1 services (checked by compose)",
         "- backup: restic by /etc/crontab at 30 1 * * * (not checked until it reports in)",
+        "- backup: /srv/backup, newest file 5 h old (checked by backup)",
+        "- backup: /backups, newest file 400 d old (not checked)",
         "- backup tool: borg (installed; no job of it was found)",
         "- nginx.service failed 14 times",
         "- the kernel killed jellyfin 3 times for want of memory",

@@ -31,6 +31,10 @@ fn escape(out: &mut String, c: char) {
     match c {
         '"' => out.push_str("\\\""),
         '\\' => out.push_str("\\\\"),
+        // What would not be seen, or would turn around what is: written, it is.
+        c if Tainted::new(c.encode_utf8(&mut [0; 4])).as_str() != c.encode_utf8(&mut [0; 4]) => {
+            out.push_str(&format!("\\U{:08X}", u32::from(c)));
+        }
         c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
         c => out.push(c),
     }
@@ -46,7 +50,7 @@ pub(crate) fn plain(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const HOSTILE: [&str; 10] = [
+    const HOSTILE: [&str; 11] = [
         "plain-name_1",
         "with.dot",
         "a\"b",
@@ -56,6 +60,7 @@ mod tests {
         "${HOME}",
         "$${x}",
         "# remark",
+        "x\u{202e}y\u{e0041}\u{fffd}ü",
         "",
     ];
 
