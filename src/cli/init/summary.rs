@@ -17,9 +17,10 @@ pub(crate) fn before(found: &Found, page: &Page) -> String {
     if found.remotes.file.is_some() {
         let answering: Vec<String> =
             found.remotes.answering().map(|h| h.name.to_string()).collect();
-        let text = match answering.is_empty() {
-            true => "no host of it answers".to_owned(),
-            false => format!("{} answer", answering.join(", ")),
+        let text = match (answering.is_empty(), found.remotes.hosts.is_empty()) {
+            (true, true) => "it names no host to watch".to_owned(),
+            (true, false) => "no host of it answers".to_owned(),
+            (false, _) => format!("{} answer", answering.join(", ")),
         };
         row(Ink::Bold, "ssh config", &text);
         for host in &found.remotes.hosts {

@@ -63,3 +63,33 @@ pub(super) fn rhythms(probes: &[Probe]) -> Vec<Rhythm> {
     };
     probes.iter().map(|probe| Rhythm { every: probe.every, key: key(probe) }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::reading::Reading;
+    use crate::model::severity::Severity;
+    use crate::model::target::Signal;
+
+    #[test]
+    fn one_thing_may_be_down_for_longer_than_the_others() {
+        let about = About {
+            name: "docker".into(),
+            every: Span::mins(1),
+            parent: None,
+            depends_on: Vec::new(),
+            wakes: false,
+            tolerance: Some(Span::mins(10)),
+            tolerances: BTreeMap::from([("jellyfin".to_owned(), Span::hours(1))]),
+        };
+        for (container, want) in [("jellyfin", Span::hours(1)), ("db", Span::mins(10))] {
+            let target: Target = format!("mini:container:{container}").parse().unwrap();
+            let signal = Signal { probe: Word::of("docker"), target, aspect: Word::of("state") };
+            let red =
+                Reading::new(signal, Millis(0), Severity::Red, Word::of("exited"), "it ended");
+            assert_eq!(about.clone().for_reading(&red).tolerance, Some(want), "{container}");
+        }
+    }
+}
