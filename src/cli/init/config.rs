@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::cli::init::answers::Answers;
 use crate::cli::init::found::{Concern, Engine, Found, Remote, short};
 use crate::cli::init::toml::{key, plain, quoted};
+use crate::cli::page::count;
 use crate::config::setting::Setting;
 use crate::model::plan::Leash;
 
@@ -145,12 +146,12 @@ fn remote(text: &mut Text, found: &Found, host: &Remote) {
     let live = match &host.state {
         Ok(seen) => {
             let containers =
-                seen.containers.as_ref().map(|all| format!(", {} containers", all.len()));
+                seen.containers.as_ref().map(|all| format!(", {}", count(all.len(), "container")));
             text.remark(&format!(
-                "{}: up for {}, {} volumes{}{also}",
+                "{}: up for {}, {}{}{also}",
                 host.way,
                 seen.up,
-                seen.volumes.len(),
+                count(seen.volumes.len(), "volume"),
                 containers.unwrap_or_default()
             ));
             Live::Yes

@@ -117,6 +117,14 @@ pub(crate) fn short(unit: &UnitName) -> &str {
     unit.as_str().strip_suffix(".service").unwrap_or(unit.as_str())
 }
 
+/// `once`, `3 times`.
+pub(crate) fn times(n: u64) -> String {
+    match n {
+        1 => "once".to_owned(),
+        n => format!("{n} times"),
+    }
+}
+
 /// The container engine.
 #[derive(Debug, Clone)]
 pub(crate) enum Engine {

@@ -2,8 +2,9 @@
 //! is shown the part of the host that it looks into.
 
 use crate::cli::init::answers::Answers;
-use crate::cli::init::found::{Engine, Found, Remote, Seen, short};
+use crate::cli::init::found::{Engine, Found, Remote, Seen, short, times};
 use crate::cli::init::toml::plain;
+use crate::cli::page::count;
 use crate::model::value::human_bytes;
 
 /// Names of one list.
@@ -150,7 +151,8 @@ fn containers(text: &mut Text, found: &Found, answers: &Answers) {
     }
     for stack in stacks.iter().take(MOST) {
         let file = stack.files.first().map(|file| format!(" in {file}")).unwrap_or_default();
-        let what = format!("{}{file}, {} services", stack.name, stack.services.len());
+        let services = count(stack.services.len(), "service");
+        let what = format!("{}{file}, {services}", stack.name);
         text.item("compose project", &what, "checked by compose");
     }
 }
@@ -163,18 +165,22 @@ fn broke(text: &mut Text, found: &Found) {
             return;
         }
     };
-    for (unit, times) in &month.failed {
-        text.line(&format!("{unit} failed {times} times"));
+    for (unit, n) in &month.failed {
+        text.line(&format!("{unit} failed {}", times(*n)));
     }
-    for (process, times) in &month.killed {
-        text.line(&format!("the kernel killed {process} {times} times for want of memory"));
+    for (process, n) in &month.killed {
+        text.line(&format!("the kernel killed {process} {} for want of memory", times(*n)));
     }
-    for (template, times) in month.errors.templates.iter().take(TEMPLATES) {
-        text.line(&format!("{times} errors like: {template}"));
+    for (template, n) in month.errors.templates.iter().take(TEMPLATES) {
+        text.line(&format!("{} like: {template}", errors(*n)));
     }
     if month.failed.is_empty() && month.killed.is_empty() && month.errors.errors == 0 {
         text.line("nothing, by the journal");
     }
+}
+
+fn errors(n: u64) -> String {
+    if n == 1 { "1 error".to_owned() } else { format!("{n} errors") }
 }
 
 fn remote(text: &mut Text, host: &Remote) {

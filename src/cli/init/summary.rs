@@ -1,6 +1,6 @@
 //! What was found, on one screen, before anything is asked.
 
-use crate::cli::init::found::{Engine, Found};
+use crate::cli::init::found::{Engine, Found, times};
 use crate::cli::init::toml::plain;
 use crate::cli::page::{Ink, Page, count, pad};
 use crate::model::severity::Severity;
@@ -78,13 +78,12 @@ fn month(found: &Found) -> String {
         Ok(month) => month,
         Err(why) => return format!("not known: {why}"),
     };
-    let failed = month.failed.iter().map(|(unit, times)| format!("{unit} failed {times} times"));
+    let failed = month.failed.iter().map(|(unit, n)| format!("{unit} failed {}", times(*n)));
     let killed = month
         .killed
         .iter()
-        .map(|(name, times)| format!("{name} was killed {times} times for want of memory"));
-    let errors =
-        month.errors.templates.iter().map(|(words, times)| format!("{times} times {words}"));
+        .map(|(name, n)| format!("{name} was killed {} for want of memory", times(*n)));
+    let errors = month.errors.templates.iter().map(|(words, n)| format!("{} {words}", times(*n)));
     let worst: Vec<String> =
         failed.take(WORST).chain(killed.take(WORST)).chain(errors.take(1)).collect();
     match worst.is_empty() {

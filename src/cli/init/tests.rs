@@ -414,7 +414,7 @@ fn the_inventory_says_what_is_here_and_how_it_is_checked() {
         "- volume: /srv (ext4, 1 TiB) (checked by disk)",
         "- service: nginx.service (checked by unit, may be down for 10 min)",
         "- container: jellyfin of example/jellyfin:1, running (checked by docker, may be down for 60 min)",
-        "- compose project: media in /opt/stacks/media/compose.yaml, 1 services (checked by compose)",
+        "- compose project: media in /opt/stacks/media/compose.yaml, 1 service (checked by compose)",
         "- backup: restic by /etc/crontab at 30 1 * * * (not checked until it reports in)",
         "- backup: /srv/backup, newest file 5 h old (checked by backup)",
         "- backup: /backups, newest file 400 d old (not checked)",

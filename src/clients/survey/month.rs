@@ -52,6 +52,14 @@ pub async fn month(program: &[String], redactor: &Redactor, now: Millis) -> Resu
     );
     of_errors?;
     of_failures?;
+    if told.counted.errors() == 0 && broke.units.is_empty() {
+        // A journal that holds nothing at all is no quiet month.
+        let mut any = false;
+        read(program, &["-n", "1"].map(str::to_owned), |_| any = true).await?;
+        if !any {
+            return Err(NoFact::Absent("the journal of this host holds nothing".into()));
+        }
+    }
     let over = told.oldest.map_or(Span(0), |oldest| now.since(oldest));
     Ok(Month {
         failed: most(broke.units),
@@ -211,7 +219,10 @@ mod tests {
             let why = of(script).await.unwrap_err().to_string();
             assert!(why.contains(want), "{why}");
         }
-        assert_eq!(of("exit 1").await, Ok(Month::default()));
+        let quiet = r#"case "$*" in *'-n 1') echo '{"MESSAGE":"all well"}' ;; *) exit 1 ;; esac"#;
+        assert_eq!(of(quiet).await, Ok(Month::default()));
+        let why = of("exit 1").await.unwrap_err().to_string();
+        assert!(why.contains("holds nothing"), "{why}");
         let none =
             month(&["/no/such/journalctl".into()], &Redactor::new(Vec::new()), Millis(0)).await;
         assert!(matches!(none, Err(NoFact::Absent(_))));
