@@ -86,7 +86,8 @@ const ALONE: &str = "\
 [web]
 listen = \"off\"
 [probe]
-off = [\"net\", \"oom\", \"unit\", \"dns.resolver\"]
+off = [\"net\", \"oom\", \"unit\", \"dns.resolver\", \"smart\", \"zfs\", \"raid\", \"time\", \"heat\", \"updates\", \
+         \"boot\", \"reef\", \"docker\", \"compose\", \"swarm\", \"uplink\", \"errors.journal\"]
 ";
 
 /// Exec to the first look that a server sees.
