@@ -72,6 +72,11 @@ pub struct Gives {
     pub doc: &'static str,
 }
 
+/// [`ToolSpec::tiers`] of a tool that only reads.
+pub const READS: &str = "always low: it only reads";
+/// [`ToolSpec::undo`] of a tool that only reads.
+pub const NOTHING_TO_UNDO: &str = "nothing to undo";
+
 /// All that is known of a tool without calling it.
 #[derive(Debug, Clone)]
 pub struct ToolSpec {
@@ -82,6 +87,12 @@ pub struct ToolSpec {
     pub gives: Vec<Gives>,
     /// The highest tier that any call of it can have.
     pub max_tier: Tier,
+    /// Which call has which tier: "always high", "medium with what = \"rotated\", else high".
+    pub tiers: &'static str,
+    /// How an action is undone and until when, or `none` and why.
+    pub undo: &'static str,
+    /// What mostly goes wrong, and what would mend it.
+    pub errors: &'static str,
     pub timeout: Span,
     /// A call as it would stand in a runbook's step.
     pub example: &'static str,

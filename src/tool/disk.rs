@@ -10,7 +10,7 @@ use crate::model::ids::ToolName;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 use crate::model::time::{Millis, Span};
-use crate::model::tool::{Found, Tier, ToolError, ToolSpec};
+use crate::model::tool::{Found, NOTHING_TO_UNDO, READS, Tier, ToolError, ToolSpec};
 use crate::model::value::{Kind, Value, human_bytes};
 use crate::tool::args::{failed, gives, made, optional, refused, required};
 use crate::tool::kinds::{Fills, classify};
@@ -43,6 +43,9 @@ fn spec() -> ToolSpec {
             gives("candidates", Kind::List(Box::new(Kind::Word)), "all kinds, largest first"),
         ],
         max_tier: Tier::Low,
+        tiers: READS,
+        undo: NOTHING_TO_UNDO,
+        errors: "a folder that is not there, or that could not be walked within its time",
         timeout: Span::secs(30),
         example: "tool = \"disk.usage\"\nargs = { path = \"/var\", top = 10 }",
     }

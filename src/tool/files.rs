@@ -28,6 +28,9 @@ fn compress_spec() -> ToolSpec {
         ],
         gives: vec![],
         max_tier: Tier::High,
+        tiers: "medium with what = \"rotated\", else high",
+        undo: "files.decompress, with the id that it carried",
+        errors: "a path outside the roots; no room for the compressed copy",
         timeout: Span::mins(30),
         example: "tool = \"files.compress\"\nargs = { path = \"/var/log\", older = \"30d\" }",
     }
@@ -43,6 +46,9 @@ fn decompress_spec() -> ToolSpec {
         ],
         gives: vec![],
         max_tier: Tier::High,
+        tiers: "always high",
+        undo: "none needed: compress them again",
+        errors: "no room for the larger files; a file that is there again under its old name",
         timeout: Span::mins(30),
         example: "tool = \"files.decompress\"\nargs = { path = \"/var/log\", id = \"c3a5f0d2\" }",
     }
@@ -63,6 +69,9 @@ fn clean_spec() -> ToolSpec {
         ],
         gives: vec![],
         max_tier: Tier::High,
+        tiers: "always high",
+        undo: "files.restore, until the quarantine is emptied",
+        errors: "a path outside the roots; logs younger than 30 days; more matches than the bounds",
         timeout: Span::mins(30),
         example: "tool = \"files.clean\"\n\
                   args = { path = \"/var/log\", older = \"30d\", what = \"rotated-logs\" }",
@@ -79,6 +88,9 @@ fn quarantine_spec() -> ToolSpec {
         ],
         gives: vec![],
         max_tier: Tier::Critical,
+        tiers: "always critical",
+        undo: "files.restore, until the quarantine is emptied",
+        errors: "a path outside the roots; more matches than the bounds",
         timeout: Span::mins(30),
         example: "tool = \"files.quarantine\"\nargs = { path = \"/var/log/app\", older = \"7d\" }",
     }
@@ -91,6 +103,9 @@ fn restore_spec() -> ToolSpec {
         inputs: vec![required("id", Kind::Word, "the quarantine's id")],
         gives: vec![],
         max_tier: Tier::Medium,
+        tiers: "always medium",
+        undo: "none needed: clean them again",
+        errors: "a file that is there again; a quarantine that was emptied",
         timeout: Span::mins(30),
         example: "tool = \"files.restore\"\nargs = { id = \"q1f0c22d9\" }",
     }
@@ -107,6 +122,9 @@ fn empty_spec() -> ToolSpec {
         ],
         gives: vec![],
         max_tier: Tier::High,
+        tiers: "always high",
+        undo: "none: what is deleted is gone",
+        errors: "a quarantine that is not there any more",
         timeout: Span::mins(10),
         example: "tool = \"files.empty_quarantine\"\nargs = { all = true, older = \"7d\" }",
     }

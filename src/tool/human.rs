@@ -7,7 +7,7 @@ use crate::model::message::Urgency;
 use crate::model::taint::Tainted;
 use crate::model::target::Target;
 use crate::model::time::Span;
-use crate::model::tool::{Found, Tier, ToolError, ToolSpec};
+use crate::model::tool::{Found, NOTHING_TO_UNDO, READS, Tier, ToolError, ToolSpec};
 use crate::model::value::{Kind, Value};
 use crate::tool::args::{failed, made, optional, refused};
 use crate::tool::world::World;
@@ -28,6 +28,9 @@ pub fn message(world: &World) -> Box<dyn Tool> {
             doc: "How it was enqueued",
         }],
         max_tier: Tier::Low,
+        tiers: READS,
+        undo: NOTHING_TO_UNDO,
+        errors: "no open incident about the target",
         timeout: Span::secs(10),
         example: "tool = \"human.message\"\nargs = { urgency = \"message\" }",
     };

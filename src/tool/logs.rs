@@ -12,7 +12,7 @@ use crate::model::ids::ToolName;
 use crate::model::taint::Tainted;
 use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
-use crate::model::tool::{Found, Tier, ToolError, ToolSpec};
+use crate::model::tool::{Found, NOTHING_TO_UNDO, READS, Tier, ToolError, ToolSpec};
 use crate::model::value::{Kind, Value};
 use crate::policy::argv::ReadOnly;
 use crate::tool::args::{gives, made, optional, refused, required};
@@ -32,6 +32,9 @@ fn rotate_spec() -> ToolSpec {
         ],
         gives: vec![],
         max_tier: Tier::High,
+        tiers: "always high",
+        undo: "files.decompress, with the id that it carried",
+        errors: "a file that is no current log; a path outside the roots",
         timeout: Span::mins(30),
         example: "tool = \"logs.rotate\"\nargs = { path = \"/var/log\" }",
     }
@@ -51,6 +54,9 @@ fn patterns_spec() -> ToolSpec {
             gives("count", Kind::Int, "how many lines have it"),
         ],
         max_tier: Tier::Low,
+        tiers: READS,
+        undo: NOTHING_TO_UNDO,
+        errors: "a name that is no log of the config; a file that cannot be read",
         timeout: Span::secs(20),
         example: "tool = \"logs.patterns\"\nargs = { log = \"mini:log:journal\" }",
     }

@@ -8,7 +8,7 @@ use crate::gate::tool::{Parsed, Query, Tool};
 use crate::model::ids::{HostName, ToolName};
 use crate::model::taint::Tainted;
 use crate::model::time::Span;
-use crate::model::tool::{Found, Tier, ToolError, ToolSpec};
+use crate::model::tool::{Found, NOTHING_TO_UNDO, READS, Tier, ToolError, ToolSpec};
 use crate::model::value::{Kind, Value, human_bytes};
 use crate::tool::args::{failed, gives, made, optional};
 use crate::tool::command;
@@ -32,6 +32,9 @@ fn spec() -> ToolSpec {
             gives("size", Kind::Bytes, "its resident memory"),
         ],
         max_tier: Tier::Low,
+        tiers: READS,
+        undo: NOTHING_TO_UNDO,
+        errors: "a host that does not answer",
         timeout: Span::secs(20),
         example: "tool = \"memory.usage\"\nargs = { top = 5 }",
     }

@@ -14,7 +14,9 @@ use crate::model::ids::{HostName, ToolName, Word};
 use crate::model::taint::Tainted;
 use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Effect, Found, Repeat, Tier, ToolError, ToolSpec, Undo};
+use crate::model::tool::{
+    ActionResult, Effect, Found, NOTHING_TO_UNDO, READS, Repeat, Tier, ToolError, ToolSpec, Undo,
+};
 use crate::model::value::{Kind, Value, Values};
 use crate::tool::args::{failed, gives, made, optional, refused, required};
 use crate::tool::busy::{Past, judge};
@@ -40,6 +42,9 @@ fn list_spec() -> ToolSpec {
             gives("verdict", Kind::Word, "spike, runaway, job or unsure"),
         ],
         max_tier: Tier::Low,
+        tiers: READS,
+        undo: NOTHING_TO_UNDO,
+        errors: "a host that does not answer",
         timeout: Span::secs(20),
         example: "tool = \"process.list\"\nargs = { top = 5 }",
     }
@@ -55,6 +60,9 @@ fn kill_spec() -> ToolSpec {
         ],
         gives: vec![],
         max_tier: Tier::High,
+        tiers: "always high",
+        undo: "none: a process that has ended does not come back",
+        errors: "a process that is protected (pid 1, kernel threads, sshd, reef, databases), or is another one by now",
         timeout: Span::secs(20),
         example: "tool = \"process.kill\"\nargs = { process = \"mini:pid:4711@123456\" }",
     }

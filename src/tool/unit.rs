@@ -12,7 +12,9 @@ use crate::model::ids::{ToolName, UnitName, Word};
 use crate::model::taint::Tainted;
 use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Effect, Found, Repeat, Tier, ToolError, ToolSpec, Undo};
+use crate::model::tool::{
+    ActionResult, Effect, Found, NOTHING_TO_UNDO, READS, Repeat, Tier, ToolError, ToolSpec, Undo,
+};
 use crate::model::value::{Kind, Value};
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::tool::args::{failed, gives, made, optional, refused, required};
@@ -36,6 +38,9 @@ fn status_spec() -> ToolSpec {
             gives("restartable", Kind::Flag, "whether the config declares it restartable"),
         ],
         max_tier: Tier::Low,
+        tiers: READS,
+        undo: NOTHING_TO_UNDO,
+        errors: "a host that the config does not name; a manager that does not answer",
         timeout: Span::secs(10),
         example: "tool = \"unit.status\"\nargs = { unit = \"mini:unit:nginx.service\" }",
     }
@@ -54,6 +59,9 @@ fn logs_spec() -> ToolSpec {
             gives("errors", Kind::Int, "how many lines speak of an error"),
         ],
         max_tier: Tier::Low,
+        tiers: READS,
+        undo: NOTHING_TO_UNDO,
+        errors: "no right to read the journal: the group systemd-journal gives it",
         timeout: Span::secs(20),
         example: "tool = \"unit.logs\"\nargs = { unit = \"mini:unit:nginx.service\", lines = 100 }",
     }
@@ -66,6 +74,9 @@ fn restart_spec() -> ToolSpec {
         inputs: vec![required("unit", Kind::Target, "HOST:unit:NAME")],
         gives: vec![],
         max_tier: Tier::High,
+        tiers: "always high",
+        undo: "none: a restart cannot be taken back",
+        errors: "a unit that is not loaded, or that reef and its operator sit on; no right to manage units (`reef install --print polkit` prints the grant)",
         timeout: Span::secs(120),
         example: "tool = \"unit.restart\"\nargs = { unit = \"mini:unit:nginx.service\" }",
     }

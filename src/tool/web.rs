@@ -10,7 +10,7 @@ use crate::model::ids::{ToolName, Word};
 use crate::model::taint::Tainted;
 use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
-use crate::model::tool::{Found, Tier, ToolError, ToolSpec};
+use crate::model::tool::{Found, NOTHING_TO_UNDO, READS, Tier, ToolError, ToolSpec};
 use crate::model::value::{Kind, Value};
 use crate::tool::args::{Args, failed, gives, made, refused, required};
 use crate::tool::world::{Endpoint, Peer, Web, World};
@@ -25,6 +25,9 @@ fn get_spec() -> ToolSpec {
             gives("took", Kind::Span, "until the answer's head was there"),
         ],
         max_tier: Tier::Low,
+        tiers: READS,
+        undo: NOTHING_TO_UNDO,
+        errors: "a name that is no endpoint of the config; no answer within ten seconds",
         timeout: Span::secs(15),
         example: "tool = \"http.get\"\nargs = { endpoint = \"nas:endpoint:jellyfin\" }",
     }
@@ -41,6 +44,9 @@ fn inspect_spec() -> ToolSpec {
             gives("issuer", Kind::Text, "who signed it"),
         ],
         max_tier: Tier::Low,
+        tiers: READS,
+        undo: NOTHING_TO_UNDO,
+        errors: "a name that is no endpoint of the config; no TLS handshake within ten seconds",
         timeout: Span::secs(15),
         example: "tool = \"tls.inspect\"\nargs = { endpoint = \"nas:endpoint:photos\" }",
     }

@@ -157,6 +157,9 @@ fn spec(
             .map(|(name, kind)| Gives { name, kind: kind.clone(), doc: name })
             .collect(),
         max_tier,
+        tiers: "",
+        undo: "",
+        errors: "",
         timeout: Span::secs(10),
         example: "",
     }

@@ -32,6 +32,9 @@ fn spec(
         inputs: inputs.iter().map(input).collect(),
         gives: gives.iter().map(|(name, kind)| give(name, kind)).collect(),
         max_tier: tier,
+        tiers: "",
+        undo: "",
+        errors: "",
         timeout: Span::secs(5),
         example: "",
     }

@@ -71,6 +71,10 @@ fn specs_are_whole() {
         assert_eq!(inputs.len(), spec.inputs.len(), "{name}");
         assert!(spec.inputs.iter().all(|i| i.kind != Kind::Text && !i.doc.is_empty()), "{name}");
         assert!(spec.max_tier == Tier::Low || spec.gives.is_empty(), "{name} gives values");
+        for words in [spec.tiers, spec.undo, spec.errors] {
+            assert!(words.len() > 3 && !words.ends_with('.'), "{name}: {words}");
+        }
+        assert!(spec.tiers.contains(spec.max_tier.as_str()), "{name}: {}", spec.tiers);
     }
 }
 
