@@ -36,12 +36,11 @@ const MOST: usize = 30;
 const LARGEST: u64 = 1 << 20;
 
 /// The ports that speak TLS, with what their certificate is worth.
-pub(crate) async fn tls(ports: &[Listening], here: &HostName) -> Vec<Endpoint> {
+pub(crate) async fn tls(client: &Tls, ports: &[Listening], here: &HostName) -> Vec<Endpoint> {
     let may = |port: &&Listening| {
         let of_server = port.process.as_deref().is_some_and(|process| SERVERS.contains(&process));
         (USUAL.contains(&port.port) || of_server) && !PLAIN.contains(&port.port)
     };
-    let client = Tls::new();
     let mut looks = JoinSet::new();
     for port in ports.iter().filter(may).take(MOST) {
         let (client, port, here) = (client.clone(), port.clone(), here.clone());
@@ -183,6 +182,7 @@ async fn answers(_: &AbsPath) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::tls::peer::{Peer, Shows, Signed};
     use crate::model::taint::Tainted;
     use crate::model::time::Millis;
 
@@ -223,6 +223,65 @@ mod tests {
                 .contains("ca_file")
         );
         assert!(worth(&seen(&[TlsFault::WrongName])).is_err());
+    }
+
+    #[tokio::test]
+    async fn servers_are_asked_for_their_own_names_and_others_are_left_alone() {
+        let shows = Shows {
+            name: "photos.home.example",
+            not_before: Millis(0),
+            not_after: Millis(4_000_000_000_000),
+            signed: Signed::Authority,
+        };
+        let (trusted, stranger) = (
+            Peer::start(shows).await,
+            Peer::start(Shows { signed: Signed::Stranger, ..shows }).await,
+        );
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listening = |port: u16, process: &str| Listening {
+            port,
+            at: std::net::Ipv4Addr::LOCALHOST.into(),
+            process: Some(process.to_owned()),
+        };
+        let ports = [
+            listening(trusted.port, "nginx"),
+            listening(stranger.port, "caddy"),
+            listening(silent.local_addr().unwrap().port(), "postgres"),
+        ];
+        let client = Tls::trusting(Some(trusted.ca_file.clone()));
+        let found = tls(&client, &ports, &HostName::of("mini")).await;
+        assert_eq!(found.len(), 2, "{found:?}");
+        for endpoint in &found {
+            assert_eq!(endpoint.name, "photos.home.example");
+            let is_trusted = endpoint.server == format!("127.0.0.1:{}", trusted.port);
+            assert_eq!(endpoint.state.is_ok(), is_trusted, "{endpoint:?}");
+        }
+        // Whoever speaks something else was not even knocked at.
+        let knocked =
+            tokio::time::timeout(std::time::Duration::from_millis(50), silent.accept()).await;
+        assert!(knocked.is_err());
+    }
+
+    #[cfg(feature = "kube")]
+    #[tokio::test]
+    async fn a_cluster_that_answers_is_used_once() {
+        use crate::clients::kube::fake::Fake;
+
+        let (fake, _tasks) = Fake::start().await;
+        fake.with(|estate| estate.node("n1"));
+        let dir = tempfile::tempdir().unwrap();
+        let first = fake.kubeconfig(dir.path(), "right");
+        let (copy, gone) = (dir.path().join("copy"), dir.path().join("gone"));
+        std::fs::copy(&first, &copy).unwrap();
+        std::fs::write(&gone, "no: [yaml").unwrap();
+        let list = format!("{}:{first}:{}", gone.display(), copy.display());
+        let found = clusters(&Env::of([("KUBECONFIG", &list)]), &BTreeSet::new()).await;
+        let told: Vec<(&str, bool)> = found
+            .iter()
+            .filter(|cluster| cluster.kubeconfig.as_path().starts_with(dir.path()))
+            .map(|cluster| (cluster.name.as_str(), cluster.state.is_ok()))
+            .collect();
+        assert_eq!(told, [("cluster", false), ("cluster-2", true), ("cluster-3", false)]);
     }
 
     #[tokio::test]

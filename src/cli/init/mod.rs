@@ -18,6 +18,7 @@ use crate::cli::out::{Format, Talk};
 use crate::cli::page::{Page, count};
 use crate::clients::ssh::keys;
 use crate::clients::survey::{listening, ssh_config};
+use crate::clients::tls::Tls;
 use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::places::{EMBEDDED, Places, Room, ServiceUser};
@@ -145,9 +146,10 @@ async fn look(cx: &Cx, asked: Option<Asked>) -> Result<Found, Failure> {
             None => Remotes::default(),
         }
     };
+    let client = Tls::new();
     let (remotes, endpoints, ()) = tokio::join!(
         remotes,
-        endpoints::tls(&ports, &here),
+        endpoints::tls(&client, &ports, &here),
         look::machine(&mut found, &cx.env, &ports),
     );
     let mut taken: BTreeSet<String> =
