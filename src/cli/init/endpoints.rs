@@ -14,6 +14,7 @@ use crate::clients::tls::{Leaf, Seen, Tls};
 use crate::clock::{Clock, SystemClock};
 use crate::config::env::Env;
 use crate::model::ids::HostName;
+use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 use crate::model::time::Span;
 
@@ -75,12 +76,12 @@ fn name_of(leaf: &Leaf, here: &HostName) -> Option<String> {
         let letters = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
         !name.is_empty() && !name.starts_with(['-', '.']) && name.chars().all(letters)
     };
-    let names = leaf.names.iter().map(|name| name.as_str());
-    let usable = names.filter_map(|name| match name.strip_prefix("*.") {
-        Some(rest) => Some(format!("{}.{rest}", here.as_str().to_ascii_lowercase())),
-        None => Some(name.to_owned()),
+    let names = leaf.names.iter().map(Tainted::as_str);
+    let mut usable = names.map(|name| match name.strip_prefix("*.") {
+        Some(rest) => format!("{}.{rest}", here.as_str().to_ascii_lowercase()),
+        None => name.to_owned(),
     });
-    usable.into_iter().find(|name| plain(name) && name.parse::<std::net::IpAddr>().is_err())
+    usable.find(|name| plain(name) && name.parse::<std::net::IpAddr>().is_err())
 }
 
 /// One that only its age makes bad is worth watching; one that nobody trusts would be red for ever.
@@ -183,7 +184,6 @@ async fn answers(_: &AbsPath) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::clients::tls::peer::{Peer, Shows, Signed};
-    use crate::model::taint::Tainted;
     use crate::model::time::Millis;
 
     fn leaf(names: &[&str]) -> Leaf {

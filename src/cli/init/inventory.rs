@@ -95,7 +95,7 @@ fn own(text: &mut Text, found: &Found, answers: &Answers) {
         let what = format!("{} on {}", endpoint.name, endpoint.server);
         match &endpoint.state {
             Ok(left) => {
-                text.item("certificate", &what, &format!("checked by tls, good for {left}"))
+                text.item("certificate", &what, &format!("checked by tls, good for {left}"));
             }
             Err(why) => text.item("certificate", &format!("{what}: {why}"), "not checked"),
         }
