@@ -5,6 +5,7 @@
 //! of each thread (`/proc/PID/task/*/schedstat`), so it is right on a busy machine; lateness is not.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
+#![allow(clippy::print_stderr, reason = "what was left behind is said")]
 
 #[path = "daemon/child.rs"]
 mod child;
