@@ -86,7 +86,7 @@ const ALONE: &str = "\
 [web]
 listen = \"off\"
 [probe]
-off = [\"net\", \"oom\", \"unit\", \"dns.resolver\"]
+off = [\"net\", \"oom\", \"unit\", \"dns.resolver\", \"security\"]
 ";
 
 /// Exec to the first look that a server sees.

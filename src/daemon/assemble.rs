@@ -19,6 +19,7 @@ use crate::model::target::{AbsPath, Target, Thing};
 use crate::policy::redact::Redactor;
 use crate::policy::telling::Telling;
 use crate::probe::ask::{Context, Endpoint};
+use crate::probe::care::Care;
 use crate::probe::reef_self::Tally;
 use crate::probe::{Probe, table};
 use crate::tool::world::{self, Inventory, LogSource};
@@ -132,7 +133,7 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
     let here = globals.map_or_else(|| HostName::of("this-machine"), |g| g.host_name.clone());
     let mut hosts = BTreeSet::from([here.clone()]);
     let (mut remotes, mut wakes) = (BTreeMap::new(), BTreeSet::new());
-    let mut sleepers = BTreeSet::new();
+    let (mut sleepers, mut care) = (BTreeSet::new(), BTreeMap::new());
     let mut known_as = BTreeMap::from([("this".to_owned(), here.clone())]);
     for (name, section) in globals.iter().flat_map(|g| &g.hosts) {
         hosts.insert(name.clone());
@@ -142,6 +143,8 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
                 section.ssh.as_ref().and_then(|ssh| ssh.jump.as_deref()).and_then(last_hop);
             let through = through
                 .filter(|hop| globals.is_some_and(|g| g.hosts.keys().any(|h| h.as_str() == *hop)));
+            let (needs, tolerance) = (section.depends_on.clone(), section.tolerance);
+            care.insert(name.clone(), Care { needs, tolerance, ..Care::default() });
             let parent = section.parent.as_ref().map(ToString::to_string);
             remotes.insert(name.clone(), parent.or(through.map(str::to_owned)));
         }
@@ -157,7 +160,18 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
     }
     let pushes = tally.pushes();
     let zone = globals.map_or(Zone::UTC, |g| g.timezone);
-    Context { hosts, remotes, wakes, sleepers, known_as, tally, pushes, zone, ..Context::new(here) }
+    Context {
+        hosts,
+        remotes,
+        care,
+        wakes,
+        sleepers,
+        known_as,
+        tally,
+        pushes,
+        zone,
+        ..Context::new(here)
+    }
 }
 
 impl Assembled {

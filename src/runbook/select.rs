@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use crate::model::ids::{HostName, Word};
-use crate::model::reading::Reading;
+use crate::model::reading::{Concern, Reading};
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Millis;
@@ -37,8 +37,11 @@ pub struct Pattern(pub Regex);
 
 impl Match {
     /// Whether a reading is of the kind that this runbook answers. A match that names no severity
-    /// takes yellow and red.
+    /// takes yellow and red. What may be an intruder's doing is taken by none: it is for the human.
     pub fn takes(&self, reading: &Reading) -> bool {
+        if reading.concern == Concern::Security {
+            return false;
+        }
         let target = &reading.signal.target;
         (self.probe.is_empty() || self.probe.contains(&reading.signal.probe))
             && self.takes_severity(reading.severity)

@@ -15,11 +15,13 @@ use crate::clients::events::{Events, WakeReason};
 use crate::clients::host::Hosts;
 use crate::clock::Clock;
 use crate::model;
+use crate::model::guard::Known;
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
+use crate::policy::tree::Sight;
 use crate::policy::triage::track::Track;
 use crate::policy::triage::{Change, SignalState};
 use crate::probe::{How, Past, Probe};
@@ -45,6 +47,8 @@ pub enum News {
     Changed(Box<Changed>),
     /// History, in batches.
     Readings(Vec<Reading>),
+    /// What is known from now on of signals, and is nothing new.
+    Learned(Vec<(Signal, Known)>),
     /// What looks saw changed on the estate.
     Recorded(Vec<model::change::Change>),
     /// Signals that nothing watches any more, after a reload.
@@ -89,6 +93,7 @@ pub struct Above {
     pub severity: Severity,
     /// Bad at its last looks, and not yet often enough to say.
     pub undecided: bool,
+    pub sight: Sight,
     pub about: About,
 }
 
@@ -131,11 +136,18 @@ pub enum Command {
     Seed {
         triage: BTreeMap<Signal, Track>,
         pasts: Vec<(Signal, Vec<(Millis, f64)>)>,
+        known: BTreeMap<Signal, Known>,
+    },
+    /// A human knows what this reading tells: it is nothing new any more.
+    Accept {
+        reading: Box<Reading>,
     },
     /// New probes after a reload; counters and pasts stay.
     Replace {
         probes: Vec<Probe>,
         hosts: Hosts,
+        /// Where this machine's container engine is now.
+        engine: Option<PathBuf>,
     },
     /// Watch one more for a while: a drill's scratch folder. Its signals are forgotten on `Remove`.
     Add {
@@ -182,6 +194,8 @@ pub struct Ticker {
     events: Option<Events>,
     /// Network probes ring here when something announced itself to them.
     bells: (mpsc::Sender<Arc<str>>, mpsc::Receiver<Arc<str>>),
+    /// Probes that are due before their time, each at an instant.
+    soon: Vec<(Instant, usize)>,
     /// Who waits until these probes have looked.
     all_asked: Vec<(BTreeSet<usize>, oneshot::Sender<()>)>,
     /// Who waits for a fresh look at a probe, and whether that look has begun.
@@ -237,6 +251,7 @@ impl Ticker {
             engine: None,
             events: None,
             bells: mpsc::channel(RINGING),
+            soon: Vec::new(),
             all_asked: Vec::new(),
             waiting: Vec::new(),
         }
@@ -264,6 +279,7 @@ impl Ticker {
                 .grid
                 .next_deadline()
                 .map(|at| self.origin + std::time::Duration::from_millis(at));
+            let soon = self.soon.iter().map(|(at, _)| *at).min();
             self.beat(next);
             tokio::select! {
                 biased;
@@ -276,6 +292,7 @@ impl Ticker {
                     None => break,
                 },
                 () = wait_until(next) => self.tick(),
+                () = wait_until(soon) => self.begin_soon(),
             }
         }
         self.flush();
@@ -362,13 +379,14 @@ impl Ticker {
                 }
                 for probe in probes {
                     let pasts = Arc::clone(&self.pasts);
-                    let (readings, changes) =
+                    let (readings, changes, learned) =
                         match self.slots.get_mut(probe).and_then(|slot| slot.how.as_mut()) {
                             Some(How::Host(host)) => {
-                                (host.judge(&facts, &*pasts, now), host.changes())
+                                (host.judge(&facts, &*pasts, now), host.changes(), host.learned())
                             }
                             Some(How::Net(_)) | None => Default::default(),
                         };
+                    self.learn(learned);
                     self.record(changes);
                     self.retire(probe, &readings);
                     self.looked(probe, readings);
@@ -379,6 +397,7 @@ impl Ticker {
                 let retired = how.retired();
                 if let Some(slot) = self.slots.get_mut(probe) {
                     slot.how = Some(How::Net(how));
+                    slot.recall(&self.states);
                 }
                 self.looked(probe, readings);
                 self.forget(&retired);
@@ -390,6 +409,13 @@ impl Ticker {
                     self.looked(probe, readings);
                 }
             }
+        }
+    }
+
+    fn learn(&self, learned: Vec<(Signal, Known)>) {
+        if !learned.is_empty() {
+            self.pasts.learn(learned.clone());
+            self.tell(News::Learned(learned));
         }
     }
 
@@ -456,8 +482,14 @@ impl Ticker {
         }
         self.pasts.note(reading);
         let state = self.states.remove(&reading.signal).unwrap_or_default();
+        // One that was never seen holds nobody up.
+        let before = match &state.state {
+            SignalState::New => Severity::Green,
+            known => known.severity(),
+        };
         let tuning = self.power.patience(slot.tuning, reading.at);
         let (state, change) = state.look(reading, &tuning, reading.at);
+        let after = state.state.severity();
         self.states.insert(reading.signal.clone(), state);
         let since = match self.last.get(&reading.signal) {
             Some((last, _, since)) if last.severity == reading.severity => *since,
@@ -468,6 +500,9 @@ impl Ticker {
             let about = slot.about.clone().explained_by(reading);
             let changed = Changed { change, reading: reading.clone(), about };
             self.tell(News::Changed(Box::new(changed)));
+        }
+        if after == Severity::Green && before != Severity::Green {
+            self.children_of(&reading.signal);
         }
     }
 

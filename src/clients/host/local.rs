@@ -13,6 +13,7 @@ use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
 use crate::clients::docker::{Docker, Place};
 use crate::clients::host::cgroups::Kills;
+use crate::clients::host::guard::Guard;
 use crate::clients::host::journal::Journal;
 use crate::clients::host::lines::Errors;
 use crate::clients::host::mounts::Rooms;
@@ -46,6 +47,7 @@ pub struct LocalHost {
     rooms: tokio::sync::Mutex<Rooms>,
     journal: tokio::sync::Mutex<Journal>,
     docker: Docker,
+    guard: tokio::sync::Mutex<Guard>,
 }
 
 #[derive(Default)]
@@ -73,6 +75,7 @@ impl LocalHost {
             rooms: tokio::sync::Mutex::default(),
             journal: tokio::sync::Mutex::default(),
             docker: Docker::new(Place::default()),
+            guard: tokio::sync::Mutex::default(),
         }
     }
 
@@ -84,15 +87,16 @@ impl LocalHost {
 
     async fn collect(&self, wanted: &BTreeSet<Fact>) -> Facts {
         let mut facts = self.quick(wanted);
-        let (served, walked, units, journal, programs, engine) = tokio::join!(
+        let (served, walked, units, journal, programs, engine, guard) = tokio::join!(
             self.volumes(wanted),
             walked(wanted),
             self.units(wanted),
             self.journal(wanted),
             self.programs(wanted),
-            self.docker.facts(wanted, self.clock.now())
+            self.docker.facts(wanted, self.clock.now()),
+            self.guard(wanted)
         );
-        for more in [served, walked, units, journal, programs, engine] {
+        for more in [served, walked, units, journal, programs, engine, guard] {
             facts.extend(more);
         }
         facts
@@ -147,7 +151,10 @@ impl LocalHost {
                 | Fact::Drives
                 | Fact::Pools
                 | Fact::TimeSync
-                | Fact::Updates => continue,
+                | Fact::Updates
+                | Fact::Logins(_)
+                | Fact::Listening
+                | Fact::Guarded(_) => continue,
             };
             facts.insert(fact.clone(), found);
         }
@@ -191,6 +198,16 @@ impl LocalHost {
         }
         let lines = self.journal.lock().await.look(&self.redactor).await;
         Facts::from([(Fact::JournalErrors, lines.map(FactValue::Lines))])
+    }
+
+    async fn guard(&self, wanted: &BTreeSet<Fact>) -> Facts {
+        let asked = |fact: &Fact| {
+            matches!(fact, Fact::Logins(_) | Fact::Listening | Fact::Guarded(_))
+        };
+        match wanted.iter().any(asked) {
+            true => self.guard.lock().await.facts(wanted).await,
+            false => Facts::new(),
+        }
     }
 
     async fn units(&self, wanted: &BTreeSet<Fact>) -> Facts {
@@ -323,7 +340,10 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
             | Fact::TimeSync
             | Fact::Updates
             | Fact::Sensors
-            | Fact::Boot => continue,
+            | Fact::Boot
+            | Fact::Logins(_)
+            | Fact::Listening
+            | Fact::Guarded(_) => continue,
         };
         let mounts = mounts.get_or_insert_with(|| {
             mountinfo::parse(&text("/proc/self/mountinfo").unwrap_or_default())

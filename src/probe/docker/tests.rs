@@ -17,7 +17,7 @@ fn host() -> HostName {
 }
 
 /// Runs for an hour, made a day ago.
-fn container(name: &str) -> Container {
+pub(in crate::probe) fn container(name: &str) -> Container {
     Container {
         name: name.into(),
         id: format!("id-{name}"),
@@ -36,6 +36,7 @@ fn container(name: &str) -> Container {
         policy: RestartPolicy::No,
         ended: Ended::Untold,
         privileged: false,
+        reaches: Vec::new(),
         labels: BTreeMap::new(),
     }
 }
