@@ -247,3 +247,62 @@ fn endpoint(endpoint: &Endpoint) -> world::Endpoint {
     };
     world::Endpoint { url: endpoint.url.clone(), tls: endpoint.tls.as_ref().map(peer) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Span;
+    use crate::probe::ask::host_signal;
+    use crate::watch::pulse::Pulse;
+
+    fn read_text(text: &str) -> Result<(Assembled, Vec<Probe>), Mistakes> {
+        let env = Env::of([]);
+        read(Source::new("config.toml", text), &env, std::sync::Arc::new(Pulse::default()) as _)
+    }
+
+    #[test]
+    fn a_wrong_parent_and_a_finding_are_told_with_all_other_mistakes() {
+        let wrong = read_text(
+            "host_name = \"mini\"\n[report]\ncron = \"never\"\n[host.nas]\ndepends_on = [\"nsa\"]\n\
+             [host.this]\ntolerance = \"1m\"\n[host.pi]\nparent = \"nos\"\n[probe]\n\
+             http.auth = \"http://me:word@auth.example/\"\n\
+             http.broken = { url = \"no url\", parent = \"naz\", depends_on = [\"http.auth\", \"pai\"] }\n\
+             http.child = { url = \"http://child.example/\", parent = \"http.broken\" }\n\
+             http.other = { url = \"http://other.example/\", parent = \"http.chield\" }\n",
+        );
+        let told = wrong.unwrap_err().to_string();
+        for part in [
+            "[report] cron",
+            "depends_on of nas: \"nsa\"",
+            "[host.this] tolerance: is for other hosts",
+            "the parent of pi: \"nos\"",
+            "no mistake, but: [probe.http] auth: has a password in it",
+            "parent: \"naz\"",
+            "depends_on: \"pai\"",
+            "parent: \"http.chield\" is no host and no probe here; did you mean \"http.child\"?",
+            "8 mistakes",
+        ] {
+            assert!(told.contains(part), "{part:?} is not in\n{told}");
+        }
+        assert!(!told.contains("\"http.broken\" is no"), "{told}");
+    }
+
+    #[test]
+    fn a_host_may_be_tolerated_and_depend_on_others() {
+        let (_, probes) = read_text(
+            "host_name = \"mini\"\n[host.nas]\ndepends_on = [\"pi\", \"http.auth\"]\ntolerance = \"10m\"\n\
+             [host.pi]\n[probe]\nhttp.auth = \"http://auth.example/\"\n",
+        )
+        .unwrap();
+        let of = |host: &str| {
+            let is_it = |p: &&Probe| p.kind.as_str() == "host" && p.host.as_str() == host;
+            let probe = probes.iter().find(is_it).unwrap();
+            (probe.care.tolerance, probe.care.depends_on.clone())
+        };
+        let (tolerance, above) = of("nas");
+        assert_eq!(tolerance, Some(Span::mins(10)));
+        assert!(above.contains(&host_signal(&HostName::of("pi"))), "{above:?}");
+        assert!(above.iter().any(|signal| signal.probe.as_str() == "http"), "{above:?}");
+        assert_eq!(of("pi").0, None);
+    }
+}

@@ -111,11 +111,8 @@ pub async fn start(
         stop: stop.clone(),
     });
     // There is no former life: what is there at the first look is known.
-    let nothing = Command::Seed {
-        triage: BTreeMap::new(),
-        pasts: Vec::new(),
-        known: BTreeMap::new(),
-    };
+    let nothing =
+        Command::Seed { triage: BTreeMap::new(), pasts: Vec::new(), known: BTreeMap::new() };
     built.operator.watch.send(nothing).await;
     let mut services = JoinSet::new();
     services.spawn(looking.run(commands, stop.clone()));

@@ -70,12 +70,7 @@ fn hold_over(db: &Db, plan: &Plan, step: &Step) -> anyhow::Result<Option<String>
     Ok(over.then(|| format!("several independent reds: {}", by.join(", "))))
 }
 
-fn leash(
-    db: &Db,
-    rules: &Rules,
-    plan: &Plan,
-    step: &Step,
-) -> anyhow::Result<Leash> {
+fn leash(db: &Db, rules: &Rules, plan: &Plan, step: &Step) -> anyhow::Result<Leash> {
     let host = step.call.target.on();
     let runbook = plan.runbook.as_ref().map(|r| &r.name);
     let demoted =

@@ -143,7 +143,8 @@ impl Reading {
         let item = |(item, state): &(String, String)| {
             Value::Text(Tainted::bounded(&format!("{item} = {state}"), 400))
         };
-        let values = Values::from([(WHAT.to_owned(), Value::List(what.iter().map(item).collect()))]);
+        let values =
+            Values::from([(WHAT.to_owned(), Value::List(what.iter().map(item).collect()))]);
         let reading = Self::new(signal, at, Severity::Red, reason, words);
         Self { concern: Concern::Security, values, ..reading }
     }
@@ -151,10 +152,13 @@ impl Reading {
     /// What a security reading tells of, as it was given.
     pub fn what(&self) -> Vec<(&str, &str)> {
         let Some(Value::List(items)) = self.values.get(WHAT) else { return Vec::new() };
-        items.iter().filter_map(|value| {
-            let Value::Text(text) = value else { return None };
-            text.as_str().rsplit_once(" = ")
-        }).collect()
+        items
+            .iter()
+            .filter_map(|value| {
+                let Value::Text(text) = value else { return None };
+                text.as_str().rsplit_once(" = ")
+            })
+            .collect()
     }
 
     /// A probe that could not look. `words` says what to do about it where there is something.

@@ -346,6 +346,18 @@ mod tests {
         assert_eq!(probe.retired(), [told[1].signal.clone()]);
     }
 
+    #[test]
+    fn an_alert_about_security_is_for_the_human_and_names_its_host() {
+        let mut probe = probe("http://127.0.0.1:1/", Settings::default());
+        let pairs = [("alertname", "RootLogin"), ("security", "true"), ("instance", "nas:9100")];
+        let told =
+            probe.judge(&[Firing { labels: labels(&pairs), ..Firing::default() }], Millis(1));
+        assert_eq!((told[1].severity, told[1].concern), (Severity::Red, Concern::Security));
+        assert_eq!(told[1].parent, None, "nothing explains it");
+        let nas = Value::Target(Target::host(HostName::of("nas")));
+        assert_eq!(told[1].values.get(ABOUT_HOST), Some(&nas));
+    }
+
     #[tokio::test]
     async fn an_alertmanager_is_told_from_a_prometheus() {
         const HELD: &str = r#"[{"annotations":{"summary":"full"},"endsAt":"2026-03-02T12:00:00Z","fingerprint":"f",

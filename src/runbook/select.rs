@@ -228,6 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn no_runbook_takes_what_may_be_an_intruders_doing() {
+        let all = [
+            book("all", r#"{ severity = ["red", "yellow", "unknown"] }"#),
+            book("probe", r#"{ probe = "security" }"#),
+            book("exact", r#"{ target = "nas" }"#),
+        ];
+        let usual = reading("security", "nas", Severity::Red, "ports");
+        assert_eq!(select(&all, &usual).map(|book| book.name.as_str()), Some("exact"));
+        let (signal, reason) = (usual.signal, Word::of("port"));
+        let alarm = Reading::security(signal, Millis(0), reason, "new port", &[]);
+        assert!(select(&all, &alarm).is_none());
+    }
+
+    #[test]
     fn the_narrowest_match_wins_and_ties_go_by_name() {
         let all = [
             book("z-probe", r#"{ probe = "disk" }"#),

@@ -126,9 +126,7 @@ impl Responder {
                 let store = self.runner.store.readings();
                 store.call(move |readings| readings.add_changes(&changes)).await
             }
-            News::Learned(known) => {
-                self.runner.store.call(move |db| db.save_known(&known)).await
-            }
+            News::Learned(known) => self.runner.store.call(move |db| db.save_known(&known)).await,
             News::Triage(states) => self.reconcile(states).await,
             News::Gone(signals) => self.forget(&signals).await,
         }

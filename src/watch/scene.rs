@@ -112,9 +112,8 @@ fn is_freed_now(
     let IncidentState::Explained { .. } = incident.state else { return false };
     let hangs_on = about.get(&incident.signal).into_iter().flat_map(About::above);
     let blind = sight(incident) == Sight::Blind;
-    let explains = |above: &Above| {
-        above.severity == Severity::Red || blind && above.sight == Sight::Blind
-    };
+    let explains =
+        |above: &Above| above.severity == Severity::Red || blind && above.sight == Sight::Blind;
     !hangs_on.filter_map(|one| above.get(one)).any(explains)
 }
 

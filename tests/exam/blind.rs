@@ -16,7 +16,7 @@ use reef::probe::voice::Voice;
 use reef::probe::{How, NetProbe, Past, Probe};
 
 use crate::failure::endpoint;
-use crate::house::{House, Setup, mini};
+use crate::house::{Setup, mini};
 
 /// A service, and its parts that hang on it.
 fn parts(n: usize) -> (FakeEndpoint, Vec<FakeEndpoint>) {
@@ -45,8 +45,7 @@ async fn who_nobody_can_look_at_explains_what_it_would_tell_of() {
     let titles: Vec<String> = house.estate.phone.heard().into_iter().map(|m| m.title).collect();
     assert_eq!(titles.len(), 1, "{}", house.story());
     assert!(titles[0].contains("engine"), "{titles:?}");
-    let explained =
-        |i: &&Incident| matches!(&i.state, IncidentState::Explained { by } if by == engine.signal());
+    let explained = |i: &&Incident| matches!(&i.state, IncidentState::Explained { by } if by == engine.signal());
     assert_eq!(house.unresolved().iter().filter(explained).count(), 8, "{}", house.story());
     // What is seen and bad is told whatever stands above it; the others end with what explained them.
     children[0].turns(Severity::Red);

@@ -28,7 +28,7 @@ fn alarms(house: &House) -> Vec<Incident> {
 
 async fn acknowledge(house: &House) {
     for incident in alarms(house) {
-        house.order(Order::Ack { id: incident.id, note: None, lasts: None }).await.unwrap();
+        house.order(Order::Ack { incident: incident.id, note: None, lasts: None }).await.unwrap();
     }
 }
 
@@ -133,7 +133,7 @@ async fn failed_logins_and_two_alarms_page_each_and_hold_nothing() {
     setup.host().logins_fail(40, "203.0.113.9");
     setup.host().listens(4_444, "nc");
     house.until("both page", |h| pages(h).len() == 2).await;
-    assert!(pages(&house).iter().any(|m| m.body.contains("40 failed logins within 10m")));
+    assert!(pages(&house).iter().any(|m| m.body.contains("40 failed logins within 10 min")));
     // The attempts end, and that is no reason to forget them.
     house.pass(Span::mins(30)).await;
     assert_eq!((alarms(&house).len(), house.hold()), (2, None), "{}", house.story());

@@ -146,10 +146,14 @@ impl Inspected {
         let bound = binds.iter().flatten().filter_map(|bind| bind.split(':').next());
         let holds = mounted.chain(bound).any(|from| ENGINES.iter().any(|end| from.ends_with(end)));
         let is_host = |mode: &Option<String>| mode.as_deref() == Some("host");
-        [(is_host(pid_mode), "host pid"), (is_host(network_mode), "host network"), (holds, "docker.sock")]
-            .into_iter()
-            .filter_map(|(so, what)| so.then(|| what.to_owned()))
-            .collect()
+        [
+            (is_host(pid_mode), "host pid"),
+            (is_host(network_mode), "host network"),
+            (holds, "docker.sock"),
+        ]
+        .into_iter()
+        .filter_map(|(so, what)| so.then(|| what.to_owned()))
+        .collect()
     }
 
     /// The fact. How it ended is told from events, and when its image was made from the images.

@@ -230,12 +230,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("auth.log");
         let write = |text: &str| {
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+            let mut file =
+                std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
             file.write_all(text.as_bytes()).unwrap();
         };
         write("Accepted publickey for dad from 192.168.1.7 port 1 ssh2\n");
         write(&failed("203.0.113.9"));
-        let wanted = BTreeSet::from([Fact::Logins(Some(AbsPath::new(log.to_str().unwrap()).unwrap()))]);
+        let wanted =
+            BTreeSet::from([Fact::Logins(Some(AbsPath::new(log.to_str().unwrap()).unwrap()))]);
         let mut guard = Guard::default();
         let mut look = async || match guard.facts(&wanted).await.into_values().next() {
             Some(Ok(FactValue::Logins(logins))) => logins,
@@ -260,7 +262,9 @@ mod tests {
     #[test]
     fn the_journal_is_taken_from_its_cursor_on() {
         let entry = |cursor: &str, message: &str| {
-            format!("{{\"__CURSOR\":\"{cursor}\",\"SYSLOG_IDENTIFIER\":\"sshd\",\"MESSAGE\":\"{message}\"}}\n")
+            format!(
+                "{{\"__CURSOR\":\"{cursor}\",\"SYSLOG_IDENTIFIER\":\"sshd\",\"MESSAGE\":\"{message}\"}}\n"
+            )
         };
         let bad = "Failed password for root from 203.0.113.9 port 1 ssh2";
         let good = "Accepted password for dad from 192.168.1.7 port 1 ssh2";
@@ -280,7 +284,8 @@ mod tests {
 
     #[tokio::test]
     async fn this_machine_answers() {
-        let wanted = BTreeSet::from([Fact::Listening, Fact::Guarded(Vec::new()), Fact::Logins(None)]);
+        let wanted =
+            BTreeSet::from([Fact::Listening, Fact::Guarded(Vec::new()), Fact::Logins(None)]);
         let facts = Guard::default().facts(&wanted).await;
         assert!(matches!(&facts[&Fact::Listening], Ok(FactValue::Listening(_))));
         let Ok(FactValue::Guarded(guarded)) = &facts[&Fact::Guarded(Vec::new())] else { panic!() };

@@ -239,7 +239,8 @@ pub fn printed(text: &str) -> Guarded {
 fn file(rest: &str) -> Option<GuardedFile> {
     let mut words = rest.splitn(4, ' ');
     let guards = Guards::parse(words.next()?)?;
-    let digest = words.next().filter(|d| d.len() == 64 && d.chars().all(|c| c.is_ascii_hexdigit()))?;
+    let digest =
+        words.next().filter(|d| d.len() == 64 && d.chars().all(|c| c.is_ascii_hexdigit()))?;
     let lines = words.next()?.parse().ok()?;
     let path = AbsPath::new(words.next()?).ok()?.as_str().to_owned();
     Some(GuardedFile { guards, path, digest: digest[..16].to_owned(), lines })

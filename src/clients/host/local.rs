@@ -201,9 +201,8 @@ impl LocalHost {
     }
 
     async fn guard(&self, wanted: &BTreeSet<Fact>) -> Facts {
-        let asked = |fact: &Fact| {
-            matches!(fact, Fact::Logins(_) | Fact::Listening | Fact::Guarded(_))
-        };
+        let asked =
+            |fact: &Fact| matches!(fact, Fact::Logins(_) | Fact::Listening | Fact::Guarded(_));
         match wanted.iter().any(asked) {
             true => self.guard.lock().await.facts(wanted).await,
             false => Facts::new(),

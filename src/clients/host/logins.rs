@@ -117,7 +117,15 @@ fn program(line: &str) -> (Option<&str>, &str) {
 }
 
 const KNOWN: [&str; 9] = [
-    "sshd", "sshd-session", "sshd-auth", "dropbear", "login", "sudo", "su", "pvedaemon", "pveproxy",
+    "sshd",
+    "sshd-session",
+    "sshd-auth",
+    "dropbear",
+    "login",
+    "sudo",
+    "su",
+    "pvedaemon",
+    "pveproxy",
 ];
 
 fn sshd(message: &str) -> Option<Said> {
@@ -155,13 +163,21 @@ fn word(text: &str) -> String {
 }
 
 fn dropbear(message: &str) -> Option<Said> {
-    for good in ["Password auth succeeded for ", "Pubkey auth succeeded for ", "PAM password auth succeeded for "] {
+    for good in [
+        "Password auth succeeded for ",
+        "Pubkey auth succeeded for ",
+        "PAM password auth succeeded for ",
+    ] {
         if let Some(rest) = message.strip_prefix(good) {
             let (who, at) = rest.rsplit_once(" from ")?;
             return Some(Said::Came(login(quoted(who), with_port(at).source)));
         }
     }
-    for bad in ["Bad password attempt for ", "Bad PAM password attempt for ", "Login attempt for nonexistent user"] {
+    for bad in [
+        "Bad password attempt for ",
+        "Bad PAM password attempt for ",
+        "Login attempt for nonexistent user",
+    ] {
         if let Some(rest) = message.strip_prefix(bad) {
             return rest.rsplit_once("from ").map(|(_, at)| Said::Failed(with_port(at)));
         }
@@ -275,7 +291,8 @@ pub fn wtmp(bytes: &[u8], whole: u64) -> Vec<Login> {
         bounded(&String::from_utf8_lossy(&field[..end]))
     };
     let session = |record: &[u8]| {
-        let (line, user, host) = (field(record, 8, 32), field(record, 44, 32), field(record, 76, 256));
+        let (line, user, host) =
+            (field(record, 8, 32), field(record, 44, 32), field(record, 76, 256));
         let source = match (host.parse::<IpAddr>(), host.contains('.')) {
             (Ok(_), _) => place(&host),
             // Names are written as they were looked up; `:0` is a screen, `tmux(12).%0` a window.
@@ -309,43 +326,112 @@ mod tests {
     fn lines_of_real_servers() {
         for (line, want) in [
             // Debian 12's sshd by rsyslog, by the journal, and to a log of its own.
-            ("2024-05-02T08:11:01.123456+02:00 mini sshd[812]: Accepted publickey for dad from 192.168.1.7 port 51022 ssh2: ED25519 SHA256:kX3v", came("dad", "192.168.1.7")),
-            ("May  2 08:11:01 mini sshd[812]: Accepted password for root from 203.0.113.9 port 4711 ssh2", came("root", "203.0.113.9")),
-            ("sshd: Accepted keyboard-interactive/pam for mum from 2001:db8:1:2:a:b:c:d port 5 ssh2", came("mum", "2001:db8:1:2::/64")),
-            ("Accepted publickey for root from 127.0.0.1 port 40000 ssh2: ED25519 SHA256:x", came("root", "127.0.0.1")),
-            ("sshd-session: Failed password for root from ::ffff:203.0.113.9 port 4711 ssh2", failed("203.0.113.9", "4711")),
-            ("sshd: Failed password for invalid user admin from 203.0.113.9 port 4712 ssh2", failed("203.0.113.9", "4712")),
+            (
+                "2024-05-02T08:11:01.123456+02:00 mini sshd[812]: Accepted publickey for dad from 192.168.1.7 port 51022 ssh2: ED25519 SHA256:kX3v",
+                came("dad", "192.168.1.7"),
+            ),
+            (
+                "May  2 08:11:01 mini sshd[812]: Accepted password for root from 203.0.113.9 port 4711 ssh2",
+                came("root", "203.0.113.9"),
+            ),
+            (
+                "sshd: Accepted keyboard-interactive/pam for mum from 2001:db8:1:2:a:b:c:d port 5 ssh2",
+                came("mum", "2001:db8:1:2::/64"),
+            ),
+            (
+                "Accepted publickey for root from 127.0.0.1 port 40000 ssh2: ED25519 SHA256:x",
+                came("root", "127.0.0.1"),
+            ),
+            (
+                "sshd-session: Failed password for root from ::ffff:203.0.113.9 port 4711 ssh2",
+                failed("203.0.113.9", "4711"),
+            ),
+            (
+                "sshd: Failed password for invalid user admin from 203.0.113.9 port 4712 ssh2",
+                failed("203.0.113.9", "4712"),
+            ),
             // The name that was tried is chosen by who tries.
-            ("sshd: Failed password for invalid user x from 192.168.1.7 port 1 ssh2 from 203.0.113.9 port 4713 ssh2", failed("203.0.113.9", "4713")),
+            (
+                "sshd: Failed password for invalid user x from 192.168.1.7 port 1 ssh2 from 203.0.113.9 port 4713 ssh2",
+                failed("203.0.113.9", "4713"),
+            ),
             ("sshd: Failed none for invalid user admin from 203.0.113.9 port 4712 ssh2", None),
             ("sshd: Invalid user admin from 203.0.113.9 port 4712", None),
-            ("sshd: Connection closed by authenticating user root 203.0.113.9 port 4711 [preauth]", gave_up("203.0.113.9", "4711")),
-            ("sshd: Connection closed by invalid user a b 203.0.113.9 port 4714 [preauth]", gave_up("203.0.113.9", "4714")),
+            (
+                "sshd: Connection closed by authenticating user root 203.0.113.9 port 4711 [preauth]",
+                gave_up("203.0.113.9", "4711"),
+            ),
+            (
+                "sshd: Connection closed by invalid user a b 203.0.113.9 port 4714 [preauth]",
+                gave_up("203.0.113.9", "4714"),
+            ),
             ("sshd: Connection closed by 203.0.113.9 port 4711", None),
             ("sshd: Received disconnect from 203.0.113.9 port 4711:11: bye", None),
-            ("sshd: pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.9", None),
+            (
+                "sshd: pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.9",
+                None,
+            ),
             // dropbear, as on OpenWrt and NAS systems.
-            ("May  2 08:11:01 nas dropbear[77]: Password auth succeeded for 'root' from 192.168.1.7:40122", came("root", "192.168.1.7")),
-            ("dropbear: Pubkey auth succeeded for 'root' with ssh-ed25519 key SHA256:x from 192.168.1.7:40123", came("root", "192.168.1.7")),
-            ("dropbear: Bad password attempt for 'root' from 203.0.113.9:41000", failed("203.0.113.9", "41000")),
-            ("dropbear: Login attempt for nonexistent user from 203.0.113.9:41001", failed("203.0.113.9", "41001")),
-            ("dropbear: Login attempt for nonexistent user 'x' from 203.0.113.9:41001", failed("203.0.113.9", "41001")),
-            ("dropbear: Exit before auth from <203.0.113.9:41002>: (user 'root', 0 fails): Exited normally", gave_up("203.0.113.9", "41002")),
+            (
+                "May  2 08:11:01 nas dropbear[77]: Password auth succeeded for 'root' from 192.168.1.7:40122",
+                came("root", "192.168.1.7"),
+            ),
+            (
+                "dropbear: Pubkey auth succeeded for 'root' with ssh-ed25519 key SHA256:x from 192.168.1.7:40123",
+                came("root", "192.168.1.7"),
+            ),
+            (
+                "dropbear: Bad password attempt for 'root' from 203.0.113.9:41000",
+                failed("203.0.113.9", "41000"),
+            ),
+            (
+                "dropbear: Login attempt for nonexistent user from 203.0.113.9:41001",
+                failed("203.0.113.9", "41001"),
+            ),
+            (
+                "dropbear: Login attempt for nonexistent user 'x' from 203.0.113.9:41001",
+                failed("203.0.113.9", "41001"),
+            ),
+            (
+                "dropbear: Exit before auth from <203.0.113.9:41002>: (user 'root', 0 fails): Exited normally",
+                gave_up("203.0.113.9", "41002"),
+            ),
             ("dropbear: Child connection from 203.0.113.9:41002", None),
             // login: BusyBox, util-linux, shadow.
-            ("Jan  1 00:00:09 box auth.info login[99]: root login on 'ttyS0'", came("root", "console")),
+            (
+                "Jan  1 00:00:09 box auth.info login[99]: root login on 'ttyS0'",
+                came("root", "console"),
+            ),
             ("login: root login on 'pts/0' from '192.168.1.7'", came("root", "192.168.1.7")),
-            ("login: invalid password for 'UNKNOWN' on 'pts/0' from '203.0.113.9'", failed("203.0.113.9", "")),
+            (
+                "login: invalid password for 'UNKNOWN' on 'pts/0' from '203.0.113.9'",
+                failed("203.0.113.9", ""),
+            ),
             ("login: invalid password for 'root' on 'ttyS0'", failed("console", "")),
-            ("login: FAILED LOGIN (1) on '/dev/tty1' FOR 'UNKNOWN', Authentication failure", failed("console", "")),
-            ("login: FAILED LOGIN 1 FROM tty1 FOR dad, Authentication failure", failed("console", "")),
+            (
+                "login: FAILED LOGIN (1) on '/dev/tty1' FOR 'UNKNOWN', Authentication failure",
+                failed("console", ""),
+            ),
+            (
+                "login: FAILED LOGIN 1 FROM tty1 FOR dad, Authentication failure",
+                failed("console", ""),
+            ),
             ("login: ROOT LOGIN  on '/dev/tty1'", came("root", "console")),
             ("login: LOGIN ON tty1 BY dad", came("dad", "console")),
             // Other doors.
-            ("sudo: pam_unix(sudo:auth): authentication failure; logname=dad uid=1000 euid=0 tty=/dev/pts/0 ruser=dad rhost=  user=dad", failed("console", "")),
-            ("pvedaemon[9]: authentication failure; rhost=::ffff:203.0.113.9 user=root@pam msg=Authentication failure", failed("203.0.113.9", "")),
+            (
+                "sudo: pam_unix(sudo:auth): authentication failure; logname=dad uid=1000 euid=0 tty=/dev/pts/0 ruser=dad rhost=  user=dad",
+                failed("console", ""),
+            ),
+            (
+                "pvedaemon[9]: authentication failure; rhost=::ffff:203.0.113.9 user=root@pam msg=Authentication failure",
+                failed("203.0.113.9", ""),
+            ),
             // Somebody else's words.
-            ("May  2 08:11:01 mini app[1]: Accepted password for root from 1.2.3.4 port 1 ssh2", None),
+            (
+                "May  2 08:11:01 mini app[1]: Accepted password for root from 1.2.3.4 port 1 ssh2",
+                None,
+            ),
             ("cron: (root) CMD (x)", None),
             ("", None),
         ] {

@@ -50,7 +50,8 @@ fn is_loopback(address: &str) -> bool {
         8 => address.ends_with("7F"),
         _ => {
             let mapped = address.strip_prefix("0000000000000000FFFF0000");
-            address == "00000000000000000000000001000000" || mapped.is_some_and(|v4| v4.ends_with("7F"))
+            address == "00000000000000000000000001000000"
+                || mapped.is_some_and(|v4| v4.ends_with("7F"))
         }
     }
 }
@@ -182,7 +183,10 @@ mod tests {
         let netstat = "Active Internet connections (only servers)\n\
                   tcp        0      0 0.0.0.0:22              0.0.0.0:*               LISTEN      77/dropbear\n\
                   tcp        0      0 :::23              :::*               LISTEN      -\n";
-        assert_eq!(printed(netstat), BTreeMap::from([((Protocol::Tcp, 22), "dropbear".to_owned())]));
+        assert_eq!(
+            printed(netstat),
+            BTreeMap::from([((Protocol::Tcp, 22), "dropbear".to_owned())])
+        );
     }
 
     #[test]

@@ -52,12 +52,7 @@ impl Told {
     }
 
     /// Everything that was spoken of cannot be seen now, which the engine explains.
-    pub(super) fn blind(
-        &self,
-        engine: &Signal,
-        now: Millis,
-        why: Option<&NoFact>,
-    ) -> Vec<Reading> {
+    pub(super) fn blind(&self, engine: &Signal, now: Millis, why: Option<&NoFact>) -> Vec<Reading> {
         let there = self.signals.iter().filter(|(_, gone)| **gone == 0);
         let unknown = |(signal, _): (&Signal, &u32)| Reading {
             parent: (signal != engine).then(|| engine.clone()),

@@ -39,9 +39,10 @@ pub(super) fn differences(
     let mut all: Vec<Item> = there.iter().filter_map(item).collect();
     if counts == Counts::All {
         let out_of_sight = |name: &str| {
-            hidden.iter().any(|path| name.strip_prefix(path.as_str()).is_some_and(|rest| {
-                rest.is_empty() || rest.starts_with('/')
-            }))
+            hidden.iter().any(|path| {
+                name.strip_prefix(path.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
         };
         let gone = known.iter().filter(|(name, _)| !there.contains_key(*name));
         all.extend(gone.filter(|(name, _)| !out_of_sight(name)).map(|(name, before)| Item {

@@ -370,10 +370,12 @@ impl HostProbe for Security {
             // An engine that refuses says so itself.
             let engine = || host_signal("docker", &self.host, "engine");
             let parent = matches!(fact, Fact::Containers).then(engine);
-            readings.extend(aspects.iter().map(|a| Reading {
-                parent: parent.clone(),
-                ..missing(self.signal(a), now, why)
-            }));
+            readings.extend(
+                aspects.iter().map(|a| Reading {
+                    parent: parent.clone(),
+                    ..missing(self.signal(a), now, why)
+                }),
+            );
         }
         readings
     }

@@ -212,14 +212,17 @@ fn many_failed_logins_are_red_and_what_tells_of_none_is_unknown() {
     stage.logins(failed(3));
     assert_eq!(stage.red(), []);
     stage.logins(failed(2));
-    let want = "5 failed logins within 10m, most of the last from 203.0.113.9 (2)";
+    let want = "5 failed logins within 10 min, most of the last from 203.0.113.9 (2)";
     assert_eq!(stage.red(), one("failed", want));
     stage.logins(failed(0));
     for _ in 0..10 {
         stage.look();
     }
     assert_eq!(stage.red(), [], "past the window");
-    stage.logins(Logins { unseen: vec!["reef may not read the journal".into()], ..Logins::default() });
+    stage.logins(Logins {
+        unseen: vec!["reef may not read the journal".into()],
+        ..Logins::default()
+    });
     let readings = stage.look();
     let of_rate = readings.iter().find(|r| r.signal.aspect.as_str() == "failed").unwrap();
     assert_eq!((of_rate.severity, of_rate.reason.as_str()), (Severity::Unknown, "absent"));

@@ -253,7 +253,8 @@ impl Ticker {
 
     pub(super) fn begin_soon(&mut self) {
         let now = Instant::now();
-        let (due, later) = std::mem::take(&mut self.soon).into_iter().partition(|(at, _)| *at <= now);
+        let (due, later) =
+            std::mem::take(&mut self.soon).into_iter().partition(|(at, _)| *at <= now);
         self.soon = later;
         let due: Vec<(Instant, usize)> = due;
         let due: Vec<usize> = due.into_iter().map(|(_, probe)| probe).collect();
@@ -349,5 +350,40 @@ impl Ticker {
             .filter(|i| !self.slots[*i].gone && wants(&self.slots[*i]))
             .collect();
         self.begin(&due);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::watch::pulse::Pulse;
+
+    #[tokio::test]
+    async fn a_reload_listens_where_the_engine_is_now() {
+        let (news, _told) = mpsc::unbounded_channel();
+        let pulse = Arc::new(Pulse::default());
+        let clock = Arc::new(SystemClock);
+        let new = || {
+            let (news, pulse) = (news.clone(), Arc::clone(&pulse));
+            Ticker::new(Vec::new(), Hosts::new(), Millis(0), Arc::clone(&clock) as _, pulse, news)
+        };
+        let replace = |at: &str| Command::Replace {
+            probes: Vec::new(),
+            hosts: Hosts::new(),
+            engine: Some(PathBuf::from(at)),
+        };
+        let mut ticker = new().with_engine(PathBuf::from("/run/docker.sock"));
+        ticker.obey(replace("/run/podman.sock"));
+        assert_eq!(ticker.engine.as_deref(), Some(std::path::Path::new("/run/podman.sock")));
+        // Who listened to none does not begin to.
+        let mut deaf = new();
+        deaf.obey(replace("/run/podman.sock"));
+        assert_eq!(deaf.engine, None);
     }
 }

@@ -69,8 +69,7 @@ impl Slot {
             return;
         };
         let (kind, host) = (&self.kind, &self.host);
-        let of_it =
-            |signal: &&Signal| signal.probe == *kind && signal.target.on() == host;
+        let of_it = |signal: &&Signal| signal.probe == *kind && signal.target.on() == host;
         let parts: Vec<Signal> = states.keys().filter(of_it).cloned().collect();
         if !parts.is_empty() {
             probe.recall(&parts);
