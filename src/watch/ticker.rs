@@ -483,9 +483,9 @@ impl Ticker {
         self.pasts.note(reading);
         let state = self.states.remove(&reading.signal).unwrap_or_default();
         // One that was never seen holds nobody up.
-        let before = match &state.state {
-            SignalState::New => Severity::Green,
-            known => known.severity(),
+        let before = match state.state == SignalState::New {
+            true => Severity::Green,
+            false => state.state.severity(),
         };
         let tuning = self.power.patience(slot.tuning, reading.at);
         let (state, change) = state.look(reading, &tuning, reading.at);

@@ -36,7 +36,7 @@ impl Read {
             return Ok(all.logins(Told::Nowhere, vec![piece.text("why").trim().to_owned()]));
         }
         if piece.has("journal") {
-            self.cursor = entries(piece.bytes("journal"), self.cursor.take(), &mut all);
+            self.cursor = entries(piece.bytes("journal"), self.cursor.as_deref(), &mut all);
         } else {
             self.lines(piece, &mut all)?;
         }

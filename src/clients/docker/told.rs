@@ -152,7 +152,8 @@ impl Inspected {
             (holds, "docker.sock"),
         ]
         .into_iter()
-        .filter_map(|(so, what)| so.then(|| what.to_owned()))
+        .filter(|(so, _)| *so)
+        .map(|(_, what)| what.to_owned())
         .collect()
     }
 

@@ -47,15 +47,16 @@ impl Guard {
     pub async fn facts(&mut self, wanted: &BTreeSet<Fact>) -> Facts {
         let mut facts = Facts::new();
         for fact in wanted {
-            let found = match fact {
-                Fact::Logins(log) => Ok(FactValue::Logins(self.logins(log.as_ref()).await)),
-                Fact::Listening => self.listening(),
-                Fact::Guarded(more) => {
-                    let mounts = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-                    let mounts = mountinfo::parse(&String::from_utf8_lossy(&mounts));
-                    self.digests.look(Path::new("/"), &mounts, more).map(FactValue::Guarded)
-                }
-                _ => continue,
+            let found = if let Fact::Logins(log) = fact {
+                Ok(FactValue::Logins(self.logins(log.as_ref()).await))
+            } else if *fact == Fact::Listening {
+                self.listening()
+            } else if let Fact::Guarded(more) = fact {
+                let mounts = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+                let mounts = mountinfo::parse(&String::from_utf8_lossy(&mounts));
+                self.digests.look(Path::new("/"), &mounts, more).map(FactValue::Guarded)
+            } else {
+                continue;
             };
             facts.insert(fact.clone(), found);
         }
@@ -110,11 +111,13 @@ impl Guard {
     }
 
     fn file(&mut self, log: &str, all: &mut Gathered) -> Result<(), String> {
-        let unread = |why: std::io::Error| match why.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                format!("reef may not read {log}: add its user to the file's group, often adm")
+        let unread = |why: std::io::Error| {
+            if why.kind() == std::io::ErrorKind::PermissionDenied {
+                return format!(
+                    "reef may not read {log}: add its user to the file's group, often adm"
+                );
             }
-            _ => format!("cannot read {log}: {why}"),
+            format!("cannot read {log}: {why}")
         };
         let file = File::open(log).map_err(unread)?;
         let meta = file.metadata().map_err(unread)?;
@@ -161,19 +164,19 @@ impl Guard {
         if let Some(why) = refused(&String::from_utf8_lossy(&raw.stderr)) {
             return Err(why.to_string());
         }
-        self.cursor = entries(&raw.stdout, self.cursor.take(), all);
+        self.cursor = entries(&raw.stdout, self.cursor.as_deref(), all);
         Ok(())
     }
 }
 
 /// Takes what journalctl printed; the cursor that is known is where the last look ended. Gives where this one does.
-pub fn entries(printed: &[u8], known: Option<String>, all: &mut Gathered) -> Option<String> {
+pub fn entries(printed: &[u8], known: Option<&str>, all: &mut Gathered) -> Option<String> {
     let mut before = Gathered::default();
     let into = if known.is_some() { &mut *all } else { &mut before };
-    let mut cursor = known.clone();
+    let mut cursor = known.map(str::to_owned);
     for line in printed.split(|b| *b == b'\n').filter(|line| line.starts_with(b"{")) {
         let Some((at, text)) = entry(line) else { continue };
-        if known.as_deref() == Some(at.as_str()) {
+        if known == Some(at.as_str()) {
             continue;
         }
         into.line(&text);
@@ -275,11 +278,11 @@ mod tests {
         assert_eq!((first.failed, first.accepted.len()), (Some(0), 1));
         let text = [entry("b", good), entry("c", bad)].concat();
         let mut all = Gathered::default();
-        assert_eq!(entries(text.as_bytes(), Some("b".into()), &mut all).as_deref(), Some("c"));
+        assert_eq!(entries(text.as_bytes(), Some("b"), &mut all).as_deref(), Some("c"));
         let then = all.logins(Told::Yes, Vec::new());
         assert_eq!((then.failed, then.accepted.len()), (Some(1), 0));
         let mut all = Gathered::default();
-        assert_eq!(entries(b"", Some("c".into()), &mut all).as_deref(), Some("c"));
+        assert_eq!(entries(b"", Some("c"), &mut all).as_deref(), Some("c"));
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -15,13 +15,14 @@ use crate::clients::docker::{Docker, Place};
 use crate::clients::host::cgroups::Kills;
 use crate::clients::host::guard::Guard;
 use crate::clients::host::journal::Journal;
+use crate::clients::host::kernel::{boot, cpu, failed, memory, pressure, text};
 use crate::clients::host::lines::Errors;
 use crate::clients::host::mounts::Rooms;
 use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
 use crate::clients::host::{
-    HostLink, LinkError, Output, arrays, mountinfo, proc, sensors, systemd, upkeep, walk,
+    HostLink, LinkError, Output, arrays, mountinfo, proc, sensors, systemd, walk,
 };
 use crate::clients::process::{Given, Limits, run, run_raw};
 use crate::clock::Clock;
@@ -352,44 +353,6 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
         facts.insert(fact.clone(), found);
     }
     facts
-}
-
-fn memory() -> Result<FactValue, NoFact> {
-    let meminfo = text("/proc/meminfo")?;
-    // Without ZFS there is no such file, and that is as good as an empty ARC.
-    let arc = std::fs::read_to_string("/proc/spl/kstat/zfs/arcstats").ok();
-    proc::memory(&meminfo, arc.as_deref()).map(FactValue::Memory).map_err(NoFact::Failed)
-}
-
-fn pressure() -> Result<FactValue, NoFact> {
-    let read = |name: &str| {
-        std::fs::read_to_string(PathBuf::from("/proc/pressure").join(name)).map_err(|_| {
-            let todo = "this kernel tells no pressure; psi=1 on its command line turns it on";
-            NoFact::Absent(todo.into())
-        })
-    };
-    let (cpu, memory, io) = (read("cpu")?, read("memory")?, read("io")?);
-    proc::pressure(&cpu, &memory, &io).map(FactValue::Pressure).map_err(NoFact::Failed)
-}
-
-fn cpu() -> Result<FactValue, NoFact> {
-    let (load, stat) = (text("/proc/loadavg")?, text("/proc/stat")?);
-    proc::cpu(&load, &stat).map(FactValue::Cpu).map_err(NoFact::Failed)
-}
-
-fn boot() -> Result<FactValue, NoFact> {
-    let (id, stat) = (text("/proc/sys/kernel/random/boot_id")?, text("/proc/stat")?);
-    upkeep::boot(&format!("{id}{stat}")).map(FactValue::Boot).map_err(NoFact::Failed)
-}
-
-fn text(path: &str) -> Result<String, NoFact> {
-    std::fs::read(path)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .map_err(|why| failed(path, &why))
-}
-
-fn failed(path: &str, why: &std::io::Error) -> NoFact {
-    NoFact::Failed(format!("cannot read {path}: {why}"))
 }
 
 /// What systemd's monotonic times are on.

@@ -47,12 +47,10 @@ impl Gathered {
                 self.count(&origin.source);
                 self.connections.insert(origin);
             }
-            Some(Said::GaveUp(origin)) => {
-                if self.connections.insert(origin.clone()) {
-                    self.count(&origin.source);
-                }
+            Some(Said::GaveUp(origin)) if self.connections.insert(origin.clone()) => {
+                self.count(&origin.source);
             }
-            None => {}
+            Some(Said::GaveUp(_)) | None => {}
         }
     }
 
@@ -281,7 +279,7 @@ pub fn wtmp(bytes: &[u8], whole: u64) -> Vec<Login> {
     let skipped = usize::try_from(whole.saturating_sub(bytes.len() as u64)).unwrap_or(0);
     let aligned = |size: usize| &bytes[((size - skipped % size) % size).min(bytes.len())..];
     let fits = |size: &&usize| {
-        whole % (**size as u64) == 0
+        whole.is_multiple_of(**size as u64)
             && aligned(**size).chunks_exact(**size).all(|record| record[0] < 10 && record[1] == 0)
     };
     let Some(size) = SIZES.iter().find(fits).copied() else { return Vec::new() };
@@ -323,6 +321,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one row a line of a log")]
     fn lines_of_real_servers() {
         for (line, want) in [
             // Debian 12's sshd by rsyslog, by the journal, and to a log of its own.

@@ -6,6 +6,7 @@ pub mod drives;
 pub mod guard;
 pub mod guarded;
 pub mod journal;
+mod kernel;
 pub mod lines;
 pub mod local;
 pub mod logins;

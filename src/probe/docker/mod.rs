@@ -328,4 +328,4 @@ impl HostProbe for DockerProbe {
 }
 
 #[cfg(test)]
-pub(in crate::probe) mod tests;
+mod tests;

@@ -17,7 +17,7 @@ fn host() -> HostName {
 }
 
 /// Runs for an hour, made a day ago.
-pub(in crate::probe) fn container(name: &str) -> Container {
+fn container(name: &str) -> Container {
     Container {
         name: name.into(),
         id: format!("id-{name}"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::*;
+use crate::model::container::{ContainerState, Ended, Health, RestartPolicy};
 use crate::model::guard::{GuardedFile, Login};
 use crate::model::reading::Concern;
 
@@ -229,10 +230,34 @@ fn many_failed_logins_are_red_and_what_tells_of_none_is_unknown() {
     assert_eq!(stage.probe.absent().unwrap(), "reef may not read the journal");
 }
 
+fn container(name: &str) -> Container {
+    Container {
+        name: name.into(),
+        id: format!("id-{name}"),
+        image: "app:1".into(),
+        image_id: "sha256:1".into(),
+        image_created_at: None,
+        state: ContainerState::Running,
+        health: Health::None,
+        exit_code: 0,
+        oom_killed: false,
+        error: None,
+        restarts: 0,
+        created_at: Millis(0),
+        started_at: None,
+        finished_at: None,
+        policy: RestartPolicy::No,
+        ended: Ended::Untold,
+        privileged: false,
+        reaches: Vec::new(),
+        labels: BTreeMap::new(),
+    }
+}
+
 #[test]
 fn a_container_that_reaches_beyond_itself_is_told() {
     let mut stage = Stage::new(Settings::default());
-    let plain = crate::probe::docker::tests::container("app");
+    let plain = container("app");
     let put = |stage: &mut Stage, all: Vec<Container>| {
         stage.facts.insert(Fact::Containers, Ok(FactValue::Containers(all)));
     };
