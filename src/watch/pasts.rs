@@ -1,6 +1,7 @@
 //! The pasts of all signals, shared between the loop and the looks under way.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::guard::{Known, Recall};
@@ -17,11 +18,13 @@ pub(crate) struct SharedPasts {
     pasts: Mutex<Pasts>,
     /// None before the former life's was read.
     known: Mutex<Option<BTreeMap<Signal, Known>>>,
+    /// Whether somebody asked before, and held their tongue.
+    asked: AtomicBool,
 }
 
-/// Whether it is the first time.
+/// Whether somebody asked in vain before it was known what is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum First {
+pub(crate) enum InVain {
     Yes,
     No,
 }
@@ -36,11 +39,11 @@ impl SharedPasts {
     }
 
     /// What a former life knew, or what a look learned.
-    pub(crate) fn learn(&self, more: impl IntoIterator<Item = (Signal, Known)>) -> First {
+    pub(crate) fn learn(&self, more: impl IntoIterator<Item = (Signal, Known)>) -> InVain {
         let mut known = self.known();
-        let first = if known.is_none() { First::Yes } else { First::No };
+        let asked = known.is_none() && self.asked.load(Ordering::Relaxed);
         known.get_or_insert_default().extend(more);
-        first
+        if asked { InVain::Yes } else { InVain::No }
     }
 
     /// What is known of a signal, with these items as they are told; one without a state is gone.
@@ -72,7 +75,10 @@ impl SharedPasts {
 impl Past for SharedPasts {
     fn known(&self, signal: &Signal) -> Recall {
         match &*self.known() {
-            None => Recall::NotYet,
+            None => {
+                self.asked.store(true, Ordering::Relaxed);
+                Recall::NotYet
+            }
             Some(known) => known.get(signal).cloned().map_or(Recall::Nothing, Recall::Is),
         }
     }

@@ -481,27 +481,39 @@ impl Ticker {
             self.pulse.add(&self.pulse.unknown, 1);
         }
         self.pasts.note(reading);
-        let state = self.states.remove(&reading.signal).unwrap_or_default();
-        // One that was never seen holds nobody up.
-        let before = match state.state == SignalState::New {
-            true => Severity::Green,
-            false => state.state.severity(),
-        };
         let tuning = self.power.patience(slot.tuning, reading.at);
-        let (state, change) = state.look(reading, &tuning, reading.at);
-        let after = state.state.severity();
-        self.states.insert(reading.signal.clone(), state);
-        let since = match self.last.get(&reading.signal) {
-            Some((last, _, since)) if last.severity == reading.severity => *since,
-            Some(_) | None => reading.at,
-        };
-        self.last.insert(reading.signal.clone(), (reading.clone(), probe, since));
+        // In place: of a thousand signals each is here every few seconds.
+        let mut fresh = Track::default();
+        let known = self.states.get_mut(&reading.signal);
+        let seen_before = known.is_some();
+        let track = known.unwrap_or(&mut fresh);
+        // One that was never seen holds nobody up.
+        let was_ill = track.state != SignalState::New && track.state.severity() != Severity::Green;
+        let (state, change) = std::mem::take(track).look(reading, &tuning, reading.at);
+        let recovered = was_ill && state.state.severity() == Severity::Green;
+        *track = state;
+        if !seen_before {
+            self.states.insert(reading.signal.clone(), fresh);
+        }
+        match self.last.get_mut(&reading.signal) {
+            Some((last, by, since)) => {
+                if last.severity != reading.severity {
+                    *since = reading.at;
+                }
+                last.clone_from(reading);
+                *by = probe;
+            }
+            None => {
+                let stands = (reading.clone(), probe, reading.at);
+                self.last.insert(reading.signal.clone(), stands);
+            }
+        }
         if let Some(change) = change {
             let about = slot.about.clone().explained_by(reading);
             let changed = Changed { change, reading: reading.clone(), about };
             self.tell(News::Changed(Box::new(changed)));
         }
-        if after == Severity::Green && before != Severity::Green {
+        if recovered {
             self.children_of(&reading.signal);
         }
     }

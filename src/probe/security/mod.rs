@@ -117,7 +117,7 @@ impl Security {
         let known = match past.known(&signal) {
             Recall::NotYet => return None,
             Recall::Nothing => {
-                let words = format!("{} {} known from now on", there.len(), aspect.things);
+                let words = format!("{}: {} known from now on", aspect.things, there.len());
                 self.learned.push((signal.clone(), there));
                 return Some(Reading::new(signal, now, Severity::Green, Word::of("ok"), &words));
             }
@@ -125,7 +125,7 @@ impl Security {
         };
         let new = differences(&known, &there, aspect.counts, hidden);
         if new.is_empty() {
-            let words = format!("nothing new among {} {}", there.len(), aspect.things);
+            let words = format!("nothing new among {}: {}", aspect.things, there.len());
             return Some(Reading::new(signal, now, Severity::Green, Word::of("ok"), &words));
         }
         let told: Vec<String> = new.iter().map(|item| (aspect.words)(item)).collect();

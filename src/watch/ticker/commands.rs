@@ -17,7 +17,7 @@ use crate::policy::triage::SignalState;
 use crate::probe::{Bell, How, Probe};
 use crate::watch::grid::Grid;
 use crate::watch::looks::Looks;
-use crate::watch::pasts::First;
+use crate::watch::pasts::InVain;
 use crate::watch::ticker::slot::{Slot, names, rhythms};
 use crate::watch::ticker::{About, Above, Command, News, Standing, Ticker, Waiting};
 
@@ -60,7 +60,7 @@ impl Ticker {
             Command::Seed { triage, pasts, known } => {
                 self.states.extend(triage);
                 self.recall();
-                if self.pasts.learn(known) == First::Yes {
+                if self.pasts.learn(known) == InVain::Yes {
                     // They have held their tongue so far.
                     self.wake(&Word::of("security"), None);
                 }
