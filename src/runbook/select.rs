@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn no_runbook_takes_what_may_be_an_intruders_doing() {
         let all = [
-            book("all", r#"{ severity = ["red", "yellow", "unknown"] }"#),
+            book("any", r#"{ probe = ["security", "disk"] }"#),
             book("probe", r#"{ probe = "security" }"#),
             book("exact", r#"{ target = "nas" }"#),
         ];
