@@ -94,7 +94,7 @@ const ALONE: &str = "\
 listen = \"off\"
 [probe]
 off = [\"net\", \"oom\", \"unit\", \"dns.resolver\", \"smart\", \"zfs\", \"raid\", \"time\", \"heat\", \"updates\", \
-         \"boot\", \"reef\", \"docker\", \"compose\", \"swarm\", \"uplink\", \"errors.journal\"]
+         \"boot\", \"security\", \"reef\", \"docker\", \"compose\", \"swarm\", \"uplink\", \"errors.journal\"]
 ";
 
 /// Exec to the first look that a server sees.

@@ -19,6 +19,10 @@ pub struct HostSection {
     pub ceiling: Option<Leash>,
     /// Whose red explains this host's: another host, or a probe by its name.
     pub parent: Option<Word>,
+    /// Hosts and probes whose red explains it too.
+    pub depends_on: Vec<String>,
+    /// For how long it may be out of reach before that pages. None: at once.
+    pub tolerance: Option<Span>,
     /// Whether it may page at night.
     pub wakes: bool,
     /// Whether it may be off: that is no fault then, and nothing wakes it.
@@ -118,9 +122,11 @@ impl HostSection {
                 section.skip("sleeps");
                 section.mistake("sleeps", "is for other hosts: reef does not watch in its sleep");
             }
-            if section.has("parent") {
-                section.skip("parent");
-                section.mistake("parent", "is for other hosts: this one is there while reef runs");
+            for key in ["parent", "depends_on", "tolerance"] {
+                if section.has(key) {
+                    section.skip(key);
+                    section.mistake(key, "is for other hosts: this one is there while reef runs");
+                }
             }
             None
         } else {
@@ -129,7 +135,12 @@ impl HostSection {
         let read = Self {
             ssh,
             ceiling: section.opt("ceiling"),
-            parent: section.opt("parent"),
+            parent: if host == this { None } else { section.opt("parent") },
+            depends_on: match host == this {
+                true => Vec::new(),
+                false => section.list_or("depends_on", Vec::new()),
+            },
+            tolerance: if host == this { None } else { section.opt("tolerance") },
             wakes: section.or("wakes", false),
             sleeps: section.or("sleeps", false),
             restartable: section.list_or("restartable", Vec::new()),

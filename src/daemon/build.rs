@@ -93,7 +93,8 @@ impl Swap {
         self.notifiers.send_replace(live.notifiers);
         self.facts.send_replace(live.facts);
         *self.caps.lock().unwrap_or_else(PoisonError::into_inner) = live.caps;
-        self.watch.send(Command::Replace { probes, hosts: live.hosts }).await;
+        let (hosts, engine) = (live.hosts, live.engine);
+        self.watch.send(Command::Replace { probes, hosts, engine }).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the config decides and a reload swaps: rules, runbooks, tools, notifiers, the model.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -69,6 +69,8 @@ pub struct Live {
     pub facts: Arc<Facts>,
     pub caps: Caps,
     pub hosts: Hosts,
+    /// Where this machine's container engine says what happens.
+    pub engine: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Live {
@@ -134,6 +136,7 @@ impl Making {
             notifiers: Arc::new(notifiers),
             caps: assembled.model.as_ref().map(|model| model.caps).unwrap_or_default(),
             hosts: self.hosts(&assembled.globals, &redactor),
+            engine: Some(assembled.globals.docker.socket.clone()),
         })
     }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::gate::rules::Rules;
 use crate::model::approval::Approval;
-use crate::model::ids::{RunId, StepName};
-use crate::model::plan::{Origin, Plan, Step};
+use crate::model::ids::{HostName, RunId, StepName};
+use crate::model::incident::Incident;
+use crate::model::plan::{Leash, Origin, Plan, Step};
 use crate::model::target::Target;
 use crate::model::time::{Millis, Span};
 use crate::policy::fact::{ActionFact, Outcome, Proof};
@@ -69,22 +70,25 @@ fn hold_over(db: &Db, plan: &Plan, step: &Step) -> anyhow::Result<Option<String>
     Ok(over.then(|| format!("several independent reds: {}", by.join(", "))))
 }
 
-fn leash(
-    db: &Db,
-    rules: &Rules,
-    plan: &Plan,
-    step: &Step,
-) -> anyhow::Result<crate::model::plan::Leash> {
+fn leash(db: &Db, rules: &Rules, plan: &Plan, step: &Step) -> anyhow::Result<Leash> {
     let host = step.call.target.on();
     let runbook = plan.runbook.as_ref().map(|r| &r.name);
     let demoted =
         db.demotions()?.into_iter().find(|d| Some(&d.runbook) == runbook && d.host == *host);
-    Ok(effective(
+    let leash = effective(
         &rules.ceilings(runbook, host),
         rules.start(runbook, host),
         demoted.map(|d| d.leash),
         None,
-    ))
+    );
+    Ok(if alarmed(db, host)? { leash.min(Leash::Ask) } else { leash })
+}
+
+/// Whether something on this host may be an intruder's doing, and nobody has said that they know it: who has got in may
+/// have made the fault that a runbook would answer.
+pub fn alarmed(db: &Db, host: &HostName) -> anyhow::Result<bool> {
+    let waits = |incident: &Incident| incident.waits_for_a_human() && incident.is_about(host);
+    Ok(db.unresolved()?.iter().any(waits))
 }
 
 fn source(plan: &Plan) -> Source {

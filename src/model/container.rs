@@ -38,6 +38,9 @@ pub struct Container {
     /// How it ended, where it does not run.
     pub ended: Ended,
     pub privileged: bool,
+    /// How it could reach beyond itself, apart from that: `host pid`, `host network`, `docker.sock`.
+    #[serde(default)]
+    pub reaches: Vec<String>,
     /// Those of compose, of Swarm and of reef; others are left out.
     pub labels: BTreeMap<String, String>,
 }

@@ -9,6 +9,7 @@
 )]
 
 mod agent;
+mod blind;
 mod crash;
 mod failure;
 mod gate;
@@ -17,6 +18,7 @@ mod house;
 
 mod replay;
 mod restart;
+mod security;
 mod telling;
 mod triage;
 mod week;

@@ -75,7 +75,7 @@ impl Machine {
                 &text.replace(patient, "within = \"30s\"\nstays = \"1s\""),
             );
         }
-        let off = r#"off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "dns.resolver", "unit", "reef"]"#;
+        let off = r#"off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "security", "dns.resolver", "unit", "reef"]"#;
         let config = format!(
             "ceiling = \"auto\"\nrunbook_dir = \"/etc/reef/runbooks\"\n[web]\nlisten = \"off\"\n[probe]\n{off}\n{probes}\n\
              [runbook.service-failed]\nleash = \"auto\"\n[runbook.http-down]\nleash = \"auto\"\n"

@@ -30,6 +30,7 @@ mod memory;
 mod network;
 mod paused;
 mod remote;
+mod security;
 mod services;
 mod spikes;
 mod told;

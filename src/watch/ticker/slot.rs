@@ -1,9 +1,12 @@
 //! One probe as the tick loop keeps it.
 
+use std::collections::BTreeMap;
+
 use crate::model::ids::{HostName, Word};
-use crate::model::target::Target;
+use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
 use crate::policy::triage::Tuning;
+use crate::policy::triage::track::Track;
 use crate::probe::{How, Probe};
 use crate::watch::grid::Rhythm;
 use crate::watch::ticker::About;
@@ -20,6 +23,14 @@ pub(super) struct Slot {
     pub(super) gone: bool,
     /// How many signals its last look spoke of.
     pub(super) told: usize,
+    /// Whether it was told what a former life, or a former config, knew of its parts.
+    recalled: Recalled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recalled {
+    NotYet,
+    Yes,
 }
 
 impl Slot {
@@ -48,6 +59,22 @@ impl Slot {
             how: Some(probe.how),
             gone: false,
             told: 0,
+            recalled: Recalled::NotYet,
+        }
+    }
+
+    /// Tells a network probe once which of its parts were spoken of before it was made: one that is gone meanwhile is
+    /// gone for it too. One that is away is told when it is back.
+    pub(super) fn recall(&mut self, states: &BTreeMap<Signal, Track>) {
+        let (Recalled::NotYet, Some(How::Net(probe))) = (self.recalled, &mut self.how) else {
+            return;
+        };
+        let (kind, host) = (&self.kind, &self.host);
+        let of_it = |signal: &&Signal| signal.probe == *kind && signal.target.on() == host;
+        let parts: Vec<Signal> = states.keys().filter(of_it).cloned().collect();
+        if !parts.is_empty() {
+            probe.recall(&parts);
+            self.recalled = Recalled::Yes;
         }
     }
 }
