@@ -202,6 +202,9 @@ pub enum VerifyRule {
         /// The name of one value that the tool gives.
         value: String,
         is: Literal,
+        /// How long the value may take to become so; no time at all is one look after the last step.
+        within: Span,
+        stays: Span,
         line: usize,
     },
 }
@@ -287,6 +290,10 @@ impl Runbook {
 
     /// What bounds every call of this runbook.
     pub fn bounds(&self) -> Bounds {
-        Bounds { roots: self.roots.clone(), max_targets: self.max_targets }
+        let named = match &self.matches.target {
+            Some(TargetMatch::Exact(target)) => vec![target.clone()],
+            Some(TargetMatch::AnyHost { .. } | TargetMatch::Kind(_)) | None => Vec::new(),
+        };
+        Bounds { roots: self.roots.clone(), max_targets: self.max_targets, named }
     }
 }

@@ -62,8 +62,23 @@ pub fn resolve(
             }
         }
     }
-    let tool = spec.name.clone();
-    Ok(Resolved::Call(Call { tool, target: about, args, bounds: bounds.clone() }))
+    let (tool, mut bounds) = (spec.name.clone(), bounds.clone());
+    // What stands in the runbook itself is named by it; what a reference brought is not.
+    let literal = |name: &String| matches!(step.args.get(name), Some(Arg::Literal(_)));
+    bounds.named.extend(args.iter().filter(|(name, _)| literal(name)).filter_map(
+        |(_, value)| match value {
+            Value::Target(target) => Some(target.clone()),
+            Value::Int(_)
+            | Value::Bytes(_)
+            | Value::Span(_)
+            | Value::Flag(_)
+            | Value::Word(_)
+            | Value::Path(_)
+            | Value::List(_)
+            | Value::Text(_) => None,
+        },
+    ));
+    Ok(Resolved::Call(Call { tool, target: about, args, bounds }))
 }
 
 /// How the plan is verified; `spec` is the query's tool, where the rule names one. A query whose
@@ -79,7 +94,7 @@ pub fn resolve_verify(
         VerifyRule::Probe { within, stays } => {
             Ok(Verify::Probe { signal: signal.clone(), within: *within, stays: *stays })
         }
-        VerifyRule::Query { tool, args, value, is, line: _ } => {
+        VerifyRule::Query { tool, args, value, is, within, stays, line: _ } => {
             let wrong = |why: String| ResolveError(format!("verify with {tool}: {why}"));
             let spec = spec.ok_or_else(|| wrong("there is no such tool".into()))?;
             let gives = spec.gives.iter().find(|gives| gives.name == value);
@@ -90,7 +105,8 @@ pub fn resolve_verify(
                 Ok(args) => {
                     let (tool, target) = (tool.clone(), signal.target.clone());
                     let call = Call { tool, target, args, bounds: bounds.clone() };
-                    Ok(Verify::Query { call, value: value.clone(), is })
+                    let (within, stays) = (*within, *stays);
+                    Ok(Verify::Query { call, value: value.clone(), is, within, stays })
                 }
                 Err(Missing::NotThere(why)) => Ok(Verify::Not(why)),
                 Err(Missing::Wrong(why)) => Err(wrong(why)),

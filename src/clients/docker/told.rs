@@ -93,6 +93,7 @@ struct State {
     error: Option<String>,
     started_at: String,
     finished_at: String,
+    pid: u32,
     #[serde(alias = "Healthcheck")]
     health: Option<HealthState>,
 }
@@ -109,6 +110,8 @@ struct HealthState {
 struct HostConfig {
     restart_policy: Option<Policy>,
     privileged: bool,
+    /// In bytes; 0 is no limit.
+    memory: u64,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -126,9 +129,14 @@ struct Config {
 }
 
 impl Inspected {
+    /// The number of its first process, while it runs.
+    pub(super) fn pid(&self) -> Option<u32> {
+        (0 < self.state.pid).then_some(self.state.pid)
+    }
+
     /// The fact. How it ended is told from events, and when its image was made from the images.
     pub(super) fn container(self) -> Container {
-        let State { status, exit_code, oom_killed, error, started_at, finished_at, health } =
+        let State { status, exit_code, oom_killed, error, started_at, finished_at, health, .. } =
             self.state;
         let state = ContainerState::parse(&status);
         Container {
@@ -149,6 +157,8 @@ impl Inspected {
             policy: of_policy(&self.host_config.restart_policy.unwrap_or_default()),
             ended: Ended::Untold,
             privileged: self.host_config.privileged,
+            memory_limit: Some(self.host_config.memory).filter(|limit| 0 < *limit),
+            memory: None,
             labels: kept(self.config.labels),
         }
     }

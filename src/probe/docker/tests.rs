@@ -36,6 +36,8 @@ fn container(name: &str) -> Container {
         policy: RestartPolicy::No,
         ended: Ended::Untold,
         privileged: false,
+        memory_limit: None,
+        memory: None,
         labels: BTreeMap::new(),
     }
 }
