@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::digest::Digest;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 use crate::model::time::Millis;
@@ -233,6 +234,9 @@ pub struct Stack {
     pub services: Vec<StackService>,
     /// Why its files could not be read or understood; the services are then not to be trusted.
     pub fault: Option<Tainted>,
+    /// Over the files as they are written: another text is another project.
+    #[serde(default)]
+    pub written: Option<Digest>,
 }
 
 /// One service of a compose file.

@@ -62,23 +62,8 @@ pub fn resolve(
             }
         }
     }
-    let (tool, mut bounds) = (spec.name.clone(), bounds.clone());
-    // What stands in the runbook itself is named by it; what a reference brought is not.
-    let literal = |name: &String| matches!(step.args.get(name), Some(Arg::Literal(_)));
-    bounds.named.extend(args.iter().filter(|(name, _)| literal(name)).filter_map(
-        |(_, value)| match value {
-            Value::Target(target) => Some(target.clone()),
-            Value::Int(_)
-            | Value::Bytes(_)
-            | Value::Span(_)
-            | Value::Flag(_)
-            | Value::Word(_)
-            | Value::Path(_)
-            | Value::List(_)
-            | Value::Text(_) => None,
-        },
-    ));
-    Ok(Resolved::Call(Call { tool, target: about, args, bounds }))
+    let tool = spec.name.clone();
+    Ok(Resolved::Call(Call { tool, target: about, args, bounds: bounds.clone() }))
 }
 
 /// How the plan is verified; `spec` is the query's tool, where the rule names one. A query whose

@@ -9,6 +9,7 @@
 )]
 
 mod agent;
+mod containers;
 mod crash;
 mod failure;
 mod gate;
