@@ -48,7 +48,8 @@ impl FakeHost {
 fn heal(c: &mut Container, now: crate::model::time::Millis) {
     c.state = ContainerState::Running;
     c.started_at = Some(now);
-    (c.oom_killed, c.restarts, c.ended) = (false, 0, Ended::Untold);
+    // How it ended last is told on while it runs, as engines do.
+    (c.restarts, c.ended) = (0, Ended::Untold);
     if c.health != Health::None {
         c.health = Health::Healthy;
     }

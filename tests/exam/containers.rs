@@ -6,6 +6,7 @@ use reef::model::incident::IncidentState;
 use reef::model::message::Urgency;
 use reef::model::plan::Leash;
 use reef::model::time::{Millis, Span};
+use reef::operator::order::Order;
 
 use crate::house::{House, MONDAY_NOON, Setup};
 
@@ -127,6 +128,7 @@ async fn a_generated_leak_is_told_with_its_cause_and_never_restarted() {
     let told = heard.iter().find(|m| m.body.contains("consider memory limit increase or code fix"));
     assert!(told.is_some(), "{}", house.story());
     assert!(heard.iter().any(|m| m.urgency == Urgency::Page), "it is down: {}", house.story());
+    house.order(Order::Report).await.unwrap();
     let report = house.operator.reporter.latest().await.unwrap();
     assert!(report.contains("memory leak in"), "{report}");
     house.end().await;

@@ -100,6 +100,7 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
                 ("health", Word),
                 ("exit_code", Int),
                 ("restartable", Flag),
+                ("steady", Flag),
                 ("why_not", Text),
             ],
         ),

@@ -3,6 +3,7 @@
 //! The engine's yes proves little: a container that ends again at once was started all the same. So the
 //! action looks whether it is another life, and whether that lasts for a moment.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::Fut;
@@ -11,7 +12,7 @@ use crate::gate::permit::Permit;
 use crate::gate::tool::{Action, Parsed, Tool};
 use crate::model::container::{Container, ContainerState};
 use crate::model::ids::ToolName;
-use crate::model::target::Target;
+use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
 use crate::model::tool::{ActionResult, Bounds, Effect, Repeat, Tier, ToolError, ToolSpec, Undo};
 use crate::model::value::Kind;
@@ -77,7 +78,7 @@ fn tool(world: &World, spec: ToolSpec, how: How) -> Box<dyn Tool> {
         let target = args.container("container")?;
         let at = At::of(&world, &target)?;
         let bounds = args.call().bounds.clone();
-        Ok(Parsed::Action(Box::new(Anew { at, target, bounds, how })))
+        Ok(Parsed::Action(Box::new(Anew { at, target, bounds, how, stack: OnceLock::new() })))
     })
 }
 
@@ -86,12 +87,20 @@ struct Anew {
     target: Target,
     bounds: Bounds,
     how: How,
+    /// The project that it belongs to, once it was looked at: while that is brought up to date, none of its
+    /// containers is touched.
+    stack: OnceLock<Target>,
 }
 
 impl Anew {
     /// The container, if it may be touched now.
     async fn allowed(&self) -> Result<Container, ToolError> {
         let c = self.at.find(&self.target).await?;
+        if let Some((project, _)) = c.composed()
+            && let Ok(stack) = Target::new(self.target.on().clone(), Thing::Stack, project)
+        {
+            self.stack.get_or_init(|| stack);
+        }
         let named = Named::of(&self.bounds, &self.target, &c);
         let may = touch(&c, named, &self.at.world.inventory.databases);
         if let Some(why) = may.refusal(&c) {
@@ -123,7 +132,7 @@ impl Action for Anew {
     }
 
     fn lease(&self) -> Vec<Target> {
-        vec![self.target.clone()]
+        std::iter::once(&self.target).chain(self.stack.get()).cloned().collect()
     }
 
     fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>> {

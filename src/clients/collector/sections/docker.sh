@@ -59,8 +59,9 @@ s_containers() {
 # The compose files that containers name, and those in the places of the argument; a part `file PATH` each.
 s_stacks() {
     engine || return
+    named=$(limit 8 "$engine" ps -a --format '{{.Label "com.docker.compose.project.working_dir"}}|{{.Label "com.docker.compose.project.config_files"}}' 2>&1) || { refused "$named"; return; }
     {
-        limit 8 "$engine" ps -a --format '{{.Label "com.docker.compose.project.working_dir"}}|{{.Label "com.docker.compose.project.config_files"}}' 2>/dev/null
+        printf '%s\n' "$named"
         [ -z "$1" ] || for place in $1; do
             case $place in *.yml|*.yaml) [ ! -f "$place" ] || printf '%s|%s\n' "${place%/*}" "$place"; continue ;; esac
             [ ! -d "$place" ] || for file in compose.yaml compose.yml docker-compose.yml docker-compose.yaml; do
