@@ -23,7 +23,7 @@ use crate::store::actions::Drill;
 use crate::store::readings::Sample;
 use crate::watch::handle::Handle;
 use crate::watch::responder::picture::{Known, consider, resolve};
-use crate::watch::ticker::{About, Changed, News};
+use crate::watch::ticker::{About, Batch, Changed, News};
 
 /// Names of probes that belong to a drill begin so.
 pub const DRILL: &str = "drill.";
@@ -116,9 +116,9 @@ impl Responder {
     async fn take(&mut self, news: News) -> anyhow::Result<()> {
         match news {
             News::Changed(changed) => self.changed(*changed).await,
-            News::Readings(readings) => {
-                self.remind(&readings).await?;
-                self.keep(readings).await
+            News::Readings(batch) => {
+                self.remind(&batch.whole).await?;
+                self.keep(batch).await
             }
             News::Recorded(changes) => {
                 let store = self.runner.store.readings();
@@ -130,12 +130,17 @@ impl Responder {
     }
 
     /// History. Losing a batch loses a minute of it and nothing else.
-    async fn keep(&mut self, readings: Vec<Reading>) -> anyhow::Result<()> {
-        for reading in &readings {
-            if reading.severity == Severity::Green {
-                self.last.remove(&reading.signal);
-            } else {
-                self.last.insert(reading.signal.clone(), reading.clone());
+    async fn keep(&mut self, batch: Batch) -> anyhow::Result<()> {
+        let Batch { samples, whole } = batch;
+        for reading in whole {
+            if reading.severity != Severity::Green {
+                self.last.insert(reading.signal.clone(), reading);
+            }
+        }
+        for (signal, at, severity, _) in &samples {
+            let known = self.last.get(signal);
+            if *severity == Severity::Green && known.is_some_and(|last| last.at <= *at) {
+                self.last.remove(signal);
             }
         }
         let now = self.runner.clock.now();
@@ -143,16 +148,10 @@ impl Responder {
             .store
             .readings()
             .call(move |store| {
-                store.intern_all(readings.iter().map(|reading| &reading.signal))?;
-                let mut rows = Vec::with_capacity(readings.len());
-                for reading in readings {
-                    let signal = store.intern(&reading.signal)?;
-                    rows.push(Sample {
-                        signal,
-                        at: reading.at,
-                        severity: reading.severity,
-                        value: reading.value,
-                    });
+                store.intern_all(samples.iter().map(|(signal, ..)| signal))?;
+                let mut rows = Vec::with_capacity(samples.len());
+                for (signal, at, severity, value) in samples {
+                    rows.push(Sample { signal: store.intern(&signal)?, at, severity, value });
                 }
                 store.add(&rows)?;
                 store.maintain(now)

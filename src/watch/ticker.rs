@@ -44,13 +44,31 @@ pub enum News {
     /// A signal changed for good: after its looks in a row, with hysteresis.
     Changed(Box<Changed>),
     /// History, in batches.
-    Readings(Vec<Reading>),
+    Readings(Batch),
     /// What looks saw changed on the estate.
     Recorded(Vec<model::change::Change>),
     /// Signals that nothing watches any more, after a reload.
     Gone(Vec<Signal>),
     /// The counters of triage, to be stored so that a restart starts nothing over.
     Triage(BTreeMap<Signal, Track>),
+}
+
+/// The readings since the last batch.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Of each reading what history keeps: whole, a thousand probes would hold megabytes here.
+    pub samples: Vec<(Signal, Millis, Severity, Option<f64>)>,
+    /// Those that say more than that: what is not green, and certificates, whose dates are reminded of.
+    pub whole: Vec<Reading>,
+}
+
+impl Batch {
+    fn add(&mut self, reading: &Reading) {
+        self.samples.push((reading.signal.clone(), reading.at, reading.severity, reading.value));
+        if reading.severity != Severity::Green || reading.signal.probe.as_str() == "tls" {
+            self.whole.push(reading.clone());
+        }
+    }
 }
 
 /// A change of a signal, with what the config says about its probe.
@@ -173,7 +191,7 @@ pub struct Ticker {
     news: mpsc::UnboundedSender<News>,
     states: BTreeMap<Signal, Track>,
     last: BTreeMap<Signal, (Reading, usize, Millis)>,
-    batch: Vec<Reading>,
+    batch: Batch,
     flushed_at: Instant,
     /// This machine, where its events wake probes.
     listens_on: Option<HostName>,
@@ -231,7 +249,7 @@ impl Ticker {
             news,
             states: BTreeMap::new(),
             last: BTreeMap::new(),
-            batch: Vec::new(),
+            batch: Batch::default(),
             flushed_at: now,
             listens_on: None,
             engine: None,
@@ -418,8 +436,29 @@ impl Ticker {
             }
         }
         self.answer(probe, &readings);
-        if !gone {
-            self.batch.extend(readings);
+        if gone {
+            return;
+        }
+        for reading in readings {
+            self.batch.add(&reading);
+            self.stand(probe, reading);
+        }
+    }
+
+    /// Remembers the last reading of a signal, and since when it is as severe.
+    fn stand(&mut self, probe: usize, reading: Reading) {
+        match self.last.get_mut(&reading.signal) {
+            Some((last, by, since)) => {
+                if last.severity != reading.severity {
+                    *since = reading.at;
+                }
+                *last = reading;
+                *by = probe;
+            }
+            None => {
+                let at = reading.at;
+                self.last.insert(reading.signal.clone(), (reading, probe, at));
+            }
         }
     }
 
@@ -455,15 +494,17 @@ impl Ticker {
             self.pulse.add(&self.pulse.unknown, 1);
         }
         self.pasts.note(reading);
-        let state = self.states.remove(&reading.signal).unwrap_or_default();
         let tuning = self.power.patience(slot.tuning, reading.at);
-        let (state, change) = state.look(reading, &tuning, reading.at);
-        self.states.insert(reading.signal.clone(), state);
-        let since = match self.last.get(&reading.signal) {
-            Some((last, _, since)) if last.severity == reading.severity => *since,
-            Some(_) | None => reading.at,
-        };
-        self.last.insert(reading.signal.clone(), (reading.clone(), probe, since));
+        // In place: of a thousand signals each is here every few seconds.
+        let mut fresh = Track::default();
+        let known = self.states.get_mut(&reading.signal);
+        let seen_before = known.is_some();
+        let track = known.unwrap_or(&mut fresh);
+        let (state, change) = std::mem::take(track).look(reading, &tuning, reading.at);
+        *track = state;
+        if !seen_before {
+            self.states.insert(reading.signal.clone(), fresh);
+        }
         if let Some(change) = change {
             let about = slot.about.clone().explained_by(reading);
             let changed = Changed { change, reading: reading.clone(), about };
@@ -503,7 +544,7 @@ impl Ticker {
         self.flushed_at = Instant::now();
         self.pasts.forget(self.clock.now());
         let batch = std::mem::take(&mut self.batch);
-        if !batch.is_empty() {
+        if !batch.samples.is_empty() {
             self.tell(News::Readings(batch));
         }
         self.tell(News::Triage(self.states.clone()));
