@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::config::globals::at_least;
 use crate::config::section::{Entry, Section};
-use crate::config::setting::Address;
+use crate::config::given::Given;
+use crate::config::setting::{Address, Setting};
 use crate::model::ids::{HostName, RunbookName, UnitName, Word};
 use crate::model::plan::Leash;
-use crate::model::target::AbsPath;
+use crate::model::target::{AbsPath, Target, Thing};
 use crate::model::time::Span;
 
 /// One host. `[host.this]` is this machine, by whatever name it goes.
@@ -27,10 +28,50 @@ pub struct HostSection {
     pub wakes: bool,
     /// Whether it may be off: that is no fault then, and nothing wakes it.
     pub sleeps: bool,
-    /// Units that may be restarted to bring the host back to its senses.
-    pub restartable: Vec<UnitName>,
+    /// Units, and containers as `container:NAME`, that may be restarted to bring the host back to its
+    /// senses.
+    pub restartable: Vec<Restartable>,
     /// Folders with compose files, `*` for any name: `/opt/stacks/*`.
     pub stacks: Vec<String>,
+}
+
+/// What may be restarted for using too much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restartable {
+    Unit(UnitName),
+    /// By its name.
+    Container(String),
+}
+
+impl Setting for Restartable {
+    /// `nginx` is a unit, `container:jellyfin` a container.
+    fn read(given: &Given) -> Result<Self, String> {
+        let Given::Text(text) = given else { return UnitName::read(given).map(Self::Unit) };
+        match text.strip_prefix("container:") {
+            // A container's name has rules that any target's name has.
+            Some(name) => Target::new(HostName::of("this"), Thing::Container, name)
+                .map(|target| Self::Container(target.name().to_owned()))
+                .map_err(|bad| format!("as a container's name it {}", bad.why)),
+            None => UnitName::read(given).map(Self::Unit),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Unit(unit) => unit.show(),
+            Self::Container(name) => format!("container:{name}"),
+        }
+    }
+}
+
+impl Restartable {
+    /// What it is on a host.
+    pub fn on(&self, host: &HostName) -> Option<Target> {
+        match self {
+            Self::Unit(unit) => Target::new(host.clone(), Thing::Unit, unit.as_str()).ok(),
+            Self::Container(name) => Target::new(host.clone(), Thing::Container, name).ok(),
+        }
+    }
 }
 
 /// What to tell ssh beyond what its own config says.

@@ -15,7 +15,7 @@ use crate::config::section::{Outcome, Reader, Section};
 use crate::daemon::books::{self, Shelf};
 use crate::daemon::wire;
 use crate::model::ids::{HostName, RunbookName};
-use crate::model::target::{AbsPath, Target, Thing};
+use crate::model::target::{AbsPath, Target};
 use crate::policy::redact::Redactor;
 use crate::policy::telling::Telling;
 use crate::probe::ask::{Context, Endpoint};
@@ -77,7 +77,7 @@ pub fn read(
     match (reader.done(), shelf, globals) {
         (Ok(outcome), Ok(shelf), Some(globals)) => {
             let probes = watched.probes;
-            let served_by = served_by(&probes, &globals.host_name);
+            let served_by = served_by(&probes);
             let endpoints = watched.endpoints;
             Ok((
                 Assembled {
@@ -185,10 +185,7 @@ impl Assembled {
     /// but for the drill's scratch.
     pub fn inventory(&self, state: &AbsPath, scratch: &AbsPath) -> Inventory {
         let of_host = |(host, section): (&HostName, &crate::config::hosts::HostSection)| {
-            let unit = |unit: &crate::model::ids::UnitName| {
-                Target::new(host.clone(), Thing::Unit, unit.as_str()).ok()
-            };
-            section.restartable.iter().filter_map(unit).collect::<Vec<_>>()
+            section.restartable.iter().filter_map(|what| what.on(host)).collect::<Vec<_>>()
         };
         Inventory {
             endpoints: self
@@ -210,6 +207,12 @@ impl Assembled {
                 .collect(),
             certbot: AbsPath::new("/etc/letsencrypt/renewal").ok(),
             served_by: self.served_by.clone(),
+            stacks: self
+                .globals
+                .hosts
+                .iter()
+                .map(|(host, section)| (host.clone(), section.stacks.clone()))
+                .collect(),
         }
     }
 
@@ -230,12 +233,11 @@ impl Assembled {
     }
 }
 
-fn served_by(probes: &[Probe], here: &HostName) -> BTreeMap<String, Target> {
+fn served_by(probes: &[Probe]) -> BTreeMap<String, Target> {
     let last_part = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
     probes
         .iter()
         .filter_map(|probe| probe.served_by.clone().map(|unit| (last_part(&probe.name), unit)))
-        .filter(|(_, unit)| unit.on() == here)
         .collect()
 }
 

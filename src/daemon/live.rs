@@ -8,9 +8,10 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::agent::{Agent, AgentBounds};
-use crate::clients::docker::{Named, Place};
+use crate::clients::docker::engine::{Engine, Engines};
+use crate::clients::docker::{ByApi, ByCommand, Named, Place};
 use crate::clients::files::LocalFiles;
-use crate::clients::host::Hosts;
+use crate::clients::host::{HostLink, Hosts};
 use crate::clients::host::local::LocalHost;
 use crate::clients::http::Http;
 use crate::clients::signal::LocalProcesses;
@@ -21,7 +22,7 @@ use crate::config::globals::{Docker, Globals, Listen};
 use crate::config::hosts::HostSection;
 use crate::config::secret::SecretCommand;
 use crate::daemon::assemble::Assembled;
-use crate::daemon::wire::ToolOutbox;
+use crate::daemon::wire::{Seen, ToolOutbox};
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::tool::Tool;
 use crate::model::ids::HostName;
@@ -248,6 +249,8 @@ impl Making {
             hosts: hosts.clone(),
             files: Arc::new(LocalFiles),
             processes: Arc::new(LocalProcesses),
+            engines: engines(assembled, hosts),
+            history: Arc::new(Seen(store.clone())),
             // A client of their own: a probe's connections stay the probes'.
             web: Arc::new(Network::default()),
             outbox: Arc::new(ToolOutbox {
@@ -289,6 +292,23 @@ fn facts(assembled: &Assembled, agent: Option<&Agent>) -> Facts {
         books: assembled.shelf.origins.clone(),
     }
 }
+
+/// The engines that may be acted on: this machine's by its socket, those of other hosts by their command.
+fn engines(assembled: &Assembled, hosts: &Hosts) -> Engines {
+    let here = &assembled.globals.host_name;
+    let engine = |(host, link): (&HostName, &Arc<dyn HostLink>)| {
+        let engine: Arc<dyn Engine> = match host == here {
+            true => {
+                let socket = assembled.globals.docker.socket.clone();
+                Arc::new(ByApi::new(socket, Arc::clone(&assembled.redactor)))
+            }
+            false => Arc::new(ByCommand::new(Arc::clone(link))),
+        };
+        (host.clone(), engine)
+    };
+    hosts.iter().map(engine).collect()
+}
+
 /// This machine's container engine, as the config tells of it.
 fn engine(globals: &Globals) -> Place {
     let own = globals.hosts.get(&globals.host_name);

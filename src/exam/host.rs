@@ -61,7 +61,7 @@ pub struct FakeHost {
     witness: Mutex<Option<Witness>>,
 }
 
-struct State {
+pub(in crate::exam) struct State {
     reach: Reach,
     booted_at: Millis,
     volumes: Vec<Volume>,
@@ -75,14 +75,16 @@ struct State {
     /// Error lines of the journal that no collection has seen yet.
     errors: Vec<String>,
     /// None: a host without a container engine.
-    containers: Option<Vec<Container>>,
+    pub(in crate::exam) containers: Option<Vec<Container>>,
+    /// What a restart of a container comes to, by its name; it heals unless said.
+    pub(in crate::exam) moods: BTreeMap<String, OnRestart>,
     /// Who came in and who tried, since the last collection.
     logins: Logins,
     ports: BTreeSet<Listener>,
     guarded: BTreeMap<String, GuardedFile>,
-    ran: Vec<Ran>,
+    pub(in crate::exam) ran: Vec<Ran>,
     /// What no caller may do: the tests expect none.
-    violations: Vec<String>,
+    pub(in crate::exam) violations: Vec<String>,
 }
 
 impl fmt::Debug for FakeHost {
@@ -122,18 +124,23 @@ impl FakeHost {
             logins: Logins { failed: Some(0), ..Logins::default() },
             ports: BTreeSet::from([port(22, "sshd")]),
             guarded: BTreeMap::new(),
+            moods: BTreeMap::new(),
             ran: Vec::new(),
             violations: Vec::new(),
         };
         Self { name, clock, redactor, state: Mutex::new(state), witness: Mutex::new(None) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(in crate::exam) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(in crate::exam) fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
     /// Waits as long as an answer takes, and refuses where none can come.
-    async fn reached(&self, timeout: Span) -> Result<(), LinkError> {
+    pub(in crate::exam) async fn reached(&self, timeout: Span) -> Result<(), LinkError> {
         let reach = self.state().reach;
         match reach {
             Reach::Up => Ok(()),
@@ -277,6 +284,20 @@ impl FakeHost {
         self.state().errors.push(line.to_owned());
     }
 
+    /// What one container does from now on.
+    pub fn container(&self, name: &str, change: impl FnOnce(&mut Container)) {
+        let mut state = self.state();
+        let all = state.containers.iter_mut().flatten();
+        if let Some(container) = all.into_iter().find(|c| c.name == name) {
+            change(container);
+        }
+    }
+
+    /// What a restart of it will come to.
+    pub fn on_container_restart(&self, name: &str, what: OnRestart) {
+        self.state().moods.insert(name.to_owned(), what);
+    }
+
     /// Its container engine tells of exactly these.
     pub fn containers(&self, containers: Vec<Container>) {
         self.state().containers = Some(containers);
@@ -391,6 +412,7 @@ impl State {
                 Some(containers) => Ok(FactValue::Containers(containers.clone())),
                 None => Err(NoFact::Absent("there is no container engine".into())),
             },
+            Fact::Stacks if self.containers.is_some() => Ok(FactValue::Stacks(Vec::new())),
             Fact::Stacks | Fact::Swarm => {
                 Err(NoFact::Absent("there is no container engine".into()))
             }

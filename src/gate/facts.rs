@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::gate::rules::Rules;
 use crate::model::approval::Approval;
-use crate::model::ids::{HostName, RunId, StepName};
+use crate::model::ids::{ActionId, HostName, RunId, StepName};
 use crate::model::incident::Incident;
 use crate::model::plan::{Leash, Origin, Plan, Step};
 use crate::model::target::Target;
 use crate::model::time::{Millis, Span};
+use crate::model::tool::Undo;
 use crate::policy::fact::{ActionFact, Outcome, Proof};
 use crate::policy::judge::{ApprovedDigest, GateFacts};
 use crate::policy::leash::{Confirmed, Source, effective};
@@ -42,7 +43,7 @@ pub(crate) fn read(
         paused: db.flag(PAUSED)?,
         hold: hold_over(db, plan, step)?,
         leash: leash(db, rules, plan, step)?,
-        source: source(plan),
+        source: source(db, plan, step)?,
         confirmed: Confirmed::No,
         lease_held_by: held_lease(db, plan.run, step)?,
         actions: rows.iter().map(|row| fact(row, &unended)).collect(),
@@ -91,10 +92,12 @@ pub fn alarmed(db: &Db, host: &HostName) -> anyhow::Result<bool> {
     Ok(db.unresolved()?.iter().any(waits))
 }
 
-fn source(plan: &Plan) -> Source {
-    match (&plan.origin, &plan.runbook) {
+fn source(db: &Db, plan: &Plan, step: &Step) -> anyhow::Result<Source> {
+    Ok(match (&plan.origin, &plan.runbook) {
         (Origin::Incident(_), Some(_)) => Source::MatchedRunbook,
         (Origin::Timer, _) => Source::Promised,
+        // Begun only where `on_failure = "undo"` was in the digest; the call is the one of the dispatch.
+        (Origin::Undo(id), _) if is_its_undo(db, *id, step)? => Source::Promised,
         (
             Origin::Incident(_)
             | Origin::Proposal(_)
@@ -103,7 +106,13 @@ fn source(plan: &Plan) -> Source {
             | Origin::Drill,
             _,
         ) => Source::Neither,
-    }
+    })
+}
+
+/// Whether a step is the very call that the dispatch of an action said would undo it.
+fn is_its_undo(db: &Db, action: ActionId, step: &Step) -> anyhow::Result<bool> {
+    let row = db.action(action)?;
+    Ok(row.is_some_and(|row| matches!(&row.step.undo, Undo::By(call) if *call == step.call)))
 }
 
 fn held_lease(db: &Db, run: RunId, step: &Step) -> anyhow::Result<Option<(Target, RunId)>> {

@@ -26,6 +26,7 @@ pub mod confirm;
 pub mod fact;
 pub mod fence;
 pub mod forbidden;
+pub mod growth;
 pub mod inventory;
 pub mod judge;
 pub mod leash;

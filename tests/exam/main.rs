@@ -10,6 +10,7 @@
 
 mod agent;
 mod blind;
+mod containers;
 mod crash;
 mod failure;
 mod gate;

@@ -67,6 +67,7 @@ fn runbook() -> Runbook {
         params: BTreeMap::from([("what".to_owned(), param)]),
         blocks: vec![],
         leave: vec![],
+        escalations: vec![],
         verify: VerifyRule::Probe { within: Span::mins(5), stays: Span::mins(1) },
         prose: "Logs grow when rotation stops. Data growing is not ours to delete: ask.".into(),
         must_match: vec![],

@@ -163,7 +163,8 @@ impl Request {
             match words[..] {
                 ["hello", _, how] => read.installed = how == "installed",
                 ["open", n] => open = n.parse().ok().map(|n: usize| (n, Piece::default())),
-                ["part", part] => part.clone_into(&mut name),
+                // The name may have a path in it.
+                ["part", ..] => line.trim_start_matches("part ").clone_into(&mut name),
                 ["shut", n, code] => {
                     if let Some((of, mut piece)) = open.take()
                         && n.parse() == Ok(of)

@@ -94,6 +94,7 @@ struct State {
     error: Option<String>,
     started_at: String,
     finished_at: String,
+    pid: u32,
     #[serde(alias = "Healthcheck")]
     health: Option<HealthState>,
 }
@@ -113,6 +114,8 @@ struct HostConfig {
     pid_mode: Option<String>,
     network_mode: Option<String>,
     binds: Option<Vec<String>>,
+    /// In bytes; 0 is no limit.
+    memory: u64,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -157,10 +160,15 @@ impl Inspected {
         .collect()
     }
 
+    /// The number of its first process, while it runs.
+    pub(super) fn pid(&self) -> Option<u32> {
+        (0 < self.state.pid).then_some(self.state.pid)
+    }
+
     /// The fact. How it ended is told from events, and when its image was made from the images.
     pub(super) fn container(self) -> Container {
         let reaches = self.reaches();
-        let State { status, exit_code, oom_killed, error, started_at, finished_at, health } =
+        let State { status, exit_code, oom_killed, error, started_at, finished_at, health, .. } =
             self.state;
         let state = ContainerState::parse(&status);
         Container {
@@ -182,6 +190,8 @@ impl Inspected {
             ended: Ended::Untold,
             privileged: self.host_config.privileged,
             reaches,
+            memory_limit: Some(self.host_config.memory).filter(|limit| 0 < *limit),
+            memory: None,
             labels: kept(self.config.labels),
         }
     }
