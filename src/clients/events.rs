@@ -131,7 +131,10 @@ impl Events {
                 | Fact::TimeSync
                 | Fact::Updates
                 | Fact::Sensors
-                | Fact::Boot => {}
+                | Fact::Boot
+                | Fact::Logins(_)
+                | Fact::Listening
+                | Fact::Guarded(_) => {}
             }
         }
         self.files.set(sources);

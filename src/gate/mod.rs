@@ -17,7 +17,7 @@ use crate::gate::crash::{Point, Points, Unwatched};
 use crate::gate::rules::Rules;
 use crate::gate::tool::{Action, Parsed, Tool};
 use crate::model::approval::Approval;
-use crate::model::ids::{IncidentId, RunId, StepName, ToolName};
+use crate::model::ids::{ActionId, IncidentId, RunId, StepName, ToolName};
 use crate::model::plan::{Origin, Step};
 use crate::model::reading::Reading;
 use crate::model::tool::{ActionResult, Call, Found, Tier, ToolError, ToolSpec};
@@ -60,13 +60,15 @@ pub struct Told {
     pub reason: String,
     /// Oldest first.
     pub tools_called: Vec<String>,
+    /// The action that the run undoes, whoever asked for that.
+    pub undoes: Option<ActionId>,
 }
 
 impl Told {
     pub fn about(reading: &Reading, incident: Option<IncidentId>) -> Self {
         let reason =
             format!("{} {}: {}", reading.severity, reading.signal, reading.words.first_line());
-        Self { incident, reason, tools_called: Vec::new() }
+        Self { incident, reason, ..Self::default() }
     }
 }
 

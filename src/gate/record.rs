@@ -82,6 +82,7 @@ pub(crate) fn dispatched(
 ) -> AuditEntry {
     let mut entry = of_step(plan, step, AuditKind::Dispatched, told, now);
     entry.payload.approval = approval;
+    entry.payload.undoes = told.undoes;
     match &step.undo {
         Undo::By(call) => {
             entry.payload.undo = Some(call.to_string());

@@ -103,6 +103,8 @@ pub struct AuditPayload {
     pub host: Option<String>,
     /// The runbook's file, to the byte.
     pub runbook_digest: Option<Digest>,
+    /// The action that this one undoes.
+    pub undoes: Option<ActionId>,
     /// How it is undone, or why it cannot be.
     pub undo: Option<String>,
     /// Until when it can be.

@@ -105,12 +105,16 @@ pub struct Bounds {
     pub roots: Vec<AbsPath>,
     /// More matches than this are refused.
     pub max_targets: u32,
+    /// Things that the runbook names letter by letter: what is stateful is restarted only where it is
+    /// one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named: Vec<Target>,
 }
 
 impl Default for Bounds {
     /// No roots, so no path; up to 10,000 items.
     fn default() -> Self {
-        Self { roots: Vec::new(), max_targets: 10_000 }
+        Self { roots: Vec::new(), max_targets: 10_000, named: Vec::new() }
     }
 }
 
@@ -126,11 +130,16 @@ pub struct Call {
 
 impl Call {
     pub fn canonical(&self, to: Canonical) -> Canonical {
-        to.text(self.tool.as_str())
+        let to = to
+            .text(self.tool.as_str())
             .text(&self.target.to_string())
             .list(self.args.iter(), |to, (name, value)| value.canonical(to.text(name)))
             .list(self.bounds.roots.iter(), |to, root| to.text(root.as_str()))
-            .int(i64::from(self.bounds.max_targets))
+            .int(i64::from(self.bounds.max_targets));
+        match self.bounds.named.is_empty() {
+            true => to,
+            false => to.list(self.bounds.named.iter(), |to, thing| to.text(&thing.to_string())),
+        }
     }
 }
 

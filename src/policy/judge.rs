@@ -163,6 +163,10 @@ pub fn reasons(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Vec<(Rule, 
     let free = || Verdict::Allow;
     let (hold, host, limits, breaker) = match drill {
         Drill::Yes => (free(), free(), free(), free()),
+        // What was promised with the approved plan puts things back: that so much failed is why it is due.
+        Drill::No if is_promised_undo(asked, facts) => {
+            (held(facts), host(asked, facts), free(), free())
+        }
         Drill::No => (
             held(facts),
             host(asked, facts),
@@ -215,6 +219,10 @@ fn is_drill(origin: &Origin, facts: &GateFacts) -> Drill {
         | Origin::Operator { .. }
         | Origin::Timer => Drill::No,
     }
+}
+
+fn is_promised_undo(asked: &Asked<'_>, facts: &GateFacts) -> bool {
+    matches!(asked.origin, Origin::Undo(_)) && facts.source == Source::Promised
 }
 
 fn paused(facts: &GateFacts) -> Verdict {

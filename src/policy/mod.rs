@@ -13,7 +13,7 @@
 //! - [`forbidden`]: what no leash and no approval allows; [`hours`]: when something may happen at all
 //! - [`judge`]: the strictest of all of them, for one step
 //! - [`telling`]: quiet hours, silences, the storm cap: when and how much the human is told
-//! - [`confirm`]: what a human typed, as a confirmation
+//! - [`confirm`]: what a human typed, as a confirmation; [`inventory`]: what is kept about a host
 //! - [`budget`]: caps and prices of model calls
 //! - [`redact`]: secrets out of text; [`template`]: log lines to templates; [`fence`]: tainted text
 //!   into a prompt
@@ -28,7 +28,9 @@ pub mod earned;
 pub mod fact;
 pub mod fence;
 pub mod forbidden;
+pub mod growth;
 pub mod hours;
+pub mod inventory;
 pub mod judge;
 pub mod leash;
 pub mod limits;

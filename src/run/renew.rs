@@ -57,9 +57,7 @@ impl Runner {
                 };
                 self.renew_for(incident, start, old, by).await
             }
-            (Origin::Undo(action), _) => {
-                Ok(Ok(self.undo(action, Origin::Undo(action)).await?))
-            }
+            (Origin::Undo(action), _) => Ok(Err(format!("`reef undo {action}` plans it afresh"))),
             (Origin::Operator { .. }, _) => Ok(Err(format!(
                 "{id} was asked because somebody typed a command: type it again"
             ))),

@@ -72,7 +72,8 @@ impl Runner {
         let told = crate::gate::Told {
             incident: row.incident,
             reason: format!("undo of {action}"),
-            tools_called: vec![],
+            undoes: Some(action),
+            ..crate::gate::Told::default()
         };
         self.gate.tell(run, told);
         let event = self.submit(plan).await?;
@@ -104,7 +105,7 @@ impl Runner {
         };
         self.gate.tell(
             run,
-            crate::gate::Told { incident: None, reason: why.to_owned(), tools_called: vec![] },
+            crate::gate::Told { reason: why.to_owned(), ..crate::gate::Told::default() },
         );
         let event = self.submit(plan).await?;
         self.enter(run, event).await?;

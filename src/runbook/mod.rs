@@ -1,11 +1,11 @@
 //! Markdown runbooks: parse, check, select, bind.
 //!
 //! A runbook is plain Markdown with TOML front matter (`+++`) and fenced TOML blocks `step`, `ask`,
-//! `leave` and `verify`. [`parse()`] reads one file alone, [`check()`] holds it against the tools and the
+//! `leave`, `escalate` and `verify`. [`parse()`] reads one file alone, [`check()`] holds it against the tools and the
 //! readings, [`select()`] finds the one that answers a reading, and [`Bindings`], [`resolve()`] and
 //! [`offers`] turn its steps into calls and its questions into words. Nothing here does I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::clock::window::Window;
@@ -37,7 +37,7 @@ mod shipped;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{Offer, asks, leaves, offers, question};
+pub use ask::{Offer, asks, escalation, leaves, offers, question};
 pub use bind::{Bindings, Bound};
 pub use check::check;
 pub use condition::{Holds, conditions_hold};
@@ -87,6 +87,8 @@ pub struct Runbook {
     pub blocks: Vec<Block>,
     /// What is no fault: where one holds, nothing is done and nobody is told.
     pub leave: Vec<LeaveDef>,
+    /// What is told where no step and no question applies; the first that holds.
+    pub escalations: Vec<EscalateDef>,
     pub verify: VerifyRule,
     /// The Markdown without the front matter and the machine's blocks.
     pub prose: String,
@@ -167,6 +169,15 @@ pub struct LeaveDef {
     pub line: usize,
 }
 
+/// What is for a human: the cause, and what to do next.
+#[derive(Debug, Clone)]
+pub struct EscalateDef {
+    /// All must hold; without any it stands when nothing else does.
+    pub when: Vec<Condition>,
+    pub why: Template,
+    pub line: usize,
+}
+
 /// `{ value = "largest.kind", is = "logs" }`. On a list it holds when it holds for one item.
 #[derive(Debug, Clone)]
 pub struct Condition {
@@ -213,6 +224,9 @@ pub enum VerifyRule {
         /// The name of one value that the tool gives.
         value: String,
         is: Literal,
+        /// How long the value may take to become so; no time at all is one look after the last step.
+        within: Span,
+        stays: Span,
         line: usize,
     },
 }
@@ -309,8 +323,22 @@ impl Runbook {
         Ok(())
     }
 
+    /// The targets that its steps spell out, in full and not by a reference.
+    pub fn named(&self) -> BTreeSet<Target> {
+        let literal = |arg: &Arg| match arg {
+            Arg::Literal(Literal::Text(text)) => text.parse::<Target>().ok(),
+            Arg::Literal(_) | Arg::Ref(_) => None,
+        };
+        self.steps().flat_map(|step| step.args.values()).filter_map(literal).collect()
+    }
+
     /// What bounds every call of this runbook.
     pub fn bounds(&self) -> Bounds {
-        Bounds { roots: self.roots.clone(), max_targets: self.max_targets }
+        let mut named = self.named();
+        if let Some(TargetMatch::Exact(target)) = &self.matches.target {
+            named.insert(target.clone());
+        }
+        let named = named.into_iter().collect();
+        Bounds { roots: self.roots.clone(), max_targets: self.max_targets, named }
     }
 }

@@ -26,6 +26,7 @@ mod columns;
 pub mod db;
 pub mod faults;
 pub mod incidents;
+mod known;
 pub mod leases;
 pub mod lock;
 pub mod open;

@@ -6,10 +6,13 @@
 pub mod args;
 pub mod busy;
 pub mod command;
+pub mod compose;
 pub mod compress;
+pub mod container;
 pub mod disk;
 pub mod files;
 pub mod human;
+pub mod image;
 pub mod kinds;
 pub mod lines;
 pub mod logs;

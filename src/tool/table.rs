@@ -2,11 +2,24 @@
 
 use crate::gate::tool::Tool;
 use crate::tool::world::World;
-use crate::tool::{disk, files, human, logs, memory, process, unit, web};
+use crate::tool::{compose, container, disk, files, human, image, logs, memory, process, unit, web};
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
     vec![
+        compose::read::check(world),
+        compose::health::health(world),
+        compose::read::ps(world),
+        compose::update::pull(world),
+        compose::restart::restart(world),
+        compose::rollback::rollback(world),
+        compose::update::up(world),
+        container::read::inspect(world),
+        container::read::list(world),
+        container::read::logs(world),
+        container::memory::memory(world),
+        container::act::restart(world),
+        container::act::start(world),
         disk::usage(world),
         files::clean(world),
         files::compress(world),
@@ -16,6 +29,8 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         files::restore(world),
         web::get(world),
         human::message(world),
+        image::prune(world),
+        image::pull(world),
         logs::patterns(world),
         logs::rotate(world),
         memory::usage(world),

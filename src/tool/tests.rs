@@ -1,9 +1,12 @@
 //! Tests over the whole table, and of each family against real files and processes.
 
 mod disk;
+mod engine;
 mod files;
 mod full;
 mod hosts;
 mod process;
 mod schema;
 mod stage;
+
+pub(crate) use engine::container;

@@ -44,7 +44,7 @@ pub(crate) async fn plan(house: &House, name: &str) -> Plan {
     let gate = &house.operator.runner.gate;
     let step = StepName::new("restart").unwrap();
     let step = gate.preview(&step, &call("unit.restart", name)).await.unwrap();
-    gate.tell(run, Told { incident: None, reason: "a test".into(), tools_called: vec![] });
+    gate.tell(run, Told { reason: "a test".into(), ..Told::default() });
     Plan {
         run,
         round: 0,

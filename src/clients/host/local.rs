@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -13,14 +13,16 @@ use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
 use crate::clients::docker::{Docker, Place};
 use crate::clients::host::cgroups::Kills;
+use crate::clients::host::guard::Guard;
 use crate::clients::host::journal::Journal;
+use crate::clients::host::kernel::{boot, cpu, failed, memory, pressure, text};
 use crate::clients::host::lines::Errors;
 use crate::clients::host::mounts::Rooms;
 use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
 use crate::clients::host::{
-    HostLink, LinkError, Output, arrays, mountinfo, proc, ran, sensors, systemd, upkeep, walk,
+    HostLink, LinkError, Output, arrays, mountinfo, proc, ran, sensors, systemd, walk,
 };
 use crate::clients::process::{Given, Limits, run, run_raw};
 use crate::clock::Clock;
@@ -46,6 +48,7 @@ pub struct LocalHost {
     rooms: tokio::sync::Mutex<Rooms>,
     journal: tokio::sync::Mutex<Journal>,
     docker: Docker,
+    guard: tokio::sync::Mutex<Guard>,
 }
 
 #[derive(Default)]
@@ -73,6 +76,7 @@ impl LocalHost {
             rooms: tokio::sync::Mutex::default(),
             journal: tokio::sync::Mutex::default(),
             docker: Docker::new(Place::default()),
+            guard: tokio::sync::Mutex::default(),
         }
     }
 
@@ -84,15 +88,16 @@ impl LocalHost {
 
     async fn collect(&self, wanted: &BTreeSet<Fact>) -> Facts {
         let mut facts = self.quick(wanted);
-        let (served, walked, units, journal, programs, engine) = tokio::join!(
+        let (served, walked, units, journal, programs, engine, guard) = tokio::join!(
             self.volumes(wanted),
             walked(wanted),
             self.units(wanted),
             self.journal(wanted),
             self.programs(wanted),
-            self.docker.facts(wanted, self.clock.now())
+            self.docker.facts(wanted, self.clock.now()),
+            self.guard(wanted)
         );
-        for more in [served, walked, units, journal, programs, engine] {
+        for more in [served, walked, units, journal, programs, engine, guard] {
             facts.extend(more);
         }
         facts
@@ -147,7 +152,10 @@ impl LocalHost {
                 | Fact::Drives
                 | Fact::Pools
                 | Fact::TimeSync
-                | Fact::Updates => continue,
+                | Fact::Updates
+                | Fact::Logins(_)
+                | Fact::Listening
+                | Fact::Guarded(_) => continue,
             };
             facts.insert(fact.clone(), found);
         }
@@ -191,6 +199,15 @@ impl LocalHost {
         }
         let lines = self.journal.lock().await.look(&self.redactor).await;
         Facts::from([(Fact::JournalErrors, lines.map(FactValue::Lines))])
+    }
+
+    async fn guard(&self, wanted: &BTreeSet<Fact>) -> Facts {
+        let asked =
+            |fact: &Fact| matches!(fact, Fact::Logins(_) | Fact::Listening | Fact::Guarded(_));
+        match wanted.iter().any(asked) {
+            true => self.guard.lock().await.facts(wanted).await,
+            false => Facts::new(),
+        }
     }
 
     async fn units(&self, wanted: &BTreeSet<Fact>) -> Facts {
@@ -327,7 +344,10 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
             | Fact::TimeSync
             | Fact::Updates
             | Fact::Sensors
-            | Fact::Boot => continue,
+            | Fact::Boot
+            | Fact::Logins(_)
+            | Fact::Listening
+            | Fact::Guarded(_) => continue,
         };
         let mounts = mounts.get_or_insert_with(|| {
             mountinfo::parse(&text("/proc/self/mountinfo").unwrap_or_default())
@@ -337,44 +357,6 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
         facts.insert(fact.clone(), found);
     }
     facts
-}
-
-fn memory() -> Result<FactValue, NoFact> {
-    let meminfo = text("/proc/meminfo")?;
-    // Without ZFS there is no such file, and that is as good as an empty ARC.
-    let arc = std::fs::read_to_string("/proc/spl/kstat/zfs/arcstats").ok();
-    proc::memory(&meminfo, arc.as_deref()).map(FactValue::Memory).map_err(NoFact::Failed)
-}
-
-fn pressure() -> Result<FactValue, NoFact> {
-    let read = |name: &str| {
-        std::fs::read_to_string(PathBuf::from("/proc/pressure").join(name)).map_err(|_| {
-            let todo = "this kernel tells no pressure; psi=1 on its command line turns it on";
-            NoFact::Absent(todo.into())
-        })
-    };
-    let (cpu, memory, io) = (read("cpu")?, read("memory")?, read("io")?);
-    proc::pressure(&cpu, &memory, &io).map(FactValue::Pressure).map_err(NoFact::Failed)
-}
-
-fn cpu() -> Result<FactValue, NoFact> {
-    let (load, stat) = (text("/proc/loadavg")?, text("/proc/stat")?);
-    proc::cpu(&load, &stat).map(FactValue::Cpu).map_err(NoFact::Failed)
-}
-
-fn boot() -> Result<FactValue, NoFact> {
-    let (id, stat) = (text("/proc/sys/kernel/random/boot_id")?, text("/proc/stat")?);
-    upkeep::boot(&format!("{id}{stat}")).map(FactValue::Boot).map_err(NoFact::Failed)
-}
-
-fn text(path: &str) -> Result<String, NoFact> {
-    std::fs::read(path)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .map_err(|why| failed(path, &why))
-}
-
-fn failed(path: &str, why: &std::io::Error) -> NoFact {
-    NoFact::Failed(format!("cannot read {path}: {why}"))
 }
 
 /// What systemd's monotonic times are on.

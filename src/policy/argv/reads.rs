@@ -320,7 +320,18 @@ pub(in crate::policy::argv) const READS: &[Read] = &[
         operands: (1, 1, Name),
         ..read("docker")
     },
-    Read { verbs: &[&["version"], &["info"]], ..read("docker") },
+    Read { verbs: &[&["version"], &["info"], &["compose", "version"]], ..read("docker") },
+    Read { verbs: &[&["version"]], ..read("docker-compose") },
+    Read {
+        verbs: &[&["images"]],
+        flags: &["-a", "--all", "-q", "--quiet", "--no-trunc"],
+        valued: &[
+            ("--format", Both, DOCKER_FORMAT),
+            ("--filter", Both, Selector),
+            ("-f", Next, Selector),
+        ],
+        ..read("docker")
+    },
     Read {
         verbs: &[&["system", "df"]],
         flags: &["-v", "--verbose"],
@@ -397,4 +408,4 @@ pub(in crate::policy::argv) const READS: &[Read] = &[
 
 /// Programs whose subcommand must be their very first argument: what stands before it would be an option
 /// of the program itself, such as another endpoint or config.
-pub(in crate::policy::argv) const VERB_FIRST: &[&str] = &["docker", "kubectl", "zpool", "zfs"];
+pub(in crate::policy::argv) const VERB_FIRST: &[&str] = &["docker", "docker-compose", "kubectl", "zpool", "zfs"];

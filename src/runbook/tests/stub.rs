@@ -90,6 +90,50 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
         "files.destroy" => spec("files.destroy", Critical, &[("path", Path, NEED)], &[]),
         "files.move" => spec("files.move", High, &[("paths", paths(), NEED)], &[("moved", Int)]),
         "files.find" => spec("files.find", Low, &[("path", Path, NEED)], &[("paths", paths())]),
+        "container.inspect" => spec(
+            "container.inspect",
+            Low,
+            &[("container", Target, NEED)],
+            &[
+                ("container", Target),
+                ("state", Word),
+                ("health", Word),
+                ("exit_code", Int),
+                ("restartable", Flag),
+                ("steady", Flag),
+                ("why_not", Text),
+            ],
+        ),
+        "container.logs" => spec(
+            "container.logs",
+            Low,
+            &[("container", Target, NEED), ("lines", Int, MAY), ("previous", Flag, MAY)],
+            &[("template", Text), ("errors", Int), ("last", Text)],
+        ),
+        "container.memory" => spec(
+            "container.memory",
+            Low,
+            &[("container", Target, NEED)],
+            &[("verdict", Word), ("why", Text), ("limit", Bytes), ("kills", Int)],
+        ),
+        "container.restart" => {
+            spec("container.restart", High, &[("container", Target, NEED)], &[])
+        }
+        "container.start" => spec("container.start", High, &[("container", Target, NEED)], &[]),
+        "compose.check" => spec(
+            "compose.check",
+            Low,
+            &[("stack", Target, NEED)],
+            &[("free", Bytes), ("declared", Flag), ("compose", Word)],
+        ),
+        "compose.health" => spec(
+            "compose.health",
+            Low,
+            &[("stack", Target, NEED)],
+            &[("healthy", Flag), ("why", Text)],
+        ),
+        "compose.pull" => spec("compose.pull", Tier::Medium, &[("stack", Target, NEED)], &[]),
+        "compose.up" => spec("compose.up", Critical, &[("stack", Target, NEED)], &[]),
         "unit.status" => spec(
             "unit.status",
             Low,
@@ -112,6 +156,8 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
                 ("name", Word),
                 ("busy_percent", Int),
                 ("unit", Target),
+                ("container", Target),
+                ("place", Word),
                 ("restartable", Flag),
                 ("verdict", Word),
             ],
@@ -159,7 +205,11 @@ pub(super) fn readings(probe: &Word) -> Option<Vec<Gives>> {
         "memory" => &[("available", Bytes), ("available_percent", Int), ("unit", Target)],
         "cpu" => &[("load_percent", Int)],
         "unit" => &[("unit", Target), ("result", Word), ("restarts", Int), ("main_pid", Int)],
-        "http" => &[("endpoint", Target), ("status", Int), ("unit", Target)],
+        "http" => {
+            &[("endpoint", Target), ("status", Int), ("unit", Target), ("container", Target)]
+        }
+        "docker" => &[("container", Target), ("state", Word), ("exit_code", Int)],
+        "compose" => &[("stack", Target)],
         "tls" => &[("endpoint", Target), ("days", Int)],
         "errors" => &[("log", Target), ("template", Text), ("count", Int), ("baseline", Int)],
         "process" => &[("process", Word)],

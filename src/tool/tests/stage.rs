@@ -25,7 +25,9 @@ use crate::model::tool::{ActionResult, Bounds, Call, Effect, Found, ToolError, U
 use crate::model::value::Value;
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::tool::table::table;
-use crate::tool::world::{Answer, Endpoint, Inventory, LogSource, Outbox, Peer, Web, World};
+use crate::tool::world::{
+    Answer, Endpoint, Inventory, LogSource, NoHistory, Outbox, Peer, Web, World,
+};
 
 #[derive(Debug)]
 pub(super) struct Hands(pub AtomicI64);
@@ -177,6 +179,8 @@ impl Stage {
             hosts: [(here(), link)].into(),
             files: Arc::new(LocalFiles),
             processes: Arc::new(LocalProcesses),
+            engines: [(here(), Arc::new(super::engine::Silent) as _)].into(),
+            history: Arc::new(NoHistory),
             web: Arc::new(FakeWeb),
             outbox: outbox.clone(),
             inventory: Arc::new(inventory),
