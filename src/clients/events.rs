@@ -131,6 +131,7 @@ impl Events {
                 | Fact::TimeSync
                 | Fact::Updates
                 | Fact::Sensors
+                | Fact::Hands
                 | Fact::Boot => {}
             }
         }

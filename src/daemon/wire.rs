@@ -189,6 +189,24 @@ impl Carries for Orders {
 }
 
 /// The signals as they stand, for the report.
+/// The ways to the hosts, for who asks whether somebody works there.
+#[derive(Debug)]
+pub struct Links(pub Hosts);
+
+impl Onlooker for Links {
+    fn hands<'a>(&'a self, host: &'a HostName) -> Fut<'a, Option<Result<Hands, String>>> {
+        Box::pin(async move {
+            let link = self.0.get(host)?;
+            let mut facts = link.facts(&BTreeSet::from([Fact::Hands])).await;
+            Some(match facts.remove(&Fact::Hands) {
+                Some(Ok(FactValue::Hands(hands))) => Ok(hands),
+                Some(Err(why)) => Err(why.to_string()),
+                Some(Ok(_)) | None => Err("it was not asked".to_owned()),
+            })
+        })
+    }
+}
+
 #[derive(Debug)]
 pub struct Signals(pub Handle);
 

@@ -12,7 +12,7 @@ use crate::exam::unit::{FakeUnit, OnRestart, Restarted};
 use crate::gate::permit::Permit;
 use crate::model::container::Container;
 use crate::model::fact::{
-    Boot, Cpu, Fact, FactValue, Facts, Interface, Lines, Memory, NoFact, OomKills, Pressure,
+    Boot, Cpu, Fact, FactValue, Facts, Hands, Interface, Lines, Memory, NoFact, OomKills, Pressure,
     Process, TimeSync, Updates, Volume,
 };
 use crate::model::ids::{ActionId, HostName, UnitName};
@@ -74,6 +74,8 @@ struct State {
     errors: Vec<String>,
     /// None: a host without a container engine.
     containers: Option<Vec<Container>>,
+    /// Who works on it by hand.
+    hands: Hands,
     ran: Vec<Ran>,
     /// What no caller may do: the tests expect none.
     violations: Vec<String>,
@@ -113,6 +115,7 @@ impl FakeHost {
             processes: Vec::new(),
             errors: Vec::new(),
             containers: None,
+            hands: Hands::default(),
             ran: Vec::new(),
             violations: Vec::new(),
         };
@@ -277,6 +280,11 @@ impl FakeHost {
         self.state().processes.push(process);
     }
 
+    /// Who works on it by hand from now on.
+    pub fn hands(&self, hands: Hands) {
+        self.state().hands = hands;
+    }
+
     /// Somebody who looks on at each effect, before it happens.
     pub fn witness(&self, witness: Witness) {
         *self.witness.lock().unwrap_or_else(PoisonError::into_inner) = Some(witness);
@@ -364,6 +372,7 @@ impl State {
                 Ok(FactValue::Updates(Updates { pending: Some(0), ..Updates::default() }))
             }
             Fact::Sensors => Err(NoFact::Absent("no temperatures there".into())),
+            Fact::Hands => Ok(FactValue::Hands(self.hands.clone())),
             Fact::Boot => {
                 let id = format!("boot-{}", self.booted_at.0);
                 Ok(FactValue::Boot(Boot { id, at: self.booted_at }))

@@ -65,6 +65,9 @@ pub enum Fact {
     Sensors,
     /// Which boot this is, and when it was.
     Boot,
+    /// Who works there by hand: people that are logged in, and programs that somebody would not want to be
+    /// disturbed. Asked for when a step is judged, by no probe.
+    Hands,
 }
 
 impl Fact {
@@ -329,6 +332,23 @@ pub struct Sensor {
     pub critical: Option<i64>,
 }
 
+/// Who works on a host by hand, and what must not be disturbed there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hands {
+    pub people: Vec<Person>,
+    /// `apt-get (pid 812)`, `zfs send (pid 4711)`.
+    pub work: Vec<Tainted>,
+}
+
+/// Somebody with a terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// The user's name, or number where the host tells no name.
+    pub user: Tainted,
+    /// Since when the terminal's session runs, where that is known.
+    pub since: Option<Millis>,
+}
+
 /// A boot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boot {
@@ -370,6 +390,7 @@ pub enum FactValue {
     Updates(Updates),
     Sensors(Vec<Sensor>),
     Boot(Boot),
+    Hands(Hands),
 }
 
 /// Why a fact could not be had.

@@ -222,6 +222,7 @@ impl Checker<'_> {
             | Kind::Flag
             | Kind::Word
             | Kind::Target
+            | Kind::Argv
             | Kind::Text => false,
         };
         if path && Tier::Low < spec.max_tier && self.book.roots.is_empty() {
@@ -389,6 +390,7 @@ fn has_text(kind: &Kind) -> bool {
         | Kind::Flag
         | Kind::Word
         | Kind::Path
+        | Kind::Argv
         | Kind::Target => false,
     }
 }

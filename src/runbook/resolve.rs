@@ -173,6 +173,7 @@ fn argument(
         | Value::Word(_)
         | Value::Path(_)
         | Value::Target(_)
+        | Value::Argv(_)
         | Value::Text(_) => Ok(value),
     }
 }
@@ -194,6 +195,7 @@ fn about(arg: &Arg, bindings: &Bindings) -> Result<Target, Missing> {
         | Value::Flag(_)
         | Value::Word(_)
         | Value::List(_)
+        | Value::Argv(_)
         | Value::Text(_) => {
             Err(Missing::Wrong(format!("a {} is neither a target nor a path", value.kind())))
         }
@@ -210,6 +212,7 @@ fn has_text(value: &Value) -> bool {
         | Value::Flag(_)
         | Value::Word(_)
         | Value::Path(_)
+        | Value::Argv(_)
         | Value::Target(_) => false,
     }
 }
@@ -225,6 +228,7 @@ fn paths(value: &Value) -> Vec<AbsPath> {
         | Value::Span(_)
         | Value::Flag(_)
         | Value::Word(_)
+        | Value::Argv(_)
         | Value::Text(_) => Vec::new(),
     }
 }

@@ -20,7 +20,8 @@ use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
 use crate::clients::host::{
-    HostLink, LinkError, Output, arrays, mountinfo, proc, sensors, systemd, upkeep, walk,
+    HostLink, LinkError, Output, arrays, hands, mountinfo, own_name, proc, raised, sensors, systemd,
+    upkeep, walk,
 };
 use crate::clients::process::{Given, Limits, run, run_raw};
 use crate::clock::Clock;
@@ -30,10 +31,14 @@ use crate::model::ids::{HostName, UnitName};
 use crate::model::target::AbsPath;
 use crate::model::time::Span;
 use crate::policy::argv::{Argv, ReadOnly};
+use crate::policy::denied::{self, Standing, Sudo};
 use crate::policy::redact::Redactor;
 
 /// What programs may take together: each has less.
 const PROGRAMS: Span = Span::secs(60);
+
+/// What sudo and its time limit may take beyond the command's own time.
+const LATER: Span = Span::secs(4);
 
 /// The machine that reef runs on.
 pub struct LocalHost {
@@ -46,6 +51,7 @@ pub struct LocalHost {
     rooms: tokio::sync::Mutex<Rooms>,
     journal: tokio::sync::Mutex<Journal>,
     docker: Docker,
+    sudo: Sudo,
 }
 
 #[derive(Default)]
@@ -73,7 +79,14 @@ impl LocalHost {
             rooms: tokio::sync::Mutex::default(),
             journal: tokio::sync::Mutex::default(),
             docker: Docker::new(Place::default()),
+            sudo: Sudo::No,
         }
+    }
+
+    /// What acts on it runs as root by `sudo -n`.
+    #[must_use]
+    pub fn with_sudo(self, sudo: Sudo) -> Self {
+        Self { sudo, ..self }
     }
 
     /// With its container engine somewhere else, or with compose files that no container names.
@@ -135,6 +148,7 @@ impl LocalHost {
                     sensors::here(Path::new("/sys/class/hwmon")).map(FactValue::Sensors)
                 }
                 Fact::Boot => boot(),
+                Fact::Hands => hands::here(Path::new("/proc")).map(FactValue::Hands),
                 Fact::Volumes
                 | Fact::Folder(_)
                 | Fact::Newest(_)
@@ -262,9 +276,20 @@ impl LocalHost {
         }
     }
 
-    async fn run(&self, argv: &Argv, timeout: Span) -> Result<Output, LinkError> {
+    async fn run(&self, argv: &[String], timeout: Span) -> Result<Output, LinkError> {
         let limits = Limits { timeout, ..Limits::default() };
-        run(argv.as_slice(), limits, &Given::default(), &self.redactor).await
+        run(argv, limits, &Given::default(), &self.redactor).await
+    }
+
+    /// By sudo, with the limit inside: a signal from here would not reach what runs as root.
+    async fn as_root(&self, argv: &Argv, timeout: Span) -> Result<Output, LinkError> {
+        let patience = Span(timeout.0.saturating_add(LATER.0));
+        let output = self.run(&raised(argv.as_slice(), timeout), patience).await?;
+        match output.code {
+            // timeout(1): 124 where the time struck, 137 where it took the second signal.
+            Some(124 | 137) => Err(LinkError::TimedOut(timeout)),
+            Some(_) | None => Ok(output),
+        }
     }
 }
 
@@ -277,8 +302,12 @@ impl HostLink for LocalHost {
         Box::pin(self.collect(wanted))
     }
 
+    fn standing(&self) -> Standing {
+        Standing { user: own_name(), sudo: self.sudo, place: denied::Place::Here }
+    }
+
     fn read<'a>(&'a self, argv: &'a ReadOnly, timeout: Span) -> Fut<'a, Result<Output, LinkError>> {
-        Box::pin(self.run(argv.argv(), timeout))
+        Box::pin(self.run(argv.argv().as_slice(), timeout))
     }
 
     fn exec<'a>(
@@ -287,7 +316,12 @@ impl HostLink for LocalHost {
         argv: &'a Argv,
         timeout: Span,
     ) -> Fut<'a, Result<Output, LinkError>> {
-        Box::pin(self.run(argv, timeout))
+        Box::pin(async move {
+            match self.sudo {
+                Sudo::No => self.run(argv.as_slice(), timeout).await,
+                Sudo::Yes => self.as_root(argv, timeout).await,
+            }
+        })
     }
 }
 
@@ -323,6 +357,7 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
             | Fact::TimeSync
             | Fact::Updates
             | Fact::Sensors
+            | Fact::Hands
             | Fact::Boot => continue,
         };
         let mounts = mounts.get_or_insert_with(|| {

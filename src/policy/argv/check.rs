@@ -37,6 +37,8 @@ pub(in crate::policy::argv) enum Check {
     Device,
     /// A ZFS pool or data set; begins with a letter, so it is no interval.
     Data,
+    /// The same, or a comma list of a data set's properties.
+    Property,
     /// Kinds of a cluster that hold no secret, or `kind/name`.
     Kinds,
     /// One of these, letter by letter.
@@ -74,6 +76,7 @@ impl Check {
             Self::Readable => plain_path(value) && readable(value),
             Self::Device => value.starts_with("/dev/") && plain_path(value) && all("_.:/-"),
             Self::Data => first_letter && all("_.:@-/"),
+            Self::Property => first_letter && all("_.:@-/,"),
             Self::Kinds => kinds(value),
             Self::OneOf(words) => words.contains(&value),
         }

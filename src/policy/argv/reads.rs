@@ -8,7 +8,7 @@
 
 use crate::policy::argv::check::Check::{
     self, Data, Device, Field, Format, Kinds, Lines, Match, Name, Names, Numbers, OneOf, Path,
-    Readable, Selector, Sort, Stamp, Time, Unit,
+    Property, Readable, Selector, Sort, Stamp, Time, Unit,
 };
 
 /// How an option's value follows it.
@@ -37,6 +37,8 @@ pub(in crate::policy::argv) struct Read {
     /// Whole options without value.
     pub(in crate::policy::argv) flags: &'static [&'static str],
     pub(in crate::policy::argv) valued: &'static [Valued],
+    /// One of these must stand there: without it the program would not only read, or never end.
+    pub(in crate::policy::argv) needs: &'static [&'static str],
     /// How many operands after the verb, at the least and at the most, and what they may be.
     pub(in crate::policy::argv) operands: (usize, usize, Check),
 }
@@ -44,7 +46,7 @@ pub(in crate::policy::argv) struct Read {
 const NONE: (usize, usize, Check) = (0, 0, Name);
 
 const fn read(program: &'static str) -> Read {
-    Read { program, verbs: &[], letters: "", flags: &[], valued: &[], operands: NONE }
+    Read { program, verbs: &[], letters: "", flags: &[], valued: &[], needs: &[], operands: NONE }
 }
 
 const JOURNAL_OUTPUT: Check =
@@ -98,6 +100,9 @@ pub(in crate::policy::argv) const READS: &[Read] = &[
             &["list-sockets"],
             &["list-unit-files"],
             &["list-dependencies"],
+            &["list-jobs"],
+            &["list-paths"],
+            &["get-default"],
         ],
         letters: "alq",
         flags: &[
@@ -393,8 +398,150 @@ pub(in crate::policy::argv) const READS: &[Read] = &[
         operands: (1, 1, Device),
         ..read("smartctl")
     },
+    Read { flags: &["--scan", "-j"], needs: &["--scan"], ..read("smartctl") },
+    // Who is there, and since when.
+    Read { letters: "abHqru", ..read("who") },
+    Read { letters: "hsfi", ..read("w") },
+    Read { letters: "xFwai", valued: &[("-n", Next, Lines)], ..read("last") },
+    Read { ..read("users") },
+    Read { ..read("whoami") },
+    Read { verbs: &[&["list-sessions"], &["list-users"]], flags: &["--no-pager", "--no-legend"], ..read("loginctl") },
+    // The kernel.
+    Read {
+        letters: "Txkut",
+        valued: &[("-l", Next, Names), ("--level", Equals, Names), ("--facility", Equals, Names)],
+        ..read("dmesg")
+    },
+    Read { letters: "nvkt", ..read("lspci") },
+    Read { letters: "tv", ..read("lsusb") },
+    Read { ..read("lsmod") },
+    Read { operands: (1, 8, Name), letters: "n", ..read("sysctl") },
+    Read { letters: "sdwa", ..read("vmstat") },
+    Read { letters: "xdkmcyz", ..read("iostat") },
+    Read { valued: &[("-t", Next, Names)], ..read("dmidecode") },
+    Read { verbs: &[&["time"], &["blame"], &["critical-chain"]], flags: &["--no-pager"], ..read("systemd-analyze") },
+    Read { verbs: &[&["status"]], flags: &["--static", "--no-pager"], ..read("hostnamectl") },
+    Read { verbs: &[&["status"], &["statistics"], &["dns"]], flags: &["--no-pager"], ..read("resolvectl") },
+    Read { verbs: &[&["tracking"], &["sources"], &["sourcestats"]], flags: &["-n", "-c"], ..read("chronyc") },
+    // Processes.
+    Read { letters: "alfxc", valued: &[("-u", Next, Name)], operands: (1, 1, Name), ..read("pgrep") },
+    Read { letters: "s", operands: (1, 4, Name), ..read("pidof") },
+    Read { letters: "apuT", ..read("pstree") },
+    Read { letters: "vmuc", operands: (1, 4, Path), ..read("fuser") },
+    Read { letters: "nP", flags: &["-i"], ..read("lsof") },
+    // Files.
+    Read { letters: "lcwm", operands: (1, 16, Readable), ..read("wc") },
+    Read { operands: (1, 8, Readable), ..read("zcat") },
+    Read { letters: "femn", operands: (1, 16, Path), ..read("readlink") },
+    Read { operands: (1, 16, Path), ..read("realpath") },
+    Read { operands: (1, 8, Name), letters: "a", ..read("which") },
+    // Networks. What asks a name of another machine is not here: a name can carry a secret away.
+    Read { letters: "tulnpaeirs", ..read("netstat") },
+    Read { letters: "na", ..read("arp") },
+    Read { letters: "n", ..read("route") },
+    Read { flags: &["-i", "-S", "-k", "-g"], operands: (1, 1, Name), ..read("ethtool") },
+    Read { verbs: &[&["rule"], &["rule", "show"]], flags: &["-j", "-4", "-6"], ..read("ip") },
+    Read { verbs: &[&["show"]], operands: (0, 1, Name), ..read("wg") },
+    Read { verbs: &[&["list", "ruleset"], &["list", "tables"]], ..read("nft") },
+    Read { verbs: &[&["status"], &["status", "verbose"], &["status", "numbered"]], ..read("ufw") },
+    // Disks.
+    Read { flags: &["--show", "--noheadings", "--bytes", "-s"], needs: &["--show", "-s"], ..read("swapon") },
+    Read { letters: "a", flags: &["--noheadings", "--all"], valued: LVM, operands: (0, 8, Data), ..read("pvs") },
+    Read { letters: "a", flags: &["--noheadings", "--all"], valued: LVM, operands: (0, 8, Data), ..read("vgs") },
+    Read { letters: "a", flags: &["--noheadings", "--all"], valued: LVM, operands: (0, 8, Data), ..read("lvs") },
+    Read { flags: &["--detail", "-D"], needs: &["--detail", "-D"], operands: (1, 8, Device), ..read("mdadm") },
+    Read { flags: &["-C", "-I"], needs: &["-C", "-I"], operands: (1, 8, Device), ..read("hdparm") },
+    Read { flags: &["-l"], needs: &["-l"], operands: (0, 8, Device), ..read("fdisk") },
+    Read { flags: &["-l"], needs: &["-l"], operands: (1, 1, Device), ..read("tune2fs") },
+    Read { flags: &["-h"], needs: &["-h"], operands: (1, 1, Device), ..read("dumpe2fs") },
+    Read { verbs: &[&["list"]], valued: &[("-o", Next, OneOf(&["json", "normal"]))], ..read("nvme") },
+    Read {
+        verbs: &[&["smart-log"], &["error-log"], &["id-ctrl"]],
+        valued: &[("-o", Next, OneOf(&["json", "normal"]))],
+        operands: (1, 1, Device),
+        ..read("nvme")
+    },
+    Read {
+        verbs: &[&["filesystem", "df"], &["filesystem", "usage"], &["device", "stats"], &["scrub", "status"], &["subvolume", "list"]],
+        letters: "b",
+        operands: (1, 1, Path),
+        ..read("btrfs")
+    },
+    Read { verbs: &[&["filesystem", "show"]], operands: (0, 1, Path), ..read("btrfs") },
+    Read { verbs: &[&["iostat"]], letters: "vLP", operands: (0, 16, Data), ..read("zpool") },
+    Read { verbs: &[&["history"]], letters: "l", operands: (0, 16, Data), ..read("zpool") },
+    Read {
+        verbs: &[&["get"]],
+        letters: "Hp",
+        valued: &[("-o", Next, Names)],
+        operands: (1, 16, Property),
+        ..read("zpool")
+    },
+    Read {
+        verbs: &[&["get"]],
+        letters: "Hpr",
+        valued: &[("-o", Next, Names), ("-t", Next, Names), ("-s", Next, Names), ("-d", Next, Numbers)],
+        operands: (1, 16, Property),
+        ..read("zfs")
+    },
+    Read { letters: "bpS", ..read("smbstatus") },
+    // Packages, from what is here already.
+    Read { flags: &["--upgradable", "--installed"], verbs: &[&["list"]], needs: &["--upgradable", "--installed"], ..read("apt") },
+    Read { verbs: &[&["policy"], &["show"]], operands: (1, 8, Name), ..read("apt-cache") },
+    Read { flags: &["-l", "-s", "-L"], needs: &["-l", "-s", "-L"], operands: (0, 8, Name), ..read("dpkg") },
+    Read { flags: &["-qa", "-q", "-qi", "-ql"], needs: &["-qa", "-q", "-qi", "-ql"], operands: (0, 8, Name), ..read("rpm") },
+    Read { flags: &["-Q", "-Qu", "-Qi"], needs: &["-Q", "-Qu", "-Qi"], operands: (0, 8, Name), ..read("pacman") },
+    Read { verbs: &[&["info"], &["version"]], letters: "v", ..read("apk") },
+    Read { verbs: &[&["list"]], ..read("snap") },
+    // More of Docker and Kubernetes.
+    Read {
+        verbs: &[&["images"], &["image", "ls"], &["volume", "ls"], &["network", "ls"], &["node", "ls"], &["service", "ls"]],
+        flags: &["-a", "-q", "--all", "--quiet", "--no-trunc", "--digests"],
+        valued: &[("--format", Both, DOCKER_FORMAT), ("--filter", Both, Selector)],
+        ..read("docker")
+    },
+    Read {
+        verbs: &[&["image", "inspect"], &["volume", "inspect"], &["network", "inspect"], &["port"], &["top"], &["diff"]],
+        valued: &[("--format", Both, DOCKER_FORMAT)],
+        operands: (1, 8, Name),
+        ..read("docker")
+    },
+    Read {
+        verbs: &[&["stats"]],
+        flags: &["--no-stream", "--no-trunc", "-a", "--all"],
+        valued: &[("--format", Both, DOCKER_FORMAT)],
+        needs: &["--no-stream"],
+        operands: (0, 16, Name),
+        ..read("docker")
+    },
+    Read { verbs: &[&["version"], &["cluster-info"], &["api-resources"]], ..read("kubectl") },
+    Read {
+        verbs: &[&["rollout", "history"]],
+        valued: &[("-n", Next, Name), ("--namespace", Both, Name)],
+        operands: (1, 1, Kinds),
+        ..read("kubectl")
+    },
+];
+
+const LVM: &[Valued] = &[
+    ("-o", Next, Names),
+    ("--units", Both, OneOf(&["b", "k", "m", "g", "h"])),
+    ("--reportformat", Both, OneOf(&["json", "basic"])),
 ];
 
 /// Programs whose subcommand must be their very first argument: what stands before it would be an option
 /// of the program itself, such as another endpoint or config.
-pub(in crate::policy::argv) const VERB_FIRST: &[&str] = &["docker", "kubectl", "zpool", "zfs"];
+pub(in crate::policy::argv) const VERB_FIRST: &[&str] = &[
+    "docker",
+    "kubectl",
+    "zpool",
+    "zfs",
+    "btrfs",
+    "nvme",
+    "nft",
+    "wg",
+    "ufw",
+    "snap",
+    "apk",
+    "systemd-analyze",
+];

@@ -133,7 +133,8 @@ impl HostSeries {
             | Fact::TimeSync
             | Fact::Updates
             | Fact::Sensors
-            | Fact::Boot => None,
+            | Fact::Boot
+            | Fact::Hands => None,
         };
         found.ok_or_else(|| NoFact::Failed("Prometheus has nothing of it".into()))
     }
