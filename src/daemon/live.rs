@@ -30,6 +30,7 @@ use crate::notify::drain::Notifiers;
 use crate::operator::Facts;
 use crate::policy::breaker::BreakerRules;
 use crate::policy::budget::Caps;
+use crate::policy::denied::Sudo;
 use crate::policy::forbidden::Protected;
 use crate::policy::limits::Limits;
 use crate::policy::redact::Redactor;
@@ -164,7 +165,8 @@ impl Making {
             Arc::clone(&self.clock),
             Arc::clone(redactor),
         )
-        .with_docker(engine(globals));
+        .with_docker(engine(globals))
+        .with_sudo(sudo(globals.hosts.get(&globals.host_name)));
         let mut hosts: Hosts = BTreeMap::new();
         hosts.insert(globals.host_name.clone(), Arc::new(local));
         let control = self.folders.state.as_path().join("ssh");
@@ -177,7 +179,7 @@ impl Making {
                     Arc::clone(&self.clock),
                     Arc::clone(redactor),
                 );
-                let link = link.with_stacks(section.stacks.clone());
+                let link = link.with_stacks(section.stacks.clone()).with_sudo(sudo(Some(section)));
                 let link = if section.sleeps { link.that_may_be_off() } else { link };
                 hosts.insert(name.clone(), Arc::new(link));
             }
@@ -257,6 +259,10 @@ impl Making {
         };
         crate::tool::table::table(&world)
     }
+}
+
+fn sudo(section: Option<&HostSection>) -> Sudo {
+    if section.is_some_and(|section| section.sudo) { Sudo::Yes } else { Sudo::No }
 }
 
 fn bounds(model: &crate::llm::table::Settings) -> AgentBounds {

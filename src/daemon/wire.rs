@@ -1,19 +1,22 @@
 //! Small adapters: what a layer asks for by a trait, made of what another layer has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use crate::Fut;
 use crate::clients::files::LocalFiles;
+use crate::clients::host::Hosts;
 use crate::clients::process::{self, Given, Limits};
 use crate::clients::signal::LocalProcesses;
 use crate::clock::Clock;
 use crate::config::env::Env;
 use crate::config::secret::SecretCommand;
 use crate::control::Carries;
+use crate::gate::hands::Onlooker;
 use crate::gate::rules::Rules;
+use crate::model::fact::{Fact, FactValue, Hands};
 use crate::model::ids::HostName;
 use crate::model::message::Urgency;
 use crate::model::push::Report;
@@ -188,7 +191,6 @@ impl Carries for Orders {
     }
 }
 
-/// The signals as they stand, for the report.
 /// The ways to the hosts, for who asks whether somebody works there.
 #[derive(Debug)]
 pub struct Links(pub Hosts);
@@ -207,6 +209,7 @@ impl Onlooker for Links {
     }
 }
 
+/// The signals as they stand, for the report.
 #[derive(Debug)]
 pub struct Signals(pub Handle);
 

@@ -9,7 +9,7 @@ use crate::runbook::fields::{Toml, read};
 use crate::runbook::literal::Literal;
 use crate::runbook::reference::{EachItem, Names, Ref, Said, Sees, Template};
 use crate::runbook::{
-    Arg, AskDef, Asked, Condition, LeaveDef, Lines, Mistake, OptionDef, Stands, StepDef, Test,
+    Arg, AskDef, Asked, Condition, EscalateDef, LeaveDef, Lines, Mistake, OptionDef, Stands, StepDef, Test,
     VerifyRule,
 };
 
@@ -90,6 +90,17 @@ pub(super) fn read_leave(at: &Fenced<'_>, out: &mut Vec<Mistake>) -> Option<Leav
     }
     place(&mut leave.when, &lines, "when.value", at.line);
     Some(leave)
+}
+
+/// Reads what is told to a human.
+pub(super) fn read_escalate(at: &Fenced<'_>, out: &mut Vec<Mistake>) -> Option<EscalateDef> {
+    let (mut escalate, lines) = read(at.toml, out, |s| {
+        let when = conditions(s, at.names, Sees::All);
+        let why = template(s, "why", at.names, EachItem::No);
+        Some(EscalateDef { when, why: why?, line: at.line })
+    })?;
+    place(&mut escalate.when, &lines, "when.value", at.line);
+    Some(escalate)
 }
 
 /// Reads how a fix is proven.

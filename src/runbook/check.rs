@@ -36,6 +36,10 @@ pub fn check(
     for leave in &book.leave {
         checker.conditions(&leave.when);
     }
+    for escalate in &book.escalations {
+        checker.conditions(&escalate.when);
+        checker.template(&escalate.why, escalate.line);
+    }
     checker.verify();
     checker.examples();
     let mut out = checker.out;

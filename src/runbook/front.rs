@@ -64,6 +64,7 @@ pub(super) fn read_front(
             params: params.into_iter().collect(),
             blocks: Vec::new(),
             leave: Vec::new(),
+            escalations: Vec::new(),
             verify: DEFAULT_VERIFY,
             prose: String::new(),
             must_match: read_examples(s, "must_match"),

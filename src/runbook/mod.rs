@@ -1,7 +1,7 @@
 //! Markdown runbooks: parse, check, select, bind.
 //!
 //! A runbook is plain Markdown with TOML front matter (`+++`) and fenced TOML blocks `step`, `ask`,
-//! `leave` and `verify`. [`parse()`] reads one file alone, [`check()`] holds it against the tools and the
+//! `leave`, `escalate` and `verify`. [`parse()`] reads one file alone, [`check()`] holds it against the tools and the
 //! readings, [`select()`] finds the one that answers a reading, and [`Bindings`], [`resolve()`] and
 //! [`offers`] turn its steps into calls and its questions into words. Nothing here does I/O.
 
@@ -34,7 +34,7 @@ mod shipped;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{Offer, asks, leaves, offers, question};
+pub use ask::{Offer, asks, escalation, leaves, offers, question};
 pub use bind::{Bindings, Bound};
 pub use check::check;
 pub use condition::{Holds, conditions_hold};
@@ -78,6 +78,8 @@ pub struct Runbook {
     pub blocks: Vec<Block>,
     /// What is no fault: where one holds, nothing is done and nobody is told.
     pub leave: Vec<LeaveDef>,
+    /// What is told where no step and no question applies; the first that holds.
+    pub escalations: Vec<EscalateDef>,
     pub verify: VerifyRule,
     /// The Markdown without the front matter and the machine's blocks.
     pub prose: String,
@@ -155,6 +157,15 @@ pub struct LeaveDef {
     pub when: Vec<Condition>,
     /// For the report.
     pub why: String,
+    pub line: usize,
+}
+
+/// What is for a human: the cause, and what to do next.
+#[derive(Debug, Clone)]
+pub struct EscalateDef {
+    /// All must hold; without any it stands when nothing else does.
+    pub when: Vec<Condition>,
+    pub why: Template,
     pub line: usize,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::Fut;
-use crate::clients::host::{HostLink, LinkError};
+use crate::clients::host::HostLink;
 use crate::gate::permit::Permit;
 use crate::gate::tool::{Action, Parsed, Query, Tool};
 use crate::model::fact::{Fact, FactValue, Unit};
@@ -20,6 +20,7 @@ use crate::policy::argv::{Argv, ReadOnly};
 use crate::tool::args::{failed, gives, made, optional, refused, required};
 use crate::tool::command;
 use crate::tool::lines::{Keep, Lines};
+use crate::tool::outcome::Doing;
 use crate::tool::world::World;
 
 fn status_spec() -> ToolSpec {
@@ -270,22 +271,20 @@ impl Action for Restart {
 
     fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult> {
         Box::pin(async move {
-            match self.link.exec(&permit, &self.argv, self.timeout).await {
-                Ok(output) if output.code == Some(0) => {
-                    ActionResult::Done(format!("restarted {} in {}", self.unit, output.took))
-                }
-                Ok(output) => ActionResult::Failed(format!(
-                    "systemctl restart {} ended with {}: {}",
-                    self.unit.name(),
-                    output.code.map_or("a signal".to_owned(), |c| format!("code {c}")),
-                    output.stderr.first_line()
-                )),
-                Err(LinkError::NotStarted(why)) => ActionResult::NotStarted(why),
-                // systemd goes on with a restart whose asker is gone.
-                Err(why @ (LinkError::TimedOut(_) | LinkError::Lost(_))) => {
-                    ActionResult::Unknown(format!("restart {}: {why}", self.unit))
-                }
-            }
+            let name = self.unit.name();
+            let after = [
+                &["systemctl", "status", "-n", "0", "--no-pager", name][..],
+                &["journalctl", "-u", name, "-n", "10", "--no-pager", "-o", "cat"],
+            ];
+            let doing = Doing {
+                link: self.link,
+                argv: self.argv,
+                timeout: self.timeout,
+                what: format!("systemctl restart {}", self.unit),
+                done: format!("restarted {}", self.unit),
+                after: command::reads(&after),
+            };
+            doing.run(&permit).await
         })
     }
 }

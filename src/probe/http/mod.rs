@@ -324,7 +324,12 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let parent = common.parent.clone();
     let tls_at = url.is_https().then(|| (url.host().to_owned(), url.port()));
     let watched =
-        Endpoint { target: endpoint.clone(), url: Some(url.clone()), tls: tls_at.clone() };
+        Endpoint {
+        target: endpoint.clone(),
+        url: Some(url.clone()),
+        tls: tls_at.clone(),
+        resolver: None,
+    };
     let mut drafts = vec![Draft {
         probe,
         main: main.clone(),

@@ -12,6 +12,7 @@ use crate::clients::http::url::WebUrl;
 use crate::clients::signal::LocalProcesses;
 use crate::clients::tls::Leaf;
 use crate::clock::Clock;
+use crate::config::hosts::Ssh;
 use crate::gate::permit::Permit;
 use crate::gate::tool::{Action, Parsed, Query, Tool};
 use crate::model::fact::{Fact, FactValue, Facts, NoFact};
@@ -25,7 +26,9 @@ use crate::model::tool::{ActionResult, Bounds, Call, Effect, Found, ToolError, U
 use crate::model::value::Value;
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::tool::table::table;
-use crate::tool::world::{Answer, Endpoint, Inventory, LogSource, Outbox, Peer, Web, World};
+use crate::tool::world::{
+    Answer, Endpoint, Inventory, Knocked, LogSource, Outbox, Peer, Resolved, Resolver, Web, World,
+};
 
 #[derive(Debug)]
 pub(super) struct Hands(pub AtomicI64);
@@ -92,6 +95,14 @@ struct FakeWeb;
 impl Web for FakeWeb {
     fn get<'a>(&'a self, _: &'a WebUrl) -> Fut<'a, Result<Answer, String>> {
         Box::pin(async { Ok(Answer { status: 502, took: Span(38) }) })
+    }
+
+    fn resolve<'a>(&'a self, _: &'a Resolver) -> Fut<'a, Resolved> {
+        Box::pin(async { Resolved { own: Some("ok"), upstream: "timeout" } })
+    }
+
+    fn knock<'a>(&'a self, _: &'a HostName, _: &'a Ssh) -> Fut<'a, Knocked> {
+        Box::pin(async { Knocked { port: "refused", ping: "answers" } })
     }
 
     fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {
