@@ -27,6 +27,8 @@ pub struct HostSection {
     pub restartable: Vec<UnitName>,
     /// Folders with compose files, `*` for any name: `/opt/stacks/*`.
     pub stacks: Vec<String>,
+    /// Whether reef acts there by itself even while somebody is logged in or a backup runs.
+    pub disturb: bool,
     /// Whether what acts there runs as root by `sudo -n`.
     pub sudo: bool,
     /// Mount points of its fstab that may be mounted and unmounted.
@@ -147,6 +149,7 @@ impl HostSection {
             sleeps: section.or("sleeps", false),
             restartable: section.list_or("restartable", Vec::new()),
             stacks: section.list_or("stacks", Vec::new()),
+            disturb: section.or("disturb", false),
             sudo: section.or("sudo", false),
             mounts: section.list_or("mounts", Vec::new()),
             reboot: section.list_or("reboot", Vec::new()),

@@ -214,7 +214,8 @@ impl Assembled {
 
     fn resolvers(&self) -> BTreeMap<String, world::Resolver> {
         let one = |endpoint: &Endpoint| {
-            let crate::probe::ask::Resolver { server, own, upstream } = endpoint.resolver.clone()?;
+            let crate::probe::ask::Resolver { server, own, upstream } =
+                endpoint.resolver.clone()?;
             Some((endpoint.target.name().to_owned(), world::Resolver { server, own, upstream }))
         };
         self.endpoints.iter().filter_map(one).collect()

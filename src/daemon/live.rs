@@ -212,6 +212,12 @@ impl Making {
                 .collect(),
             starts: assembled.shelf.books.iter().map(|b| (b.name.clone(), b.leash)).collect(),
             leashes,
+            disturb: globals
+                .hosts
+                .iter()
+                .filter(|(_, section)| section.disturb)
+                .map(|(host, _)| host.clone())
+                .collect(),
             limits: Limits {
                 per_service_hour: globals.limits.per_service_hour,
                 per_hour: globals.limits.per_hour,

@@ -33,10 +33,11 @@ impl Gate {
         if plan.origin == Origin::Drill {
             return found;
         }
-        let zone = self.rules().telling.zone;
+        let rules = self.rules();
+        let zone = rules.telling.zone;
         for step in plan.steps.iter().filter(|step| step.tier != Tier::Low) {
             let host = step.call.target.on();
-            if found.contains_key(host) {
+            if found.contains_key(host) || rules.disturb.contains(host) {
                 continue;
             }
             let looked = tokio::time::timeout(PATIENCE.duration(), onlooker.hands(host)).await;

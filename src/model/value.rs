@@ -118,9 +118,7 @@ impl Value {
             Self::Path(p) => to.text("path").text(p.as_str()),
             Self::Target(t) => to.text("target").text(&t.to_string()),
             Self::List(items) => to.text("list").list(items.iter(), |to, item| item.canonical(to)),
-            Self::Argv(parts) => {
-                to.text("argv").list(parts.iter(), |to, part| to.text(part))
-            }
+            Self::Argv(parts) => to.text("argv").list(parts.iter(), |to, part| to.text(part)),
             Self::Text(t) => to.text("text").text(t.as_str()),
         }
     }

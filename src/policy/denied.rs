@@ -172,7 +172,8 @@ fn sudoers(said: &Said<'_>) -> String {
 
 /// `reef ALL=(root) NOPASSWD: /usr/bin/timeout -k 2 120 systemctl restart nginx.service`.
 pub fn sudoers_line(user: &str, argv: &[String], timeout: Span) -> String {
-    let mut line = format!("{user} ALL=(root) NOPASSWD: /usr/bin/timeout -k 2 {}", seconds(timeout));
+    let mut line =
+        format!("{user} ALL=(root) NOPASSWD: /usr/bin/timeout -k 2 {}", seconds(timeout));
     for part in argv {
         line.push(' ');
         for c in part.chars() {
@@ -244,33 +245,153 @@ mod tests {
     /// What programs really say: the message, its exit code, the command, a part of the grant, and
     /// whether something may have happened.
     const MESSAGES: &[(&str, i32, &str, &str, Begun)] = &[
-        ("sudo: a password is required", 1, "systemctl restart web.service", "NOPASSWD: /usr/bin/timeout -k 2 120 systemctl restart web.service", Begun::Nothing),
-        ("sudo: a terminal is required to read the password; either use the -S option to read from standard input or configure an askpass helper\nsudo: a password is required", 1, "systemctl restart web.service", "/etc/sudoers.d/", Begun::Nothing),
-        ("sudo: no tty present and no askpass program specified", 1, "mount /srv", "mount /srv", Begun::Nothing),
-        ("sudo: sorry, you must have a tty to run sudo", 1, "mount /srv", "NOPASSWD", Begun::Nothing),
-        ("reef is not in the sudoers file.  This incident will be reported.", 1, "mount /srv", "NOPASSWD", Begun::Nothing),
-        ("Sorry, user reef is not allowed to execute '/usr/bin/timeout -k 2 120 mount /srv' as root on nas.", 1, "mount /srv", "NOPASSWD", Begun::Nothing),
+        (
+            "sudo: a password is required",
+            1,
+            "systemctl restart web.service",
+            "NOPASSWD: /usr/bin/timeout -k 2 120 systemctl restart web.service",
+            Begun::Nothing,
+        ),
+        (
+            "sudo: a terminal is required to read the password; either use the -S option to read from standard input or configure an askpass helper\nsudo: a password is required",
+            1,
+            "systemctl restart web.service",
+            "/etc/sudoers.d/",
+            Begun::Nothing,
+        ),
+        (
+            "sudo: no tty present and no askpass program specified",
+            1,
+            "mount /srv",
+            "mount /srv",
+            Begun::Nothing,
+        ),
+        (
+            "sudo: sorry, you must have a tty to run sudo",
+            1,
+            "mount /srv",
+            "NOPASSWD",
+            Begun::Nothing,
+        ),
+        (
+            "reef is not in the sudoers file.  This incident will be reported.",
+            1,
+            "mount /srv",
+            "NOPASSWD",
+            Begun::Nothing,
+        ),
+        (
+            "Sorry, user reef is not allowed to execute '/usr/bin/timeout -k 2 120 mount /srv' as root on nas.",
+            1,
+            "mount /srv",
+            "NOPASSWD",
+            Begun::Nothing,
+        ),
         ("Sorry, user reef may not run sudo on nas.", 1, "mount /srv", "NOPASSWD", Begun::Nothing),
-        ("sudo: The \"no new privileges\" flag is set, which prevents sudo from running as root.", 1, "mount /srv", "NOPASSWD", Begun::Nothing),
+        (
+            "sudo: The \"no new privileges\" flag is set, which prevents sudo from running as root.",
+            1,
+            "mount /srv",
+            "NOPASSWD",
+            Begun::Nothing,
+        ),
         ("sh: 1: sudo: not found", 127, "mount /srv", "--act", Begun::Nothing),
         ("bash: line 1: sudo: command not found", 127, "mount /srv", "--act", Begun::Nothing),
-        ("Failed to restart web.service: Interactive authentication required.\nSee system logs and 'systemctl status web.service' for details.", 1, "systemctl restart web.service", "action.lookup(\"unit\") === \"web.service\"", Begun::Nothing),
-        ("Failed to restart web.service: Access denied", 4, "systemctl restart web.service", "action.lookup(\"verb\") === \"restart\"", Begun::Nothing),
-        ("==== AUTHENTICATING FOR org.freedesktop.systemd1.manage-units ====\nAuthentication is required to restart 'web.service'.", 1, "systemctl restart web.service", "subject.user === \"reef\"", Begun::Nothing),
-        ("Failed to restart web.service: Permission denied", 1, "/usr/bin/systemctl restart web.service", "polkit", Begun::Nothing),
-        ("Call to Reboot failed: Interactive authentication required.", 1, "systemctl reboot", "sudo = true", Begun::Nothing),
-        ("mount: /srv: must be superuser to use mount.", 32, "mount /srv", "sudo = true", Begun::Perhaps),
+        (
+            "Failed to restart web.service: Interactive authentication required.\nSee system logs and 'systemctl status web.service' for details.",
+            1,
+            "systemctl restart web.service",
+            "action.lookup(\"unit\") === \"web.service\"",
+            Begun::Nothing,
+        ),
+        (
+            "Failed to restart web.service: Access denied",
+            4,
+            "systemctl restart web.service",
+            "action.lookup(\"verb\") === \"restart\"",
+            Begun::Nothing,
+        ),
+        (
+            "==== AUTHENTICATING FOR org.freedesktop.systemd1.manage-units ====\nAuthentication is required to restart 'web.service'.",
+            1,
+            "systemctl restart web.service",
+            "subject.user === \"reef\"",
+            Begun::Nothing,
+        ),
+        (
+            "Failed to restart web.service: Permission denied",
+            1,
+            "/usr/bin/systemctl restart web.service",
+            "polkit",
+            Begun::Nothing,
+        ),
+        (
+            "Call to Reboot failed: Interactive authentication required.",
+            1,
+            "systemctl reboot",
+            "sudo = true",
+            Begun::Nothing,
+        ),
+        (
+            "mount: /srv: must be superuser to use mount.",
+            32,
+            "mount /srv",
+            "sudo = true",
+            Begun::Perhaps,
+        ),
         ("mount: only root can do that", 1, "mount /srv", "--act", Begun::Perhaps),
-        ("umount: /srv: umount failed: Operation not permitted.", 32, "umount /srv", "umount /srv", Begun::Perhaps),
-        ("permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock", 1, "docker restart web", "docker restart web", Begun::Perhaps),
-        ("kill: (4711): Operation not permitted", 1, "kill -TERM 4711", "kill -TERM 4711", Begun::Perhaps),
-        ("E: Could not open lock file /var/lib/dpkg/lock-frontend - open (13: Permission denied)\nE: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), are you root?", 100, "apt-get clean", "apt-get clean", Begun::Perhaps),
-        ("Failed to vacuum: Permission denied", 1, "journalctl --vacuum-size=500M", "--vacuum-size\\=500M", Begun::Perhaps),
-        ("zfs: cannot open 'tank': permission denied", 1, "zpool clear tank", "zpool clear tank", Begun::Perhaps),
+        (
+            "umount: /srv: umount failed: Operation not permitted.",
+            32,
+            "umount /srv",
+            "umount /srv",
+            Begun::Perhaps,
+        ),
+        (
+            "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+            1,
+            "docker restart web",
+            "docker restart web",
+            Begun::Perhaps,
+        ),
+        (
+            "kill: (4711): Operation not permitted",
+            1,
+            "kill -TERM 4711",
+            "kill -TERM 4711",
+            Begun::Perhaps,
+        ),
+        (
+            "E: Could not open lock file /var/lib/dpkg/lock-frontend - open (13: Permission denied)\nE: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), are you root?",
+            100,
+            "apt-get clean",
+            "apt-get clean",
+            Begun::Perhaps,
+        ),
+        (
+            "Failed to vacuum: Permission denied",
+            1,
+            "journalctl --vacuum-size=500M",
+            "--vacuum-size\\=500M",
+            Begun::Perhaps,
+        ),
+        (
+            "zfs: cannot open 'tank': permission denied",
+            1,
+            "zpool clear tank",
+            "zpool clear tank",
+            Begun::Perhaps,
+        ),
         ("sh: 1: /opt/x: Permission denied", 126, "/opt/x", "/opt/x", Begun::Perhaps),
         ("", 126, "/opt/x", "/opt/x", Begun::Perhaps),
         ("sh: 1: zpool: not found", 127, "zpool clear tank", "install it there", Begun::Nothing),
-        ("timeout: failed to run command 'zpool': No such file or directory", 127, "zpool clear tank", "install it there", Begun::Nothing),
+        (
+            "timeout: failed to run command 'zpool': No such file or directory",
+            127,
+            "zpool clear tank",
+            "install it there",
+            Begun::Nothing,
+        ),
     ];
 
     #[test]
@@ -287,8 +408,16 @@ mod tests {
     #[test]
     fn other_failures_are_what_they_are() {
         for (stderr, code, argv) in [
-            ("Job for web.service failed because the control process exited with error code.", 1, "systemctl restart web.service"),
-            ("Failed to restart web.service: Unit web.service not found.", 5, "systemctl restart web.service"),
+            (
+                "Job for web.service failed because the control process exited with error code.",
+                1,
+                "systemctl restart web.service",
+            ),
+            (
+                "Failed to restart web.service: Unit web.service not found.",
+                5,
+                "systemctl restart web.service",
+            ),
             ("mount: /srv: mount point does not exist.", 32, "mount /srv"),
             ("mount.nfs: Connection timed out", 32, "mount /srv"),
             ("umount: /srv: target is busy.", 32, "umount /srv"),

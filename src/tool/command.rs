@@ -74,7 +74,9 @@ pub async fn output(
         stderr: output.stderr.as_str(),
     });
     match denied {
-        Some(denied) => Err(failed(format!("{program}: {denied} (it said: {})", output.stderr.first_line()))),
+        Some(denied) => {
+            Err(failed(format!("{program}: {denied} (it said: {})", output.stderr.first_line())))
+        }
         None => Ok(output),
     }
 }

@@ -157,7 +157,8 @@ impl Query for Df {
             volumes.sort_by_key(|v| std::cmp::Reverse(used(v)));
             let stale_n = i64::try_from(stale).unwrap_or(i64::MAX);
             let mut values = vec![("stale".to_owned(), Value::Int(stale_n))];
-            let mut words = format!("{} volumes, {stale} of them do not answer", volumes.len() + stale);
+            let mut words =
+                format!("{} volumes, {stale} of them do not answer", volumes.len() + stale);
             if let Some(first) = volumes.first() {
                 let percent = i64::try_from(used(first)).unwrap_or(100);
                 values.push(("path".into(), Value::Path(first.mount.clone())));
@@ -204,10 +205,8 @@ impl Query for Load {
                 ("up".to_owned(), Value::Span(up)),
             ];
             let (one, five, fifteen) = (cpu.load_1, cpu.load_5, cpu.load_15);
-            let words = format!(
-                "load {one:.2} {five:.2} {fifteen:.2} on {} cores, up for {up}",
-                cpu.cores
-            );
+            let words =
+                format!("load {one:.2} {five:.2} {fifteen:.2} on {} cores, up for {up}", cpu.cores);
             Ok(Found { values: values.into(), words: Tainted::new(&words) })
         })
     }
@@ -310,7 +309,11 @@ impl Action for Exec {
 
     fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult> {
         Box::pin(async move {
-            let after = [&["uptime"][..], &["free", "-b"], &["systemctl", "--failed", "--no-pager"]];
+            let after = [
+                &["uptime"][..],
+                &["free", "-b"],
+                &["systemctl", "list-units", "--failed", "--no-pager"],
+            ];
             let doing = Doing {
                 link: self.link,
                 what: format!("`{}` on {}", self.argv, self.host),

@@ -26,7 +26,11 @@ fn vacuum_spec() -> ToolSpec {
     ToolSpec {
         name: ToolName::of("journal.vacuum"),
         summary: "Delete the journal's oldest archived entries until so much is left",
-        inputs: vec![optional("keep", Kind::Bytes, "what stays, 64 MiB or more; 500 MiB unless said")],
+        inputs: vec![optional(
+            "keep",
+            Kind::Bytes,
+            "what stays, 64 MiB or more; 500 MiB unless said",
+        )],
         gives: vec![],
         max_tier: Tier::High,
         tiers: "always high",

@@ -9,6 +9,7 @@ pub mod command;
 pub mod compress;
 pub mod disk;
 pub mod files;
+pub mod grants;
 pub mod host;
 pub mod human;
 pub mod journal;

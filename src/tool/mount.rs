@@ -36,7 +36,11 @@ fn status_spec() -> ToolSpec {
             gives("declared", Kind::Flag, "whether the config lets reef mount and unmount it"),
             gives("source", Kind::Text, "what is mounted there"),
             gives("server", Kind::Target, "the host behind it, where the config names that host"),
-            gives("server_port", Kind::Word, "open, refused, timeout, unreachable ... of that host"),
+            gives(
+                "server_port",
+                Kind::Word,
+                "open, refused, timeout, unreachable ... of that host",
+            ),
             gives("server_ping", Kind::Word, "answers, silent or unknown"),
         ],
         max_tier: Tier::Low,

@@ -82,8 +82,7 @@ impl Query for Reach {
                 ("port".to_owned(), Value::Word(Word::of(knocked.port))),
                 ("ping".to_owned(), Value::Word(Word::of(knocked.ping))),
             ]);
-            let words =
-                format!("{}: SSH port {}, ping {}", self.host, knocked.port, knocked.ping);
+            let words = format!("{}: SSH port {}, ping {}", self.host, knocked.port, knocked.ping);
             Ok(Found { values, words: Tainted::new(&words) })
         })
     }
@@ -123,7 +122,8 @@ impl Query for Lookup {
                 ("upstream".to_owned(), Value::Word(Word::of(said.upstream))),
                 ("alive".to_owned(), Value::Flag(alive)),
             ]);
-            let mut words = format!("{}: {} is {}", self.target, self.resolver.upstream, said.upstream);
+            let mut words =
+                format!("{}: {} is {}", self.target, self.resolver.upstream, said.upstream);
             if let (Some(own), Some(name)) = (said.own, &self.resolver.own) {
                 values.insert("own".into(), Value::Word(Word::of(own)));
                 words.push_str(&format!(", its own {name} is {own}"));

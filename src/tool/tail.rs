@@ -99,7 +99,8 @@ impl Query for Tail {
     fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
         Box::pin(async move {
             let real = command::read(self.link.as_ref(), &self.real, Span::secs(5)).await?;
-            let real = AbsPath::new(real.stdout.as_str().trim_end_matches('\n')).map_err(refused)?;
+            let real =
+                AbsPath::new(real.stdout.as_str().trim_end_matches('\n')).map_err(refused)?;
             if !self.roots.iter().any(|root| real.is_below(root)) {
                 return Err(refused(format!("{} leads to {real}, outside its folder", self.path)));
             }

@@ -78,7 +78,7 @@ fn restart_spec() -> ToolSpec {
         tiers: "always high",
         undo: "none: a restart cannot be taken back",
         errors: "a unit that is not loaded, or that reef and its operator sit on; no right to manage units (`reef install --print polkit` prints the grant)",
-        timeout: Span::secs(120),
+        timeout: RESTART_TIMEOUT,
         example: "tool = \"unit.restart\"\nargs = { unit = \"mini:unit:nginx.service\" }",
     }
 }
@@ -196,20 +196,24 @@ pub fn restart(world: &World) -> Box<dyn Tool> {
     let timeout = spec.timeout;
     made(spec, move |args| {
         let unit = args.target("unit", Thing::Unit)?.clone();
-        let full = unit.name().contains('.');
-        if !full || !unit.name().ends_with(".service") {
-            return Err(refused(format!(
-                "{} is no service: name it in full, X.service",
-                unit.name()
-            )));
-        }
-        if let Some(why) = never(unit.name()) {
-            return Err(refused(format!("{} is never restarted by reef: {why}", unit.name())));
-        }
+        let argv = restart_command(unit.name())?;
         let link = command::link(&world, &unit)?;
-        let argv = command::argv(&["systemctl", "restart", unit.name()])?;
         Ok(Parsed::Action(Box::new(Restart { link, argv, unit, timeout })))
     })
+}
+
+/// How long a restart may take.
+pub const RESTART_TIMEOUT: Span = Span::secs(120);
+
+/// The command that restarts a service that may be restarted.
+pub fn restart_command(name: &str) -> Result<Argv, ToolError> {
+    if !name.ends_with(".service") {
+        return Err(refused(format!("{name} is no service: name it in full, X.service")));
+    }
+    if let Some(why) = never(name) {
+        return Err(refused(format!("{name} is never restarted by reef: {why}")));
+    }
+    command::argv(&["systemctl", "restart", name])
 }
 
 /// Units whose restart cuts the branch that reef, or the operator, sits on.

@@ -12,6 +12,7 @@ mod agent;
 mod crash;
 mod failure;
 mod gate;
+mod hands;
 mod hold;
 mod house;
 

@@ -10,6 +10,7 @@
 
 mod lab;
 
+mod acts;
 mod asked;
 mod backtest;
 mod check;
@@ -32,4 +33,5 @@ mod remote;
 mod services;
 mod spikes;
 mod told;
+mod units;
 mod walk;

@@ -324,8 +324,16 @@ mod tests {
             ("apt-get", "apt-get\0-s\0-q\0dist-upgrade", None),
             ("dpkg", "dpkg\0-l", None),
             ("dpkg", "/usr/bin/dpkg\0--configure\0-a", Some("dpkg")),
-            ("unattended-upgr", "python3\0/usr/share/unattended-upgrades/unattended-upgrade-shutdown\0--wait-for-signal", None),
-            ("unattended-upgr", "/usr/bin/python3\0/usr/bin/unattended-upgrade", Some("unattended-upgrade")),
+            (
+                "unattended-upgr",
+                "python3\0/usr/share/unattended-upgrades/unattended-upgrade-shutdown\0--wait-for-signal",
+                None,
+            ),
+            (
+                "unattended-upgr",
+                "/usr/bin/python3\0/usr/bin/unattended-upgrade",
+                Some("unattended-upgrade"),
+            ),
             ("zfs", "zfs\0send\0tank@a", Some("zfs send")),
             ("zfs", "zfs\0list", None),
             ("rsync", "rsync\0--daemon\0--no-detach", None),

@@ -20,8 +20,8 @@ use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
 use crate::clients::host::{
-    HostLink, LinkError, Output, arrays, hands, mountinfo, own_name, proc, raised, sensors, systemd,
-    upkeep, walk,
+    HostLink, LinkError, Output, arrays, hands, mountinfo, own_name, proc, raised, sensors,
+    systemd, upkeep, walk,
 };
 use crate::clients::process::{Given, Limits, run, run_raw};
 use crate::clock::Clock;

@@ -101,14 +101,14 @@ mod tests {
     #[tokio::test]
     async fn only_what_is_listed_runs_and_it_runs_as_it_is_written() {
         let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("reef-act");
+        let file = folder.path().join("reef-act");
         let odd = "a * b's \\ $(id) ;\n!";
         let all = [listed(&["echo", "one"]), listed(&["echo", odd]), listed(&["echo", "*"])];
-        std::fs::write(&program, super::program(&all, Sudo::No)).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::write(&file, program(&all, Sudo::No)).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
         for one in &all {
             let command = quote::line(one.argv.as_slice());
-            let (code, said) = asked(&program, Some(&command)).await;
+            let (code, said) = asked(&file, Some(&command)).await;
             assert_eq!((code, said.as_str()), (Some(0), &*format!("{}\n", one.argv.args()[0])));
         }
         let refused = [
@@ -128,7 +128,7 @@ mod tests {
             Some("echo one) run 5 id ;; x"),
         ];
         for command in refused {
-            let (code, said) = asked(&program, command).await;
+            let (code, said) = asked(&file, command).await;
             assert_eq!(code, Some(126), "{command:?}: {said}");
             assert!(said.starts_with(REFUSES), "{command:?}: {said}");
         }
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn as_root_it_goes_through_sudo_and_nothing_else() {
-        let text = super::program(&[listed(&["umount", "/srv"])], Sudo::Yes);
+        let text = program(&[listed(&["umount", "/srv"])], Sudo::Yes);
         assert!(text.contains("exec sudo -n timeout -k 2 \"$secs\" \"$@\""), "{text}");
         assert!(text.contains("\n'umount /srv') run 20 umount /srv ;;\n"), "{text}");
     }

@@ -1,5 +1,6 @@
 //! What the values and operands of reading commands may be: each kind has its own small alphabet.
 
+use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 
 /// A kind of value.
@@ -91,7 +92,11 @@ fn digits(text: &str) -> bool {
 /// one ever stand between here and the program.
 fn plain_path(value: &str) -> bool {
     let odd = |c: char| "*?[]{}$`;|&<>()!\\\"'~#\u{7f}".contains(c) || c.is_control();
-    AbsPath::new(value).is_ok_and(|path| path.as_str() == value) && !value.contains(odd)
+    // A name that hides or turns letters around is not the one that a human read.
+    let shown = Tainted::bounded(value, 2 * value.len());
+    AbsPath::new(value).is_ok_and(|path| path.as_str() == value)
+        && !value.contains(odd)
+        && shown.as_str() == value
 }
 
 /// Files of /proc that hold figures and no secret, and that can be read twice.

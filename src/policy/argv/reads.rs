@@ -405,11 +405,15 @@ pub(in crate::policy::argv) const READS: &[Read] = &[
     Read { letters: "xFwai", valued: &[("-n", Next, Lines)], ..read("last") },
     Read { ..read("users") },
     Read { ..read("whoami") },
-    Read { verbs: &[&["list-sessions"], &["list-users"]], flags: &["--no-pager", "--no-legend"], ..read("loginctl") },
+    Read {
+        verbs: &[&["list-sessions"], &["list-users"]],
+        flags: &["--no-pager", "--no-legend"],
+        ..read("loginctl")
+    },
     // The kernel.
     Read {
         letters: "Txkut",
-        valued: &[("-l", Next, Names), ("--level", Equals, Names), ("--facility", Equals, Names)],
+        valued: &[("-l", Next, Names), ("--level", Both, Names), ("--facility", Both, Names)],
         ..read("dmesg")
     },
     Read { letters: "nvkt", ..read("lspci") },
@@ -419,12 +423,29 @@ pub(in crate::policy::argv) const READS: &[Read] = &[
     Read { letters: "sdwa", ..read("vmstat") },
     Read { letters: "xdkmcyz", ..read("iostat") },
     Read { valued: &[("-t", Next, Names)], ..read("dmidecode") },
-    Read { verbs: &[&["time"], &["blame"], &["critical-chain"]], flags: &["--no-pager"], ..read("systemd-analyze") },
+    Read {
+        verbs: &[&["time"], &["blame"], &["critical-chain"]],
+        flags: &["--no-pager"],
+        ..read("systemd-analyze")
+    },
     Read { verbs: &[&["status"]], flags: &["--static", "--no-pager"], ..read("hostnamectl") },
-    Read { verbs: &[&["status"], &["statistics"], &["dns"]], flags: &["--no-pager"], ..read("resolvectl") },
-    Read { verbs: &[&["tracking"], &["sources"], &["sourcestats"]], flags: &["-n", "-c"], ..read("chronyc") },
+    Read {
+        verbs: &[&["status"], &["statistics"], &["dns"]],
+        flags: &["--no-pager"],
+        ..read("resolvectl")
+    },
+    Read {
+        verbs: &[&["tracking"], &["sources"], &["sourcestats"]],
+        flags: &["-n", "-c"],
+        ..read("chronyc")
+    },
     // Processes.
-    Read { letters: "alfxc", valued: &[("-u", Next, Name)], operands: (1, 1, Name), ..read("pgrep") },
+    Read {
+        letters: "alfxc",
+        valued: &[("-u", Next, Name)],
+        operands: (1, 1, Name),
+        ..read("pgrep")
+    },
     Read { letters: "s", operands: (1, 4, Name), ..read("pidof") },
     Read { letters: "apuT", ..read("pstree") },
     Read { letters: "vmuc", operands: (1, 4, Path), ..read("fuser") },
@@ -445,16 +466,47 @@ pub(in crate::policy::argv) const READS: &[Read] = &[
     Read { verbs: &[&["list", "ruleset"], &["list", "tables"]], ..read("nft") },
     Read { verbs: &[&["status"], &["status", "verbose"], &["status", "numbered"]], ..read("ufw") },
     // Disks.
-    Read { flags: &["--show", "--noheadings", "--bytes", "-s"], needs: &["--show", "-s"], ..read("swapon") },
-    Read { letters: "a", flags: &["--noheadings", "--all"], valued: LVM, operands: (0, 8, Data), ..read("pvs") },
-    Read { letters: "a", flags: &["--noheadings", "--all"], valued: LVM, operands: (0, 8, Data), ..read("vgs") },
-    Read { letters: "a", flags: &["--noheadings", "--all"], valued: LVM, operands: (0, 8, Data), ..read("lvs") },
-    Read { flags: &["--detail", "-D"], needs: &["--detail", "-D"], operands: (1, 8, Device), ..read("mdadm") },
+    Read {
+        flags: &["--show", "--noheadings", "--bytes", "-s"],
+        needs: &["--show", "-s"],
+        ..read("swapon")
+    },
+    Read {
+        letters: "a",
+        flags: &["--noheadings", "--all"],
+        valued: LVM,
+        operands: (0, 8, Data),
+        ..read("pvs")
+    },
+    Read {
+        letters: "a",
+        flags: &["--noheadings", "--all"],
+        valued: LVM,
+        operands: (0, 8, Data),
+        ..read("vgs")
+    },
+    Read {
+        letters: "a",
+        flags: &["--noheadings", "--all"],
+        valued: LVM,
+        operands: (0, 8, Data),
+        ..read("lvs")
+    },
+    Read {
+        flags: &["--detail", "-D"],
+        needs: &["--detail", "-D"],
+        operands: (1, 8, Device),
+        ..read("mdadm")
+    },
     Read { flags: &["-C", "-I"], needs: &["-C", "-I"], operands: (1, 8, Device), ..read("hdparm") },
     Read { flags: &["-l"], needs: &["-l"], operands: (0, 8, Device), ..read("fdisk") },
     Read { flags: &["-l"], needs: &["-l"], operands: (1, 1, Device), ..read("tune2fs") },
     Read { flags: &["-h"], needs: &["-h"], operands: (1, 1, Device), ..read("dumpe2fs") },
-    Read { verbs: &[&["list"]], valued: &[("-o", Next, OneOf(&["json", "normal"]))], ..read("nvme") },
+    Read {
+        verbs: &[&["list"]],
+        valued: &[("-o", Next, OneOf(&["json", "normal"]))],
+        ..read("nvme")
+    },
     Read {
         verbs: &[&["smart-log"], &["error-log"], &["id-ctrl"]],
         valued: &[("-o", Next, OneOf(&["json", "normal"]))],
@@ -462,7 +514,13 @@ pub(in crate::policy::argv) const READS: &[Read] = &[
         ..read("nvme")
     },
     Read {
-        verbs: &[&["filesystem", "df"], &["filesystem", "usage"], &["device", "stats"], &["scrub", "status"], &["subvolume", "list"]],
+        verbs: &[
+            &["filesystem", "df"],
+            &["filesystem", "usage"],
+            &["device", "stats"],
+            &["scrub", "status"],
+            &["subvolume", "list"],
+        ],
         letters: "b",
         operands: (1, 1, Path),
         ..read("btrfs")
@@ -480,28 +538,67 @@ pub(in crate::policy::argv) const READS: &[Read] = &[
     Read {
         verbs: &[&["get"]],
         letters: "Hpr",
-        valued: &[("-o", Next, Names), ("-t", Next, Names), ("-s", Next, Names), ("-d", Next, Numbers)],
+        valued: &[
+            ("-o", Next, Names),
+            ("-t", Next, Names),
+            ("-s", Next, Names),
+            ("-d", Next, Numbers),
+        ],
         operands: (1, 16, Property),
         ..read("zfs")
     },
     Read { letters: "bpS", ..read("smbstatus") },
     // Packages, from what is here already.
-    Read { flags: &["--upgradable", "--installed"], verbs: &[&["list"]], needs: &["--upgradable", "--installed"], ..read("apt") },
+    Read {
+        flags: &["--upgradable", "--installed"],
+        verbs: &[&["list"]],
+        needs: &["--upgradable", "--installed"],
+        ..read("apt")
+    },
     Read { verbs: &[&["policy"], &["show"]], operands: (1, 8, Name), ..read("apt-cache") },
-    Read { flags: &["-l", "-s", "-L"], needs: &["-l", "-s", "-L"], operands: (0, 8, Name), ..read("dpkg") },
-    Read { flags: &["-qa", "-q", "-qi", "-ql"], needs: &["-qa", "-q", "-qi", "-ql"], operands: (0, 8, Name), ..read("rpm") },
-    Read { flags: &["-Q", "-Qu", "-Qi"], needs: &["-Q", "-Qu", "-Qi"], operands: (0, 8, Name), ..read("pacman") },
+    Read {
+        flags: &["-l", "-s", "-L"],
+        needs: &["-l", "-s", "-L"],
+        operands: (0, 8, Name),
+        ..read("dpkg")
+    },
+    Read {
+        flags: &["-qa", "-q", "-qi", "-ql"],
+        needs: &["-qa", "-q", "-qi", "-ql"],
+        operands: (0, 8, Name),
+        ..read("rpm")
+    },
+    Read {
+        flags: &["-Q", "-Qu", "-Qi"],
+        needs: &["-Q", "-Qu", "-Qi"],
+        operands: (0, 8, Name),
+        ..read("pacman")
+    },
     Read { verbs: &[&["info"], &["version"]], letters: "v", ..read("apk") },
     Read { verbs: &[&["list"]], ..read("snap") },
     // More of Docker and Kubernetes.
     Read {
-        verbs: &[&["images"], &["image", "ls"], &["volume", "ls"], &["network", "ls"], &["node", "ls"], &["service", "ls"]],
+        verbs: &[
+            &["images"],
+            &["image", "ls"],
+            &["volume", "ls"],
+            &["network", "ls"],
+            &["node", "ls"],
+            &["service", "ls"],
+        ],
         flags: &["-a", "-q", "--all", "--quiet", "--no-trunc", "--digests"],
         valued: &[("--format", Both, DOCKER_FORMAT), ("--filter", Both, Selector)],
         ..read("docker")
     },
     Read {
-        verbs: &[&["image", "inspect"], &["volume", "inspect"], &["network", "inspect"], &["port"], &["top"], &["diff"]],
+        verbs: &[
+            &["image", "inspect"],
+            &["volume", "inspect"],
+            &["network", "inspect"],
+            &["port"],
+            &["top"],
+            &["diff"],
+        ],
         valued: &[("--format", Both, DOCKER_FORMAT)],
         operands: (1, 8, Name),
         ..read("docker")

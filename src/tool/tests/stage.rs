@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::Fut;
+use crate::clients::dns::Server;
 use crate::clients::files::LocalFiles;
 use crate::clients::host::{HostLink, LinkError, Output};
 use crate::clients::http::url::WebUrl;
@@ -179,6 +180,21 @@ impl Stage {
             restartable: [target("mini:unit:nginx.service")].into(),
             logs: [("journal".to_owned(), LogSource::Journal)].into(),
             patterns: vec!["disk".into()],
+            resolvers: ["photos".to_owned(), "pihole".to_owned()]
+                .map(|name| {
+                    let upstream = "example.com".to_owned();
+                    (name, Resolver { server: Server::System, own: None, upstream })
+                })
+                .into(),
+            ways: [(here(), Ssh::default())].into(),
+            mounts: [target("mini:/mnt/photos")].into(),
+            tails: [abs(&dir.path().join("files")), AbsPath::new("/var/log").unwrap()]
+                .map(|root| Target::path(here(), &root))
+                .into(),
+            repositories: [abs(&dir.path().join("files")), AbsPath::new("/opt/stacks").unwrap()]
+                .map(|root| Target::path(here(), &root))
+                .into(),
+            reboots: [(here(), vec!["systemctl".into(), "reboot".into()])].into(),
             ..Inventory::default()
         };
         change(&mut inventory, dir.path());
