@@ -1,5 +1,7 @@
 //! `reef host list|trust|authorize`: the ways to other hosts. Needs no daemon, and writes nothing.
 
+mod authorize;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -87,8 +89,12 @@ pub(crate) async fn run(cx: &mut Cx, command: Command) -> Result<Exit, Failure> 
                 cx.out.say(&program)?;
                 return Ok(Exit::DONE);
             }
-            let acting = Acting { listed, program, at: place(at.as_deref().unwrap_or(ACTS))? };
-            authorize_to_act(cx, &name, &ssh, &acting).await
+            let acting = authorize::Acting {
+                listed,
+                program,
+                at: authorize::place(at.as_deref().unwrap_or(ACTS))?,
+            };
+            authorize::to_act(cx, &name, &ssh, &acting).await
         }
         Command::Authorize { host, collector, at, act: false, gatekeeper: _ } => {
             let at = at.unwrap_or_else(|| PLACE.to_owned());
@@ -98,7 +104,7 @@ pub(crate) async fn run(cx: &mut Cx, command: Command) -> Result<Exit, Failure> 
                 cx.out.say(&program)?;
                 return Ok(Exit::DONE);
             }
-            authorize(cx, &name, &ssh, &program, &at).await
+            authorize::to_look(cx, &name, &ssh, &program, &at).await
         }
     }
 }
@@ -345,94 +351,6 @@ fn shown(name: &HostName, route: &Route, offered: &Offered, next: &[String]) -> 
         out.push_str(&format!("  {command}\n"));
     }
     out
-}
-
-async fn authorize(
-    cx: &mut Cx,
-    name: &HostName,
-    ssh: &Ssh,
-    program: &str,
-    at: &str,
-) -> Result<Exit, Failure> {
-    let place = place(at)?;
-    let route = keys::route(name, ssh).await.map_err(|why| anyhow!(why))?;
-    let key = keys::public_key(&route).await.map_err(|why| anyhow!(why))?;
-    let line = format!("restrict,command=\"{place}\" {key}");
-    if cx.out.format == Format::Json {
-        cx.out.json(&json!({ "line": line, "collector": program, "at": place.as_str() }))?;
-        return Ok(Exit::DONE);
-    }
-    cx.out.say(&format!(
-        "# With this key reef can look at {name}, and do nothing else there.\n\
-         # 1. Put the collector below on {name} as {place}, mode 755, owned by root:\n\
-         #    reef host authorize {name} --collector | ssh {name} 'cat >{place} && chmod 755 {place}'\n\
-         # 2. Put this line into the authorized_keys of {user} there, in place of the key's line:\n\
-         {line}\n\n\
-         # The collector. A new probe of a file there wants it anew.\n{program}",
-        user = route.user
-    ))?;
-    Ok(Exit::DONE)
-}
-
-fn place(at: &str) -> Result<AbsPath, Failure> {
-    let place = AbsPath::new(at).map_err(|bad| Failure::Usage(format!("--at: {bad}")))?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.".contains(c);
-    if !place.as_str().chars().all(plain) {
-        return Err(Failure::Usage(
-            "--at: letters, digits and /-_. only, for a shell reads it".into(),
-        ));
-    }
-    Ok(place)
-}
-
-/// What a key that may act is authorized for.
-struct Acting {
-    listed: Vec<Listed>,
-    program: String,
-    at: AbsPath,
-}
-
-async fn authorize_to_act(
-    cx: &mut Cx,
-    name: &HostName,
-    ssh: &Ssh,
-    acting: &Acting,
-) -> Result<Exit, Failure> {
-    let Some(key_file) = ssh.act_key.clone() else {
-        return Err(Failure::Usage(format!(
-            "[host.{name}] names no key to act by: make one with `ssh-keygen -t ed25519 -f \
-             /etc/reef/act` and write act_key = \"/etc/reef/act\""
-        )));
-    };
-    if acting.listed.is_empty() {
-        return Err(Failure::Usage(format!(
-            "by this config there is nothing that reef may do on {name}: name units (a unit probe, or \
-             restartable), mounts or a reboot under [host.{name}]"
-        )));
-    }
-    let by_key = Ssh { key_file: Some(key_file), ..ssh.clone() };
-    let route = keys::route(name, &by_key).await.map_err(|why| anyhow!(why))?;
-    let key = keys::public_key(&route).await.map_err(|why| anyhow!(why))?;
-    let Acting { listed, program, at } = acting;
-    let line = format!("restrict,command=\"{at}\" {key}");
-    let commands: Vec<String> = listed.iter().map(|one| one.argv.to_string()).collect();
-    if cx.out.format == Format::Json {
-        cx.out.json(
-            &json!({ "line": line, "gatekeeper": program, "at": at.as_str(), "commands": commands }),
-        )?;
-        return Ok(Exit::DONE);
-    }
-    let may: String = commands.iter().map(|command| format!("#   {command}\n")).collect();
-    cx.out.say(&format!(
-        "# With this key reef can run exactly these commands on {name}, and nothing else there:\n{may}\
-         # 1. Put the gatekeeper below on {name} as {at}, mode 755, owned by root:\n\
-         #    reef host authorize {name} --act --gatekeeper | ssh {name} 'cat >{at} && chmod 755 {at}'\n\
-         # 2. Add this line to the authorized_keys of {user} there, beside the key that looks:\n\
-         {line}\n\n\
-         # The gatekeeper. Another unit, mount or raw command in the config wants it anew.\n{program}",
-        user = route.user
-    ))?;
-    Ok(Exit::DONE)
 }
 
 #[cfg(test)]

@@ -12,9 +12,10 @@ use crate::exam::unit::{FakeUnit, OnRestart, Restarted};
 use crate::gate::permit::Permit;
 use crate::model::container::Container;
 use crate::model::fact::{
-    Boot, Cpu, Fact, FactValue, Facts, Hands, Interface, Lines, Memory, NoFact, OomKills, Pressure,
+    Boot, Cpu, Fact, FactValue, Facts, Interface, Lines, Memory, NoFact, OomKills, Pressure,
     Process, TimeSync, Updates, Volume,
 };
+use crate::model::hands::Hands;
 use crate::model::ids::{ActionId, HostName, UnitName};
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;

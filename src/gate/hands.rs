@@ -6,7 +6,7 @@ use std::fmt;
 use crate::Fut;
 use crate::clock::zone::Zone;
 use crate::gate::Gate;
-use crate::model::fact::Hands;
+use crate::model::hands::Hands;
 use crate::model::ids::HostName;
 use crate::model::plan::{Origin, Plan};
 use crate::model::time::Span;
@@ -61,7 +61,7 @@ fn untold(host: &HostName, why: &str) -> String {
 
 /// "anna is logged in on nas since 02:10; restic (pid 812) runs there".
 fn words(hands: &Hands, host: &HostName, zone: Zone) -> Option<String> {
-    let person = |person: &crate::model::fact::Person| match person.since {
+    let person = |person: &crate::model::hands::Person| match person.since {
         Some(at) => format!("{} is logged in on {host} since {}", person.user, zone.hm(at)),
         None => format!("{} is logged in on {host}", person.user),
     };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::container::{Container, Stack, Swarm};
+use crate::model::hands::Hands;
 use crate::model::ids::UnitName;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
@@ -330,23 +331,6 @@ pub struct Sensor {
     pub now: i64,
     pub high: Option<i64>,
     pub critical: Option<i64>,
-}
-
-/// Who works on a host by hand, and what must not be disturbed there.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hands {
-    pub people: Vec<Person>,
-    /// `apt-get (pid 812)`, `zfs send (pid 4711)`.
-    pub work: Vec<Tainted>,
-}
-
-/// Somebody with a terminal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Person {
-    /// The user's name, or number where the host tells no name.
-    pub user: Tainted,
-    /// Since when the terminal's session runs, where that is known.
-    pub since: Option<Millis>,
 }
 
 /// A boot.

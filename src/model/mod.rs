@@ -8,6 +8,7 @@ pub mod conclusion;
 pub mod container;
 pub mod digest;
 pub mod fact;
+pub mod hands;
 pub mod ids;
 pub mod incident;
 pub mod message;

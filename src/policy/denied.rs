@@ -35,6 +35,14 @@ pub enum Place {
     There,
 }
 
+/// What the command was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// To look: never as root.
+    Look,
+    Act,
+}
+
 /// What a command left that did not end well.
 #[derive(Debug, Clone, Copy)]
 pub struct Said<'a> {
@@ -43,6 +51,7 @@ pub struct Said<'a> {
     /// The command, without the wrappers around it.
     pub argv: &'a [String],
     pub timeout: Span,
+    pub want: Want,
     pub code: Option<i32>,
     pub stderr: &'a str,
 }
@@ -133,8 +142,19 @@ pub fn denied(said: &Said<'_>) -> Option<Denied> {
     let systemd = said.argv.first().is_some_and(|program| {
         ["systemctl", "loginctl", "hostnamectl"].iter().any(|p| ends_as(program, p))
     });
-    if systemd && (any(POLKIT) || any(EACCES)) {
+    if said.want == Want::Act && systemd && (any(POLKIT) || any(EACCES)) {
         return Some(Denied { missing: as_root, grant: polkit(said), begun: Begun::Nothing });
+    }
+    if said.want == Want::Look && (any(EACCES) || any(POLKIT)) {
+        return Some(Denied {
+            missing: format!(
+                "the right of {} to read what `{command}` reads on {}",
+                user(said),
+                said.host
+            ),
+            grant: to_read(said),
+            begun: Begun::Nothing,
+        });
     }
     if any(EACCES) || said.code == Some(126) {
         // A program may have done a part of its work before it met what it may not touch.
@@ -158,6 +178,22 @@ fn ends_as(program: &str, name: &str) -> bool {
 
 fn user(said: &Said<'_>) -> String {
     said.standing.user.clone().unwrap_or_else(|| "THE_USER_OF_REEF".into())
+}
+
+/// Looks are never made as root.
+fn to_read(said: &Said<'_>) -> String {
+    let user = user(said);
+    match said.argv.first().map(String::as_str) {
+        Some("journalctl") => format!("`usermod -aG systemd-journal {user}` on {}", said.host),
+        Some("docker" | "podman") => {
+            "a restricted proxy of the engine's socket: the group docker is root".into()
+        }
+        Some(_) | None => {
+            format!(
+                "a group, or `setfacl -m u:{user}:r`, by which {user} may read it; no sudo is used to look"
+            )
+        }
+    }
 }
 
 /// The exact line of sudoers(5), with the wrapper that reef puts in front.
@@ -237,6 +273,7 @@ mod tests {
             standing: &standing,
             argv: &argv,
             timeout: Span::secs(120),
+            want: Want::Act,
             code: Some(code),
             stderr,
         })
@@ -430,6 +467,36 @@ mod tests {
             // A program that ends with 127 and says nothing may well be missing.
             let missing = found.as_ref().is_some_and(|d| d.grant.contains("install it"));
             assert!(found.is_none() || (code == 127 && missing), "{stderr}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_look_is_never_to_be_made_as_root() {
+        let standing = Standing { user: Some("reef".into()), ..Standing::default() };
+        for (argv, stderr, part) in [
+            (
+                "journalctl -u x",
+                "No journal files were opened due to insufficient permissions.",
+                "systemd-journal reef",
+            ),
+            (
+                "tail /srv/x.log",
+                "tail: cannot open '/srv/x.log' for reading: Permission denied",
+                "setfacl",
+            ),
+        ] {
+            let argv: Vec<String> = argv.split(' ').map(str::to_owned).collect();
+            let said = Said {
+                host: &HostName::of("nas"),
+                standing: &standing,
+                argv: &argv,
+                timeout: Span::secs(5),
+                want: Want::Look,
+                code: Some(1),
+                stderr,
+            };
+            let words = denied(&said).unwrap().to_string();
+            assert!(words.contains(part) && !words.contains("NOPASSWD"), "{words}");
         }
     }
 

@@ -6,7 +6,7 @@ use crate::model::time::Span;
 use crate::model::tool::ToolError;
 use crate::policy::argv::classify::{Class, classify, classify_with};
 use crate::policy::argv::{Argv, ReadOnly};
-use crate::policy::denied::{Said, denied};
+use crate::policy::denied::{Said, Want, denied};
 use crate::tool::args::{failed, refused};
 use crate::tool::world::World;
 use std::sync::Arc;
@@ -70,6 +70,7 @@ pub async fn output(
         standing: &link.standing(),
         argv: argv.argv().as_slice(),
         timeout,
+        want: Want::Look,
         code: output.code,
         stderr: output.stderr.as_str(),
     });

@@ -23,6 +23,7 @@ pub mod outcome;
 pub mod pick;
 pub mod process;
 pub mod quarantine;
+pub mod raw;
 pub mod table;
 pub mod tail;
 pub mod unit;

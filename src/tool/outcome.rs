@@ -10,7 +10,7 @@ use crate::model::taint::Tainted;
 use crate::model::time::Span;
 use crate::model::tool::ActionResult;
 use crate::policy::argv::{Argv, ReadOnly};
-use crate::policy::denied::{Begun, Denied, Said, denied};
+use crate::policy::denied::{Begun, Denied, Said, Want, denied};
 
 /// Before a command that never began is tried once more.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -86,6 +86,7 @@ impl Doing {
             standing: &self.link.standing(),
             argv: self.argv.as_slice(),
             timeout: self.timeout,
+            want: Want::Act,
             code,
             stderr,
         })

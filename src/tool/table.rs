@@ -3,7 +3,7 @@
 use crate::gate::tool::Tool;
 use crate::tool::world::World;
 use crate::tool::{
-    disk, files, host, human, journal, logs, memory, mount, net, process, tail, unit, web,
+    disk, files, host, human, journal, logs, memory, mount, net, process, raw, tail, unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
@@ -20,10 +20,10 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         tail::tail(world),
         tail::log(world),
         host::df(world),
-        host::exec(world),
+        raw::exec(world),
         host::load(world),
         host::reboot(world),
-        host::run(world),
+        raw::run(world),
         web::get(world),
         human::message(world),
         journal::vacuum(world),

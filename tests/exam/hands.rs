@@ -2,7 +2,7 @@
 
 use reef::gate::hands::Onlooker;
 use reef::model::audit::AuditKind;
-use reef::model::fact::{Hands, Person};
+use reef::model::hands::{Hands, Person};
 use reef::model::plan::Leash;
 use reef::model::taint::Tainted;
 use reef::model::time::Span;
@@ -52,6 +52,8 @@ async fn while_a_backup_runs_it_asks_too_and_afterwards_no_more() {
     let heard = house.estate.phone.heard();
     assert!(heard.iter().any(|m| m.body.contains("vzdump (pid 4711) runs on mini")), "{heard:#?}");
     house.host().hands(Hands::default());
+    house.host().unit_starts(&unit("web"));
+    house.until("it is over", |h| h.unresolved().is_empty()).await;
     house.host().unit_fails(&unit("db"));
     house.until("the other unit is healed by itself", |h| h.host().is_active(&unit("db"))).await;
     assert_eq!(house.host().effects().len(), 1, "{}", house.story());

@@ -245,14 +245,18 @@ fn a_dead_mount_is_made_anew_and_a_dead_nas_told() {
     };
     let severity = |reef: &Reef| of_mount(reef).map(|s| s["reading"]["severity"].clone());
     reef.until("the volume is seen", |reef| (severity(reef)? == "green").then_some(()));
-    // The connection under the mount dies; its server is there.
+    // The connection under the mount hangs; its server is there. The mount was made before reef's own way.
     let sessions = format!("/proc/{0}/task/{0}/children", lab.get("PID"));
-    let kill_sessions = || {
+    let newest = |known: &[String]| {
         let children = std::fs::read_to_string(&sessions).unwrap();
-        let gone: Vec<&str> = children.split_whitespace().collect();
-        assert!(command("kill").arg("-9").args(&gone).status().unwrap().success());
+        let mut all: Vec<String> = children.split_whitespace().map(str::to_owned).collect();
+        all.sort_by_key(|pid| pid.parse::<u32>().unwrap());
+        all.retain(|pid| !known.contains(pid));
+        all
     };
-    kill_sessions();
+    let first = newest(&[]).remove(0);
+    let _thawed = Thaw(first.clone());
+    assert!(command("kill").args(["-STOP", &first]).status().unwrap().success());
     let verified = reef.until("it is mounted anew", |reef| reef.records("verified").pop());
     assert_eq!(verified["payload"]["outcome"], "yes", "{verified:#}");
     let tools: Vec<Json> =
@@ -264,8 +268,10 @@ fn a_dead_mount_is_made_anew_and_a_dead_nas_told() {
     });
 
     // Now the NAS itself is gone: nothing is done, and a human is told what.
-    end(lab.get("PID"));
-    kill_rest(&sessions);
+    let second = newest(&[]).pop().unwrap();
+    let _thawed_too = Thaw(second.clone());
+    assert!(command("kill").args(["-STOP", &second]).status().unwrap().success());
+    assert!(command("kill").args(["-KILL", lab.get("PID")]).status().unwrap().success());
     let decided = until_told(&reef, "because its server");
     let words = decided["payload"]["outcome"].as_str().unwrap();
     assert!(words.contains(lab.name()) && words.contains("Next: bring"), "{words}");
@@ -273,9 +279,11 @@ fn a_dead_mount_is_made_anew_and_a_dead_nas_told() {
     reef.stop();
 }
 
-fn kill_rest(sessions: &str) {
-    let children = std::fs::read_to_string(sessions).unwrap_or_default();
-    for pid in children.split_whitespace() {
-        drop(command("kill").args(["-9", pid]).status());
+/// A process that was stopped ends with the test.
+struct Thaw(String);
+
+impl Drop for Thaw {
+    fn drop(&mut self) {
+        drop(command("kill").args(["-KILL", &self.0]).status());
     }
 }

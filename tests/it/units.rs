@@ -12,7 +12,7 @@ const SLEEPS: &str = "[Service]\nExecStart=/bin/sleep infinity\n";
 fn start(machine: &Machine, user: &str, config: &str) {
     machine.write("/etc/reef/config.toml", config);
     let unit = format!(
-        "[Service]\nType=notify\nNotifyAccess=main\nUser={user}\nStateDirectory=reef\nRuntimeDirectory=reef\n\
+        "[Service]\nType=notify\nNotifyAccess=main\nUser={user}\nSupplementaryGroups=systemd-journal\nStateDirectory=reef\nRuntimeDirectory=reef\n\
          ExecStart=/opt/reef/reef -c /etc/reef/config.toml run\n"
     );
     machine.write("/etc/systemd/system/reef.service", &unit);

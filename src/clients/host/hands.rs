@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::model::fact::{Hands, NoFact, Person};
+use crate::model::fact::NoFact;
+use crate::model::hands::{Hands, Person};
 use crate::model::taint::Tainted;
 use crate::model::time::{Millis, Span};
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -20,8 +20,8 @@ use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
 use crate::clients::host::{
-    HostLink, LinkError, Output, arrays, hands, mountinfo, own_name, proc, raised, sensors,
-    systemd, upkeep, walk,
+    HostLink, LinkError, Output, arrays, hands, kernel, mountinfo, own_name, proc, raised, sensors,
+    systemd, walk,
 };
 use crate::clients::process::{Given, Limits, run, run_raw};
 use crate::clock::Clock;
@@ -121,13 +121,13 @@ impl LocalHost {
         let mut facts = Facts::new();
         for fact in wanted {
             let found = match fact {
-                Fact::Memory => memory(),
-                Fact::Pressure => pressure(),
+                Fact::Memory => kernel::memory(),
+                Fact::Pressure => kernel::pressure(),
                 Fact::OomKills => text("/proc/vmstat").and_then(|vmstat| {
                     let kills = counted.kills.read(&vmstat, Path::new("/sys/fs/cgroup"));
                     kills.map(FactValue::OomKills).map_err(NoFact::Absent)
                 }),
-                Fact::Cpu => cpu(),
+                Fact::Cpu => kernel::cpu(),
                 Fact::Interfaces => {
                     text("/proc/net/dev").map(|t| FactValue::Interfaces(proc::interfaces(&t)))
                 }
@@ -147,7 +147,7 @@ impl LocalHost {
                 Fact::Sensors => {
                     sensors::here(Path::new("/sys/class/hwmon")).map(FactValue::Sensors)
                 }
-                Fact::Boot => boot(),
+                Fact::Boot => kernel::boot(),
                 Fact::Hands => hands::here(Path::new("/proc")).map(FactValue::Hands),
                 Fact::Volumes
                 | Fact::Folder(_)
@@ -370,35 +370,7 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
     facts
 }
 
-fn memory() -> Result<FactValue, NoFact> {
-    let meminfo = text("/proc/meminfo")?;
-    // Without ZFS there is no such file, and that is as good as an empty ARC.
-    let arc = std::fs::read_to_string("/proc/spl/kstat/zfs/arcstats").ok();
-    proc::memory(&meminfo, arc.as_deref()).map(FactValue::Memory).map_err(NoFact::Failed)
-}
-
-fn pressure() -> Result<FactValue, NoFact> {
-    let read = |name: &str| {
-        std::fs::read_to_string(PathBuf::from("/proc/pressure").join(name)).map_err(|_| {
-            let todo = "this kernel tells no pressure; psi=1 on its command line turns it on";
-            NoFact::Absent(todo.into())
-        })
-    };
-    let (cpu, memory, io) = (read("cpu")?, read("memory")?, read("io")?);
-    proc::pressure(&cpu, &memory, &io).map(FactValue::Pressure).map_err(NoFact::Failed)
-}
-
-fn cpu() -> Result<FactValue, NoFact> {
-    let (load, stat) = (text("/proc/loadavg")?, text("/proc/stat")?);
-    proc::cpu(&load, &stat).map(FactValue::Cpu).map_err(NoFact::Failed)
-}
-
-fn boot() -> Result<FactValue, NoFact> {
-    let (id, stat) = (text("/proc/sys/kernel/random/boot_id")?, text("/proc/stat")?);
-    upkeep::boot(&format!("{id}{stat}")).map(FactValue::Boot).map_err(NoFact::Failed)
-}
-
-fn text(path: &str) -> Result<String, NoFact> {
+pub(super) fn text(path: &str) -> Result<String, NoFact> {
     std::fs::read(path)
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .map_err(|why| failed(path, &why))

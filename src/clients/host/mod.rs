@@ -5,6 +5,7 @@ pub mod cgroups;
 pub mod drives;
 pub mod hands;
 pub mod journal;
+mod kernel;
 pub mod lines;
 pub mod local;
 pub mod mountinfo;

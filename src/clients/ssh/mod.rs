@@ -3,6 +3,7 @@
 pub mod gatekeeper;
 pub mod keys;
 pub mod quote;
+mod read;
 mod way;
 mod words;
 
@@ -13,13 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use openssh::Stdio;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use crate::Fut;
 use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
 use crate::clients::host::{HostLink, LinkError, Output, Trips, raised};
+use crate::clients::ssh::read::{LONGEST, bounded, until_whole};
 use crate::clients::ssh::way::{NoWay, SLACK, Way};
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
@@ -32,10 +34,6 @@ use crate::policy::argv::{Argv, ReadOnly};
 use crate::policy::denied::{Place, Standing, Sudo, seconds};
 use crate::policy::redact::Redactor;
 
-/// Kept of a command's stdout and of its stderr each; what comes after is read and dropped.
-const LONGEST: usize = 1 << 20;
-/// The same of a collection, which may have a megabyte of each followed log.
-const LONGEST_COLLECTION: usize = 8 << 20;
 /// The whole of one collection of what is told at once. What takes longer is cut off, and what came before
 /// it counts.
 const COLLECTION: Span = Span::secs(18);
@@ -333,30 +331,6 @@ fn within(wanted: &BTreeSet<Fact>) -> Span {
     } else {
         COLLECTION
     }
-}
-
-/// Reads until the collector's last mark.
-async fn until_whole(mut from: impl AsyncRead + Unpin, request: &Request, into: &mut Vec<u8>) {
-    let mut chunk = vec![0; 32 << 10];
-    while let Ok(n @ 1..) = from.read(&mut chunk).await {
-        let room = LONGEST_COLLECTION.saturating_sub(into.len()).min(n);
-        into.extend_from_slice(&chunk[..room]);
-        if request.is_whole(into) || room == 0 {
-            return;
-        }
-    }
-}
-
-/// Reads to the end and keeps the first part.
-async fn bounded(from: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut kept = Vec::new();
-    let Some(mut from) = from else { return kept };
-    let mut chunk = vec![0; 16 << 10];
-    while let Ok(n @ 1..) = from.read(&mut chunk).await {
-        let room = LONGEST.saturating_sub(kept.len()).min(n);
-        kept.extend_from_slice(&chunk[..room]);
-    }
-    kept
 }
 
 impl HostLink for SshHost {

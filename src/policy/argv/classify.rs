@@ -3,7 +3,7 @@
 use crate::model::target::AbsPath;
 use crate::policy::argv::check::Check;
 use crate::policy::argv::programs::{EVALUATORS, FOLDERS, RUNNERS};
-use crate::policy::argv::reads::{Form, READS, Read, VERB_FIRST, Valued};
+use crate::policy::argv::reads::{self, Form, Read, VERB_FIRST, Valued};
 use crate::policy::argv::{Argv, ReadOnly};
 
 /// What a command is.
@@ -34,7 +34,7 @@ pub fn classify(argv: &Argv) -> Class {
     let mut why = format!("{base:?} is not in the table of commands that only read");
     // Podman takes what Docker does.
     let called = if base == "podman" { "docker" } else { base };
-    for read in READS.iter().filter(|read| read.program == called) {
+    for read in reads::all().filter(|read| read.program == called) {
         match fits(read, argv.args()) {
             Ok(()) => return Class::ReadOnly(ReadOnly(argv.clone())),
             Err(Misfit { what, verb: Verb::Matches }) => why = format!("{base}: {what}"),

@@ -131,13 +131,22 @@ impl NetProbe for DnsProbe {
         Box::pin(async move {
             let own_name = self.settings.own.as_deref().unwrap_or(OF_THE_HOME);
             let upstream_name = self.settings.upstream.as_str();
-            let (own, upstream) =
+            let (own_answer, upstream) =
                 tokio::join!(self.dns.addresses(own_name), self.dns.addresses(upstream_name));
             let own = match &self.settings.own {
-                Some(name) => self.reading("own", name, &own, now),
-                None => self.reading_alive(&own, now),
+                Some(name) => self.reading("own", name, &own_answer, now),
+                None => self.reading_alive(&own_answer, now),
             };
-            vec![own, self.reading("upstream", upstream_name, &upstream, now)]
+            // Where nobody answers, nothing is known of the world's names: that is one fault and not two.
+            let upstream = if is_dead(&own_answer) && is_dead(&upstream) {
+                let words = format!("{} does not answer", self.settings.server);
+                let reading =
+                    Reading::unknown(self.signal("upstream"), now, Word::of("dead"), &words);
+                self.with_endpoint(reading)
+            } else {
+                self.reading("upstream", upstream_name, &upstream, now)
+            };
+            vec![own, upstream]
         })
     }
 
@@ -150,6 +159,11 @@ impl NetProbe for DnsProbe {
             })
             .into()
     }
+}
+
+/// Whether nobody answered at all.
+fn is_dead(answer: &Result<Vec<IpAddr>, NoAddress>) -> bool {
+    matches!(answer, Err(NoAddress::TimedOut(_) | NoAddress::Closed | NoAddress::Unreachable(_)))
 }
 
 /// One of the two signals of a resolver.

@@ -343,7 +343,7 @@ fn a_reason_names_what_was_wrong() {
 
 #[test]
 fn no_evaluator_stands_in_the_table() {
-    for read in READS {
+    for read in reads::all() {
         assert!(!EVALUATORS.contains(&read.program), "{}", read.program);
         for (name, ..) in read.valued {
             assert!(name.len() == 2 || name.starts_with("--"), "{} {name}", read.program);
@@ -375,7 +375,7 @@ fn commands_are_bounded() {
 
 /// Whether the option stands in any row of that program, as the whole string that it is.
 fn listed(program: &str, option: &str) -> bool {
-    READS.iter().filter(|read| read.program == program).any(|read| {
+    reads::all().filter(|read| read.program == program).any(|read| {
         let name = option.split_once('=').map_or(option, |(name, _)| name);
         read.flags.contains(&option)
             || read.valued.iter().any(|(n, ..)| *n == name)
