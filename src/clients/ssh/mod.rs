@@ -22,6 +22,7 @@ use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
 use crate::clients::host::{HostLink, LinkError, Output, Trips, raised};
 use crate::clients::ssh::read::{LONGEST, bounded, until_whole};
+pub use crate::clients::ssh::way::Turns;
 use crate::clients::ssh::way::{NoWay, SLACK, Way};
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
@@ -102,6 +103,16 @@ impl SshHost {
             installed: AtomicBool::new(false),
             trips: AtomicU64::new(0),
         }
+    }
+
+    /// Dials when its turn comes among the others that share these.
+    #[must_use]
+    pub fn in_turn(mut self, turns: &Turns) -> Self {
+        self.way.turns = turns.clone();
+        if let Some(way) = &mut self.act {
+            way.turns = turns.clone();
+        }
+        self
     }
 
     /// A host that may be off: that is no failure, and nothing wakes it.
