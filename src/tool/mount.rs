@@ -109,6 +109,14 @@ async fn volume(link: &dyn HostLink, path: &AbsPath) -> Result<Option<Volume>, T
     Ok(volumes.into_iter().find(|volume| volume.mount == *path))
 }
 
+/// What is mounted there by the host's own list: of another host's volumes only those that hang are told.
+async fn mounted(link: &dyn HostLink, path: &AbsPath) -> Option<String> {
+    let argv = command::read_only(&["findmnt", "-n", "-o", "SOURCE", path.as_str()]).ok()?;
+    let output = link.read(&argv, Span::secs(5)).await.ok()?;
+    let source = output.stdout.as_str().trim().to_owned();
+    (output.code == Some(0) && !source.is_empty()).then_some(source)
+}
+
 /// `mounted`, `stale` or `absent`.
 fn state(volume: Option<&Volume>) -> &'static str {
     match volume {
@@ -135,18 +143,25 @@ impl Query for Status {
         Box::pin(async move {
             let path = self.mount.as_path().ok_or_else(|| refused("it is no path"))?;
             let volume = volume(self.link.as_ref(), &path).await?;
-            let state = state(volume.as_ref());
+            let source = match &volume {
+                Some(volume) => Some(volume.source.clone()),
+                None => mounted(self.link.as_ref(), &path).await,
+            };
+            let state = match (&volume, &source) {
+                (None, Some(_)) => "mounted",
+                (volume, _) => state(volume.as_ref()),
+            };
             let declared = self.world.inventory.mounts.contains(&self.mount);
             let mut values = Values::from([
                 ("state".to_owned(), Value::Word(Word::of(state))),
                 ("declared".to_owned(), Value::Flag(declared)),
             ]);
             let mut words = format!("{} is {state}", self.mount);
-            if let Some(volume) = &volume {
-                let source = Tainted::bounded(&volume.source, 200);
+            if let Some(told) = &source {
+                let source = Tainted::bounded(told, 200);
                 words.push_str(&format!(", of {source}"));
                 values.insert("source".into(), Value::Text(source));
-                if let Some(host) = server(&self.world, &volume.source) {
+                if let Some(host) = server(&self.world, told) {
                     let knocked = match self.world.inventory.ways.get(&host) {
                         Some(ssh) => self.world.web.knock(&host, ssh).await,
                         None => return Err(failed(format!("{host} is gone from the config"))),

@@ -114,8 +114,7 @@ impl Kept {
     }
 
     fn served(&self) -> Ask {
-        let pending = self.hanging.iter().map(|(path, pid)| (*pid, path));
-        Ask::with(sections::SERVED, Arg::hanging(pending))
+        Ask::with(sections::SERVED, Arg::hanging(self.hanging.pending()))
     }
 
     /// Answers every wanted fact from what came back. `self` must be as it was when [`Kept::asks`] asked.
