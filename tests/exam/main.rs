@@ -14,6 +14,7 @@ mod containers;
 mod crash;
 mod failure;
 mod gate;
+mod hands;
 mod hold;
 mod house;
 
