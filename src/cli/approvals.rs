@@ -6,8 +6,8 @@ use crate::cli::left;
 use crate::cli::page::{Ink, Page};
 use crate::cli::when::When;
 use crate::model::approval::{Approval, ApprovalState};
-use crate::operator::order::Order;
 use crate::model::ids::ApprovalId;
+use crate::operator::order::Order;
 use crate::operator::view::{Approvals, Planned};
 
 #[derive(Debug, clap::Args)]

@@ -212,12 +212,8 @@ fn what(payload: &AuditPayload) -> String {
 pub(crate) fn render_timeline(view: &Timeline, page: &Page) -> String {
     let zone = Zone::parse(&view.zone).unwrap_or(Zone::UTC);
     let bold = |text: &str| page.ink(Ink::Bold, text);
-    let mut out = format!(
-        "{}  {} {}\n",
-        bold(&view.incident.to_string()),
-        view.severity,
-        view.signal
-    );
+    let mut out =
+        format!("{}  {} {}\n", bold(&view.incident.to_string()), view.severity, view.signal);
     let opened = format!("{} {}", zone.weekday_day_month(view.opened_at), zone.hms(view.opened_at));
     let ended = match view.resolved_at {
         Some(at) => format!("resolved {} after {}", zone.hms(at), at.since(view.opened_at)),

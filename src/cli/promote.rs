@@ -88,8 +88,7 @@ pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
     let changed = Source { text: text.clone(), ..source.clone() };
     life::check(changed, &cx.env).map_err(wrong)?;
     // The daemon says whether its record bears it, and forgets a demotion, before anything is written.
-    let order =
-        Order::RunbookPromote { name: args.name, host: args.host, unearned: args.unearned };
+    let order = Order::RunbookPromote { name: args.name, host: args.host, unearned: args.unearned };
     let done: Done = view(cx.ask(&order).await?)?;
     cx.out.note(&done.words);
     replace(path, &text)?;

@@ -61,10 +61,15 @@ pub(crate) fn full(tool: &ToolRow, page: &Page) -> String {
     let mut out = format!("{}  {}\n", page.ink(Ink::Bold, &tool.name), tool.max_tier);
     out.push_str(&page.wrap(&tool.summary, 2));
     let mut several = |label: &str, lines: &[String], none: &str| {
-        out.push_str(&page.hang(Ink::Dim, &format!("  {label}"), "  ", match lines {
-            [] => none,
-            [first, ..] => first,
-        }));
+        out.push_str(&page.hang(
+            Ink::Dim,
+            &format!("  {label}"),
+            "  ",
+            match lines {
+                [] => none,
+                [first, ..] => first,
+            },
+        ));
         for line in lines.iter().skip(1) {
             out.push_str(&page.wrap(line, label.len() + 4));
         }

@@ -132,6 +132,7 @@ impl Events {
                 | Fact::Updates
                 | Fact::Sensors
                 | Fact::Boot
+                | Fact::Hands
                 | Fact::Logins(_)
                 | Fact::Listening
                 | Fact::Guarded(_) => {}

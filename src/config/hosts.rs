@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::clock::window::Window;
 use crate::clock::zone::Zone;
+use crate::config::given::Given;
 use crate::config::globals::at_least;
 use crate::config::section::{Entry, Section};
-use crate::config::given::Given;
 use crate::config::setting::{Address, Plain, Setting};
 use crate::model::ids::{HostName, RunbookName, UnitName, Word};
 use crate::model::plan::Leash;
@@ -35,6 +35,18 @@ pub struct HostSection {
     pub restartable: Vec<Restartable>,
     /// Folders with compose files, `*` for any name: `/opt/stacks/*`.
     pub stacks: Vec<String>,
+    /// Whether reef acts there by itself even while somebody is logged in or a backup runs.
+    pub disturb: bool,
+    /// Whether what acts there runs as root by `sudo -n`.
+    pub sudo: bool,
+    /// Mount points of its fstab that may be mounted and unmounted.
+    pub mounts: Vec<AbsPath>,
+    /// The command that reboots it; without one it is never rebooted.
+    pub reboot: Vec<String>,
+    /// Folders whose files a runbook may read the end of.
+    pub tails: Vec<AbsPath>,
+    /// Git working trees whose newest commits may be told: `/opt/stacks`.
+    pub repositories: Vec<AbsPath>,
 }
 
 /// What may be restarted for using too much.
@@ -84,6 +96,8 @@ pub struct Ssh {
     pub user: Option<Word>,
     pub port: Option<u16>,
     pub key_file: Option<AbsPath>,
+    /// A second key, by which reef acts; what it may do stands in the file that it is authorized with.
+    pub act_key: Option<AbsPath>,
     /// An ssh_config(5) to use instead of the user's.
     pub ssh_config: Option<AbsPath>,
     /// A host to go through, as `ssh -J` takes it: `[USER@]HOST[:PORT]`.
@@ -100,6 +114,7 @@ impl Default for Ssh {
             user: None,
             port: None,
             key_file: None,
+            act_key: None,
             ssh_config: None,
             jump: None,
             connect_timeout: Span::secs(10),
@@ -129,8 +144,8 @@ pub struct RunbookSection {
 const THIS: &str = "this";
 
 /// The keys that say how a host is reached.
-const WAY: [&str; 7] =
-    ["address", "user", "port", "key_file", "ssh_config", "jump", "connect_timeout"];
+const WAY: [&str; 8] =
+    ["address", "user", "port", "key_file", "act_key", "ssh_config", "jump", "connect_timeout"];
 
 pub(super) fn read_hosts(mut all: Section, this: &HostName) -> BTreeMap<HostName, HostSection> {
     let mut hosts = BTreeMap::new();
@@ -196,7 +211,22 @@ impl HostSection {
             sleeps: section.or("sleeps", false),
             restartable: section.list_or("restartable", Vec::new()),
             stacks: section.list_or("stacks", Vec::new()),
+            disturb: section.or("disturb", false),
+            sudo: section.or("sudo", false),
+            mounts: section.list_or("mounts", Vec::new()),
+            reboot: section.list_or("reboot", Vec::new()),
+            tails: section.list_or("tails", Vec::new()),
+            repositories: section.list_or("repositories", Vec::new()),
         };
+        if read.mounts.iter().any(|mount| mount.as_str() == "/") {
+            section.mistake("mounts", "names /, which is the whole machine; name a mount point");
+        }
+        if read.tails.iter().any(|root| root.as_str() == "/") {
+            section.mistake("tails", "names /, which is everything; name a folder of logs");
+        }
+        if read.reboot.first().is_some_and(String::is_empty) {
+            section.mistake("reboot", "names no program; write [\"systemctl\", \"reboot\"]");
+        }
         if read.stacks.iter().any(|place| !place.starts_with('/') || place.contains("..")) {
             section.mistake("stacks", "is no place for compose files; write \"/opt/stacks/*\"");
         }
@@ -228,6 +258,7 @@ impl Ssh {
             user: section.opt("user"),
             port,
             key_file: section.opt("key_file"),
+            act_key: section.opt("act_key"),
             ssh_config: section.opt("ssh_config"),
             jump,
             connect_timeout: at_least(

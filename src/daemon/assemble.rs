@@ -7,7 +7,7 @@ use crate::clock::zone::Zone;
 use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::globals::Globals;
-use crate::config::hosts::RunbookSection;
+use crate::config::hosts::{HostSection, RunbookSection};
 use crate::config::keys::Keys;
 use crate::config::mistakes::{Mistake, Mistakes, hint};
 use crate::config::places::EMBEDDED;
@@ -204,7 +204,7 @@ impl Assembled {
     /// What the config names, for the tools. `state` is reef's own folder, which no action touches
     /// but for the drill's scratch.
     pub fn inventory(&self, state: &AbsPath, scratch: &AbsPath) -> Inventory {
-        let of_host = |(host, section): (&HostName, &crate::config::hosts::HostSection)| {
+        let of_host = |(host, section): (&HostName, &HostSection)| {
             section.restartable.iter().filter_map(|what| what.on(host)).collect::<Vec<_>>()
         };
         Inventory {
@@ -227,6 +227,18 @@ impl Assembled {
                 .collect(),
             certbot: AbsPath::new("/etc/letsencrypt/renewal").ok(),
             served_by: self.served_by.clone(),
+            resolvers: self.resolvers(),
+            ways: self.ways(),
+            mounts: self.paths_of(|section| &section.mounts),
+            tails: self.paths_of(|section| &section.tails),
+            repositories: self.paths_of(|section| &section.repositories),
+            reboots: self
+                .globals
+                .hosts
+                .iter()
+                .filter(|(_, section)| !section.reboot.is_empty())
+                .map(|(host, section)| (host.clone(), section.reboot.clone()))
+                .collect(),
             stacks: self
                 .globals
                 .hosts
@@ -234,6 +246,28 @@ impl Assembled {
                 .map(|(host, section)| (host.clone(), section.stacks.clone()))
                 .collect(),
         }
+    }
+
+    fn resolvers(&self) -> BTreeMap<String, world::Resolver> {
+        let one = |endpoint: &Endpoint| {
+            let crate::probe::ask::Resolver { server, own, upstream } =
+                endpoint.resolver.clone()?;
+            Some((endpoint.target.name().to_owned(), world::Resolver { server, own, upstream }))
+        };
+        self.endpoints.iter().filter_map(one).collect()
+    }
+
+    fn ways(&self) -> BTreeMap<HostName, crate::config::hosts::Ssh> {
+        let hosts = self.globals.hosts.iter();
+        hosts.filter_map(|(host, section)| Some((host.clone(), section.ssh.clone()?))).collect()
+    }
+
+    /// Paths that the config says of its hosts, with their hosts.
+    fn paths_of(&self, of: impl Fn(&HostSection) -> &Vec<AbsPath>) -> BTreeSet<Target> {
+        let one = |(host, section): (&HostName, &HostSection)| {
+            of(section).iter().map(|path| Target::path(host.clone(), path)).collect::<Vec<_>>()
+        };
+        self.globals.hosts.iter().flat_map(one).collect()
     }
 
     fn logs(&self) -> BTreeMap<String, LogSource> {

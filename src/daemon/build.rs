@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::clock::zone::Zone;
 use crate::daemon::live::{Folders, Live};
-use crate::daemon::wire::{Signals, own};
+use crate::daemon::wire::{Links, Signals, own};
 use crate::gate::Gate;
 use crate::gate::crash::{Points, Unwatched};
 use crate::gate::rules::Rules;
@@ -87,6 +87,7 @@ impl Swap {
     /// Puts a new config in force, whole. Runs under way finish on their own copy.
     pub async fn apply(&self, live: Live, probes: Vec<Probe>, tools: Vec<Box<dyn Tool>>) {
         self.gate.replace_tools(tools);
+        self.gate.look_by(Arc::new(Links(live.hosts.clone())));
         self.rules.send_replace(live.rules);
         self.books.send_replace(live.books);
         self.agent.send_replace(live.agent);
@@ -123,6 +124,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
         tasks.clone(),
     );
     let gate = Arc::new(gate.watched(Arc::clone(&points)));
+    gate.look_by(Arc::new(Links(live.hosts.clone())));
     let (answers, _) = watch::channel(0);
     let (endings, _) = watch::channel(0);
     let caps_now = Arc::clone(&caps);

@@ -11,8 +11,8 @@ use crate::agent::{Agent, AgentBounds};
 use crate::clients::docker::engine::{Engine, Engines};
 use crate::clients::docker::{ByApi, ByCommand, Named, Place};
 use crate::clients::files::LocalFiles;
-use crate::clients::host::{HostLink, Hosts};
 use crate::clients::host::local::LocalHost;
+use crate::clients::host::{HostLink, Hosts};
 use crate::clients::http::Http;
 use crate::clients::signal::LocalProcesses;
 use crate::clients::ssh::{SshHost, Turns};
@@ -32,6 +32,7 @@ use crate::notify::drain::Notifiers;
 use crate::operator::Facts;
 use crate::policy::breaker::BreakerRules;
 use crate::policy::budget::Caps;
+use crate::policy::denied::Sudo;
 use crate::policy::forbidden::Protected;
 use crate::policy::hours::Hours;
 use crate::policy::limits::Limits;
@@ -170,7 +171,8 @@ impl Making {
             Arc::clone(&self.clock),
             Arc::clone(redactor),
         )
-        .with_docker(engine(globals));
+        .with_docker(engine(globals))
+        .with_sudo(sudo(globals.hosts.get(&globals.host_name)));
         let mut hosts: Hosts = BTreeMap::new();
         hosts.insert(globals.host_name.clone(), Arc::new(local));
         let control = self.folders.state.as_path().join("ssh");
@@ -185,6 +187,7 @@ impl Making {
                     Arc::clone(redactor),
                 );
                 let link = link.with_stacks(section.stacks.clone()).in_turn(&turns);
+                let link = link.with_sudo(sudo(Some(section)));
                 let link = if section.sleeps { link.that_may_be_off() } else { link };
                 hosts.insert(name.clone(), Arc::new(link));
             }
@@ -219,6 +222,12 @@ impl Making {
             leashes,
             hours: hours(assembled),
             at_most: at_most(assembled),
+            disturb: globals
+                .hosts
+                .iter()
+                .filter(|(_, section)| section.disturb)
+                .map(|(host, _)| host.clone())
+                .collect(),
             limits: Limits {
                 per_service_hour: globals.limits.per_service_hour,
                 per_service_day: globals.limits.per_service_day,
@@ -291,6 +300,10 @@ fn at_most(assembled: &Assembled) -> BTreeMap<RunbookName, Span> {
         Some((book.name.clone(), most))
     };
     assembled.shelf.books.iter().filter_map(of_book).collect()
+}
+
+fn sudo(section: Option<&HostSection>) -> Sudo {
+    if section.is_some_and(|section| section.sudo) { Sudo::Yes } else { Sudo::No }
 }
 
 fn bounds(model: &crate::llm::table::Settings) -> AgentBounds {

@@ -17,6 +17,7 @@ use crate::model::fact::{
     Process, TimeSync, Updates, Volume,
 };
 use crate::model::guard::{Guarded, GuardedFile, Guards, Listener, Login, Logins, Protocol};
+use crate::model::hands::Hands;
 use crate::model::ids::{ActionId, HostName, UnitName};
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
@@ -82,6 +83,8 @@ pub(in crate::exam) struct State {
     logins: Logins,
     ports: BTreeSet<Listener>,
     guarded: BTreeMap<String, GuardedFile>,
+    /// Who works on it by hand.
+    hands: Hands,
     pub(in crate::exam) ran: Vec<Ran>,
     /// What no caller may do: the tests expect none.
     pub(in crate::exam) violations: Vec<String>,
@@ -125,6 +128,7 @@ impl FakeHost {
             ports: BTreeSet::from([port(22, "sshd")]),
             guarded: BTreeMap::new(),
             moods: BTreeMap::new(),
+            hands: Hands::default(),
             ran: Vec::new(),
             violations: Vec::new(),
         };
@@ -341,6 +345,11 @@ impl FakeHost {
         self.state().processes.push(process);
     }
 
+    /// Who works on it by hand from now on.
+    pub fn hands(&self, hands: Hands) {
+        self.state().hands = hands;
+    }
+
     /// Somebody who looks on at each effect, before it happens.
     pub fn witness(&self, witness: Witness) {
         *self.witness.lock().unwrap_or_else(PoisonError::into_inner) = Some(witness);
@@ -439,6 +448,7 @@ impl State {
                 roots: vec!["root".into()],
                 hidden: Vec::new(),
             })),
+            Fact::Hands => Ok(FactValue::Hands(self.hands.clone())),
             Fact::Boot => {
                 let id = format!("boot-{}", self.booted_at.0);
                 Ok(FactValue::Boot(Boot { id, at: self.booted_at }))
@@ -538,7 +548,7 @@ impl HostLink for FakeHost {
     ) -> Fut<'a, Result<Output, LinkError>> {
         Box::pin(async move {
             let ended = self.executed(permit, argv, timeout).await;
-            permit.note(ran(argv, &ended, &self.redactor));
+            permit.note(ran(argv.as_slice(), &ended, &self.redactor));
             ended
         })
     }
@@ -557,8 +567,7 @@ impl FakeHost {
             return Err(LinkError::NotStarted(words));
         }
         self.reached(timeout).await?;
-        if let Some(witness) =
-            self.witness.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
+        if let Some(witness) = self.witness.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
         {
             witness(permit, argv);
         }
@@ -578,9 +587,7 @@ impl FakeHost {
         match done {
             Some(Ok((0, words))) => Ok(self.output(0, &words, "")),
             Some(Ok((code, words))) => Ok(self.output(code, "", &words)),
-            Some(Err(Restarted::Lost)) => {
-                Err(LinkError::Lost("the connection was reset".into()))
-            }
+            Some(Err(Restarted::Lost)) => Err(LinkError::Lost("the connection was reset".into())),
             Some(Err(Restarted::Hangs | Restarted::Code(..))) => {
                 tokio::time::sleep(timeout.duration()).await;
                 Err(LinkError::TimedOut(timeout))

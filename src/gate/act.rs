@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use crate::gate::crash::Point;
 use crate::gate::facts;
+use crate::gate::hands::InUse;
 use crate::gate::permit::{Permit, Trace};
 use crate::gate::record;
 use crate::gate::rules::{Mode, Rules};
@@ -55,17 +56,19 @@ impl Gate {
             Ok(Err(error)) => return Ok(Acted::Refused(error.to_string())),
             Err(_) => return Ok(Acted::Refused("nobody says how many replicas are left".into())),
         };
+        let in_use = self.in_use(plan).await;
         let now = self.clock.now();
         let told = self.told(plan.run);
         let dispatch = {
             let (plan, step, rules, told) =
                 (plan.clone(), step.clone(), self.rules(), told.clone());
             let judged = move |db: &mut Db| {
+                let judging = Judging { rules: &rules, in_use: &in_use, told: &told };
                 db.atomically(|db| {
                     if let Some(why) = told_otherwise {
                         return refuse(db, &plan, &step, &told, why, now);
                     }
-                    dispatch(db, &rules, &plan, &step, &told, now)
+                    dispatch(db, &judging, &plan, &step, now)
                 })
             };
             match self.store.call(judged).await {
@@ -144,18 +147,25 @@ impl Gate {
     }
 }
 
+/// What a step is judged with beside the store.
+struct Judging<'a> {
+    rules: &'a Rules,
+    in_use: &'a InUse,
+    told: &'a Told,
+}
+
 fn dispatch(
     db: &mut Db,
-    rules: &Rules,
+    judging: &Judging<'_>,
     plan: &Plan,
     step: &Step,
-    told: &Told,
     now: Millis,
 ) -> anyhow::Result<Dispatch> {
+    let Judging { rules, in_use, told } = *judging;
     if let Some(row) = facts::already(db, plan, step)? {
         return Ok(Dispatch::Already(Box::new(row)));
     }
-    let facts = facts::read(db, rules, plan, step, now);
+    let facts = facts::read(db, rules, plan, step, in_use, now);
     let asked = Asked { run: plan.run, plan: plan.digest(), origin: &plan.origin, step };
     let verdict = match &facts {
         Ok(facts) => judge(&asked, Ok(facts), now),

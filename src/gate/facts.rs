@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::gate::hands::InUse;
 use crate::gate::rules::Rules;
 use crate::model::approval::Approval;
 use crate::model::ids::{ActionId, ApprovalId, HostName, RunId, RunbookName, StepName};
@@ -34,6 +35,7 @@ pub(crate) fn read(
     rules: &Rules,
     plan: &Plan,
     step: &Step,
+    in_use: &InUse,
     now: Millis,
 ) -> anyhow::Result<GateFacts> {
     let rows = db.actions_since(now - LOOKED_BACK)?;
@@ -49,6 +51,7 @@ pub(crate) fn read(
             step.call.target.on(),
         )?,
         source: source(db, plan, step)?,
+        hands: in_use.get(step.call.target.on()).cloned(),
         confirmed: Confirmed::No,
         lease_held_by: held_lease(db, plan.run, step)?,
         actions: rows.iter().map(|row| fact(row, &unended)).collect(),

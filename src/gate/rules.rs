@@ -1,6 +1,6 @@
 //! The rules in force: what the config says about acting. Swapped whole by a reload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ids::{HostName, RunbookName};
 use crate::model::plan::{Leash, Origin, Plan};
@@ -40,6 +40,8 @@ pub struct Rules {
     pub hours: BTreeMap<RunbookName, Hours>,
     /// How long all actions of one run of a runbook may take together.
     pub at_most: BTreeMap<RunbookName, Span>,
+    /// Hosts on which nobody minds that reef acts while they work there.
+    pub disturb: BTreeSet<HostName>,
     pub limits: Limits,
     pub breaker: BreakerRules,
     pub protected: Protected,
@@ -67,6 +69,7 @@ impl Default for Rules {
             leashes: BTreeMap::new(),
             hours: BTreeMap::new(),
             at_most: BTreeMap::new(),
+            disturb: BTreeSet::new(),
             limits: Limits::default(),
             breaker: BreakerRules::default(),
             protected: Protected::default(),

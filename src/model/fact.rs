@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::container::{Container, Stack, Swarm};
 use crate::model::guard::{Guarded, Listener, Logins};
+use crate::model::hands::Hands;
 use crate::model::ids::UnitName;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
@@ -74,6 +75,9 @@ pub enum Fact {
     /// Digests of what says who may come in and what runs by itself: keys, sudoers, crontabs; these files
     /// too, as keys. Never what stands in them.
     Guarded(Vec<AbsPath>),
+    /// Who works there by hand: people that are logged in, and programs that somebody would not want to be
+    /// disturbed. Asked for when a step is judged, by no probe.
+    Hands,
 }
 
 impl Fact {
@@ -340,6 +344,7 @@ pub enum FactValue {
     Logins(Logins),
     Listening(Vec<Listener>),
     Guarded(Guarded),
+    Hands(Hands),
 }
 
 /// Why a fact could not be had.

@@ -9,6 +9,7 @@ pub mod container;
 pub mod digest;
 pub mod fact;
 pub mod guard;
+pub mod hands;
 pub mod ids;
 pub mod incident;
 pub mod message;

@@ -89,10 +89,7 @@ pub async fn show(store: &Store, zone: &str, seq: i64) -> Result<AuditEntryView,
 }
 
 /// Holds the whole chain against itself and against the heads that were written down elsewhere.
-pub async fn verify(
-    store: &Store,
-    anchors: Vec<ChainHead>,
-) -> Result<AuditProof, Refusal> {
+pub async fn verify(store: &Store, anchors: Vec<ChainHead>) -> Result<AuditProof, Refusal> {
     let n_anchors = anchors.len();
     let report = store.call(move |db| db.verify_chain(&anchors)).await?;
     Ok(AuditProof {

@@ -60,7 +60,8 @@ impl Operator {
         let on = self.host_of(&name, host)?.unwrap_or_else(|| self.here.clone());
         let (now, by) = (self.now(), who.to_string());
         let why = if note.is_empty() { by.clone() } else { format!("{by}: {note}") };
-        let words = format!("{name} on {on}: leash {leash} from now on, until it is promoted again");
+        let words =
+            format!("{name} on {on}: leash {leash} from now on, until it is promoted again");
         let said = words.clone();
         self.store()
             .call(move |db| {
@@ -115,11 +116,7 @@ impl Operator {
     }
 
     /// The host that was named; the runbook must be one.
-    fn host_of(
-        &self,
-        name: &RunbookName,
-        host: Option<&str>,
-    ) -> Result<Option<HostName>, Refusal> {
+    fn host_of(&self, name: &RunbookName, host: Option<&str>) -> Result<Option<HostName>, Refusal> {
         if self.runner.book(name).is_err() {
             return refuse(format!("there is no runbook {name}; `reef runbook list` shows them"));
         }

@@ -31,17 +31,16 @@ pub fn lacks(record: &Record, now: Millis) -> Vec<String> {
     let proofs = record.fixed + record.matched;
     if proofs < PROOFS {
         let since = record.failed_at.map_or("", |_| " since it last failed");
-        lacks.push(format!("{proofs} of {PROOFS} proofs (verified fixes, or the same done by hand){since}"));
+        lacks.push(format!(
+            "{proofs} of {PROOFS} proofs (verified fixes, or the same done by hand){since}"
+        ));
     }
     if record.fixed < OWN {
         lacks.push("no verified fix of its own yet".to_owned());
     }
     let by_hand = record.matched + record.differed;
     if record.matched * 10 < by_hand * ALIKE_OF_TEN {
-        lacks.push(format!(
-            "you did something else in {} of {by_hand} cases",
-            record.differed
-        ));
+        lacks.push(format!("you did something else in {} of {by_hand} cases", record.differed));
     }
     if 0 < record.unknown {
         lacks.push(format!(

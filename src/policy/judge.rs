@@ -42,6 +42,8 @@ pub struct GateFacts {
     /// The leash in effect, see [`crate::policy::leash::effective`].
     pub leash: Leash,
     pub source: Source,
+    /// Who works on the step's host by hand: says who.
+    pub hands: Option<String>,
     pub confirmed: Confirmed,
     /// A lease key of this step that another run holds, and that run.
     pub lease_held_by: Option<(Target, RunId)>,
@@ -65,6 +67,7 @@ pub enum Rule {
     Hold,
     Leash,
     Hours,
+    Hands,
     Lease,
     Host,
     Replicas,
@@ -92,11 +95,7 @@ pub fn judge(asked: &Asked<'_>, facts: Result<&GateFacts, &str>, now: Millis) ->
 }
 
 /// The verdict once other runs are out of the way: what a plan is asked about by.
-pub fn judge_when_free(
-    asked: &Asked<'_>,
-    facts: Result<&GateFacts, &str>,
-    now: Millis,
-) -> Verdict {
+pub fn judge_when_free(asked: &Asked<'_>, facts: Result<&GateFacts, &str>, now: Millis) -> Verdict {
     let Ok(facts) = facts else { return judge(asked, facts, now) };
     let all = reasons(asked, facts, now).into_iter();
     strictest(all.filter(|(rule, _)| !passes(*rule, facts)).map(|(_, verdict)| verdict))
@@ -128,6 +127,7 @@ fn passes(rule: Rule, facts: &GateFacts) -> bool {
         | Rule::Hold
         | Rule::Leash
         | Rule::Hours
+        | Rule::Hands
         | Rule::Replicas
         | Rule::Limits
         | Rule::Breaker => false,
@@ -180,6 +180,7 @@ pub fn reasons(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Vec<(Rule, 
         (Rule::Hold, hold),
         (Rule::Leash, leash),
         (Rule::Hours, facts.closed.clone().map_or(Verdict::Allow, forbid)),
+        (Rule::Hands, hands(asked, facts, drill, now)),
         (Rule::Lease, lease(asked, facts)),
         (Rule::Host, host),
         (Rule::Replicas, replicas(asked.step)),
@@ -263,6 +264,10 @@ fn leash_or_approval(
     }
 }
 
+fn approves(approval: &ApprovedDigest, asked: &Asked<'_>, now: Millis) -> bool {
+    lacks(approval, asked, now).is_none()
+}
+
 /// Why an approval is no yes to this step, if it is none.
 fn lacks(approval: &ApprovedDigest, asked: &Asked<'_>, now: Millis) -> Option<&'static str> {
     if approval.digest != asked.plan {
@@ -273,6 +278,23 @@ fn lacks(approval: &ApprovedDigest, asked: &Asked<'_>, now: Millis) -> Option<&'
     }
     let used = approval.used.contains(&asked.step.name);
     used.then_some("the approval was used for this step already")
+}
+
+/// Somebody works there by hand: then a human decides, who may be the same one. What was promised with an
+/// earlier plan's approval, and what this plan's approval covers, goes on.
+fn hands(asked: &Asked<'_>, facts: &GateFacts, drill: Drill, now: Millis) -> Verdict {
+    let approved = facts.approval.as_ref().is_some_and(|a| approves(a, asked, now));
+    match &facts.hands {
+        Some(why)
+            if drill == Drill::No
+                && !approved
+                && facts.source != Source::Promised
+                && facts.confirmed == Confirmed::No =>
+        {
+            Verdict::Ask { why: why.clone() }
+        }
+        Some(_) | None => Verdict::Allow,
+    }
 }
 
 fn lease(asked: &Asked<'_>, facts: &GateFacts) -> Verdict {

@@ -12,6 +12,7 @@
 //! - [`fact`]: past actions as the folds see them; [`limits`] and [`breaker`]: those folds
 //! - [`forbidden`]: what no leash and no approval allows; [`hours`]: when something may happen at all
 //! - [`judge`]: the strictest of all of them, for one step
+//! - [`denied`]: the missing right behind a failure, and the grant that would serve
 //! - [`telling`]: quiet hours, silences, the storm cap: when and how much the human is told
 //! - [`confirm`]: what a human typed, as a confirmation; [`inventory`]: what is kept about a host
 //! - [`budget`]: caps and prices of model calls
@@ -24,6 +25,7 @@ pub mod breaker;
 pub mod budget;
 pub mod coincide;
 pub mod confirm;
+pub mod denied;
 pub mod earned;
 pub mod fact;
 pub mod fence;

@@ -4,6 +4,7 @@ mod context;
 
 use std::collections::BTreeMap;
 
+use crate::clients::dns::Server;
 use crate::clients::http::url::WebUrl;
 use crate::config::given::Given;
 use crate::config::keys::Key;
@@ -44,6 +45,16 @@ pub struct Endpoint {
     pub url: Option<WebUrl>,
     /// Host and port of its TLS server.
     pub tls: Option<(String, u16)>,
+    /// What it is asked, where it is a resolver.
+    pub resolver: Option<Resolver>,
+}
+
+/// A name server and the two names that it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolver {
+    pub server: Server,
+    pub own: Option<String>,
+    pub upstream: String,
 }
 
 /// The keys that every probe takes.
@@ -324,9 +335,7 @@ impl<'a> Ask<'a> {
             Some(("unit", name)) => format!("{host}:unit:{}", with_suffix(name)),
             Some((kind @ ("container" | "compose"), name)) => format!("{host}:{kind}:{name}"),
             Some((_, rest)) if rest.starts_with("unit:") => with_suffix(&given),
-            Some((_, rest))
-                if rest.starts_with("container:") || rest.starts_with("compose:") =>
-            {
+            Some((_, rest)) if rest.starts_with("container:") || rest.starts_with("compose:") => {
                 given.clone()
             }
             Some(_) | None => {

@@ -15,12 +15,7 @@ pub const LATEST: &str = "latest.md";
 /// Writes the same text under each of the names, in turn. A file is replaced by a rename, so that
 /// whoever reads it sees the old or the new one; what a crash leaves behind is `.NAME.new`, which the
 /// next write uses again and which no reader takes for a report.
-pub fn put(
-    folder: &Path,
-    names: &[String],
-    text: &str,
-    points: &dyn Points,
-) -> anyhow::Result<()> {
+pub fn put(folder: &Path, names: &[String], text: &str, points: &dyn Points) -> anyhow::Result<()> {
     // Reports name hosts, services and faults: nobody else's business.
     fs::DirBuilder::new()
         .recursive(true)
@@ -88,7 +83,8 @@ mod tests {
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 for n in 0..20 {
-                    put(dir.path(), &names(), if n % 2 == 0 { &two } else { &one }, &Unwatched).unwrap();
+                    put(dir.path(), &names(), if n % 2 == 0 { &two } else { &one }, &Unwatched)
+                        .unwrap();
                 }
             });
             while !writer.is_finished() {

@@ -29,7 +29,13 @@ pub fn render(morning: &Morning, zone: &Zone) -> String {
         "reef incidents --all",
         |recorded| page.recorded(recorded),
     );
-    page.section(&mut out, "What you did, beside what reef would have", &morning.shadows, "reef runbook promote NAME", |s| page.shadow(s));
+    page.section(
+        &mut out,
+        "What you did, beside what reef would have",
+        &morning.shadows,
+        "reef runbook promote NAME",
+        |s| page.shadow(s),
+    );
     page.section(&mut out, "Asked", &morning.asked, "reef approvals --all", |q| page.asked(q));
     page.section(&mut out, "Could not see", &morning.blind, "reef status", |b| page.blind(b));
     page.trends(&mut out, &morning.trends);

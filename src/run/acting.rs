@@ -109,8 +109,7 @@ impl Runner {
         let rules = self.gate.rules();
         let most = *rules.at_most.get(&plan.runbook.as_ref()?.name)?;
         let took = self.clock.now().since(began?);
-        (most <= took)
-            .then(|| format!("it has taken {took}, and its runbook allows {most} in all"))
+        (most <= took).then(|| format!("it has taken {took}, and its runbook allows {most} in all"))
     }
 
     /// Before the first action the probe is looked at once more: what healed itself is left alone.

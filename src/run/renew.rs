@@ -58,9 +58,9 @@ impl Runner {
                 self.renew_for(incident, start, old, by).await
             }
             (Origin::Undo(action), _) => Ok(Err(format!("`reef undo {action}` plans it afresh"))),
-            (Origin::Operator { .. }, _) => Ok(Err(format!(
-                "{id} was asked because somebody typed a command: type it again"
-            ))),
+            (Origin::Operator { .. }, _) => {
+                Ok(Err(format!("{id} was asked because somebody typed a command: type it again")))
+            }
             (Origin::Drill | Origin::Timer, _) => {
                 Ok(Err(format!("{id} is asked again by itself when its time comes")))
             }
@@ -119,6 +119,8 @@ fn reopened(db: &Db, id: IncidentId) -> anyhow::Result<Result<IncidentState, Str
             Err(format!("{run} is at it already; `reef approvals` shows what it asks"))
         }
         IncidentState::Held { why } => Err(format!("{id} is held: {why}; `reef resume` lifts it")),
-        IncidentState::Explained { by } => Err(format!("{id} is explained by {by}: mend that first")),
+        IncidentState::Explained { by } => {
+            Err(format!("{id} is explained by {by}: mend that first"))
+        }
     })
 }

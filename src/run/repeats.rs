@@ -77,8 +77,8 @@ pub(crate) fn after_fix(
             }
         }
     }
-    let asks = DEMOTES <= week.len()
-        && leash_of(db, rules, Some(&book.name), target.on())? == Leash::Auto;
+    let asks =
+        DEMOTES <= week.len() && leash_of(db, rules, Some(&book.name), target.on())? == Leash::Auto;
     if asks {
         let why = format!("{} verified fixes of {target} in 7 days", week.len());
         demote(db, &book.name, target, &why, now)?;
@@ -100,8 +100,10 @@ pub(crate) fn after_fix(
     }
     // The finding is told once a day, however often it is confirmed; that reef asks from now on, at once.
     let news = finding && told.is_none_or(|told| told.at + DAY <= now);
-    let news: Vec<News> =
-        [(News::Finding, news), (News::Asks, asks)].into_iter().filter_map(|(n, is)| is.then_some(n)).collect();
+    let news: Vec<News> = [(News::Finding, news), (News::Asks, asks)]
+        .into_iter()
+        .filter_map(|(n, is)| is.then_some(n))
+        .collect();
     if let Some(first) = news.first() {
         db.enqueue(&message(&patched, *first, &news, now), &rules.notify, now)?;
     }

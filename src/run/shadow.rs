@@ -100,9 +100,7 @@ impl Runner {
                     let (was, is) = (step.effect.max_items, now.effect.max_items);
                     (Became::Matched, format!("of {was} there are {is} left"))
                 }
-                Ok(now) => {
-                    (Became::Differed, format!("{} are still there", now.effect.max_items))
-                }
+                Ok(now) => (Became::Differed, format!("{} are still there", now.effect.max_items)),
                 Err(error) => (Became::Unclear, error.to_string()),
             };
         }

@@ -4,9 +4,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use rusqlite::Row;
 use rusqlite::types::ToSql;
 
-use crate::model::audit::{
-    AuditEntry, AuditKind, AuditPayload, AuditRecord, ChainHead, Exported,
-};
+use crate::model::audit::{AuditEntry, AuditKind, AuditPayload, AuditRecord, ChainHead, Exported};
 use crate::model::ids::{ActionId, IncidentId, RunId};
 use crate::model::time::Millis;
 use crate::store::chain::{Link, NOTHING, payload_digest};

@@ -178,7 +178,8 @@ mod tests {
     #[test]
     fn shadows_are_kept_until_their_incident_is_over_and_counted_by_host() {
         let store = memory();
-        let all = [(10, "mini"), (11, "mini"), (20, "nas"), (30, "mini")].map(|(r, h)| shadow(r, h));
+        let all =
+            [(10, "mini"), (11, "mini"), (20, "nas"), (30, "mini")].map(|(r, h)| shadow(r, h));
         store.call_now(|db| all.iter().try_for_each(|shadow| db.add_shadow(shadow))).unwrap();
         let open = |i| store.call_now(|db| db.open_shadows(IncidentId(i))).unwrap();
         assert_eq!(open(1), all[..2]);

@@ -172,11 +172,8 @@ fn answers_after_a_restart_have_one_effect_together() {
     let setup = Setup::new(Leash::Ask);
     let (id, at) = life(&setup, setup.estate.now(), async |house| asks(house).await);
     let ((), _) = life(&setup, at, async |house| {
-        let (one, two, no) = tokio::join!(
-            approve(house, id),
-            approve(house, id),
-            house.order(Order::Deny { id })
-        );
+        let (one, two, no) =
+            tokio::join!(approve(house, id), approve(house, id), house.order(Order::Deny { id }));
         let taken = [one.is_ok(), two.is_ok(), no.is_ok()];
         assert_eq!(taken.iter().filter(|taken| **taken).count(), 1, "{taken:?}");
         house.until("its run ended", |h| h.ended() == 1).await;

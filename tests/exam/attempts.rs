@@ -198,10 +198,7 @@ async fn attempt(house: &House, attempt: Attempt) -> Acted {
                     ("older".to_owned(), Value::Span(Span::days(10))),
                 ]
                 .into(),
-                bounds: Bounds {
-                    roots: vec![AbsPath::new(&state).unwrap()],
-                    ..Bounds::default()
-                },
+                bounds: Bounds { roots: vec![AbsPath::new(&state).unwrap()], ..Bounds::default() },
                 target,
             };
             plan.steps[0].tier = Tier::Critical;

@@ -211,7 +211,10 @@ async fn the_record_before_an_effect_says_who_what_where_and_why() {
     assert_eq!(record.actor, "runbook service-failed");
     assert_eq!(payload.trigger.as_deref(), Some("incident I-1"));
     assert_eq!(payload.host.as_deref(), Some("mini"));
-    assert_eq!(payload.call.as_deref(), Some("unit.restart mini:unit:web.service unit=mini:unit:web.service"));
+    assert_eq!(
+        payload.call.as_deref(),
+        Some("unit.restart mini:unit:web.service unit=mini:unit:web.service")
+    );
     assert!(payload.digest.is_some() && payload.runbook_digest.is_some());
     assert!(payload.undo.unwrap().starts_with("none:"));
     assert!(!payload.reason.is_empty() && payload.approval.is_none());
@@ -233,10 +236,8 @@ async fn each_delivered_report_takes_the_chains_head_off_the_box() {
     let body = report.unwrap_or_else(|| panic!("{}", house.story())).body;
     let line = body.lines().find_map(|line| line.strip_prefix("audit head ")).unwrap();
     let (hash, seq) = line.split_once('@').unwrap();
-    let head = ChainHead {
-        seq: seq.parse().unwrap(),
-        hash: Digest::try_from(hash.to_owned()).unwrap(),
-    };
+    let head =
+        ChainHead { seq: seq.parse().unwrap(), hash: Digest::try_from(hash.to_owned()).unwrap() };
     let verify = async |heads| -> AuditProof {
         let proof = house.order(Order::AuditVerify { heads }).await.unwrap();
         serde_json::from_value(proof).unwrap()
@@ -282,12 +283,8 @@ fn done(house: &House, ago: Span) -> ActionId {
             db.atomically(|db| {
                 let run = db.new_run(&Origin::Operator { uid: 1 }, None, None, at)?;
                 let payload = AuditPayload { run: Some(run), ..AuditPayload::default() };
-                let id = db.dispatched(
-                    &entry(AuditKind::Dispatched, payload),
-                    run,
-                    &step,
-                    Drill::No,
-                )?;
+                let id =
+                    db.dispatched(&entry(AuditKind::Dispatched, payload), run, &step, Drill::No)?;
                 let payload = AuditPayload {
                     action: Some(id),
                     outcome: Some("done".into()),

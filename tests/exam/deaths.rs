@@ -140,7 +140,13 @@ struct Reaper {
 impl Reaper {
     fn new(place: Place) -> Self {
         let zero = AtomicU64::default;
-        Self { place, armed: AtomicBool::new(false), rows: zero(), commits: zero(), anchors: zero() }
+        Self {
+            place,
+            armed: AtomicBool::new(false),
+            rows: zero(),
+            commits: zero(),
+            anchors: zero(),
+        }
     }
 
     fn strike(&self, place: Place) {
@@ -375,6 +381,7 @@ impl Life {
             caps: Box::new(Caps::default),
             periods: Box::new(|now| Periods { day: now, month: now }),
             hm: Box::new(|at| Zone::UTC.hm(at)),
+            inventory: folder.join("inventory.md"),
             nonce: || [0; 16],
         });
         let world = World {
@@ -454,11 +461,7 @@ impl Life {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
 }
 
 /// The child: only does something when a parent told it what. Ends by itself where the place is not on its way.
@@ -732,7 +735,10 @@ fn whatever_write_fails_nothing_happens_unrecorded() {
             }
         }
     }
-    assert!(200 < failed && 50 < acted, "{failed} positions, {acted} effects: the test tests nothing");
+    assert!(
+        200 < failed && 50 < acted,
+        "{failed} positions, {acted} effects: the test tests nothing"
+    );
 }
 
 /// Whether the way was over before the write that was to fail.

@@ -296,7 +296,9 @@ fn a_pause_survives_a_restart_and_only_the_operator_lifts_it() {
 #[tokio::test(start_paused = true)]
 async fn pause_wins() {
     let mut setup = Setup::new(Leash::Auto);
-    setup.config.push_str("[limits]\nper_service_hour = 1000\nper_service_day = 1000\nper_hour = 1000\n");
+    setup
+        .config
+        .push_str("[limits]\nper_service_hour = 1000\nper_service_day = 1000\nper_hour = 1000\n");
     let house = setup.start().await;
     let (mut before, mut after) = (0, 0);
     for round in 0..200 {

@@ -10,6 +10,7 @@
 
 mod lab;
 
+mod acts;
 mod asked;
 mod backtest;
 mod check;
@@ -35,5 +36,6 @@ mod security;
 mod services;
 mod spikes;
 mod told;
+mod units;
 mod updates;
 mod walk;

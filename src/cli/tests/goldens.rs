@@ -451,7 +451,11 @@ fn a_timeline_reads_like_a_story() {
         }],
         story: vec![
             moment(-60, "red", "disk mini:/var: 98 %"),
-            moment(-58, "asked", "A-17: logs.rotate mini:/var/log/nginx (leash ask: a human decides)"),
+            moment(
+                -58,
+                "asked",
+                "A-17: logs.rotate mini:/var/log/nginx (leash ask: a human decides)",
+            ),
             moment(-1, "answered", "approved: yes, operator uid 1000"),
             moment(0, "did", "D-31: logs.rotate mini:/var/log/nginx"),
             moment(12, "ended", "done in 12 s: rotated 14 files"),

@@ -8,7 +8,9 @@ use crate::clients::collector::{Arg, Ask, Piece, Printed, guard, processes, sect
 use crate::clients::docker::printed;
 use crate::clients::host::lines::Errors;
 use crate::clients::host::scan::Scan;
-use crate::clients::host::{arrays, drives, guarded, pace, pools, proc, sensors, systemd, upkeep};
+use crate::clients::host::{
+    arrays, drives, guarded, hands, pace, pools, proc, sensors, systemd, upkeep,
+};
 use crate::model::fact::{Fact, FactValue, Facts, NoFact, OomKills};
 use crate::model::ids::UnitName;
 use crate::model::target::AbsPath;
@@ -70,6 +72,9 @@ impl Kept {
                 continue;
             }
             asks.push(self.ask(fact));
+            if *fact == Fact::Hands {
+                asks.extend([Ask::of(sections::PEOPLE), Ask::of(sections::BOOT)]);
+            }
             if *fact == Fact::Memory {
                 asks.push(Ask::of(sections::ARCSTATS));
             } else if *fact == Fact::Volumes {
@@ -95,7 +100,7 @@ impl Kept {
             Fact::Uptime => Ask::of(sections::UPTIME),
             Fact::Unit(name) => Ask::with(sections::UNITS, Arg::units([name].into_iter())),
             Fact::FailedUnits => Ask::of(sections::FAILED),
-            Fact::Processes(_) | Fact::Busiest => Ask::of(sections::PROCESSES),
+            Fact::Processes(_) | Fact::Busiest | Fact::Hands => Ask::of(sections::PROCESSES),
             Fact::JournalErrors => self.journal.ask(),
             Fact::FileLines(path) => Tail::new(path.clone()).ask(),
             Fact::Containers => Ask::of(sections::CONTAINERS),
@@ -115,8 +120,7 @@ impl Kept {
     }
 
     fn served(&self) -> Ask {
-        let pending = self.hanging.iter().map(|(path, pid)| (*pid, path));
-        Ask::with(sections::SERVED, Arg::hanging(pending))
+        Ask::with(sections::SERVED, Arg::hanging(self.hanging.pending()))
     }
 
     /// Answers every wanted fact from what came back. `self` must be as it was when [`Kept::asks`] asked.
@@ -283,6 +287,14 @@ fn one(fact: &Fact, ask: &Ask, printed: &Printed, with: Reading<'_>) -> Result<F
         Fact::Interfaces => Ok(FactValue::Interfaces(proc::interfaces(&good()?.text("")))),
         Fact::Uptime => {
             proc::uptime(&good()?.text("")).map(FactValue::Uptime).map_err(NoFact::Failed)
+        }
+        Fact::Hands => {
+            let mut table = processes::hands(good()?);
+            // An older collector tells no names, which is no reason to tell nothing.
+            let text = |section| printed.good(&Ask::of(section)).map(|p| p.text("")).ok();
+            table.names = text(sections::PEOPLE).map(|t| hands::names(&t)).unwrap_or_default();
+            table.booted_at = text(sections::BOOT).as_deref().and_then(hands::booted);
+            Ok(FactValue::Hands(hands::judge(&table, None)))
         }
         Fact::Boot => upkeep::boot(&good()?.text("")).map(FactValue::Boot).map_err(NoFact::Failed),
         Fact::FailedUnits => {

@@ -43,6 +43,8 @@ sections! {
     FAILED = "failed" in UNITS_SH;
     /// Parts `stat`, `about`, `cgroup` and `programs`.
     PROCESSES = "processes" in PROCESSES_SH;
+    /// Lines `NAME:UID`.
+    PEOPLE = "people" in PROCESSES_SH;
     /// A path.
     BELOW = "below" in FILES;
     /// `INODE SKIP PATH`; parts `list`, `listold`, `old`, `head`, `new`.

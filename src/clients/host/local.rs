@@ -15,14 +15,15 @@ use crate::clients::docker::{Docker, Place};
 use crate::clients::host::cgroups::Kills;
 use crate::clients::host::guard::Guard;
 use crate::clients::host::journal::Journal;
-use crate::clients::host::kernel::{boot, cpu, failed, memory, pressure, text};
+use crate::clients::host::kernel::{failed, text};
 use crate::clients::host::lines::Errors;
 use crate::clients::host::mounts::Rooms;
 use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
 use crate::clients::host::{
-    HostLink, LinkError, Output, arrays, mountinfo, proc, ran, sensors, systemd, walk,
+    HostLink, LinkError, Output, arrays, hands, kernel, mountinfo, own_name, proc, raised, ran,
+    sensors, systemd, walk,
 };
 use crate::clients::process::{Given, Limits, run, run_raw};
 use crate::clock::Clock;
@@ -32,10 +33,14 @@ use crate::model::ids::{HostName, UnitName};
 use crate::model::target::AbsPath;
 use crate::model::time::Span;
 use crate::policy::argv::{Argv, ReadOnly};
+use crate::policy::denied::{self, Standing, Sudo};
 use crate::policy::redact::Redactor;
 
 /// What programs may take together: each has less.
 const PROGRAMS: Span = Span::secs(60);
+
+/// What sudo and its time limit may take beyond the command's own time.
+const LATER: Span = Span::secs(4);
 
 /// The machine that reef runs on.
 pub struct LocalHost {
@@ -49,6 +54,7 @@ pub struct LocalHost {
     journal: tokio::sync::Mutex<Journal>,
     docker: Docker,
     guard: tokio::sync::Mutex<Guard>,
+    sudo: Sudo,
 }
 
 #[derive(Default)]
@@ -77,7 +83,14 @@ impl LocalHost {
             journal: tokio::sync::Mutex::default(),
             docker: Docker::new(Place::default()),
             guard: tokio::sync::Mutex::default(),
+            sudo: Sudo::No,
         }
+    }
+
+    /// What acts on it runs as root by `sudo -n`.
+    #[must_use]
+    pub fn with_sudo(self, sudo: Sudo) -> Self {
+        Self { sudo, ..self }
     }
 
     /// With its container engine somewhere else, or with compose files that no container names.
@@ -113,13 +126,13 @@ impl LocalHost {
         let mut facts = Facts::new();
         for fact in wanted {
             let found = match fact {
-                Fact::Memory => memory(),
-                Fact::Pressure => pressure(),
+                Fact::Memory => kernel::memory(),
+                Fact::Pressure => kernel::pressure(),
                 Fact::OomKills => text("/proc/vmstat").and_then(|vmstat| {
                     let kills = counted.kills.read(&vmstat, Path::new("/sys/fs/cgroup"));
                     kills.map(FactValue::OomKills).map_err(NoFact::Absent)
                 }),
-                Fact::Cpu => cpu(),
+                Fact::Cpu => kernel::cpu(),
                 Fact::Interfaces => {
                     text("/proc/net/dev").map(|t| FactValue::Interfaces(proc::interfaces(&t)))
                 }
@@ -139,7 +152,8 @@ impl LocalHost {
                 Fact::Sensors => {
                     sensors::here(Path::new("/sys/class/hwmon")).map(FactValue::Sensors)
                 }
-                Fact::Boot => boot(),
+                Fact::Boot => kernel::boot(),
+                Fact::Hands => hands::here(Path::new("/proc")).map(FactValue::Hands),
                 Fact::Volumes
                 | Fact::Folder(_)
                 | Fact::Newest(_)
@@ -279,9 +293,20 @@ impl LocalHost {
         }
     }
 
-    async fn run(&self, argv: &Argv, timeout: Span) -> Result<Output, LinkError> {
+    async fn run(&self, argv: &[String], timeout: Span) -> Result<Output, LinkError> {
         let limits = Limits { timeout, ..Limits::default() };
-        run(argv.as_slice(), limits, &Given::default(), &self.redactor).await
+        run(argv, limits, &Given::default(), &self.redactor).await
+    }
+
+    /// By sudo, with the limit inside: a signal from here would not reach what runs as root.
+    async fn as_root(&self, argv: &Argv, timeout: Span) -> Result<Output, LinkError> {
+        let patience = Span(timeout.0.saturating_add(LATER.0));
+        let output = self.run(&raised(argv.as_slice(), timeout), patience).await?;
+        match output.code {
+            // timeout(1): 124 where the time struck, 137 where it took the second signal.
+            Some(124 | 137) => Err(LinkError::TimedOut(timeout)),
+            Some(_) | None => Ok(output),
+        }
     }
 }
 
@@ -294,8 +319,12 @@ impl HostLink for LocalHost {
         Box::pin(self.collect(wanted))
     }
 
+    fn standing(&self) -> Standing {
+        Standing { user: own_name(), sudo: self.sudo, place: denied::Place::Here }
+    }
+
     fn read<'a>(&'a self, argv: &'a ReadOnly, timeout: Span) -> Fut<'a, Result<Output, LinkError>> {
-        Box::pin(self.run(argv.argv(), timeout))
+        Box::pin(self.run(argv.argv().as_slice(), timeout))
     }
 
     fn exec<'a>(
@@ -305,8 +334,15 @@ impl HostLink for LocalHost {
         timeout: Span,
     ) -> Fut<'a, Result<Output, LinkError>> {
         Box::pin(async move {
-            let ended = self.run(argv, timeout).await;
-            permit.note(ran(argv, &ended, &self.redactor));
+            let exact = match self.sudo {
+                Sudo::No => argv.as_slice().to_vec(),
+                Sudo::Yes => raised(argv.as_slice(), timeout),
+            };
+            let ended = match self.sudo {
+                Sudo::No => self.run(argv.as_slice(), timeout).await,
+                Sudo::Yes => self.as_root(argv, timeout).await,
+            };
+            permit.note(ran(&exact, &ended, &self.redactor));
             ended
         })
     }
@@ -345,6 +381,7 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
             | Fact::Updates
             | Fact::Sensors
             | Fact::Boot
+            | Fact::Hands
             | Fact::Logins(_)
             | Fact::Listening
             | Fact::Guarded(_) => continue,

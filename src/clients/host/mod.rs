@@ -5,6 +5,7 @@ pub mod cgroups;
 pub mod drives;
 pub mod guard;
 pub mod guarded;
+pub mod hands;
 pub mod journal;
 mod kernel;
 pub mod lines;
@@ -37,6 +38,7 @@ use crate::model::ids::HostName;
 use crate::model::taint::Tainted;
 use crate::model::time::Span;
 use crate::policy::argv::{Argv, ReadOnly};
+use crate::policy::denied::{Standing, seconds};
 use crate::policy::redact::Redactor;
 
 /// A way to one host.
@@ -48,6 +50,10 @@ pub trait HostLink: Send + Sync + fmt::Debug {
     /// How many collections a tick may take: over a network one must do.
     fn trips(&self) -> Trips {
         Trips::ByPace
+    }
+    /// As whom reef acts there.
+    fn standing(&self) -> Standing {
+        Standing::default()
     }
     /// Runs a command that the classifier proved to be read-only.
     fn read<'a>(&'a self, argv: &'a ReadOnly, timeout: Span) -> Fut<'a, Result<Output, LinkError>>;
@@ -107,8 +113,8 @@ impl std::error::Error for LinkError {}
 const EXCERPT: usize = 500;
 
 /// A command that ran under a permit, for its record. The arguments are redacted here; the output was.
-pub fn ran(argv: &Argv, ended: &Result<Output, LinkError>, redactor: &Redactor) -> Ran {
-    let argv = argv.as_slice().iter().map(|arg| redactor.redact(arg).into_owned()).collect();
+pub fn ran(argv: &[String], ended: &Result<Output, LinkError>, redactor: &Redactor) -> Ran {
+    let argv = argv.iter().map(|arg| redactor.redact(arg).into_owned()).collect();
     match ended {
         Ok(output) => {
             let both = format!("{}{}", output.stdout.as_str(), output.stderr.as_str());
@@ -124,6 +130,23 @@ pub fn ran(argv: &Argv, ended: &Result<Output, LinkError>, redactor: &Redactor) 
             Ran { argv, code: None, output_digest: None, output_excerpt }
         }
     }
+}
+
+/// A command as root, under a limit that is inside: `sudo -n timeout -k 2 120 systemctl restart x`.
+pub fn raised(argv: &[String], timeout: Span) -> Vec<String> {
+    let seconds = seconds(timeout).to_string();
+    let wrappers = ["sudo", "-n", "timeout", "-k", "2", &seconds].map(str::to_owned);
+    wrappers.into_iter().chain(argv.iter().cloned()).collect()
+}
+
+/// The name of the user that runs this, by /etc/passwd.
+pub fn own_name() -> Option<String> {
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2) == Some(&uid.as_str())).then(|| fields.first().map(|n| (*n).to_owned()))?
+    })
 }
 
 /// The hosts that reef knows, by name.

@@ -26,6 +26,7 @@ pub fn is_quick(fact: &Fact) -> bool {
         | Fact::FileLines(_)
         | Fact::Arrays
         | Fact::Sensors
+        | Fact::Hands
         | Fact::Boot => true,
         // A stale mount costs a second, a unit between stop and start three, a walk up to twenty.
         Fact::Volumes

@@ -306,6 +306,7 @@ fn watched(drafts: Vec<Draft>) -> Watched {
                 Some(known) => {
                     known.url = known.url.take().or(endpoint.url);
                     known.tls = known.tls.take().or(endpoint.tls);
+                    known.resolver = known.resolver.take().or(endpoint.resolver);
                 }
                 None => all.endpoints.push(endpoint),
             }

@@ -116,9 +116,7 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
             &[("container", Target, NEED)],
             &[("verdict", Word), ("why", Text), ("limit", Bytes), ("kills", Int)],
         ),
-        "container.restart" => {
-            spec("container.restart", High, &[("container", Target, NEED)], &[])
-        }
+        "container.restart" => spec("container.restart", High, &[("container", Target, NEED)], &[]),
         "container.start" => spec("container.start", High, &[("container", Target, NEED)], &[]),
         "compose.check" => spec(
             "compose.check",
@@ -190,6 +188,41 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
                 ("size", Bytes),
             ],
         ),
+        "host.df" => spec(
+            "host.df",
+            Low,
+            &[],
+            &[("path", Path), ("used_percent", Int), ("free", Bytes), ("stale", Int)],
+        ),
+        "host.run" => spec("host.run", Low, &[("argv", Kind::Argv, NEED)], &[("code", Int)]),
+        "host.exec" => spec("host.exec", Critical, &[("argv", Kind::Argv, NEED)], &[]),
+        "net.reach" => spec("net.reach", Low, &[], &[("port", Word), ("ping", Word)]),
+        "dns.lookup" => spec(
+            "dns.lookup",
+            Low,
+            &[("endpoint", Target, NEED)],
+            &[("own", Word), ("upstream", Word), ("alive", Flag)],
+        ),
+        "mount.status" => spec(
+            "mount.status",
+            Low,
+            &[("mount", Target, NEED)],
+            &[
+                ("state", Word),
+                ("declared", Flag),
+                ("source", Text),
+                ("server", Target),
+                ("server_port", Word),
+                ("server_ping", Word),
+            ],
+        ),
+        "mount.mount" => spec("mount.mount", Tier::Medium, &[("mount", Target, NEED)], &[]),
+        "mount.unmount" => spec(
+            "mount.unmount",
+            Tier::Medium,
+            &[("mount", Target, NEED), ("lazy", Flag, MAY)],
+            &[],
+        ),
         "human.message" => {
             spec("human.message", Low, &[("urgency", Word, MAY)], &[("urgency", Word)])
         }
@@ -205,14 +238,14 @@ pub(super) fn readings(probe: &Word) -> Option<Vec<Gives>> {
         "memory" => &[("available", Bytes), ("available_percent", Int), ("unit", Target)],
         "cpu" => &[("load_percent", Int)],
         "unit" => &[("unit", Target), ("result", Word), ("restarts", Int), ("main_pid", Int)],
-        "http" => {
-            &[("endpoint", Target), ("status", Int), ("unit", Target), ("container", Target)]
-        }
+        "http" => &[("endpoint", Target), ("status", Int), ("unit", Target), ("container", Target)],
         "docker" => &[("container", Target), ("state", Word), ("exit_code", Int)],
         "compose" => &[("stack", Target)],
         "tls" => &[("endpoint", Target), ("days", Int)],
         "errors" => &[("log", Target), ("template", Text), ("count", Int), ("baseline", Int)],
         "process" => &[("process", Word)],
+        "dns" => &[("endpoint", Target), ("unit", Target)],
+        "host" => &[],
         _ => return None,
     };
     Some(gives.iter().map(|(name, kind)| give(name, kind)).collect())

@@ -136,7 +136,8 @@ impl HostSeries {
             | Fact::Boot
             | Fact::Logins(_)
             | Fact::Listening
-            | Fact::Guarded(_) => None,
+            | Fact::Guarded(_)
+            | Fact::Hands => None,
         };
         found.ok_or_else(|| NoFact::Failed("Prometheus has nothing of it".into()))
     }
