@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::given::Given;
 use crate::config::globals::at_least;
 use crate::config::section::{Entry, Section};
-use crate::config::given::Given;
 use crate::config::setting::{Address, Setting};
 use crate::model::ids::{HostName, RunbookName, UnitName, Word};
 use crate::model::plan::Leash;

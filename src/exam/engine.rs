@@ -11,7 +11,13 @@ use crate::model::target::AbsPath;
 use crate::model::time::Span;
 
 impl FakeHost {
-    async fn anew(&self, permit: &Permit, verb: &str, name: &str, within: Span) -> Result<(), NotDone> {
+    async fn anew(
+        &self,
+        permit: &Permit,
+        verb: &str,
+        name: &str,
+        within: Span,
+    ) -> Result<(), NotDone> {
         self.reached(within).await.map_err(|why| NotDone::NotStarted(why.to_string()))?;
         let (now, mut state) = (self.now(), self.state());
         let action = Some(permit.action());
@@ -109,11 +115,7 @@ impl Engine for FakeHost {
         Box::pin(async { Ok(()) })
     }
 
-    fn remove_image<'a>(
-        &'a self,
-        _: &'a Permit,
-        _: &'a ImageId,
-    ) -> Fut<'a, Result<(), NotDone>> {
+    fn remove_image<'a>(&'a self, _: &'a Permit, _: &'a ImageId) -> Fut<'a, Result<(), NotDone>> {
         Box::pin(async { Err(NotDone::Failed("there is no such image".into())) })
     }
 }

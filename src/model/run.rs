@@ -189,15 +189,13 @@ fn after_look(state: RunState, green: Green, now: Millis) -> RunState {
             }
             RunState::Verifying { plan, done, sure, green_since: Some(since), until }
         }
-        Green::No if until <= now => RunState::Ended(Ending::NotFixed(
-            match &plan.verify {
-                Verify::Probe { .. } => "the probe that fired did not turn green in time".into(),
-                Verify::Query { call, value, is, .. } => {
-                    format!("{} did not say {value} = {is} in time", call.tool)
-                }
-                Verify::Not(why) => why.clone(),
-            },
-        )),
+        Green::No if until <= now => RunState::Ended(Ending::NotFixed(match &plan.verify {
+            Verify::Probe { .. } => "the probe that fired did not turn green in time".into(),
+            Verify::Query { call, value, is, .. } => {
+                format!("{} did not say {value} = {is} in time", call.tool)
+            }
+            Verify::Not(why) => why.clone(),
+        })),
         Green::No => RunState::Verifying { plan, done, sure, green_since: None, until },
     }
 }

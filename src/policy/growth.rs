@@ -62,7 +62,10 @@ pub fn judge(points: &[Point], limit: u64, lived: Option<Span>) -> Judged {
         return match lived {
             Some(lived) if lived < Span::secs(10) => judged(
                 Growth::Start,
-                format!("it was killed {lived} after its start: {} is too little to begin with", human_bytes(limit)),
+                format!(
+                    "it was killed {lived} after its start: {} is too little to begin with",
+                    human_bytes(limit)
+                ),
             ),
             Some(_) | None => judged(
                 Growth::Unsure,
@@ -74,7 +77,10 @@ pub fn judge(points: &[Point], limit: u64, lived: Option<Span>) -> Judged {
     let rise = percent(last.end.saturating_sub(last.begin));
     let of_lives = match told.len() {
         1 => String::new(),
-        n => format!(", {} of its last {n} lives likewise", told.iter().filter(|l| l.rises(limit)).count()),
+        n => format!(
+            ", {} of its last {n} lives likewise",
+            told.iter().filter(|l| l.rises(limit)).count()
+        ),
     };
     if last.rises(limit) {
         let words = format!(
@@ -110,7 +116,11 @@ pub fn judge(points: &[Point], limit: u64, lived: Option<Span>) -> Judged {
     }
     judged(
         Growth::Unsure,
-        format!("its floor went from {} of {}: neither steady nor still", from_to(last.begin, last.end), human_bytes(limit)),
+        format!(
+            "its floor went from {} of {}: neither steady nor still",
+            from_to(last.begin, last.end),
+            human_bytes(limit)
+        ),
     )
 }
 
@@ -178,9 +188,7 @@ mod tests {
 
     /// A life that begins at this minute, of which each minute's memory is given.
     fn life(begin: i64, minutes: i64, mib: impl Fn(i64) -> u64) -> Vec<Point> {
-        (0..minutes)
-            .map(|m| (Millis((begin + m) * 60_000), mib(m) * MIB))
-            .collect()
+        (0..minutes).map(|m| (Millis((begin + m) * 60_000), mib(m) * MIB)).collect()
     }
 
     /// Work that comes and goes: the same each time.
@@ -216,7 +224,10 @@ mod tests {
         up.push((Millis(240 * 60_000), 490 * MIB));
         check(&up, Growth::Spike);
         // A job that takes much for a while, and gives it back.
-        check(&life(0, 300, |m| if (100..160).contains(&m) { 400 } else { 140 + work(m) }), Growth::Spike);
+        check(
+            &life(0, 300, |m| if (100..160).contains(&m) { 400 } else { 140 + work(m) }),
+            Growth::Spike,
+        );
         check(&[life(0, 60, calm), life(65, 200, calm)].concat(), Growth::Spike);
     }
 
@@ -234,7 +245,14 @@ mod tests {
 
     #[test]
     fn what_is_loaded_at_the_start_is_no_leak() {
-        check(&life(0, 120, |m| if m < 10 { u64::try_from(m).unwrap() * 20 } else { 200 + work(m) / 3 }), Growth::Spike);
+        check(
+            &life(
+                0,
+                120,
+                |m| if m < 10 { u64::try_from(m).unwrap() * 20 } else { 200 + work(m) / 3 },
+            ),
+            Growth::Spike,
+        );
     }
 
     #[test]

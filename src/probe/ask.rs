@@ -324,9 +324,7 @@ impl<'a> Ask<'a> {
             Some(("unit", name)) => format!("{host}:unit:{}", with_suffix(name)),
             Some((kind @ ("container" | "compose"), name)) => format!("{host}:{kind}:{name}"),
             Some((_, rest)) if rest.starts_with("unit:") => with_suffix(&given),
-            Some((_, rest))
-                if rest.starts_with("container:") || rest.starts_with("compose:") =>
-            {
+            Some((_, rest)) if rest.starts_with("container:") || rest.starts_with("compose:") => {
                 given.clone()
             }
             Some(_) | None => {

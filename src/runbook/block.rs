@@ -9,8 +9,8 @@ use crate::runbook::fields::{Toml, read};
 use crate::runbook::literal::Literal;
 use crate::runbook::reference::{EachItem, Names, Ref, Said, Sees, Template};
 use crate::runbook::{
-    Arg, AskDef, Asked, Condition, EscalateDef, LeaveDef, Lines, Mistake, OptionDef, Stands, StepDef, Test,
-    VerifyRule,
+    Arg, AskDef, Asked, Condition, EscalateDef, LeaveDef, Lines, Mistake, OptionDef, Stands,
+    StepDef, Test, VerifyRule,
 };
 
 /// A fenced block with what its references may name.

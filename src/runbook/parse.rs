@@ -11,7 +11,9 @@ use crate::runbook::block::{self, Fenced};
 use crate::runbook::fields::{self, Toml, brief};
 use crate::runbook::front;
 use crate::runbook::reference::Names;
-use crate::runbook::{Asked, Block, DEFAULT_VERIFY, EscalateDef, LeaveDef, Mistake, Runbook, VerifyRule};
+use crate::runbook::{
+    Asked, Block, DEFAULT_VERIFY, EscalateDef, LeaveDef, Mistake, Runbook, VerifyRule,
+};
 
 /// The longest file that is read, in bytes: a hundred times what anybody reads at 3 AM.
 const LONGEST: usize = 256 << 10;

@@ -38,7 +38,11 @@ fn prune_spec() -> ToolSpec {
     ToolSpec {
         name: ToolName::of("image.prune"),
         summary: "Remove images without a name that no container uses and that are older than a span",
-        inputs: vec![required("older", Kind::Span, "only what was made longer ago; a day at least")],
+        inputs: vec![required(
+            "older",
+            Kind::Span,
+            "only what was made longer ago; a day at least",
+        )],
         gives: vec![],
         max_tier: Tier::High,
         tiers: "always high: only what neither a name nor a container holds on to",
@@ -68,7 +72,9 @@ impl Pull {
     async fn image(&self) -> Result<ImageName, ToolError> {
         let c = self.at.find(&self.target).await?;
         let name = ImageName::new(&c.image).filter(|name| name.tag().is_some());
-        name.ok_or_else(|| refused(format!("{} runs {}, to which there is nothing newer", c.name, c.image)))
+        name.ok_or_else(|| {
+            refused(format!("{} runs {}, to which there is nothing newer", c.name, c.image))
+        })
     }
 }
 
@@ -89,10 +95,18 @@ impl Action for Pull {
     fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>> {
         Box::pin(async move {
             let name = self.image().await?;
-            let words = format!("fetch what {name} stands for now; {} goes on as it is", self.target.name());
+            let words = format!(
+                "fetch what {name} stands for now; {} goes on as it is",
+                self.target.name()
+            );
             let takes = Some(Span::mins(1));
             let effect = Effect { words, max_items: 1, max_bytes: 0, takes, artifact: None };
-            Ok((effect, Undo::Impossible("what runs goes on with its own image: there is nothing to undo".into())))
+            Ok((
+                effect,
+                Undo::Impossible(
+                    "what runs goes on with its own image: there is nothing to undo".into(),
+                ),
+            ))
         })
     }
 
@@ -192,7 +206,9 @@ impl Action for Prune {
             };
             let effect = &permit.step().effect;
             if effect.artifact != Some(digest(&due)) {
-                return ActionResult::NotStarted("these are not the images that were previewed".into());
+                return ActionResult::NotStarted(
+                    "these are not the images that were previewed".into(),
+                );
             }
             let (mut gone, mut bytes, mut kept) = (0, 0, Vec::new());
             for image in &due {
@@ -203,14 +219,20 @@ impl Action for Prune {
                         kept.push(format!("{}: {why}", image.id.short()));
                     }
                     Err(NotDone::Unknown(why)) => {
-                        return ActionResult::Unknown(format!("remove {}: {why}", image.id.short()));
+                        return ActionResult::Unknown(format!(
+                            "remove {}: {why}",
+                            image.id.short()
+                        ));
                     }
                 }
             }
-            let words = format!("removed {gone} of {} images, up to {}", due.len(), human_bytes(bytes));
+            let words =
+                format!("removed {gone} of {} images, up to {}", due.len(), human_bytes(bytes));
             match (gone, kept.first()) {
                 (0, Some(why)) => ActionResult::Failed(format!("{words}; {why}")),
-                (_, Some(why)) => ActionResult::Done(format!("{words}; kept {}, as {why}", kept.len())),
+                (_, Some(why)) => {
+                    ActionResult::Done(format!("{words}; kept {}, as {why}", kept.len()))
+                }
                 (_, None) => ActionResult::Done(words),
             }
         })

@@ -40,7 +40,11 @@ fn list_spec() -> ToolSpec {
             gives("unit", Kind::Target, "its unit, where it has one"),
             gives("container", Kind::Target, "its container, where it has one"),
             gives("place", Kind::Word, "unit, container, or none: where it runs"),
-            gives("restartable", Kind::Flag, "whether the config declares that unit or container restartable"),
+            gives(
+                "restartable",
+                Kind::Flag,
+                "whether the config declares that unit or container restartable",
+            ),
             gives("verdict", Kind::Word, "spike, runaway, job or unsure"),
         ],
         max_tier: Tier::Low,
@@ -131,7 +135,8 @@ pub async fn contained(
     let mut facts = link.facts(&BTreeSet::from([Fact::Containers])).await;
     let Some(Ok(FactValue::Containers(all))) = facts.remove(&Fact::Containers) else { return };
     let found = all.into_iter().find(|c| c.id == id);
-    let target = found.and_then(|c| Target::new(link.name().clone(), Thing::Container, &c.name).ok());
+    let target =
+        found.and_then(|c| Target::new(link.name().clone(), Thing::Container, &c.name).ok());
     if let Some(target) = target {
         let restartable = inventory.restartable.contains(&target);
         values.insert("restartable".into(), Value::Flag(restartable));

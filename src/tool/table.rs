@@ -2,7 +2,9 @@
 
 use crate::gate::tool::Tool;
 use crate::tool::world::World;
-use crate::tool::{compose, container, disk, files, human, image, logs, memory, process, unit, web};
+use crate::tool::{
+    compose, container, disk, files, human, image, logs, memory, process, unit, web,
+};
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {

@@ -105,7 +105,8 @@ async fn a_generated_leak_is_told_with_its_cause_and_never_restarted() {
         house.host().container("app", |c| {
             killed(now)(c);
             if life < 2 {
-                (c.state, c.started_at, c.ended) = (ContainerState::Running, Some(now), Ended::Untold);
+                (c.state, c.started_at, c.ended) =
+                    (ContainerState::Running, Some(now), Ended::Untold);
                 (c.restarts, c.memory) = (c.restarts + 1, Some(110 * MIB));
             }
         });
@@ -121,7 +122,11 @@ async fn a_generated_leak_is_told_with_its_cause_and_never_restarted() {
     assert_eq!(house.host().effects(), [], "{}", house.story());
     let marked = house.unresolved();
     let IncidentState::Escalated { why } = &marked[0].state else { panic!("{}", house.story()) };
-    for part in ["memory leak in mini:container:app", "its floor rose", "consider memory limit increase or code fix"] {
+    for part in [
+        "memory leak in mini:container:app",
+        "its floor rose",
+        "consider memory limit increase or code fix",
+    ] {
         assert!(why.contains(part), "{part}: {why}");
     }
     let heard = house.estate.phone.heard();
@@ -142,7 +147,11 @@ async fn under_observe_nothing_is_started_and_what_would_have_been_is_told() {
     lives(&house, 60, |minute| 150 + work(minute)).await;
     house.host().container("app", killed(house.estate.now()));
     house.until("the run ends", |house| house.ended() == 1).await;
-    assert!(house.endings()[0].starts_with("observed") && house.endings()[0].contains("start app"), "{}", house.story());
+    assert!(
+        house.endings()[0].starts_with("observed") && house.endings()[0].contains("start app"),
+        "{}",
+        house.story()
+    );
     house.pass(Span::hours(1)).await;
     assert_eq!(house.host().effects(), []);
     house.end().await;
@@ -162,7 +171,11 @@ async fn exit_0_and_nothing_changed_is_a_failure() {
     });
     house.until("the run ends", |house| house.ended() == 1).await;
     let ending = &house.endings()[0];
-    assert!(ending.starts_with("not fixed") && ending.contains("ended again with 7"), "{}", house.story());
+    assert!(
+        ending.starts_with("not fixed") && ending.contains("ended again with 7"),
+        "{}",
+        house.story()
+    );
     house.pass(Span::hours(2)).await;
     assert_eq!(house.host().effects().len(), 1, "{}", house.story());
     house.end().await;

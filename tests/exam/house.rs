@@ -102,7 +102,7 @@ impl Setup {
             "container-crashloop",
         ]
         .map(|book| format!("[runbook.{book}]\nleash = \"{ceiling}\"\n"))
-            .concat();
+        .concat();
         let config = format!(
             "host_name = \"mini\"\ntimezone = \"UTC\"\nceiling = \"{ceiling}\"\n{UNITS}[web]\nlisten = \"off\"\n{runbooks}"
         );

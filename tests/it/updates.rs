@@ -10,7 +10,7 @@ use reef::model::ids::ApprovalId;
 use reef::operator::order::Order;
 use serde_json::Value as Json;
 
-use crate::containers::config;
+use crate::containers::{by_hand, config};
 use crate::docker::Engine;
 use crate::lab::{Home, Lab, Reef, command};
 
@@ -24,9 +24,14 @@ struct Stage {
 
 impl Stage {
     fn up(name: &str) -> Option<Self> {
-        let found = command("sh").args(["-c", "docker compose version || docker-compose version"]).output().unwrap();
+        let found = command("sh")
+            .args(["-c", "docker compose version || docker-compose version"])
+            .output()
+            .unwrap();
         if !found.status.success() {
-            eprintln!("SKIPPED, nothing was tested: no compose is installed (tests/prepare installs it)");
+            eprintln!(
+                "SKIPPED, nothing was tested: no compose is installed (tests/prepare installs it)"
+            );
             return None;
         }
         let (registry, engine) = (Lab::up("registry", name, &[])?, Engine::up(name, Vec::new())?);
@@ -102,11 +107,18 @@ fn update(home: &Home, on: &str) -> Json {
     };
     let planned = runtime.block_on(client.ask(&order)).unwrap_or_else(|e| panic!("{e}"));
     let Some(id) = planned["approval"].as_i64() else { return planned };
-    let approve = |typed: &str| Order::Approve { id: ApprovalId(id), choice: None, typed: Some(typed.into()) };
+    let approve = |typed: &str| Order::Approve {
+        id: ApprovalId(id),
+        choice: None,
+        typed: Some(typed.into()),
+    };
     // A yes alone is not enough for what is critical.
     let simple = Order::Approve { id: ApprovalId(id), choice: None, typed: None };
     assert!(runtime.block_on(client.ask(&simple)).is_err());
-    let name = reef::policy::confirm::name_to_type(&serde_json::from_value(planned["plan"].clone()).unwrap()).unwrap();
+    let name = reef::policy::confirm::name_to_type(
+        &serde_json::from_value(planned["plan"].clone()).unwrap(),
+    )
+    .unwrap();
     runtime.block_on(client.ask(&approve(&name))).unwrap_or_else(|e| panic!("{e}"));
     planned
 }
@@ -114,13 +126,20 @@ fn update(home: &Home, on: &str) -> Json {
 fn outcomes(reef: &Reef, kind: &str) -> Vec<String> {
     let text = |v: &Json| v.as_str().unwrap_or("-").to_owned();
     let records = reef.records(kind);
-    records.iter().map(|r| format!("{} {}", text(&r["payload"]["tool"]), text(&r["payload"]["outcome"]))).collect()
+    records
+        .iter()
+        .map(|r| format!("{} {}", text(&r["payload"]["tool"]), text(&r["payload"]["outcome"])))
+        .collect()
 }
 
 fn books(home: &Home) -> std::path::PathBuf {
     home.runbook(
         "compose-update",
-        &[("within = \"5m\"", "within = \"10s\""), ("stays  = \"30s\"", "stays  = \"1s\""), ("above = \"2GiB\"", "above = \"1MiB\"")],
+        &[
+            ("within = \"5m\"", "within = \"10s\""),
+            ("stays  = \"30s\"", "stays  = \"1s\""),
+            ("above = \"2GiB\"", "above = \"1MiB\""),
+        ],
     )
 }
 
@@ -166,9 +185,20 @@ fn a_project_is_updated_and_goes_back_when_the_new_one_is_bad() {
     for part in ["fetch what is newer of 1 images of app", "apply ", "docker-compose.yml", "web"] {
         assert!(words.contains(part), "{part}: {words}");
     }
-    reef.until("the update is proven", |reef| (outcomes(reef, "verified").len() == 2).then_some(()));
+    reef.until("the update is proven", |reef| {
+        (outcomes(reef, "verified").len() == 2).then_some(())
+    });
     assert_eq!(stage.version().as_deref(), Some("two"));
     assert_eq!(outcomes(&reef, "closed"), ["compose.pull done", "compose.up done"]);
+
+    // What a container's image stands for is fetched by the engine itself, and nothing is restarted by that.
+    let pull = by_hand("docker", "image.pull", "{ container = \"reading.container\" }");
+    std::fs::write(books.join("fetch.md"), pull).unwrap();
+    reef.reef(&["reload"]).ok();
+    stage.publish("three");
+    reef.reef(&["runbook", "run", "fetch", "--on", "mini:compose:app/web", "--yes"]);
+    assert_eq!(outcomes(&reef, "closed")[2..], ["image.pull done"]);
+    assert_eq!(stage.version().as_deref(), Some("two"));
 
     // The next one does not run: each service goes back to what it ran before.
     stage.publish("bad");
@@ -177,10 +207,12 @@ fn a_project_is_updated_and_goes_back_when_the_new_one_is_bad() {
         outcomes(reef, "closed").contains(&"compose.rollback done".to_owned()).then_some(())
     });
     assert_eq!(
-        outcomes(&reef, "closed")[2..],
+        outcomes(&reef, "closed")[3..],
         ["compose.pull done", "compose.up done", "compose.rollback done"]
     );
-    reef.until("the version before answers", |_| (stage.version().as_deref() == Some("two")).then_some(()));
+    reef.until("the version before answers", |_| {
+        (stage.version().as_deref() == Some("two")).then_some(())
+    });
     let (_, kept) = stage.engine.try_docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
     assert!(kept.contains("reef-kept/app-web:before"), "{kept}");
     reef.reef(&["audit", "verify"]).ok();
@@ -206,12 +238,23 @@ fn a_project_of_another_host_is_updated_over_ssh() {
     let on = format!("{host}:stack:app");
     let planned = update(&home, &on);
     assert!(planned["approval"].is_number(), "{planned:#}");
-    reef.until("the update is proven", |reef| (outcomes(reef, "verified").len() == 2).then_some(()));
-    assert_eq!(stage.version().as_deref(), Some("two"));
-    stage.publish("bad");
-    update(&home, &on);
-    reef.until("it was put back", |reef| {
-        outcomes(reef, "closed").contains(&"compose.rollback done".to_owned()).then_some(())
+    reef.until("the update is proven", |reef| {
+        (outcomes(reef, "verified").len() == 2).then_some(())
     });
-    reef.until("the version before answers", |_| (stage.version().as_deref() == Some("two")).then_some(()));
+    assert_eq!(stage.version().as_deref(), Some("two"));
+    // One container of it, by the command there.
+    let args = "{ container = \"reading.container\" }";
+    for (name, tool) in [("again", "container.restart"), ("fetch", "image.pull")] {
+        std::fs::write(books.join(format!("{name}.md")), by_hand("docker", tool, args)).unwrap();
+    }
+    reef.reef(&["reload"]).ok();
+    let on = format!("{host}:compose:app/web");
+    for name in ["again", "fetch"] {
+        reef.reef(&["runbook", "run", name, "--on", &on, "--yes"]);
+    }
+    let closed = outcomes(&reef, "closed");
+    for did in ["container.restart done", "image.pull done"] {
+        assert!(closed.contains(&did.to_owned()), "{closed:?}");
+    }
+    reef.until("it answers again", |_| (stage.version().as_deref() == Some("two")).then_some(()));
 }

@@ -93,8 +93,11 @@ struct Progress {
 impl Engine for ByApi {
     fn logs<'a>(&'a self, name: &'a str, wanted: Newest) -> Fut<'a, Result<Tainted, String>> {
         Box::pin(async move {
-            let mut path =
-                format!("/containers/{}/logs?stdout=1&stderr=1&tail={}", quoted(name), wanted.lines);
+            let mut path = format!(
+                "/containers/{}/logs?stdout=1&stderr=1&tail={}",
+                quoted(name),
+                wanted.lines
+            );
             if let Some(at) = wanted.before {
                 path.push_str(&format!("&until={}", stamp(at)));
             }
@@ -236,7 +239,8 @@ pub(super) fn newest(text: &str) -> String {
     let Some(over) = text.len().checked_sub(LONGEST).filter(|over| 0 < *over) else {
         return text.to_owned();
     };
-    let from = text.bytes().skip(over).position(|b| b == b'\n').map_or(text.len(), |n| over + n + 1);
+    let from =
+        text.bytes().skip(over).position(|b| b == b'\n').map_or(text.len(), |n| over + n + 1);
     text.get(from..).unwrap_or_default().to_owned()
 }
 
@@ -273,7 +277,10 @@ mod tests {
         assert!(matches!(of(ApiError::Status(500, "no".into())), NotDone::Failed(_)));
         for error in [ApiError::Forbidden(path()), ApiError::Status(403, "Forbidden".into())] {
             let NotDone::NotStarted(why) = of(error) else { panic!("it may have happened") };
-            assert!(why.contains("may not use") && why.contains("/containers/web/restart"), "{why}");
+            assert!(
+                why.contains("may not use") && why.contains("/containers/web/restart"),
+                "{why}"
+            );
         }
     }
 }

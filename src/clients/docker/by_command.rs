@@ -61,11 +61,7 @@ fn argv(parts: &[&str]) -> Result<Argv, String> {
 }
 
 /// What became of a command of Docker or of compose, with both of its outputs where it failed.
-pub fn sort(
-    done: Result<Output, LinkError>,
-    argv: &Argv,
-    host: &str,
-) -> Result<Output, NotDone> {
+pub fn sort(done: Result<Output, LinkError>, argv: &Argv, host: &str) -> Result<Output, NotDone> {
     let output = match done {
         Ok(output) if output.code == Some(0) => return Ok(output),
         Ok(output) => output,
@@ -84,11 +80,18 @@ pub fn sort(
         return Err(NotDone::NotStarted(denied(&whom, &argv.to_string())));
     }
     if has("a password is required") || has("a terminal is required") {
-        let grant = format!("{argv} on {host} wants a password: let sudoers allow exactly this command");
+        let grant =
+            format!("{argv} on {host} wants a password: let sudoers allow exactly this command");
         return Err(NotDone::NotStarted(grant));
     }
-    let nothing = ["Cannot connect to the Docker daemon", "No such container", "No such image",
-        "Couldn't connect to Docker daemon", "unknown shorthand flag", "is not a docker command"];
+    let nothing = [
+        "Cannot connect to the Docker daemon",
+        "No such container",
+        "No such image",
+        "Couldn't connect to Docker daemon",
+        "unknown shorthand flag",
+        "is not a docker command",
+    ];
     let last = |text: &Tainted| {
         let line = text.as_str().lines().rfind(|line| !line.trim().is_empty()).unwrap_or("");
         line.chars().take(300).collect::<String>()
@@ -165,8 +168,15 @@ impl Engine for ByCommand {
 
     fn dangling(&self) -> Fut<'_, Result<Vec<Image>, String>> {
         Box::pin(async move {
-            let parts =
-                ["docker", "images", "--no-trunc", "--filter", "dangling=true", "--format", "{{json .}}"];
+            let parts = [
+                "docker",
+                "images",
+                "--no-trunc",
+                "--filter",
+                "dangling=true",
+                "--format",
+                "{{json .}}",
+            ];
             let output = self.ask(&parts).await?;
             let line = |line: &str| serde_json::from_str::<Listed>(line).ok()?.image();
             Ok(output.stdout.as_str().lines().filter_map(line).collect())
@@ -267,7 +277,10 @@ mod tests {
             let NotDone::NotStarted(why) = of(said(1, "", stderr)) else { panic!("{stderr}") };
             assert!(why.contains("docker restart -- web") && why.contains("nas"), "{why}");
         }
-        for stderr in ["Error response from daemon: No such container: web", "Cannot connect to the Docker daemon at x"] {
+        for stderr in [
+            "Error response from daemon: No such container: web",
+            "Cannot connect to the Docker daemon at x",
+        ] {
             assert!(matches!(of(said(1, "", stderr)), NotDone::NotStarted(_)), "{stderr}");
         }
         let failed = of(said(1, "one\ntwo\n", "a\nError response from daemon: driver failed\n"));
@@ -287,7 +300,9 @@ mod tests {
         );
         let image = serde_json::from_str::<Listed>(&line).unwrap().image().unwrap();
         assert_eq!((image.created_at, image.bytes), (Millis(1_795_215_447_000), 1_240_000_000));
-        for (text, want) in [("4.2MB", 4_200_000), ("977kB", 977_000), ("12B", 12), ("x", 0), ("", 0)] {
+        for (text, want) in
+            [("4.2MB", 4_200_000), ("977kB", 977_000), ("12B", 12), ("x", 0), ("", 0)]
+        {
             assert_eq!(size(text), want, "{text}");
         }
     }
@@ -297,7 +312,15 @@ mod tests {
         for parts in [
             &["docker", "info"][..],
             &["docker", "logs", "--tail", "200", "--until", "1795215447.120", "web"],
-            &["docker", "images", "--no-trunc", "--filter", "dangling=true", "--format", "{{json .}}"],
+            &[
+                "docker",
+                "images",
+                "--no-trunc",
+                "--filter",
+                "dangling=true",
+                "--format",
+                "{{json .}}",
+            ],
             &["docker", "compose", "version"],
             &["docker-compose", "version"],
         ] {

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::clients::host::{mountinfo, walk};
-use crate::model::digest::{Canonical, Digest};
 use crate::model::container::{Container, Stack, StackService, is_no};
+use crate::model::digest::{Canonical, Digest};
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 

@@ -216,7 +216,9 @@ mod tests {
             let name = ImageName::new(given).unwrap();
             assert_eq!((name.repository(), name.tag()), (repository, tag), "{given}");
         }
-        for given in ["", "-x", "a b", "a:", "a//b", "a/-b", "a@sha256:12", "a;b", "$(x)", &"0a".repeat(32)] {
+        for given in
+            ["", "-x", "a b", "a:", "a//b", "a/-b", "a@sha256:12", "a;b", "$(x)", &"0a".repeat(32)]
+        {
             assert!(ImageName::new(given).is_none(), "{given:?}");
         }
     }

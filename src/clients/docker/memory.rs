@@ -42,8 +42,7 @@ fn files(groups: &str, id: &str) -> Option<(String, String)> {
         }
         if controllers.is_empty() {
             let folder = format!("sys/fs/cgroup{path}");
-            unified =
-                Some((format!("{folder}/memory.current"), format!("{folder}/memory.stat")));
+            unified = Some((format!("{folder}/memory.current"), format!("{folder}/memory.stat")));
         }
     }
     unified

@@ -163,7 +163,9 @@ mod tests {
             files: vec![file("/opt/stacks/media/compose.yaml"), file("/opt/stacks/media/over.yml")],
             engine: None,
         };
-        let of = |generation, project: &Project, verb| argv(generation, project, &verb).unwrap().to_string();
+        let of = |generation, project: &Project, verb| {
+            argv(generation, project, &verb).unwrap().to_string()
+        };
         let services = || vec![word("web"), word("db")];
         assert_eq!(
             of(Generation::Plugin, &project, Verb::Pull(services())),
@@ -180,12 +182,18 @@ mod tests {
             of(Generation::Plugin, &project, up(Others::Stay)),
             "docker -H unix:///tmp/x.sock compose -p media -f /opt/stacks/media/compose.yaml up -d --no-build --no-deps web db"
         );
-        assert!(of(Generation::Apart, &project, Verb::Restart(word("web"))).ends_with("restart web"));
+        assert!(
+            of(Generation::Apart, &project, Verb::Restart(word("web"))).ends_with("restart web")
+        );
     }
 
     #[test]
     fn a_file_is_declared_by_its_place_alone() {
-        let places = ["/opt/stacks/*".to_owned(), "/opt/one/core.yml".to_owned(), "/srv/*/compose/".to_owned()];
+        let places = [
+            "/opt/stacks/*".to_owned(),
+            "/opt/one/core.yml".to_owned(),
+            "/srv/*/compose/".to_owned(),
+        ];
         for path in [
             "/opt/stacks/media/compose.yaml",
             "/opt/one/core.yml",

@@ -408,4 +408,5 @@ pub(in crate::policy::argv) const READS: &[Read] = &[
 
 /// Programs whose subcommand must be their very first argument: what stands before it would be an option
 /// of the program itself, such as another endpoint or config.
-pub(in crate::policy::argv) const VERB_FIRST: &[&str] = &["docker", "docker-compose", "kubectl", "zpool", "zfs"];
+pub(in crate::policy::argv) const VERB_FIRST: &[&str] =
+    &["docker", "docker-compose", "kubectl", "zpool", "zfs"];

@@ -209,7 +209,10 @@ fn a_crash_is_started_once_only_where_that_can_help() {
         let red = docker(reason, Severity::Red);
         let (did, why) = container("container-crashloop", &red, &[("state", &of_state)]);
         assert_eq!(did.first().map(String::as_str), acts, "{reason} {state} {code}");
-        assert!(did.len() < 2 && why.is_some() == acts.is_none(), "{reason} {state} {code}: {why:?}");
+        assert!(
+            did.len() < 2 && why.is_some() == acts.is_none(),
+            "{reason} {state} {code}: {why:?}"
+        );
     }
 }
 
@@ -413,7 +416,10 @@ fn http_down_restarts_the_container_that_the_config_names() {
         assert_eq!(asked.is_empty(), acts);
         if let Some(ask) = asked.first() {
             let text = question(ask, &bindings);
-            assert!(text.contains("photos-web-1") && text.contains("somebody stopped it"), "{text}");
+            assert!(
+                text.contains("photos-web-1") && text.contains("somebody stopped it"),
+                "{text}"
+            );
         }
     }
 }

@@ -116,9 +116,7 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
             &[("container", Target, NEED)],
             &[("verdict", Word), ("why", Text), ("limit", Bytes), ("kills", Int)],
         ),
-        "container.restart" => {
-            spec("container.restart", High, &[("container", Target, NEED)], &[])
-        }
+        "container.restart" => spec("container.restart", High, &[("container", Target, NEED)], &[]),
         "container.start" => spec("container.start", High, &[("container", Target, NEED)], &[]),
         "compose.check" => spec(
             "compose.check",
@@ -205,9 +203,7 @@ pub(super) fn readings(probe: &Word) -> Option<Vec<Gives>> {
         "memory" => &[("available", Bytes), ("available_percent", Int), ("unit", Target)],
         "cpu" => &[("load_percent", Int)],
         "unit" => &[("unit", Target), ("result", Word), ("restarts", Int), ("main_pid", Int)],
-        "http" => {
-            &[("endpoint", Target), ("status", Int), ("unit", Target), ("container", Target)]
-        }
+        "http" => &[("endpoint", Target), ("status", Int), ("unit", Target), ("container", Target)],
         "docker" => &[("container", Target), ("state", Word), ("exit_code", Int)],
         "compose" => &[("stack", Target)],
         "tls" => &[("endpoint", Target), ("days", Int)],

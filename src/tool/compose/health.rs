@@ -103,7 +103,10 @@ impl Query for Look {
             ]);
             let runs = standing.running().len();
             let words = match wrong.is_empty() {
-                true => format!("{}: {runs} services run, {endpoints} endpoints answer", standing.stack.name),
+                true => format!(
+                    "{}: {runs} services run, {endpoints} endpoints answer",
+                    standing.stack.name
+                ),
                 false => {
                     let why = wrong.join("; ");
                     values.insert("why".to_owned(), Value::Text(Tainted::bounded(&why, 400)));

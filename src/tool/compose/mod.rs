@@ -84,7 +84,10 @@ impl Standing {
     pub fn project(&self, at: &At) -> Result<Project, ToolError> {
         let host = at.link.name();
         if let Some(why) = &self.stack.fault {
-            return Err(refused(format!("the files of {} are not understood: {why}", self.stack.name)));
+            return Err(refused(format!(
+                "the files of {} are not understood: {why}",
+                self.stack.name
+            )));
         }
         let places = at.world.inventory.stacks.get(host).map_or(&[][..], Vec::as_slice);
         let strange = self.stack.files.iter().find(|file| !declared(places, file));

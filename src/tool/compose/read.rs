@@ -27,7 +27,11 @@ fn ps_spec() -> ToolSpec {
             gives("services", Kind::Int, "that its files ask for"),
             gives("running", Kind::Int, "services of which a container runs"),
             gives("unwell", Kind::Int, "containers that run and are sick or restarting"),
-            gives("declared", Kind::Flag, "whether the config declares its files, so that reef may apply them"),
+            gives(
+                "declared",
+                Kind::Flag,
+                "whether the config declares its files, so that reef may apply them",
+            ),
         ],
         max_tier: Tier::Low,
         tiers: READS,
@@ -148,7 +152,8 @@ impl Query for Check {
             }
             if let Some(Ok(FactValue::Cpu(cpu))) = facts.get(&Fact::Cpu) {
                 #[expect(clippy::cast_possible_truncation, reason = "clamped just before")]
-                let percent = (cpu.load_1 / f64::from(cpu.cores.max(1)) * 100.0).clamp(0.0, 1e6) as i64;
+                let percent =
+                    (cpu.load_1 / f64::from(cpu.cores.max(1)) * 100.0).clamp(0.0, 1e6) as i64;
                 values.insert("load_percent".into(), Value::Int(percent));
                 words.push(format!("load {percent} %"));
             }

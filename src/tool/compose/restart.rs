@@ -56,7 +56,8 @@ impl Restart {
         let Some((project, service)) = self.target.as_composed() else {
             return Err(refused(format!("{} is no service of a project", self.target)));
         };
-        let stack = Target::new(self.target.on().clone(), Thing::Stack, project).map_err(refused)?;
+        let stack =
+            Target::new(self.target.on().clone(), Thing::Stack, project).map_err(refused)?;
         let standing = Standing::look(&self.at, &stack).await?;
         standing.project(&self.at)?;
         let own = |c: &&Container| c.composed() == Some((project, service));
@@ -120,7 +121,9 @@ impl Action for Restart {
                 return ActionResult::NotStarted(format!("{} is no service", self.target));
             };
             if permit.step().effect.max_items < own.len() as u64 {
-                return ActionResult::NotStarted("there are more containers than were approved".into());
+                return ActionResult::NotStarted(
+                    "there are more containers than were approved".into(),
+                );
             }
             let within = Span(TIMEOUT.0 - 30_000);
             let verb = Verb::Restart(service);
@@ -133,7 +136,11 @@ impl Action for Restart {
                     failed => return failed,
                 }
             }
-            ActionResult::Done(format!("restarted {}: {} containers run", self.target.name(), own.len()))
+            ActionResult::Done(format!(
+                "restarted {}: {} containers run",
+                self.target.name(),
+                own.len()
+            ))
         })
     }
 }

@@ -29,7 +29,11 @@ fn spec() -> ToolSpec {
         inputs: vec![
             required("stack", Kind::Target, ARGUMENT),
             required("services", words(), "the services"),
-            required("images", words(), "the digest of each one's image, 64 digits, in the same order"),
+            required(
+                "images",
+                words(),
+                "the digest of each one's image, 64 digits, in the same order",
+            ),
         ],
         gives: vec![],
         max_tier: Tier::Critical,
@@ -64,7 +68,8 @@ pub fn rollback(world: &World) -> Box<dyn Tool> {
             )));
         }
         let id = |word: &Word| {
-            ImageId::new(word.as_str()).ok_or_else(|| refused(format!("images: {word} is no digest of 64 digits")))
+            ImageId::new(word.as_str())
+                .ok_or_else(|| refused(format!("images: {word} is no digest of 64 digits")))
         };
         let images = images.iter().map(id).collect::<Result<Vec<_>, _>>()?;
         let wanted = services.into_iter().zip(images).collect();
@@ -93,11 +98,18 @@ impl Rollback {
         for (service, id) in &self.wanted {
             let of = |c: &&Container| c.composed().is_some_and(|(_, s)| s == service.as_str());
             let c = standing.containers.iter().find(of).ok_or_else(|| {
-                refused(format!("{service} of {} has no container to go back from", self.target.name()))
+                refused(format!(
+                    "{service} of {} has no container to go back from",
+                    self.target.name()
+                ))
             })?;
-            let name = ImageName::new(&c.image).filter(|name| name.tag().is_some()).ok_or_else(|| {
-                refused(format!("{service} runs {}, which the file pins: change the file", c.image))
-            })?;
+            let name =
+                ImageName::new(&c.image).filter(|name| name.tag().is_some()).ok_or_else(|| {
+                    refused(format!(
+                        "{service} runs {}, which the file pins: change the file",
+                        c.image
+                    ))
+                })?;
             due.push(Due { service: service.clone(), id: id.clone(), name });
         }
         Ok((standing, due))
@@ -158,7 +170,9 @@ impl Action for Rollback {
             }
             let after = match Standing::look(&self.at, &self.target).await {
                 Ok(after) => after,
-                Err(why) => return ActionResult::Done(format!("{what}: done, but not seen since: {why}")),
+                Err(why) => {
+                    return ActionResult::Done(format!("{what}: done, but not seen since: {why}"));
+                }
             };
             let running = after.running();
             let back = |due: &&Due| {

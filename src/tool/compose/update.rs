@@ -114,7 +114,8 @@ impl Action for Pull {
                 takes: Some(Span::mins(1)),
                 artifact: None,
             };
-            let why = "what runs goes on with its own image, which is kept: there is nothing to undo";
+            let why =
+                "what runs goes on with its own image, which is kept: there is nothing to undo";
             Ok((effect, Undo::Impossible(why.into())))
         })
     }
@@ -243,7 +244,9 @@ impl Action for Up {
             };
             let undo = match back(&self.target, &standing) {
                 Some(call) => Undo::By(call),
-                None => Undo::Impossible("its images have no names that could be given back".into()),
+                None => {
+                    Undo::Impossible("its images have no names that could be given back".into())
+                }
             };
             Ok((effect, undo))
         })
@@ -316,15 +319,18 @@ pub fn changed(before: &Standing, after: &Standing) -> String {
 pub const KEPT: &str = "reef-kept/";
 
 /// Gives what runs now a name of its own for each service: one image a service, the newest update's.
-async fn keep(permit: &Permit, engine: &Arc<dyn Engine>, standing: &Standing) -> Result<(), String> {
+async fn keep(
+    permit: &Permit,
+    engine: &Arc<dyn Engine>,
+    standing: &Standing,
+) -> Result<(), String> {
     for (service, containers) in standing.running() {
         let Some(id) = containers.first().and_then(|c| image_of(c)) else { continue };
         let place = format!("{KEPT}{}-{service}:before", standing.stack.name).to_lowercase();
         let Some(name) = ImageName::new(&place) else { continue };
-        engine
-            .tag(permit, &id, &name)
-            .await
-            .map_err(|why| format!("{service}'s image could not be kept, so nothing was changed: {why:?}"))?;
+        engine.tag(permit, &id, &name).await.map_err(|why| {
+            format!("{service}'s image could not be kept, so nothing was changed: {why:?}")
+        })?;
     }
     Ok(())
 }

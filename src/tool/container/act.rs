@@ -141,7 +141,11 @@ impl Action for Anew {
             let now = self.at.world.now.now();
             let (words, undo) = match self.how {
                 How::Restart => (
-                    format!("restart {} (now {}): down for up to some ten seconds", c.name, state(&c, now)),
+                    format!(
+                        "restart {} (now {}): down for up to some ten seconds",
+                        c.name,
+                        state(&c, now)
+                    ),
                     "a restart cannot be taken back",
                 ),
                 How::Start => (

@@ -30,7 +30,11 @@ fn spec() -> ToolSpec {
             gives("limit", Kind::Bytes, "what it may use, where limited"),
             gives("used", Kind::Bytes, "what it used when it was last seen"),
             gives("most", Kind::Bytes, "the most that it was seen with"),
-            gives("kills", Kind::Int, "kills for want of memory within a day, as far as they are known"),
+            gives(
+                "kills",
+                Kind::Int,
+                "kills for want of memory within a day, as far as they are known",
+            ),
             gives("looks", Kind::Int, "how often its memory was seen"),
         ],
         max_tier: Tier::Low,
@@ -70,7 +74,10 @@ impl Query for Memory {
             let target = target_of(at, &c).unwrap_or_else(|| self.target.clone());
             let history = &at.world.history;
             let past = |signal: Signal, since: Millis| async move {
-                history.since(&signal, since).await.map_err(|why| failed(format!("the history: {why}")))
+                history
+                    .since(&signal, since)
+                    .await
+                    .map_err(|why| failed(format!("the history: {why}")))
             };
             let points: Vec<Point> = past(signal(&target, "memory"), now - BACK)
                 .await?
@@ -84,7 +91,9 @@ impl Query for Memory {
             };
             let (verdict, why) = match c.memory_limit {
                 // Then it was the machine that had no memory left.
-                None => ("host", "it has no limit of its own: the machine ran out of memory".to_owned()),
+                None => {
+                    ("host", "it has no limit of its own: the machine ran out of memory".to_owned())
+                }
                 Some(limit) => {
                     let judged = judge(&points, limit, lived.filter(|_| c.oom_killed));
                     (judged.growth.as_str(), judged.words)
@@ -105,7 +114,8 @@ impl Query for Memory {
                 true => "; consider memory limit increase or code fix",
                 false => "",
             };
-            let seen = most.map_or("never".to_owned(), |most| format!("{} at most", human_bytes(most)));
+            let seen =
+                most.map_or("never".to_owned(), |most| format!("{} at most", human_bytes(most)));
             let words = format!(
                 "{}: {verdict}: {why}{hint}; seen {} times with {seen}, {kills} kills within a day",
                 c.name,
@@ -118,7 +128,11 @@ impl Query for Memory {
 
 fn whole(bytes: f64) -> Option<u64> {
     // No container has more; what is no number at all is no memory either.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded just above")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "bounded just above"
+    )]
     (0.0..1e18).contains(&bytes).then_some(bytes as u64)
 }
 

@@ -37,7 +37,9 @@ impl At {
     pub fn of(world: &World, target: &Target) -> Result<Self, ToolError> {
         let link = command::link(world, target)?;
         let engine = world.engines.get(target.on()).cloned();
-        let engine = engine.ok_or_else(|| refused(format!("reef reaches no container engine on {}", target.on())))?;
+        let engine = engine.ok_or_else(|| {
+            refused(format!("reef reaches no container engine on {}", target.on()))
+        })?;
         Ok(Self { world: world.clone(), link, engine })
     }
 
@@ -59,7 +61,9 @@ impl At {
         meant.sort_by_key(|c| (is_well(c), c.name.clone()));
         match meant.into_iter().next() {
             Some(container) => Ok(container),
-            None => Err(refused(format!("there is no {target}: `docker ps -a` lists what there is"))),
+            None => {
+                Err(refused(format!("there is no {target}: `docker ps -a` lists what there is")))
+            }
         }
     }
 }

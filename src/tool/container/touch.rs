@@ -41,10 +41,39 @@ const OTHERS: [(&str, &str); 2] = [
 
 /// Images that keep data, by any part of their name.
 const STATEFUL: [&str; 33] = [
-    "postgres", "postgresql", "postgis", "timescaledb", "pgvector", "pgvecto", "mysql", "mariadb", "percona",
-    "mongo", "mongodb", "redis", "valkey", "keydb", "influxdb", "clickhouse", "elasticsearch", "opensearch",
-    "etcd", "cassandra", "scylla", "couchdb", "couchbase", "neo4j", "rabbitmq", "kafka", "redpanda", "zookeeper",
-    "minio", "mssql", "cockroach", "surrealdb", "victoria",
+    "postgres",
+    "postgresql",
+    "postgis",
+    "timescaledb",
+    "pgvector",
+    "pgvecto",
+    "mysql",
+    "mariadb",
+    "percona",
+    "mongo",
+    "mongodb",
+    "redis",
+    "valkey",
+    "keydb",
+    "influxdb",
+    "clickhouse",
+    "elasticsearch",
+    "opensearch",
+    "etcd",
+    "cassandra",
+    "scylla",
+    "couchdb",
+    "couchbase",
+    "neo4j",
+    "rabbitmq",
+    "kafka",
+    "redpanda",
+    "zookeeper",
+    "minio",
+    "mssql",
+    "cockroach",
+    "surrealdb",
+    "victoria",
 ];
 /// Parts of a name by which an image is only near a database.
 const BESIDE: [&str; 7] = ["exporter", "backup", "admin", "adminer", "commander", "ui", "proxy"];
@@ -60,7 +89,9 @@ pub fn is_stateful(container: &Container, databases: &BTreeSet<String>) -> bool 
     let name = name.split(':').next().unwrap_or_default().to_ascii_lowercase();
     let parts: Vec<&str> = name.split(['-', '_', '.']).collect();
     let any = |known: &[&str]| parts.iter().any(|part| known.contains(part));
-    (any(&STATEFUL) && !any(&BESIDE)) || databases.contains(&name) || databases.contains(&container.name)
+    (any(&STATEFUL) && !any(&BESIDE))
+        || databases.contains(&name)
+        || databases.contains(&container.name)
 }
 
 /// Whether this container may be started anew.
@@ -194,7 +225,13 @@ mod tests {
             assert_eq!(of(image, Named::No), Touch::Stateful, "{image}");
             assert_eq!(of(image, Named::Yes), Touch::May, "{image}");
         }
-        for image in ["jellyfin/jellyfin", "prom/mysqld-exporter", "adminer", "redis-commander", "postgres-backup"] {
+        for image in [
+            "jellyfin/jellyfin",
+            "prom/mysqld-exporter",
+            "adminer",
+            "redis-commander",
+            "postgres-backup",
+        ] {
             assert_eq!(of(image, Named::No), Touch::May, "{image}");
         }
         let mut c = container("app");
@@ -211,14 +248,13 @@ mod tests {
         c.labels.insert("com.docker.compose.project".into(), "media".into());
         c.labels.insert("com.docker.compose.service".into(), "db".into());
         let target = "mini:container:media-db-1".parse().unwrap();
-        let bounds = |named: &str| Bounds {
-            named: vec![named.parse().unwrap()],
-            ..Bounds::default()
-        };
+        let bounds =
+            |named: &str| Bounds { named: vec![named.parse().unwrap()], ..Bounds::default() };
         for named in ["mini:container:media-db-1", "mini:compose:media/db"] {
             assert_eq!(Named::of(&bounds(named), &target, &c), Named::Yes, "{named}");
         }
-        for named in ["nas:container:media-db-1", "mini:container:media", "mini:compose:media/web"] {
+        for named in ["nas:container:media-db-1", "mini:container:media", "mini:compose:media/web"]
+        {
             assert_eq!(Named::of(&bounds(named), &target, &c), Named::No, "{named}");
         }
         assert_eq!(Named::of(&Bounds::default(), &target, &c), Named::No);

@@ -59,12 +59,7 @@ impl Engine for Silent {
         None
     }
 
-    fn restart<'a>(
-        &'a self,
-        _: &'a Permit,
-        _: &'a str,
-        _: Span,
-    ) -> Fut<'a, Result<(), NotDone>> {
+    fn restart<'a>(&'a self, _: &'a Permit, _: &'a str, _: Span) -> Fut<'a, Result<(), NotDone>> {
         no()
     }
 
@@ -90,11 +85,7 @@ impl Engine for Silent {
         no()
     }
 
-    fn remove_image<'a>(
-        &'a self,
-        _: &'a Permit,
-        _: &'a ImageId,
-    ) -> Fut<'a, Result<(), NotDone>> {
+    fn remove_image<'a>(&'a self, _: &'a Permit, _: &'a ImageId) -> Fut<'a, Result<(), NotDone>> {
         no()
     }
 }
