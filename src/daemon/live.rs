@@ -1,7 +1,7 @@
 //! What the config decides and a reload swaps: rules, runbooks, tools, notifiers, the model.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -31,6 +31,7 @@ use crate::notify::drain::Notifiers;
 use crate::operator::Facts;
 use crate::policy::breaker::BreakerRules;
 use crate::policy::budget::Caps;
+use crate::policy::denied::Sudo;
 use crate::policy::forbidden::Protected;
 use crate::policy::limits::Limits;
 use crate::policy::redact::Redactor;
@@ -70,6 +71,8 @@ pub struct Live {
     pub facts: Arc<Facts>,
     pub caps: Caps,
     pub hosts: Hosts,
+    /// Where this machine's container engine says what happens.
+    pub engine: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Live {
@@ -135,6 +138,7 @@ impl Making {
             notifiers: Arc::new(notifiers),
             caps: assembled.model.as_ref().map(|model| model.caps).unwrap_or_default(),
             hosts: self.hosts(&assembled.globals, &redactor),
+            engine: Some(assembled.globals.docker.socket.clone()),
         })
     }
 
@@ -165,7 +169,8 @@ impl Making {
             Arc::clone(&self.clock),
             Arc::clone(redactor),
         )
-        .with_docker(engine(globals));
+        .with_docker(engine(globals))
+        .with_sudo(sudo(globals.hosts.get(&globals.host_name)));
         let mut hosts: Hosts = BTreeMap::new();
         hosts.insert(globals.host_name.clone(), Arc::new(local));
         let control = self.folders.state.as_path().join("ssh");
@@ -180,6 +185,7 @@ impl Making {
                     Arc::clone(redactor),
                 );
                 let link = link.with_stacks(section.stacks.clone()).in_turn(&turns);
+                let link = link.with_sudo(sudo(Some(section)));
                 let link = if section.sleeps { link.that_may_be_off() } else { link };
                 hosts.insert(name.clone(), Arc::new(link));
             }
@@ -212,6 +218,12 @@ impl Making {
                 .collect(),
             starts: assembled.shelf.books.iter().map(|b| (b.name.clone(), b.leash)).collect(),
             leashes,
+            disturb: globals
+                .hosts
+                .iter()
+                .filter(|(_, section)| section.disturb)
+                .map(|(host, _)| host.clone())
+                .collect(),
             limits: Limits {
                 per_service_hour: globals.limits.per_service_hour,
                 per_hour: globals.limits.per_hour,
@@ -261,6 +273,10 @@ impl Making {
         };
         crate::tool::table::table(&world)
     }
+}
+
+fn sudo(section: Option<&HostSection>) -> Sudo {
+    if section.is_some_and(|section| section.sudo) { Sudo::Yes } else { Sudo::No }
 }
 
 fn bounds(model: &crate::llm::table::Settings) -> AgentBounds {

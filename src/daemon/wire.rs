@@ -1,19 +1,23 @@
 //! Small adapters: what a layer asks for by a trait, made of what another layer has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use crate::Fut;
 use crate::clients::files::LocalFiles;
+use crate::clients::host::Hosts;
 use crate::clients::process::{self, Given, Limits};
 use crate::clients::signal::LocalProcesses;
 use crate::clock::Clock;
 use crate::config::env::Env;
 use crate::config::secret::SecretCommand;
 use crate::control::Carries;
+use crate::gate::hands::Onlooker;
 use crate::gate::rules::Rules;
+use crate::model::fact::{Fact, FactValue};
+use crate::model::hands::Hands;
 use crate::model::ids::HostName;
 use crate::model::message::Urgency;
 use crate::model::push::Report;
@@ -206,6 +210,24 @@ impl Carries for Orders {
         who: Who,
     ) -> Fut<'a, Result<serde_json::Value, Refusal>> {
         Box::pin(self.0.carry_out(order, who))
+    }
+}
+
+/// The ways to the hosts, for who asks whether somebody works there.
+#[derive(Debug)]
+pub struct Links(pub Hosts);
+
+impl Onlooker for Links {
+    fn hands<'a>(&'a self, host: &'a HostName) -> Fut<'a, Option<Result<Hands, String>>> {
+        Box::pin(async move {
+            let link = self.0.get(host)?;
+            let mut facts = link.facts(&BTreeSet::from([Fact::Hands])).await;
+            Some(match facts.remove(&Fact::Hands) {
+                Some(Ok(FactValue::Hands(hands))) => Ok(hands),
+                Some(Err(why)) => Err(why.to_string()),
+                Some(Ok(_)) | None => Err("it was not asked".to_owned()),
+            })
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The rules in force: what the config says about acting. Swapped whole by a reload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ids::{HostName, RunbookName};
 use crate::model::plan::Leash;
@@ -32,6 +32,8 @@ pub struct Rules {
     pub starts: BTreeMap<RunbookName, Leash>,
     /// What the config says for a runbook; `None` as the host stands for all.
     pub leashes: BTreeMap<(RunbookName, Option<HostName>), Leash>,
+    /// Hosts on which nobody minds that reef acts while they work there.
+    pub disturb: BTreeSet<HostName>,
     pub limits: Limits,
     pub breaker: BreakerRules,
     pub protected: Protected,
@@ -57,6 +59,7 @@ impl Default for Rules {
             runbook_ceilings: BTreeMap::new(),
             starts: BTreeMap::new(),
             leashes: BTreeMap::new(),
+            disturb: BTreeSet::new(),
             limits: Limits::default(),
             breaker: BreakerRules::default(),
             protected: Protected::default(),

@@ -39,6 +39,9 @@ pub struct Container {
     /// How it ended, where it does not run.
     pub ended: Ended,
     pub privileged: bool,
+    /// How it could reach beyond itself, apart from that: `host pid`, `host network`, `docker.sock`.
+    #[serde(default)]
+    pub reaches: Vec<String>,
     /// What it may use in memory, in bytes; `None` where nobody limited it.
     #[serde(default)]
     pub memory_limit: Option<u64>,

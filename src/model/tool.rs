@@ -109,12 +109,16 @@ pub struct Bounds {
     /// one of these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub named: Vec<Target>,
+    /// Commands that run what their arguments say, which the runbook names to the letter: high instead
+    /// of critical.
+    #[serde(default)]
+    pub commands: Vec<Vec<String>>,
 }
 
 impl Default for Bounds {
     /// No roots, so no path; up to 10,000 items.
     fn default() -> Self {
-        Self { roots: Vec::new(), max_targets: 10_000, named: Vec::new() }
+        Self { roots: Vec::new(), max_targets: 10_000, named: Vec::new(), commands: Vec::new() }
     }
 }
 
@@ -130,16 +134,15 @@ pub struct Call {
 
 impl Call {
     pub fn canonical(&self, to: Canonical) -> Canonical {
-        let to = to
-            .text(self.tool.as_str())
+        to.text(self.tool.as_str())
             .text(&self.target.to_string())
             .list(self.args.iter(), |to, (name, value)| value.canonical(to.text(name)))
             .list(self.bounds.roots.iter(), |to, root| to.text(root.as_str()))
-            .int(i64::from(self.bounds.max_targets));
-        match self.bounds.named.is_empty() {
-            true => to,
-            false => to.list(self.bounds.named.iter(), |to, thing| to.text(&thing.to_string())),
-        }
+            .int(i64::from(self.bounds.max_targets))
+            .list(self.bounds.commands.iter(), |to, command| {
+                to.list(command.iter(), |to, part| to.text(part))
+            })
+            .list(self.bounds.named.iter(), |to, thing| to.text(&thing.to_string()))
     }
 }
 

@@ -226,6 +226,7 @@ impl Checker<'_> {
             | Kind::Flag
             | Kind::Word
             | Kind::Target
+            | Kind::Argv
             | Kind::Text => false,
         };
         if path && Tier::Low < spec.max_tier && self.book.roots.is_empty() {
@@ -395,6 +396,7 @@ fn has_text(kind: &Kind) -> bool {
         | Kind::Flag
         | Kind::Word
         | Kind::Path
+        | Kind::Argv
         | Kind::Target => false,
     }
 }

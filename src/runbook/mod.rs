@@ -61,6 +61,8 @@ pub struct Runbook {
     pub tools: Vec<ToolName>,
     /// Steps above low touch no path outside these.
     pub roots: Vec<AbsPath>,
+    /// Commands that run what their arguments say, allowed to the letter.
+    pub commands: Vec<Vec<String>>,
     /// Runs for one incident, at least 1.
     pub attempts: u32,
     /// The time between two of them.
@@ -315,6 +317,11 @@ impl Runbook {
             named.insert(target.clone());
         }
         let named = named.into_iter().collect();
-        Bounds { roots: self.roots.clone(), max_targets: self.max_targets, named }
+        Bounds {
+            roots: self.roots.clone(),
+            max_targets: self.max_targets,
+            commands: self.commands.clone(),
+            named,
+        }
     }
 }

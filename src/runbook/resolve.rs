@@ -174,6 +174,7 @@ fn argument(
         | Value::Word(_)
         | Value::Path(_)
         | Value::Target(_)
+        | Value::Argv(_)
         | Value::Text(_) => Ok(value),
     }
 }
@@ -195,6 +196,7 @@ fn about(arg: &Arg, bindings: &Bindings) -> Result<Target, Missing> {
         | Value::Flag(_)
         | Value::Word(_)
         | Value::List(_)
+        | Value::Argv(_)
         | Value::Text(_) => {
             Err(Missing::Wrong(format!("a {} is neither a target nor a path", value.kind())))
         }
@@ -211,6 +213,7 @@ fn has_text(value: &Value) -> bool {
         | Value::Flag(_)
         | Value::Word(_)
         | Value::Path(_)
+        | Value::Argv(_)
         | Value::Target(_) => false,
     }
 }
@@ -226,6 +229,7 @@ fn paths(value: &Value) -> Vec<AbsPath> {
         | Value::Span(_)
         | Value::Flag(_)
         | Value::Word(_)
+        | Value::Argv(_)
         | Value::Text(_) => Vec::new(),
     }
 }

@@ -16,10 +16,14 @@ pub fn shipped() -> Vec<(&'static str, &'static str)> {
         book!("container-unhealthy"),
         book!("cpu"),
         book!("disk-full"),
+        book!("dns"),
         book!("error-disk-space"),
         book!("error-spike"),
+        book!("host-down"),
         book!("http-down"),
+        book!("log-rotation"),
         book!("memory-pressure"),
+        book!("nas-unreachable"),
         book!("service-failed"),
     ]
 }

@@ -24,6 +24,8 @@ use crate::tool::command;
 use crate::tool::unit::word;
 use crate::tool::world::{Inventory, World};
 
+mod remote;
+
 fn list_spec() -> ToolSpec {
     ToolSpec {
         name: ToolName::of("process.list"),
@@ -68,7 +70,7 @@ fn kill_spec() -> ToolSpec {
         max_tier: Tier::High,
         tiers: "always high",
         undo: "none: a process that has ended does not come back",
-        errors: "a process that is protected (pid 1, kernel threads, sshd, reef, databases), or is another one by now",
+        errors: "a process that is protected (pid 1, kernel threads, sshd, reef, databases), or is another one by now; no right to end it",
         timeout: Span::secs(20),
         example: "tool = \"process.kill\"\nargs = { process = \"mini:pid:4711@123456\" }",
     }
@@ -243,7 +245,6 @@ const NEVER: &[&str] = &[
 pub fn kill(world: &World) -> Box<dyn Tool> {
     let world = world.clone();
     made(kill_spec(), move |args| {
-        args.only_on(&world.here)?;
         let target = args.target("process", Thing::Process)?.clone();
         let id = ProcessId::parse(target.name())
             .ok_or_else(|| refused(format!("{target} is no process: write PID@START")))?;
@@ -254,6 +255,10 @@ pub fn kill(world: &World) -> Box<dyn Tool> {
         };
         if id.pid <= 1 {
             return Err(refused("pid 1 is the whole machine"));
+        }
+        if *target.on() != world.here {
+            let link = command::link(&world, &target)?;
+            return remote::kill(&world, link, target, id, ending);
         }
         Ok(Parsed::Action(Box::new(Kill { world: world.clone(), target, id, ending })))
     })
@@ -280,18 +285,38 @@ impl Kill {
         if line.contains(&self.id.pid) {
             return Err(refused(format!("{} is reef or what it runs under", process.comm)));
         }
-        let databases = self.world.inventory.databases.iter().map(String::as_str);
-        for name in NEVER.iter().copied().chain(databases) {
-            // The kernel keeps 15 bytes of a name. A process may call itself what it likes, so the
-            // program's file counts too.
-            let comm = name.get(..15).unwrap_or(name);
-            let program = process.program.as_deref().unwrap_or("");
-            if process.comm == comm || program == name {
-                return Err(refused(format!("{name} is never ended by reef")));
-            }
-        }
+        let program = process.program.as_deref().unwrap_or("");
+        may_end(&self.world.inventory, &process.comm, program)?;
         Ok(process)
     }
+}
+
+/// Refuses what no call may end. The kernel keeps 15 bytes of a name; a process may call itself what it
+/// likes, so the program's file counts too.
+pub(super) fn may_end(inventory: &Inventory, comm: &str, program: &str) -> Result<(), ToolError> {
+    let databases = inventory.databases.iter().map(String::as_str);
+    for name in NEVER.iter().copied().chain(databases) {
+        if comm == name.get(..15).unwrap_or(name) || program == name {
+            return Err(refused(format!("{name} is never ended by reef")));
+        }
+    }
+    Ok(())
+}
+
+/// The effect of ending a process, in words.
+pub(super) fn effect(comm: &str, id: ProcessId, ending: Ending) -> (Effect, Undo) {
+    let how = match ending {
+        Ending::Term => "asks it to end (SIGTERM)",
+        Ending::Kill => "ends it at once (SIGKILL), what it had not saved is lost",
+    };
+    let effect = Effect {
+        words: format!("end {comm} (pid {}): {how}", id.pid),
+        max_items: 1,
+        max_bytes: 0,
+        takes: Some(Span::secs(5)),
+        artifact: None,
+    };
+    (effect, Undo::Impossible("a process that has ended does not come back".into()))
 }
 
 impl Action for Kill {
@@ -310,18 +335,7 @@ impl Action for Kill {
     fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>> {
         Box::pin(async move {
             let process = self.check().await?;
-            let how = match self.ending {
-                Ending::Term => "asks it to end (SIGTERM)",
-                Ending::Kill => "ends it at once (SIGKILL), what it had not saved is lost",
-            };
-            let effect = Effect {
-                words: format!("end {} (pid {}): {how}", process.comm, self.id.pid),
-                max_items: 1,
-                max_bytes: 0,
-                takes: Some(Span::secs(5)),
-                artifact: None,
-            };
-            Ok((effect, Undo::Impossible("a process that has ended does not come back".into())))
+            Ok(effect(&process.comm, self.id, self.ending))
         })
     }
 

@@ -3,7 +3,8 @@
 use crate::gate::tool::Tool;
 use crate::tool::world::World;
 use crate::tool::{
-    compose, container, disk, files, human, image, logs, memory, process, unit, web,
+    compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
+    process, raw, tail, unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
@@ -23,19 +24,32 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         container::act::restart(world),
         container::act::start(world),
         disk::usage(world),
+        net::lookup(world),
         files::clean(world),
         files::compress(world),
         files::decompress(world),
         files::empty_quarantine(world),
         files::quarantine(world),
         files::restore(world),
+        tail::tail(world),
+        tail::log(world),
+        host::df(world),
+        raw::exec(world),
+        host::load(world),
+        host::reboot(world),
+        raw::run(world),
         web::get(world),
         human::message(world),
         image::prune(world),
         image::pull(world),
+        journal::vacuum(world),
         logs::patterns(world),
         logs::rotate(world),
         memory::usage(world),
+        mount::mount(world),
+        mount::status(world),
+        mount::unmount(world),
+        net::reach(world),
         process::kill(world),
         process::list(world),
         web::inspect(world),

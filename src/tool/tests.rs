@@ -1,5 +1,6 @@
 //! Tests over the whole table, and of each family against real files and processes.
 
+mod acts;
 mod disk;
 mod engine;
 mod files;

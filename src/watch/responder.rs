@@ -1,5 +1,6 @@
 //! From changes to incidents, and from incidents to runs.
 
+pub mod alarm;
 mod begin;
 mod changes;
 pub mod picture;
@@ -118,12 +119,14 @@ impl Responder {
             News::Changed(changed) => self.changed(*changed).await,
             News::Readings(batch) => {
                 self.remind(&batch.whole).await?;
+                self.evidence(&batch.whole).await?;
                 self.keep(batch).await
             }
             News::Recorded(changes) => {
                 let store = self.runner.store.readings();
                 store.call(move |readings| readings.add_changes(&changes)).await
             }
+            News::Learned(known) => self.runner.store.call(move |db| db.save_known(&known)).await,
             News::Triage(states) => self.reconcile(states).await,
             News::Gone(signals) => self.forget(&signals).await,
         }
@@ -201,8 +204,8 @@ impl Responder {
             .store
             .call(move |db| {
                 db.atomically(|db| {
-                    if db.incident_of(&reading.signal)?.is_some() {
-                        return Ok(());
+                    if let Some(incident) = db.incident_of(&reading.signal)? {
+                        return alarm::again(db, incident);
                     }
                     let mut incident = db.open_incident(&reading, drill, now)?;
                     incident.severity = severity;
@@ -251,7 +254,10 @@ impl Responder {
             .call(move |db| {
                 db.atomically(|db| {
                     let Some(incident) = db.incident_of(&signal)? else { return Ok(()) };
-                    resolve(db, &rules, incident, now)
+                    match incident.waits_for_a_human() {
+                        true => alarm::healed(db, incident, now),
+                        false => resolve(db, &rules, incident, now),
+                    }
                 })
             })
             .await?;

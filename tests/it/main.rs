@@ -10,6 +10,7 @@
 
 mod lab;
 
+mod acts;
 mod asked;
 mod backtest;
 mod check;
@@ -21,6 +22,7 @@ mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod init;
 mod install;
 mod killed;
 #[cfg(feature = "kube")]
@@ -30,8 +32,10 @@ mod memory;
 mod network;
 mod paused;
 mod remote;
+mod security;
 mod services;
 mod spikes;
 mod told;
+mod units;
 mod updates;
 mod walk;

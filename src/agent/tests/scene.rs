@@ -58,6 +58,7 @@ fn runbook() -> Runbook {
         leash: Leash::Ask,
         max_tier: Tier::High,
         tools: ["files.clean", "files.compress"].map(ToolName::of).to_vec(),
+        commands: Vec::new(),
         roots: vec![AbsPath::new("/var/log").unwrap()],
         attempts: 2,
         cooldown: Span::hours(1),
@@ -125,6 +126,7 @@ pub(super) fn brief() -> Brief {
             reading("http", "nas:endpoint:jellyfin", Severity::Red, "502"),
         ],
         host_state: vec!["load 0.3 per core".into(), "memory 40 % used".into()],
+        inventory: "## mini\n- nginx.service: may be down for 10 min".into(),
         recent_changes: vec!["nginx.service restarted 2 h ago".into()],
         runbook: Some(runbook()),
         offers: vec![

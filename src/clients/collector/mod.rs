@@ -7,6 +7,7 @@
 
 pub mod facts;
 pub mod followed;
+pub mod guard;
 pub mod processes;
 pub mod sections;
 pub mod volumes;
@@ -57,6 +58,12 @@ impl Arg {
     pub fn numbers_and_path(numbers: &[u64], path: &AbsPath) -> Self {
         let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
         Self(format!("{} {path}", numbers.join(" ")))
+    }
+
+    /// A journal's cursor, or `-`, then numbers.
+    pub fn cursor_and_numbers(cursor: &str, numbers: &[u64]) -> Self {
+        let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+        Self(format!("{} {}", Self::word(cursor).0, numbers.join(" ")))
     }
 
     /// Units' names, which have no white space and no leading dash by their type.

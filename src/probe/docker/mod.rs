@@ -285,9 +285,14 @@ impl DockerProbe {
     fn blind(&self, now: Millis, why: Option<&NoFact>) -> Vec<Reading> {
         match self.told.is_empty() {
             true => vec![missing(host_signal("docker", &self.host, "engine"), now, why)],
-            false => self.told.blind(now, why),
+            false => self.told.blind(&engine(&self.host), now, why),
         }
     }
+}
+
+/// The signal of a host's engine, which explains what it would tell of.
+fn engine(host: &HostName) -> Signal {
+    host_signal("docker", host, "engine")
 }
 
 fn values(c: &Container, target: Target, now: Millis) -> Values {

@@ -36,6 +36,7 @@ fn container(name: &str) -> Container {
         policy: RestartPolicy::No,
         ended: Ended::Untold,
         privileged: false,
+        reaches: Vec::new(),
         memory_limit: None,
         memory: None,
         labels: BTreeMap::new(),

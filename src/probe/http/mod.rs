@@ -324,8 +324,12 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     probe.parent = known.filter(|known| *known != ask.cx.here).map(|known| host_signal(&known));
     let parent = common.parent.clone();
     let tls_at = url.is_https().then(|| (url.host().to_owned(), url.port()));
-    let watched =
-        Endpoint { target: endpoint.clone(), url: Some(url.clone()), tls: tls_at.clone() };
+    let watched = Endpoint {
+        target: endpoint.clone(),
+        url: Some(url.clone()),
+        tls: tls_at.clone(),
+        resolver: None,
+    };
     let mut drafts = vec![Draft {
         probe,
         main: main.clone(),

@@ -81,6 +81,8 @@ fn each_reading_goes_to_its_runbook() {
     let books = all();
     let mut space = reading("errors", "mini:log:journal", Yellow);
     let line = "open(<*>): No space left on device";
+    let mut stale = reading("disk", "mini:/mnt/photos", Red);
+    stale.reason = Word::of("stale");
     space.values.insert("template".into(), Value::Text(Tainted::new(line)));
     for (reading, want) in [
         (reading("disk", "mini:/", Red), Some("disk-full")),
@@ -95,7 +97,6 @@ fn each_reading_goes_to_its_runbook() {
         (reading("tls", "mini:endpoint:site", Yellow), Some("certificate")),
         (reading("errors", "mini:log:journal", Yellow), Some("error-spike")),
         (space, Some("error-disk-space")),
-        (reading("dns", "mini:endpoint:own", Red), None),
         (docker("unhealthy", Red), Some("container-unhealthy")),
         (docker("unhealthy", Yellow), None),
         (docker("oom", Red), Some("container-oom")),
@@ -104,6 +105,11 @@ fn each_reading_goes_to_its_runbook() {
         (docker("exited", Red), Some("container-crashloop")),
         (docker("intended", Yellow), None),
         (reading("compose", "mini:stack:media", Red), None),
+        (reading("dns", "mini:endpoint:own", Red), Some("dns")),
+        (reading("host", "nas", Red), Some("host-down")),
+        (reading("unit", "nas:unit:logrotate.service", Red), Some("log-rotation")),
+        (stale, Some("nas-unreachable")),
+        (reading("s3", "mini:endpoint:own", Red), None),
     ] {
         let got = select(&books, &reading).map(|book| book.name.as_str());
         assert_eq!(got, want, "{} {}", reading.signal, reading.severity);
@@ -492,5 +498,140 @@ fn memory_restarts_only_what_was_killed_or_is_declared_restartable() {
         let did = acting(&book, &mut bindings);
         assert_eq!(did, want, "{reason} {killed:?} {restartable}");
         assert_eq!(asks(&book, &bindings, did.len()).unwrap().is_empty(), !want.is_empty());
+    }
+}
+
+/// Runs nas-unreachable: what the look found.
+fn nas(found_there: &[(&str, Value)]) -> (Vec<String>, Option<String>) {
+    let book = one("nas-unreachable");
+    let mut disk = reading("disk", "mini:/mnt/photos", Severity::Red);
+    disk.reason = Word::of("stale");
+    let mut bindings = Bindings::new(&book, &disk);
+    bindings.found(&step_name("look"), &found(found_there));
+    let steps = acting(&book, &mut bindings);
+    (steps, crate::runbook::escalation(&book, &bindings).unwrap())
+}
+
+#[test]
+fn a_mount_is_made_anew_only_where_it_is_declared_and_its_server_answers() {
+    let stale = ("state", word("stale"));
+    let server = ("server", target("nas"));
+    let open = ("server_port", word("open"));
+    let declared = |yes| ("declared", Value::Flag(yes));
+    let (steps, _) = nas(&[stale.clone(), declared(true), server.clone(), open.clone()]);
+    assert_eq!(steps, ["detach", "mount"]);
+    for (found_there, part) in [
+        (vec![stale.clone(), declared(false), server.clone(), open], "add it to `mounts`"),
+        (
+            vec![stale.clone(), declared(true), server, ("server_port", word("timeout"))],
+            "because its server nas does not",
+        ),
+        (vec![stale, declared(true)], "is no host of the config"),
+    ] {
+        let (steps, why) = nas(&found_there);
+        assert!(steps.is_empty(), "{steps:?}");
+        assert!(why.as_ref().is_some_and(|why| why.contains(part)), "{why:?}");
+    }
+}
+
+#[test]
+fn each_cause_of_a_host_that_is_down_has_its_next_step() {
+    let book = one("host-down");
+    for (port, ping, part) in [
+        ("open", "answers", "does not get in"),
+        ("refused", "unknown", "systemctl start ssh"),
+        ("dns", "unknown", "has no address"),
+        ("timeout", "answers", "it hangs"),
+        ("behind", "unknown", "the host before it"),
+        ("timeout", "silent", "its power"),
+        ("unreachable", "unknown", "its power"),
+    ] {
+        let mut bindings = Bindings::new(&book, &reading("host", "nas", Severity::Red));
+        let values = [("port", word(port)), ("ping", word(ping))];
+        bindings.found(&step_name("reach"), &found(&values));
+        assert!(acting(&book, &mut bindings).is_empty());
+        let why = crate::runbook::escalation(&book, &bindings).unwrap().unwrap();
+        assert!(why.contains(part) && why.contains("Next: "), "{port} {ping}: {why}");
+    }
+}
+
+#[test]
+fn a_name_server_is_restarted_only_where_it_does_not_answer() {
+    let book = one("dns");
+    let run = |alive: bool, state: Option<&'static str>, aspect: &'static str| {
+        let mut dns = reading("dns", "mini:endpoint:own", Severity::Red);
+        dns.signal.aspect = Word::of(aspect);
+        dns.values.insert("endpoint".into(), target("mini:endpoint:own"));
+        if state.is_some() {
+            dns.values.insert("unit".into(), target("mini:unit:dnsmasq.service"));
+        }
+        let mut bindings = Bindings::new(&book, &dns);
+        let values = [
+            ("alive", Value::Flag(alive)),
+            ("upstream", word("timeout")),
+            ("own", word("nxdomain")),
+        ];
+        bindings.found(&step_name("look"), &found(&values));
+        if let Some(state) = state {
+            bindings.found(&step_name("service"), &found(&[("state", word(state))]));
+            bindings.found(&step_name("said"), &found(&[]));
+        }
+        let steps = acting(&book, &mut bindings);
+        (steps, crate::runbook::escalation(&book, &bindings).unwrap().unwrap())
+    };
+    for state in ["active", "failed", "activating"] {
+        assert_eq!(run(false, Some(state), "own").0, ["restart"], "{state}");
+    }
+    for (alive, state, aspect, part) in [
+        (false, Some("inactive"), "own", "somebody stopped it"),
+        (false, None, "own", "served_by"),
+        (true, Some("active"), "upstream", "uplink"),
+        (true, Some("active"), "own", "a record"),
+    ] {
+        let (steps, why) = run(alive, state, aspect);
+        assert!(steps.is_empty() && why.contains(part), "{steps:?} {why}");
+    }
+}
+
+#[test]
+fn a_rotation_is_run_again_once_and_only_with_room_for_it() {
+    let book = one("log-rotation");
+    let run = |state: &'static str, percent: i64, attempt: u32| {
+        let mut unit = reading("unit", "mini:unit:logrotate.service", Severity::Red);
+        unit.values.insert("unit".into(), target("mini:unit:logrotate.service"));
+        let mut bindings = Bindings::new(&book, &unit).on_attempt(attempt);
+        bindings.found(&step_name("state"), &found(&[("state", word(state))]));
+        bindings.found(&step_name("said"), &found(&[]));
+        let room = [("used_percent", Value::Int(percent)), ("path", path("/var"))];
+        bindings.found(&step_name("room"), &found(&room));
+        (acting(&book, &mut bindings), crate::runbook::escalation(&book, &bindings).unwrap())
+    };
+    assert_eq!(run("failed", 60, 1).0, ["again"]);
+    assert!(run("failed", 60, 2).0.is_empty());
+    assert!(run("inactive", 60, 1).0.is_empty());
+    let (steps, why) = run("failed", 99, 1);
+    assert!(steps.is_empty() && why.unwrap().contains("/var is full"));
+}
+
+#[test]
+fn a_command_stands_in_a_runbook_to_the_letter_and_comes_from_nowhere_else() {
+    use crate::runbook::tests::stub::{book, mistakes};
+    let front = "max_tier = \"critical\"\ntools = [\"host.exec\", \"disk.usage\"]\n\
+                 commands = [[\"sh\", \"-c\", \"sync; echo 1\"]]";
+    let step = |argv: &str| {
+        format!("```step\nname = \"do\"\ntool = \"host.exec\"\nargs = {{ argv = {argv} }}\n```\n")
+    };
+    let good = book(front, &step("[\"sh\", \"-c\", \"sync; echo 1\"]"));
+    assert_eq!(good.bounds().commands, [["sh", "-c", "sync; echo 1"]]);
+    for (argv, part) in [
+        ("\"reading.path\"", "not a command"),
+        ("[]", "names no program"),
+        ("[\"\", \"x\"]", "names no program"),
+        ("[\"echo\", 1]", "list of texts"),
+        ("[\"echo\", \"reading.path\"]", "a reference in a list"),
+    ] {
+        let text = crate::runbook::tests::stub::file(front, &step(argv));
+        let said = told(&mistakes(&text));
+        assert!(said.contains(part), "{argv}: {said}");
     }
 }

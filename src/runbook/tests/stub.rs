@@ -188,6 +188,41 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
                 ("size", Bytes),
             ],
         ),
+        "host.df" => spec(
+            "host.df",
+            Low,
+            &[],
+            &[("path", Path), ("used_percent", Int), ("free", Bytes), ("stale", Int)],
+        ),
+        "host.run" => spec("host.run", Low, &[("argv", Kind::Argv, NEED)], &[("code", Int)]),
+        "host.exec" => spec("host.exec", Critical, &[("argv", Kind::Argv, NEED)], &[]),
+        "net.reach" => spec("net.reach", Low, &[], &[("port", Word), ("ping", Word)]),
+        "dns.lookup" => spec(
+            "dns.lookup",
+            Low,
+            &[("endpoint", Target, NEED)],
+            &[("own", Word), ("upstream", Word), ("alive", Flag)],
+        ),
+        "mount.status" => spec(
+            "mount.status",
+            Low,
+            &[("mount", Target, NEED)],
+            &[
+                ("state", Word),
+                ("declared", Flag),
+                ("source", Text),
+                ("server", Target),
+                ("server_port", Word),
+                ("server_ping", Word),
+            ],
+        ),
+        "mount.mount" => spec("mount.mount", Tier::Medium, &[("mount", Target, NEED)], &[]),
+        "mount.unmount" => spec(
+            "mount.unmount",
+            Tier::Medium,
+            &[("mount", Target, NEED), ("lazy", Flag, MAY)],
+            &[],
+        ),
         "human.message" => {
             spec("human.message", Low, &[("urgency", Word, MAY)], &[("urgency", Word)])
         }
@@ -209,6 +244,8 @@ pub(super) fn readings(probe: &Word) -> Option<Vec<Gives>> {
         "tls" => &[("endpoint", Target), ("days", Int)],
         "errors" => &[("log", Target), ("template", Text), ("count", Int), ("baseline", Int)],
         "process" => &[("process", Word)],
+        "dns" => &[("endpoint", Target), ("unit", Target)],
+        "host" => &[],
         _ => return None,
     };
     Some(gives.iter().map(|(name, kind)| give(name, kind)).collect())

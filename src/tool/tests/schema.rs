@@ -26,11 +26,14 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("endpoint", Kind::Target) => thing(Thing::Endpoint, "photos"),
         ("log", Kind::Target) => thing(Thing::Log, "journal"),
         ("process", Kind::Target) => thing(Thing::Process, "4711@1"),
+        ("mount", Kind::Target) => thing(Thing::Path, "/mnt/photos"),
+        (_, Kind::Argv) => Value::Argv(vec!["df".into(), "-h".into()]),
         ("what", Kind::Word) => word("rotated-logs"),
         ("urgency", Kind::Word) => word("message"),
         ("signal", Kind::Word) => word("term"),
         (_, Kind::Word) => word("a1"),
         (_, Kind::Path) => path(&stage.root()),
+        (_, Kind::Bytes) => Value::Bytes(1 << 30),
         (_, Kind::Int) => Value::Int(2),
         (_, Kind::Span) => Value::Span(Span::days(30)),
         (_, Kind::Flag) => Value::Flag(true),
@@ -50,7 +53,19 @@ fn smallest(stage: &Stage, tool: &dyn Tool) -> Call {
     if spec.name.as_str() == "files.empty_quarantine" {
         args.push(("all", Value::Flag(true)));
     }
-    stage.call(spec.name.as_str(), &args)
+    match spec.name.as_str() {
+        "files.tail" => args = vec![("path", path(&stage.root().join("app.log")))],
+        "host.exec" => {
+            let parts = ["zpool", "clear", "tank"].map(str::to_owned).to_vec();
+            args = vec![("argv", Value::Argv(parts))];
+        }
+        _ => {}
+    }
+    let mut call = stage.call(spec.name.as_str(), &args);
+    if spec.name.as_str() == "host.reboot" {
+        call.target = Target::host(super::stage::here());
+    }
+    call
 }
 
 fn refusal(stage: &Stage, call: &Call) -> String {
@@ -104,19 +119,32 @@ fn the_table_is_what_runbooks_are_written_against() {
         "container.restart",
         "container.start",
         "disk.usage",
+        "dns.lookup",
         "files.clean",
         "files.compress",
         "files.decompress",
         "files.empty_quarantine",
         "files.quarantine",
         "files.restore",
+        "files.tail",
+        "git.log",
+        "host.df",
+        "host.exec",
+        "host.load",
+        "host.reboot",
+        "host.run",
         "http.get",
         "human.message",
         "image.prune",
         "image.pull",
+        "journal.vacuum",
         "logs.patterns",
         "logs.rotate",
         "memory.usage",
+        "mount.mount",
+        "mount.status",
+        "mount.unmount",
+        "net.reach",
         "process.kill",
         "process.list",
         "tls.inspect",
@@ -283,7 +311,16 @@ fn arguments(tool: &dyn Tool) -> Values {
                 let items = given.as_array().unwrap().iter();
                 Value::List(items.map(|item| word(item.as_str().unwrap())).collect())
             }
-            other @ (Kind::Bytes | Kind::Text) => panic!("no example of {other}"),
+            Kind::Bytes => {
+                use crate::config::setting::{Bytes, Setting};
+                let given = crate::config::given::Given::Text(text.to_owned());
+                Value::Bytes(Bytes::read(&given).unwrap().0)
+            }
+            Kind::Argv => {
+                let parts = given.as_array().unwrap().iter();
+                Value::Argv(parts.map(|part| part.as_str().unwrap().to_owned()).collect())
+            }
+            other @ Kind::Text => panic!("no example of {other}"),
         }
     };
     args.iter().map(|(n, v)| (n.clone(), value(n, v))).collect()
@@ -306,6 +343,9 @@ fn every_example_parses() {
         }
         let mut call = stage.call(tool.spec().name.as_str(), &[]);
         call.args = args;
+        if tool.spec().name.as_str() == "host.reboot" {
+            call.target = Target::host(super::stage::here());
+        }
         call.bounds.roots = vec![AbsPath::new("/var/log").unwrap()];
         if let Err(why) = stage.parse(&call) {
             panic!("{}: {why}", tool.spec().name);

@@ -38,7 +38,7 @@ s_containers() {
     ids=$(limit 8 "$engine" ps -aq --no-trunc 2>&1) || { refused "$ids"; return; }
     part containers
     # shellcheck disable=SC2086 # ids are digits, one argument each
-    [ -z "$ids" ] || limit 12 "$engine" inspect --type container --format '{"Id":{{json .Id}},"Name":{{json .Name}},"Created":{{json .Created}},"Image":{{json .Image}},"RestartCount":{{json .RestartCount}},"State":{{json .State}},"HostConfig":{"RestartPolicy":{{json .HostConfig.RestartPolicy}},"Privileged":{{json .HostConfig.Privileged}},"Memory":{{json .HostConfig.Memory}}},"Config":{"Image":{{json .Config.Image}},"Labels":{{json .Config.Labels}}}}' $ids 2>/dev/null
+    [ -z "$ids" ] || limit 12 "$engine" inspect --type container --format '{"Id":{{json .Id}},"Name":{{json .Name}},"Created":{{json .Created}},"Image":{{json .Image}},"RestartCount":{{json .RestartCount}},"State":{{json .State}},"HostConfig":{"RestartPolicy":{{json .HostConfig.RestartPolicy}},"Privileged":{{json .HostConfig.Privileged}},"PidMode":{{json .HostConfig.PidMode}},"NetworkMode":{{json .HostConfig.NetworkMode}},"Binds":{{json .HostConfig.Binds}},"Memory":{{json .HostConfig.Memory}}},"Mounts":{{json .Mounts}},"Config":{"Image":{{json .Config.Image}},"Labels":{{json .Config.Labels}}}}' $ids 2>/dev/null
     part memory
     # shellcheck disable=SC2086
     [ -z "$ids" ] || limit 5 "$engine" inspect --type container --format '{{.State.Pid}} {{.Id}} {{.HostConfig.Memory}}' $ids 2>/dev/null |
