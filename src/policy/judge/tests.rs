@@ -301,6 +301,26 @@ fn a_drill_passes_hold_limits_and_breaker_but_not_pause_nor_a_lease() {
 }
 
 #[test]
+fn a_promised_undo_is_held_back_by_what_a_human_holds_and_not_by_what_failed() {
+    let mut plan = plan();
+    plan.origin = Origin::Undo(ActionId(5));
+    for (why, break_it) in forbidding() {
+        let mut facts = GateFacts { source: Source::Promised, ..facts() };
+        break_it(&mut facts);
+        let want = match ["paused", "reef's own", "held", "leash observe", "still works on"]
+            .contains(&why)
+        {
+            true => "forbid",
+            false => "allow",
+        };
+        assert_eq!(judged(&plan, &facts).word(), want, "{why}");
+        // An undo that nobody promised is an action like any other.
+        facts.source = Source::Neither;
+        assert_eq!(judged(&plan, &facts).word(), "forbid", "{why}");
+    }
+}
+
+#[test]
 fn a_query_passes_even_under_pause() {
     let mut plan = plan();
     plan.steps[0].tier = Tier::Low;
