@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::clients::ssh::gatekeeper::Listed;
 use crate::model::ids::HostName;
-use crate::model::target::Thing;
+use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
 use crate::policy::argv::Argv;
 use crate::tool::world::Inventory;
@@ -33,13 +33,13 @@ pub fn grants(host: &HostName, inventory: &Inventory, needs: &Needs) -> Vec<List
     let restartable = inventory.restartable.iter();
     let restartable = restartable.filter(|t| t.on() == host && t.thing() == Thing::Unit);
     let units: BTreeSet<&str> =
-        restartable.map(|unit| unit.name()).chain(needs.units.iter().map(String::as_str)).collect();
+        restartable.map(Target::name).chain(needs.units.iter().map(String::as_str)).collect();
     for name in units {
         if let Ok(argv) = unit::restart_command(name) {
             add(argv, unit::RESTART_TIMEOUT);
         }
     }
-    for path in inventory.mounts.iter().filter(|m| m.on() == host).filter_map(|m| m.as_path()) {
+    for path in inventory.mounts.iter().filter(|m| m.on() == host).filter_map(Target::as_path) {
         for argv in mount::commands(&path) {
             add(argv, mount::TIMEOUT);
         }
