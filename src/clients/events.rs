@@ -131,8 +131,11 @@ impl Events {
                 | Fact::TimeSync
                 | Fact::Updates
                 | Fact::Sensors
+                | Fact::Boot
                 | Fact::Hands
-                | Fact::Boot => {}
+                | Fact::Logins(_)
+                | Fact::Listening
+                | Fact::Guarded(_) => {}
             }
         }
         self.files.set(sources);

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::given::Given;
 use crate::config::globals::at_least;
 use crate::config::section::{Entry, Section};
-use crate::config::setting::Address;
+use crate::config::setting::{Address, Setting};
 use crate::model::ids::{HostName, RunbookName, UnitName, Word};
 use crate::model::plan::Leash;
-use crate::model::target::AbsPath;
+use crate::model::target::{AbsPath, Target, Thing};
 use crate::model::time::Span;
 
 /// One host. `[host.this]` is this machine, by whatever name it goes.
@@ -19,12 +20,17 @@ pub struct HostSection {
     pub ceiling: Option<Leash>,
     /// Whose red explains this host's: another host, or a probe by its name.
     pub parent: Option<Word>,
+    /// Hosts and probes whose red explains it too.
+    pub depends_on: Vec<String>,
+    /// For how long it may be out of reach before that pages. None: at once.
+    pub tolerance: Option<Span>,
     /// Whether it may page at night.
     pub wakes: bool,
     /// Whether it may be off: that is no fault then, and nothing wakes it.
     pub sleeps: bool,
-    /// Units that may be restarted to bring the host back to its senses.
-    pub restartable: Vec<UnitName>,
+    /// Units, and containers as `container:NAME`, that may be restarted to bring the host back to its
+    /// senses.
+    pub restartable: Vec<Restartable>,
     /// Folders with compose files, `*` for any name: `/opt/stacks/*`.
     pub stacks: Vec<String>,
     /// Whether reef acts there by itself even while somebody is logged in or a backup runs.
@@ -39,6 +45,45 @@ pub struct HostSection {
     pub tails: Vec<AbsPath>,
     /// Git working trees whose newest commits may be told: `/opt/stacks`.
     pub repositories: Vec<AbsPath>,
+}
+
+/// What may be restarted for using too much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restartable {
+    Unit(UnitName),
+    /// By its name.
+    Container(String),
+}
+
+impl Setting for Restartable {
+    /// `nginx` is a unit, `container:jellyfin` a container.
+    fn read(given: &Given) -> Result<Self, String> {
+        let Given::Text(text) = given else { return UnitName::read(given).map(Self::Unit) };
+        match text.strip_prefix("container:") {
+            // A container's name has rules that any target's name has.
+            Some(name) => Target::new(HostName::of("this"), Thing::Container, name)
+                .map(|target| Self::Container(target.name().to_owned()))
+                .map_err(|bad| format!("as a container's name it {}", bad.why)),
+            None => UnitName::read(given).map(Self::Unit),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Unit(unit) => unit.show(),
+            Self::Container(name) => format!("container:{name}"),
+        }
+    }
+}
+
+impl Restartable {
+    /// What it is on a host.
+    pub fn on(&self, host: &HostName) -> Option<Target> {
+        match self {
+            Self::Unit(unit) => Target::new(host.clone(), Thing::Unit, unit.as_str()).ok(),
+            Self::Container(name) => Target::new(host.clone(), Thing::Container, name).ok(),
+        }
+    }
 }
 
 /// What to tell ssh beyond what its own config says.
@@ -133,9 +178,11 @@ impl HostSection {
                 section.skip("sleeps");
                 section.mistake("sleeps", "is for other hosts: reef does not watch in its sleep");
             }
-            if section.has("parent") {
-                section.skip("parent");
-                section.mistake("parent", "is for other hosts: this one is there while reef runs");
+            for key in ["parent", "depends_on", "tolerance"] {
+                if section.has(key) {
+                    section.skip(key);
+                    section.mistake(key, "is for other hosts: this one is there while reef runs");
+                }
             }
             None
         } else {
@@ -144,7 +191,12 @@ impl HostSection {
         let read = Self {
             ssh,
             ceiling: section.opt("ceiling"),
-            parent: section.opt("parent"),
+            parent: if host == this { None } else { section.opt("parent") },
+            depends_on: match host == this {
+                true => Vec::new(),
+                false => section.list_or("depends_on", Vec::new()),
+            },
+            tolerance: if host == this { None } else { section.opt("tolerance") },
             wakes: section.or("wakes", false),
             sleeps: section.or("sleeps", false),
             restartable: section.list_or("restartable", Vec::new()),

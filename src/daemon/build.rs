@@ -22,6 +22,7 @@ use crate::notify::alarm::Alarm;
 use crate::notify::drain::{Drain, Notifiers};
 use crate::operator::{Facts, Operator, Reload};
 use crate::policy::budget::Caps;
+use crate::policy::inventory;
 use crate::probe::Probe;
 use crate::report::{Reporter, World};
 use crate::run::runner::{Books, Runner};
@@ -93,7 +94,8 @@ impl Swap {
         self.notifiers.send_replace(live.notifiers);
         self.facts.send_replace(live.facts);
         *self.caps.lock().unwrap_or_else(PoisonError::into_inner) = live.caps;
-        self.watch.send(Command::Replace { probes, hosts: live.hosts }).await;
+        let (hosts, engine) = (live.hosts, live.engine);
+        self.watch.send(Command::Replace { probes, hosts, engine }).await;
     }
 }
 
@@ -141,6 +143,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
         caps: Box::new(move || *caps_now.lock().unwrap_or_else(PoisonError::into_inner)),
         periods: Box::new(move |now| periods(zone.borrow().zone, now)),
         hm: Box::new(move |at| zone_too.borrow().zone.hm(at)),
+        inventory: folders.state.as_path().join(inventory::FILE),
         nonce,
     });
     let swap = Swap { rules, books, agent, notifiers, facts, caps, gate, watch: hand.clone() };

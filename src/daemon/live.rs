@@ -1,17 +1,18 @@
 //! What the config decides and a reload swaps: rules, runbooks, tools, notifiers, the model.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::agent::{Agent, AgentBounds};
-use crate::clients::docker::{Named, Place};
+use crate::clients::docker::engine::{Engine, Engines};
+use crate::clients::docker::{ByApi, ByCommand, Named, Place};
 use crate::clients::files::LocalFiles;
-use crate::clients::host::Hosts;
 use crate::clients::host::local::LocalHost;
+use crate::clients::host::{HostLink, Hosts};
 use crate::clients::http::Http;
 use crate::clients::signal::LocalProcesses;
 use crate::clients::ssh::{SshHost, Turns};
@@ -21,7 +22,7 @@ use crate::config::globals::{Docker, Globals, Listen};
 use crate::config::hosts::HostSection;
 use crate::config::secret::SecretCommand;
 use crate::daemon::assemble::Assembled;
-use crate::daemon::wire::ToolOutbox;
+use crate::daemon::wire::{Seen, ToolOutbox};
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::tool::Tool;
 use crate::model::ids::HostName;
@@ -70,6 +71,8 @@ pub struct Live {
     pub facts: Arc<Facts>,
     pub caps: Caps,
     pub hosts: Hosts,
+    /// Where this machine's container engine says what happens.
+    pub engine: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Live {
@@ -135,6 +138,7 @@ impl Making {
             notifiers: Arc::new(notifiers),
             caps: assembled.model.as_ref().map(|model| model.caps).unwrap_or_default(),
             hosts: self.hosts(&assembled.globals, &redactor),
+            engine: Some(assembled.globals.docker.socket.clone()),
         })
     }
 
@@ -254,6 +258,8 @@ impl Making {
             hosts: hosts.clone(),
             files: Arc::new(LocalFiles),
             processes: Arc::new(LocalProcesses),
+            engines: engines(assembled, hosts),
+            history: Arc::new(Seen(store.clone())),
             // A client of their own: a probe's connections stay the probes'.
             web: Arc::new(Network::default()),
             outbox: Arc::new(ToolOutbox {
@@ -299,6 +305,23 @@ fn facts(assembled: &Assembled, agent: Option<&Agent>) -> Facts {
         books: assembled.shelf.origins.clone(),
     }
 }
+
+/// The engines that may be acted on: this machine's by its socket, those of other hosts by their command.
+fn engines(assembled: &Assembled, hosts: &Hosts) -> Engines {
+    let here = &assembled.globals.host_name;
+    let engine = |(host, link): (&HostName, &Arc<dyn HostLink>)| {
+        let engine: Arc<dyn Engine> = match host == here {
+            true => {
+                let socket = assembled.globals.docker.socket.clone();
+                Arc::new(ByApi::new(socket, Arc::clone(&assembled.redactor)))
+            }
+            false => Arc::new(ByCommand::new(Arc::clone(link))),
+        };
+        (host.clone(), engine)
+    };
+    hosts.iter().map(engine).collect()
+}
+
 /// This machine's container engine, as the config tells of it.
 fn engine(globals: &Globals) -> Place {
     let own = globals.hosts.get(&globals.host_name);

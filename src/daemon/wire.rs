@@ -21,7 +21,7 @@ use crate::model::hands::Hands;
 use crate::model::ids::HostName;
 use crate::model::message::Urgency;
 use crate::model::push::Report;
-use crate::model::target::{AbsPath, Target};
+use crate::model::target::{AbsPath, Signal, Target};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::ToolSpec;
 use crate::operator::Operator;
@@ -34,7 +34,7 @@ use crate::report::{Standing, Standings};
 use crate::run::announce::{Words, announce, headline};
 use crate::store::Store;
 use crate::tool::table::table;
-use crate::tool::world::{Inventory, Network, Outbox, World};
+use crate::tool::world::{History, Inventory, Network, NoHistory, Numbers, Outbox, World};
 use crate::watch::handle::Handle;
 use crate::watch::pulse::Pulse;
 use crate::web::Site;
@@ -155,6 +155,8 @@ pub fn tool_specs(here: &HostName) -> Vec<ToolSpec> {
         hosts: BTreeMap::new(),
         files: Arc::new(LocalFiles),
         processes: Arc::new(LocalProcesses),
+        engines: BTreeMap::new(),
+        history: Arc::new(NoHistory),
         web: Arc::new(Network::default()),
         outbox: Arc::new(Nowhere),
         inventory: Arc::new(Inventory::default()),
@@ -175,6 +177,25 @@ impl Outbox for Nowhere {
         _urgency: Urgency,
     ) -> Fut<'a, Result<String, String>> {
         Box::pin(async { Err("nobody is told from here".into()) })
+    }
+}
+
+/// What the store keeps of a signal.
+#[derive(Debug)]
+pub struct Seen(pub Store);
+
+impl History for Seen {
+    fn since<'a>(&'a self, signal: &'a Signal, since: Millis) -> Fut<'a, Result<Numbers, String>> {
+        Box::pin(async move {
+            let signal = signal.clone();
+            let found =
+                self.0.readings().call(move |readings| readings.history(&signal, since)).await;
+            let number = |sample: crate::store::readings::Sample| Some((sample.at, sample.value?));
+            match found {
+                Ok(samples) => Ok(samples.into_iter().filter_map(number).collect()),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        })
     }
 }
 

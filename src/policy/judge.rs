@@ -109,6 +109,10 @@ pub fn reasons(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Vec<(Rule, 
     let forbidden = forbidden(asked.step, &facts.protected, scratch);
     let (hold, limits, breaker) = match drill {
         Drill::Yes => (Verdict::Allow, Verdict::Allow, Verdict::Allow),
+        // What was promised with the approved plan puts things back: that so much failed is why it is due.
+        Drill::No if is_promised_undo(asked, facts) => {
+            (held(facts), Verdict::Allow, Verdict::Allow)
+        }
         Drill::No => (
             held(facts),
             limits::judge(&facts.actions, asked.run, asked.step, &facts.limits, now),
@@ -158,6 +162,10 @@ fn is_drill(origin: &Origin, facts: &GateFacts) -> Drill {
         | Origin::Operator { .. }
         | Origin::Timer => Drill::No,
     }
+}
+
+fn is_promised_undo(asked: &Asked<'_>, facts: &GateFacts) -> bool {
+    matches!(asked.origin, Origin::Undo(_)) && facts.source == Source::Promised
 }
 
 fn paused(facts: &GateFacts) -> Verdict {

@@ -116,19 +116,17 @@ pub(super) fn read_verify(at: &Fenced<'_>, out: &mut Vec<Mistake>) -> Option<Ver
             }
             return Some(VerifyRule::Probe { within, stays });
         }
-        for key in ["within", "stays"] {
-            if s.has(key) {
-                s.opt::<Span>(key);
-                s.mistake(key, "does not go with a query, which is asked once after the last step");
-            }
-        }
+        // Without them it is asked once, after the last step.
+        let within = s.or("within", Span(0));
+        let stays = s.or("stays", Span(0));
         let mut q = s.section("query");
         let tool = q.need::<ToolName>("tool");
         let value = q.need::<String>("value");
         let is = q.need::<Literal>("is");
         let args = args(&mut q, at.names, Sees::All);
         q.finish();
-        Some(VerifyRule::Query { tool: tool?, args, value: value?, is: is?, line: at.line })
+        let (tool, value, is) = (tool?, value?, is?);
+        Some(VerifyRule::Query { tool, args, value, is, within, stays, line: at.line })
     })?;
     Some(rule)
 }

@@ -342,7 +342,9 @@ impl Checker<'_> {
     }
 
     fn verify(&mut self) {
-        let VerifyRule::Query { tool, args, value, is, line } = &self.book.verify else { return };
+        let VerifyRule::Query { tool, args, value, is, line, .. } = &self.book.verify else {
+            return;
+        };
         let Some(spec) = self.tool(tool, *line) else {
             return self.say(*line, format!("verify: no tool is called \"{tool}\""));
         };

@@ -5,7 +5,7 @@
 //! readings, [`select()`] finds the one that answers a reading, and [`Bindings`], [`resolve()`] and
 //! [`offers`] turn its steps into calls and its questions into words. Nothing here does I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::model::digest::Digest;
@@ -215,6 +215,9 @@ pub enum VerifyRule {
         /// The name of one value that the tool gives.
         value: String,
         is: Literal,
+        /// How long the value may take to become so; no time at all is one look after the last step.
+        within: Span,
+        stays: Span,
         line: usize,
     },
 }
@@ -298,12 +301,27 @@ impl Runbook {
         }
     }
 
+    /// The targets that its steps spell out, in full and not by a reference.
+    pub fn named(&self) -> BTreeSet<Target> {
+        let literal = |arg: &Arg| match arg {
+            Arg::Literal(Literal::Text(text)) => text.parse::<Target>().ok(),
+            Arg::Literal(_) | Arg::Ref(_) => None,
+        };
+        self.steps().flat_map(|step| step.args.values()).filter_map(literal).collect()
+    }
+
     /// What bounds every call of this runbook.
     pub fn bounds(&self) -> Bounds {
+        let mut named = self.named();
+        if let Some(TargetMatch::Exact(target)) = &self.matches.target {
+            named.insert(target.clone());
+        }
+        let named = named.into_iter().collect();
         Bounds {
             roots: self.roots.clone(),
             max_targets: self.max_targets,
             commands: self.commands.clone(),
+            named,
         }
     }
 }

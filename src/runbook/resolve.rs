@@ -79,7 +79,7 @@ pub fn resolve_verify(
         VerifyRule::Probe { within, stays } => {
             Ok(Verify::Probe { signal: signal.clone(), within: *within, stays: *stays })
         }
-        VerifyRule::Query { tool, args, value, is, line: _ } => {
+        VerifyRule::Query { tool, args, value, is, within, stays, line: _ } => {
             let wrong = |why: String| ResolveError(format!("verify with {tool}: {why}"));
             let spec = spec.ok_or_else(|| wrong("there is no such tool".into()))?;
             let gives = spec.gives.iter().find(|gives| gives.name == value);
@@ -90,7 +90,8 @@ pub fn resolve_verify(
                 Ok(args) => {
                     let (tool, target) = (tool.clone(), signal.target.clone());
                     let call = Call { tool, target, args, bounds: bounds.clone() };
-                    Ok(Verify::Query { call, value: value.clone(), is })
+                    let (within, stays) = (*within, *stays);
+                    Ok(Verify::Query { call, value: value.clone(), is, within, stays })
                 }
                 Err(Missing::NotThere(why)) => Ok(Verify::Not(why)),
                 Err(Missing::Wrong(why)) => Err(wrong(why)),

@@ -10,6 +10,10 @@ macro_rules! book {
 pub fn shipped() -> Vec<(&'static str, &'static str)> {
     vec![
         book!("certificate"),
+        book!("compose-update"),
+        book!("container-crashloop"),
+        book!("container-oom"),
+        book!("container-unhealthy"),
         book!("cpu"),
         book!("disk-full"),
         book!("dns"),

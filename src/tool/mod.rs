@@ -6,12 +6,15 @@
 pub mod args;
 pub mod busy;
 pub mod command;
+pub mod compose;
 pub mod compress;
+pub mod container;
 pub mod disk;
 pub mod files;
 pub mod grants;
 pub mod host;
 pub mod human;
+pub mod image;
 pub mod journal;
 pub mod kinds;
 pub mod lines;

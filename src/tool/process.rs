@@ -40,7 +40,13 @@ fn list_spec() -> ToolSpec {
             gives("name", Kind::Word, "its name"),
             gives("busy_percent", Kind::Int, "of one core"),
             gives("unit", Kind::Target, "its unit, where it has one"),
-            gives("restartable", Kind::Flag, "whether the config declares that unit restartable"),
+            gives("container", Kind::Target, "its container, where it has one"),
+            gives("place", Kind::Word, "unit, container, or none: where it runs"),
+            gives(
+                "restartable",
+                Kind::Flag,
+                "whether the config declares that unit or container restartable",
+            ),
             gives("verdict", Kind::Word, "spike, runaway, job or unsure"),
         ],
         max_tier: Tier::Low,
@@ -111,6 +117,36 @@ async fn ask(link: &dyn HostLink, wanted: &BTreeSet<Fact>) -> Result<Vec<Process
     }
 }
 
+/// The id of the container whose scope a unit is: `docker-ID.scope`, `libpod-ID.scope`.
+fn container_of(unit: &str) -> Option<&str> {
+    let inner = unit.strip_suffix(".scope")?;
+    let id = inner.strip_prefix("docker-").or_else(|| inner.strip_prefix("libpod-"))?;
+    (id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
+}
+
+/// Adds the container that a process runs in, where it runs in one.
+pub async fn contained(
+    values: &mut Values,
+    link: &dyn HostLink,
+    process: &Process,
+    inventory: &Inventory,
+) {
+    let Some(id) = process.unit.as_ref().and_then(|unit| container_of(unit.as_str())) else {
+        return;
+    };
+    let mut facts = link.facts(&BTreeSet::from([Fact::Containers])).await;
+    let Some(Ok(FactValue::Containers(all))) = facts.remove(&Fact::Containers) else { return };
+    let found = all.into_iter().find(|c| c.id == id);
+    let target =
+        found.and_then(|c| Target::new(link.name().clone(), Thing::Container, &c.name).ok());
+    if let Some(target) = target {
+        let restartable = inventory.restartable.contains(&target);
+        values.insert("restartable".into(), Value::Flag(restartable));
+        values.insert("place".into(), Value::Word(Word::of("container")));
+        values.insert("container".into(), Value::Target(target));
+    }
+}
+
 /// The values by which a runbook names a process: `busiest`, `name`, `unit`, `restartable`.
 pub fn identify(host: &HostName, process: &Process, inventory: &Inventory) -> Values {
     let mut values = Values::new();
@@ -122,7 +158,10 @@ pub fn identify(host: &HostName, process: &Process, inventory: &Inventory) -> Va
     let name: String = process.comm.chars().map(plain).collect();
     values.insert("name".into(), Value::Word(word(name.trim_start_matches('-'))));
     let unit = process.unit.as_ref();
+    let unit = unit.filter(|unit| container_of(unit.as_str()).is_none());
     let unit = unit.and_then(|u| Target::new(host.clone(), Thing::Unit, u.as_str()).ok());
+    let place = if unit.is_some() { "unit" } else { "none" };
+    values.insert("place".into(), Value::Word(Word::of(place)));
     let restartable = unit.as_ref().is_some_and(|u| inventory.restartable.contains(u));
     values.insert("restartable".into(), Value::Flag(restartable));
     if let Some(unit) = unit {
@@ -147,7 +186,9 @@ impl Query for List {
                 past.keep(&self.host, &all, now);
                 verdict
             };
-            let mut values = identify(&self.host, first, &self.world.inventory);
+            let inventory = &self.world.inventory;
+            let mut values = identify(&self.host, first, inventory);
+            contained(&mut values, self.link.as_ref(), first, inventory).await;
             let percent = i64::from(first.busy.unwrap_or(0) / 100);
             values.insert("busy_percent".into(), Value::Int(percent));
             values.insert("verdict".into(), Value::Word(Word::of(verdict.as_str())));

@@ -3,12 +3,26 @@
 use crate::gate::tool::Tool;
 use crate::tool::world::World;
 use crate::tool::{
-    disk, files, host, human, journal, logs, memory, mount, net, process, raw, tail, unit, web,
+    compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
+    process, raw, tail, unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
     vec![
+        compose::read::check(world),
+        compose::health::health(world),
+        compose::read::ps(world),
+        compose::update::pull(world),
+        compose::restart::restart(world),
+        compose::rollback::rollback(world),
+        compose::update::up(world),
+        container::read::inspect(world),
+        container::read::list(world),
+        container::read::logs(world),
+        container::memory::memory(world),
+        container::act::restart(world),
+        container::act::start(world),
         disk::usage(world),
         net::lookup(world),
         files::clean(world),
@@ -26,6 +40,8 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         raw::run(world),
         web::get(world),
         human::message(world),
+        image::prune(world),
+        image::pull(world),
         journal::vacuum(world),
         logs::patterns(world),
         logs::rotate(world),

@@ -2,9 +2,12 @@
 
 mod acts;
 mod disk;
+mod engine;
 mod files;
 mod full;
 mod hosts;
 mod process;
 mod schema;
 mod stage;
+
+pub(crate) use engine::container;

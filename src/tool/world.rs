@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::Fut;
 use crate::clients::banner;
 use crate::clients::dns::{Dns, NoAddress, Server};
+use crate::clients::docker::engine::Engines;
 use crate::clients::files::Files;
 use crate::clients::host::Hosts;
 use crate::clients::http::url::WebUrl;
@@ -19,8 +20,8 @@ use crate::clock::Clock;
 use crate::config::hosts::Ssh;
 use crate::model::ids::HostName;
 use crate::model::message::Urgency;
-use crate::model::target::{AbsPath, Target};
-use crate::model::time::Span;
+use crate::model::target::{AbsPath, Signal, Target};
+use crate::model::time::{Millis, Span};
 
 /// Everything that tools reach, wired by the composition root. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,6 +33,10 @@ pub struct World {
     pub files: Arc<dyn Files>,
     /// This machine's processes, for signals.
     pub processes: Arc<dyn Processes>,
+    /// The container engines that may be acted on.
+    pub engines: Engines,
+    /// What was seen before.
+    pub history: Arc<dyn History>,
     pub web: Arc<dyn Web>,
     pub outbox: Arc<dyn Outbox>,
     pub inventory: Arc<Inventory>,
@@ -45,7 +50,7 @@ pub struct World {
 pub struct Inventory {
     /// Endpoints by their name in the config.
     pub endpoints: BTreeMap<String, Endpoint>,
-    /// Units that may be restarted for using too much; a failed unit needs no entry.
+    /// Units and containers that may be restarted for using too much; a failed one needs no entry.
     pub restartable: BTreeSet<Target>,
     /// Logs by their name in the config.
     pub logs: BTreeMap<String, LogSource>,
@@ -71,9 +76,11 @@ pub struct Inventory {
     pub repositories: BTreeSet<Target>,
     /// The command that reboots a host.
     pub reboots: BTreeMap<HostName, Vec<String>>,
-    /// The unit behind an endpoint, by the endpoint's name: how `tls.inspect` knows that Caddy or
-    /// Traefik renews.
+    /// The unit or container behind an endpoint, by the endpoint's name: how `tls.inspect` knows that Caddy
+    /// or Traefik renews, and `compose.health` whom to ask.
     pub served_by: BTreeMap<String, Target>,
+    /// Places of compose files that reef may apply, by host: `/opt/stacks/*`.
+    pub stacks: BTreeMap<HostName, Vec<String>>,
 }
 
 /// A network endpoint that the config names.
@@ -217,6 +224,25 @@ impl Web for Network {
             let seen = self.tls.look(&peer.host, peer.port, &peer.name, PATIENCE).await;
             seen.map(|seen| seen.leaf).map_err(|e| format!("{}:{}: {e}", peer.host, peer.port))
         })
+    }
+}
+
+/// What was seen before.
+pub trait History: Send + Sync + fmt::Debug {
+    /// The numbers of a signal since then, oldest first.
+    fn since<'a>(&'a self, signal: &'a Signal, since: Millis) -> Fut<'a, Result<Numbers, String>>;
+}
+
+/// Numbers at their instants.
+pub type Numbers = Vec<(Millis, f64)>;
+
+/// A world in which nothing was seen before.
+#[derive(Debug)]
+pub struct NoHistory;
+
+impl History for NoHistory {
+    fn since<'a>(&'a self, _: &'a Signal, _: Millis) -> Fut<'a, Result<Numbers, String>> {
+        Box::pin(async { Ok(Numbers::new()) })
     }
 }
 

@@ -9,6 +9,8 @@
 )]
 
 mod agent;
+mod blind;
+mod containers;
 mod crash;
 mod failure;
 mod gate;
@@ -18,6 +20,7 @@ mod house;
 
 mod replay;
 mod restart;
+mod security;
 mod telling;
 mod triage;
 mod week;

@@ -24,7 +24,7 @@ disturb = true
 [web]
 listen = "off"
 [probe]
-off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "dns.resolver", "unit", "reef", "docker", "compose", "swarm", "uplink"]
+off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "security", "dns.resolver", "unit", "reef", "docker", "compose", "swarm", "uplink"]
 "#;
 
 /// How long anything that reef does by itself may take on a machine that is busy with a build as well.

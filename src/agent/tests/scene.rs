@@ -126,6 +126,7 @@ pub(super) fn brief() -> Brief {
             reading("http", "nas:endpoint:jellyfin", Severity::Red, "502"),
         ],
         host_state: vec!["load 0.3 per core".into(), "memory 40 % used".into()],
+        inventory: "## mini\n- nginx.service: may be down for 10 min".into(),
         recent_changes: vec!["nginx.service restarted 2 h ago".into()],
         runbook: Some(runbook()),
         offers: vec![

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clients::collector::followed::{Journal, Tail};
 use crate::clients::collector::volumes::Hanging;
-use crate::clients::collector::{Arg, Ask, Piece, Printed, processes, sections, volumes};
+use crate::clients::collector::{Arg, Ask, Piece, Printed, guard, processes, sections, volumes};
 use crate::clients::docker::printed;
 use crate::clients::host::lines::Errors;
 use crate::clients::host::scan::Scan;
-use crate::clients::host::{arrays, drives, hands, pace, pools, proc, sensors, systemd, upkeep};
+use crate::clients::host::{
+    arrays, drives, guarded, hands, pace, pools, proc, sensors, systemd, upkeep,
+};
 use crate::model::fact::{Fact, FactValue, Facts, NoFact, OomKills};
 use crate::model::ids::UnitName;
 use crate::model::target::AbsPath;
@@ -21,6 +23,7 @@ pub struct Kept {
     scan: Scan,
     kills: Option<OomKills>,
     journal: Journal,
+    logins: guard::Read,
     tails: BTreeMap<AbsPath, Tail>,
     hanging: Hanging,
     could_write: BTreeSet<AbsPath>,
@@ -110,6 +113,9 @@ impl Kept {
             Fact::Updates => Ask::of(sections::UPDATES),
             Fact::Sensors => Ask::of(sections::SENSORS),
             Fact::Boot => Ask::of(sections::BOOT),
+            Fact::Logins(_) => self.logins.ask(),
+            Fact::Listening => guard::ports(),
+            Fact::Guarded(_) => Ask::of(sections::GUARDED),
         }
     }
 
@@ -153,6 +159,10 @@ impl Kept {
                     piece.and_then(|p| self.journal.look(p, with.redactor)).map(FactValue::Lines)
                 }
                 (Fact::FileLines(path), _) => self.lines(path, printed, with.redactor),
+                (Fact::Logins(_), _) => {
+                    let piece = printed.good(&self.logins.ask());
+                    piece.and_then(|piece| self.logins.look(piece)).map(FactValue::Logins)
+                }
                 (fact, _) => one(fact, &self.ask(fact), printed, with),
             };
             facts.insert(fact.clone(), found);
@@ -338,12 +348,15 @@ fn one(fact: &Fact, ask: &Ask, printed: &Printed, with: Reading<'_>) -> Result<F
             Ok(FactValue::Updates(upkeep::updates(&told)))
         }
         Fact::Sensors => Ok(FactValue::Sensors(sensors::read(&good()?.text("")))),
+        Fact::Listening => guard::listens(good()?),
+        Fact::Guarded(_) => Ok(FactValue::Guarded(guarded::printed(&good()?.text("")))),
         Fact::Volumes
         | Fact::OomKills
         | Fact::Unit(_)
         | Fact::Processes(_)
         | Fact::Busiest
         | Fact::JournalErrors
+        | Fact::Logins(_)
         | Fact::FileLines(_) => Err(odd()),
     }
 }

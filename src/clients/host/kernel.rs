@@ -1,8 +1,7 @@
-//! What the kernel of this machine tells in /proc.
+//! What the kernel of this machine answers at once, file by file.
 
 use std::path::PathBuf;
 
-use crate::clients::host::local::text;
 use crate::clients::host::{proc, upkeep};
 use crate::model::fact::{FactValue, NoFact};
 
@@ -32,4 +31,14 @@ pub(super) fn cpu() -> Result<FactValue, NoFact> {
 pub(super) fn boot() -> Result<FactValue, NoFact> {
     let (id, stat) = (text("/proc/sys/kernel/random/boot_id")?, text("/proc/stat")?);
     upkeep::boot(&format!("{id}{stat}")).map(FactValue::Boot).map_err(NoFact::Failed)
+}
+
+pub(super) fn text(path: &str) -> Result<String, NoFact> {
+    std::fs::read(path)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .map_err(|why| failed(path, &why))
+}
+
+pub(super) fn failed(path: &str, why: &std::io::Error) -> NoFact {
+    NoFact::Failed(format!("cannot read {path}: {why}"))
 }

@@ -13,7 +13,9 @@ use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
 use crate::clients::docker::{Docker, Place};
 use crate::clients::host::cgroups::Kills;
+use crate::clients::host::guard::Guard;
 use crate::clients::host::journal::Journal;
+use crate::clients::host::kernel::{failed, text};
 use crate::clients::host::lines::Errors;
 use crate::clients::host::mounts::Rooms;
 use crate::clients::host::scan::Scan;
@@ -51,6 +53,7 @@ pub struct LocalHost {
     rooms: tokio::sync::Mutex<Rooms>,
     journal: tokio::sync::Mutex<Journal>,
     docker: Docker,
+    guard: tokio::sync::Mutex<Guard>,
     sudo: Sudo,
 }
 
@@ -79,6 +82,7 @@ impl LocalHost {
             rooms: tokio::sync::Mutex::default(),
             journal: tokio::sync::Mutex::default(),
             docker: Docker::new(Place::default()),
+            guard: tokio::sync::Mutex::default(),
             sudo: Sudo::No,
         }
     }
@@ -97,15 +101,16 @@ impl LocalHost {
 
     async fn collect(&self, wanted: &BTreeSet<Fact>) -> Facts {
         let mut facts = self.quick(wanted);
-        let (served, walked, units, journal, programs, engine) = tokio::join!(
+        let (served, walked, units, journal, programs, engine, guard) = tokio::join!(
             self.volumes(wanted),
             walked(wanted),
             self.units(wanted),
             self.journal(wanted),
             self.programs(wanted),
-            self.docker.facts(wanted, self.clock.now())
+            self.docker.facts(wanted, self.clock.now()),
+            self.guard(wanted)
         );
-        for more in [served, walked, units, journal, programs, engine] {
+        for more in [served, walked, units, journal, programs, engine, guard] {
             facts.extend(more);
         }
         facts
@@ -161,7 +166,10 @@ impl LocalHost {
                 | Fact::Drives
                 | Fact::Pools
                 | Fact::TimeSync
-                | Fact::Updates => continue,
+                | Fact::Updates
+                | Fact::Logins(_)
+                | Fact::Listening
+                | Fact::Guarded(_) => continue,
             };
             facts.insert(fact.clone(), found);
         }
@@ -205,6 +213,15 @@ impl LocalHost {
         }
         let lines = self.journal.lock().await.look(&self.redactor).await;
         Facts::from([(Fact::JournalErrors, lines.map(FactValue::Lines))])
+    }
+
+    async fn guard(&self, wanted: &BTreeSet<Fact>) -> Facts {
+        let asked =
+            |fact: &Fact| matches!(fact, Fact::Logins(_) | Fact::Listening | Fact::Guarded(_));
+        match wanted.iter().any(asked) {
+            true => self.guard.lock().await.facts(wanted).await,
+            false => Facts::new(),
+        }
     }
 
     async fn units(&self, wanted: &BTreeSet<Fact>) -> Facts {
@@ -357,8 +374,11 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
             | Fact::TimeSync
             | Fact::Updates
             | Fact::Sensors
+            | Fact::Boot
             | Fact::Hands
-            | Fact::Boot => continue,
+            | Fact::Logins(_)
+            | Fact::Listening
+            | Fact::Guarded(_) => continue,
         };
         let mounts = mounts.get_or_insert_with(|| {
             mountinfo::parse(&text("/proc/self/mountinfo").unwrap_or_default())
@@ -368,16 +388,6 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
         facts.insert(fact.clone(), found);
     }
     facts
-}
-
-pub(super) fn text(path: &str) -> Result<String, NoFact> {
-    std::fs::read(path)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .map_err(|why| failed(path, &why))
-}
-
-fn failed(path: &str, why: &std::io::Error) -> NoFact {
-    NoFact::Failed(format!("cannot read {path}: {why}"))
 }
 
 /// What systemd's monotonic times are on.

@@ -41,7 +41,10 @@ pub fn is_quick(fact: &Fact) -> bool {
         | Fact::Drives
         | Fact::Pools
         | Fact::TimeSync
-        | Fact::Updates => false,
+        | Fact::Updates
+        | Fact::Logins(_)
+        | Fact::Listening
+        | Fact::Guarded(_) => false,
     }
 }
 

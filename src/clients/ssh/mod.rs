@@ -337,7 +337,7 @@ fn within(wanted: &BTreeSet<Fact>) -> Span {
     let any = |is: fn(&Fact) -> bool| wanted.iter().any(is);
     if any(|fact| matches!(fact, Fact::Drives | Fact::Updates | Fact::Newest(_))) {
         Span::secs(55)
-    } else if any(|fact| matches!(fact, Fact::Folder(_))) {
+    } else if any(|fact| matches!(fact, Fact::Folder(_) | Fact::Logins(_) | Fact::Guarded(_))) {
         Span::secs(28)
     } else {
         COLLECTION

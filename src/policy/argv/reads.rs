@@ -62,6 +62,7 @@ pub(in crate::policy::argv) fn all() -> impl Iterator<Item = &'static Read> {
 /// of the program itself, such as another endpoint or config.
 pub(in crate::policy::argv) const VERB_FIRST: &[&str] = &[
     "docker",
+    "docker-compose",
     "kubectl",
     "zpool",
     "zfs",

@@ -241,7 +241,8 @@ impl HttpProbe {
         reading.values.insert("endpoint".into(), endpoint);
         reading.values.insert("status".into(), Value::Int(i64::from(judged.status)));
         if let Some(unit) = &self.served_by {
-            let name = if unit.thing() == Thing::Container { "container" } else { "unit" };
+            let contained = matches!(unit.thing(), Thing::Container | Thing::Composed);
+            let name = if contained { "container" } else { "unit" };
             reading.values.insert(name.into(), Value::Target(unit.clone()));
         }
         reading

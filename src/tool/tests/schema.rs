@@ -10,11 +10,18 @@ use crate::model::time::Span;
 use crate::model::tool::{Bounds, Call, Need, Tier, ToolError};
 use crate::model::value::{Kind, Value, Values};
 
+const DIGEST: &str = "0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a";
+
 /// A value of the kind that every tool with such an argument takes, or at least understands.
 fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
     let thing =
         |thing, name| Value::Target(Target::new(super::stage::here(), thing, name).unwrap());
     match (name, kind) {
+        ("container", Kind::Target) => thing(Thing::Container, "web"),
+        ("stack", Kind::Target) => thing(Thing::Stack, "media"),
+        ("service", Kind::Target) => thing(Thing::Composed, "media/web"),
+        ("services", Kind::List(_)) => Value::List(vec![word("web")]),
+        ("images", Kind::List(_)) => Value::List(vec![word(DIGEST)]),
         ("unit", Kind::Target) => thing(Thing::Unit, "nginx.service"),
         ("endpoint", Kind::Target) => thing(Thing::Endpoint, "photos"),
         ("log", Kind::Target) => thing(Thing::Log, "journal"),
@@ -98,6 +105,19 @@ fn the_table_is_what_runbooks_are_written_against() {
     let stage = Stage::new();
     let names: Vec<_> = stage.tools().iter().map(|t| t.spec().name.to_string()).collect();
     let want = [
+        "compose.check",
+        "compose.health",
+        "compose.ps",
+        "compose.pull",
+        "compose.restart",
+        "compose.rollback",
+        "compose.up",
+        "container.inspect",
+        "container.list",
+        "container.logs",
+        "container.memory",
+        "container.restart",
+        "container.start",
         "disk.usage",
         "dns.lookup",
         "files.clean",
@@ -115,6 +135,8 @@ fn the_table_is_what_runbooks_are_written_against() {
         "host.run",
         "http.get",
         "human.message",
+        "image.prune",
+        "image.pull",
         "journal.vacuum",
         "logs.patterns",
         "logs.rotate",
@@ -285,6 +307,10 @@ fn arguments(tool: &dyn Tool) -> Values {
             Kind::Path => Value::Path(AbsPath::new(text).unwrap()),
             Kind::Target => Value::Target(target(text)),
             Kind::Span => Value::Span(Span::days(text.strip_suffix('d').unwrap().parse().unwrap())),
+            Kind::List(_) => {
+                let items = given.as_array().unwrap().iter();
+                Value::List(items.map(|item| word(item.as_str().unwrap())).collect())
+            }
             Kind::Bytes => {
                 use crate::config::setting::{Bytes, Setting};
                 let given = crate::config::given::Given::Text(text.to_owned());
@@ -294,7 +320,7 @@ fn arguments(tool: &dyn Tool) -> Values {
                 let parts = given.as_array().unwrap().iter();
                 Value::Argv(parts.map(|part| part.as_str().unwrap().to_owned()).collect())
             }
-            other @ (Kind::List(_) | Kind::Text) => panic!("no example of {other}"),
+            other @ Kind::Text => panic!("no example of {other}"),
         }
     };
     args.iter().map(|(n, v)| (n.clone(), value(n, v))).collect()

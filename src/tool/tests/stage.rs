@@ -28,7 +28,8 @@ use crate::model::value::Value;
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::tool::table::table;
 use crate::tool::world::{
-    Answer, Endpoint, Inventory, Knocked, LogSource, Outbox, Peer, Resolved, Resolver, Web, World,
+    Answer, Endpoint, Inventory, Knocked, LogSource, NoHistory, Outbox, Peer, Resolved, Resolver,
+    Web, World,
 };
 
 #[derive(Debug)]
@@ -204,6 +205,8 @@ impl Stage {
             hosts: [(here(), link)].into(),
             files: Arc::new(LocalFiles),
             processes: Arc::new(LocalProcesses),
+            engines: [(here(), Arc::new(super::engine::Silent) as _)].into(),
+            history: Arc::new(NoHistory),
             web: Arc::new(FakeWeb),
             outbox: outbox.clone(),
             inventory: Arc::new(inventory),

@@ -134,6 +134,9 @@ impl HostSeries {
             | Fact::Updates
             | Fact::Sensors
             | Fact::Boot
+            | Fact::Logins(_)
+            | Fact::Listening
+            | Fact::Guarded(_)
             | Fact::Hands => None,
         };
         found.ok_or_else(|| NoFact::Failed("Prometheus has nothing of it".into()))

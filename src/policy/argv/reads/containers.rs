@@ -77,7 +77,18 @@ pub(super) const READS: &[Read] = &[
         operands: (1, 1, Name),
         ..read("docker")
     },
-    Read { verbs: &[&["version"], &["info"]], ..read("docker") },
+    Read { verbs: &[&["version"], &["info"], &["compose", "version"]], ..read("docker") },
+    Read { verbs: &[&["version"]], ..read("docker-compose") },
+    Read {
+        verbs: &[&["images"]],
+        flags: &["-a", "--all", "-q", "--quiet", "--no-trunc"],
+        valued: &[
+            ("--format", Both, DOCKER_FORMAT),
+            ("--filter", Both, Selector),
+            ("-f", Next, Selector),
+        ],
+        ..read("docker")
+    },
     Read {
         verbs: &[&["system", "df"]],
         flags: &["-v", "--verbose"],
