@@ -39,6 +39,15 @@ pub fn grants(host: &HostName, inventory: &Inventory, needs: &Needs) -> Vec<List
             add(argv, unit::RESTART_TIMEOUT);
         }
     }
+    // A container is restarted by Docker's own command there, as the client of a remote engine gives it.
+    let containers = inventory.restartable.iter().chain(inventory.served_by.values());
+    for one in containers.filter(|t| t.on() == host && t.thing() == Thing::Container) {
+        for verb in ["restart", "start"] {
+            if let Ok(argv) = command::argv(&["docker", verb, "--", one.name()]) {
+                add(argv, Span::secs(60));
+            }
+        }
+    }
     for path in inventory.mounts.iter().filter(|m| m.on() == host).filter_map(Target::as_path) {
         for argv in mount::commands(&path) {
             add(argv, mount::TIMEOUT);
