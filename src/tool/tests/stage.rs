@@ -298,6 +298,7 @@ impl Stage {
             undo,
             repeat: action.repeat(),
             lease: action.lease(),
+            replicas: None,
         })
     }
 
