@@ -42,6 +42,9 @@ pub struct Assembled {
     pub redactor: std::sync::Arc<Redactor>,
     /// The secrets of the probes.
     pub keys: Keys,
+    /// The clusters, as the tools reach them.
+    #[cfg(feature = "kube")]
+    clusters: crate::clients::kube::declared::DeclaredClusters,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -90,6 +93,8 @@ pub fn read(
                     path,
                     redactor: cx.redactor,
                     keys: cx.keys,
+                    #[cfg(feature = "kube")]
+                    clusters: cx.clusters,
                     served_by,
                 },
                 probes,
@@ -197,6 +202,13 @@ impl Assembled {
             certbot: AbsPath::new("/etc/letsencrypt/renewal").ok(),
             served_by: self.served_by.clone(),
         }
+    }
+
+    /// The clusters of the config with clients of their own.
+    #[cfg(feature = "kube")]
+    pub fn clusters(&self) -> world::Clusters {
+        let known = |(name, declared)| (name, std::sync::Arc::new(world::KnownCluster::of(declared)));
+        self.clusters.all().into_iter().map(known).collect()
     }
 
     fn logs(&self) -> BTreeMap<String, LogSource> {

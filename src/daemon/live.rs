@@ -21,7 +21,7 @@ use crate::config::globals::{Docker, Globals, Listen};
 use crate::config::hosts::HostSection;
 use crate::config::secret::SecretCommand;
 use crate::daemon::assemble::Assembled;
-use crate::daemon::wire::ToolOutbox;
+use crate::daemon::wire::{StoreDeeds, ToolOutbox};
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::tool::Tool;
 use crate::model::ids::HostName;
@@ -210,6 +210,7 @@ impl Making {
                 .collect(),
             starts: assembled.shelf.books.iter().map(|b| (b.name.clone(), b.leash)).collect(),
             leashes,
+            named: assembled.shelf.books.iter().map(|b| (b.name.clone(), b.named())).collect(),
             limits: Limits {
                 per_service_hour: globals.limits.per_service_hour,
                 per_hour: globals.limits.per_hour,
@@ -251,6 +252,9 @@ impl Making {
                 clock: Arc::clone(&self.clock),
                 rules,
             }),
+            deeds: Arc::new(StoreDeeds { store: store.clone() }),
+            #[cfg(feature = "kube")]
+            clusters: assembled.clusters(),
             inventory: Arc::new(assembled.inventory(&self.folders.state, &self.folders.scratch)),
             now: Arc::clone(&self.clock),
             quarantine: self.folders.quarantine.clone(),

@@ -50,6 +50,7 @@ pub(crate) fn read(
         resets: resets.into_iter().collect(),
         approval: approved(db, plan.run)?,
         protected: rules.protected.clone(),
+        named: rules.named_by(plan.runbook.as_ref().map(|book| &book.name)),
     })
 }
 

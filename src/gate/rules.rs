@@ -1,9 +1,10 @@
 //! The rules in force: what the config says about acting. Swapped whole by a reload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ids::{HostName, RunbookName};
 use crate::model::plan::Leash;
+use crate::model::target::Target;
 use crate::model::time::Span;
 use crate::model::tool::Tier;
 use crate::policy::breaker::BreakerRules;
@@ -32,6 +33,8 @@ pub struct Rules {
     pub starts: BTreeMap<RunbookName, Leash>,
     /// What the config says for a runbook; `None` as the host stands for all.
     pub leashes: BTreeMap<(RunbookName, Option<HostName>), Leash>,
+    /// The targets that each runbook spells out in its steps.
+    pub named: BTreeMap<RunbookName, BTreeSet<Target>>,
     pub limits: Limits,
     pub breaker: BreakerRules,
     pub protected: Protected,
@@ -57,6 +60,7 @@ impl Default for Rules {
             runbook_ceilings: BTreeMap::new(),
             starts: BTreeMap::new(),
             leashes: BTreeMap::new(),
+            named: BTreeMap::new(),
             limits: Limits::default(),
             breaker: BreakerRules::default(),
             protected: Protected::default(),
@@ -90,6 +94,11 @@ impl Rules {
             .or_else(|| of(None))
             .or_else(|| self.starts.get(name).copied())
             .unwrap_or(Leash::Ask)
+    }
+
+    /// The targets that a runbook spells out; none without one.
+    pub fn named_by(&self, runbook: Option<&RunbookName>) -> BTreeSet<Target> {
+        runbook.and_then(|name| self.named.get(name)).cloned().unwrap_or_default()
     }
 
     /// How long a question about a plan of this tier stands.

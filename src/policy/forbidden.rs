@@ -1,7 +1,9 @@
 //! What no leash and no approval allows.
 
+use std::collections::BTreeSet;
+
 use crate::model::plan::Step;
-use crate::model::target::{AbsPath, Thing};
+use crate::model::target::{AbsPath, Target, Thing};
 use crate::model::tool::{Call, Undo};
 use crate::model::value::Value;
 use crate::policy::leash::Scratch;
@@ -45,6 +47,21 @@ pub fn forbidden(step: &Step, protected: &Protected, scratch: Scratch) -> Option
     own_state(&step.call, protected, scratch)
         .or_else(|| private_key(&step.call))
         .or_else(|| cluster(&step.call))
+}
+
+/// Arguments that a runbook must spell out itself: what they name is touched by no other plan, whoever approves it.
+const SPELLED_OUT: &[(&str, &str)] =
+    &[("kube.evict", "named"), ("kube.restart", "named"), ("kube.tls_secret", "secret")];
+
+/// Why the step is forbidden because its runbook does not spell out what it is about. `named` are the targets that
+/// stand as such in the steps of the plan's runbook; a plan without a runbook names none.
+pub fn unnamed(step: &Step, named: &BTreeSet<Target>) -> Option<String> {
+    let tool = step.call.tool.as_str();
+    let about = SPELLED_OUT.iter().filter(|(of, _)| *of == tool);
+    about.filter_map(|(_, arg)| step.call.args.get(*arg)).find_map(|value| match value {
+        Value::Target(target) if named.contains(target) => None,
+        other => Some(format!("{tool} on {other} is only for a runbook that names it")),
+    })
 }
 
 /// reef's own state and audit. An argument above them would take them along; the target of a step may
@@ -252,6 +269,33 @@ mod tests {
         check("kube.delete", "lab:member:pod/web", vec![word("pod")], None);
         check("kube.get", "lab:member:namespaces/x", vec![], None);
         check("postgres.grant", "mini", vec![word("role")], None);
+    }
+
+    #[test]
+    fn only_a_runbook_that_names_it_touches_what_must_be_named() {
+        let secret: Target = "k3s/web/secret/site-tls".parse().unwrap();
+        let other: Target = "k3s/web/secret/other".parse().unwrap();
+        let of = |tool, arg: &str, target: &Target| {
+            let mut step = step(tool, "k3s/web/secret/site-tls");
+            step.call.args = [(arg.to_owned(), Value::Target(target.clone()))].into();
+            step
+        };
+        let named = BTreeSet::from([secret.clone()]);
+        let none = BTreeSet::new();
+        for (tool, arg, target, named, refused) in [
+            ("kube.tls_secret", "secret", &secret, &named, false),
+            ("kube.tls_secret", "secret", &other, &named, true),
+            ("kube.tls_secret", "secret", &secret, &none, true),
+            ("kube.evict", "named", &secret, &none, true),
+            ("kube.evict", "pod", &secret, &none, false),
+        ] {
+            let why = unnamed(&of(tool, arg, target), named);
+            assert_eq!(why.is_some(), refused, "{tool} {target}: {why:?}");
+        }
+        let text = Value::Text(crate::model::taint::Tainted::new("k3s/web/secret/site-tls"));
+        let mut forged = of("kube.tls_secret", "secret", &secret);
+        forged.call.args.insert("secret".into(), text);
+        assert!(unnamed(&forged, &named).is_some());
     }
 
     #[test]

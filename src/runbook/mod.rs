@@ -5,7 +5,7 @@
 //! readings, [`select()`] finds the one that answers a reading, and [`Bindings`], [`resolve()`] and
 //! [`offers`] turn its steps into calls and its questions into words. Nothing here does I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::model::digest::Digest;
@@ -283,6 +283,15 @@ impl Runbook {
             Severity::Red => self.escalate,
             Severity::Yellow | Severity::Unknown | Severity::Green => Urgency::Message,
         }
+    }
+
+    /// The targets that its steps spell out, in full and not by a reference.
+    pub fn named(&self) -> BTreeSet<Target> {
+        let literal = |arg: &Arg| match arg {
+            Arg::Literal(Literal::Text(text)) => text.parse::<Target>().ok(),
+            Arg::Literal(_) | Arg::Ref(_) => None,
+        };
+        self.steps().flat_map(|step| step.args.values()).filter_map(literal).collect()
     }
 
     /// What bounds every call of this runbook.

@@ -15,7 +15,11 @@ pub fn shipped() -> Vec<(&'static str, &'static str)> {
         book!("error-disk-space"),
         book!("error-spike"),
         book!("http-down"),
+        #[cfg(feature = "kube")]
+        book!("kube-node-not-ready"),
         book!("memory-pressure"),
+        #[cfg(feature = "kube")]
+        book!("pod-crashloop"),
         book!("service-failed"),
     ]
 }

@@ -11,6 +11,8 @@ pub mod disk;
 pub mod files;
 pub mod human;
 pub mod kinds;
+#[cfg(feature = "kube")]
+pub mod kube;
 pub mod lines;
 pub mod logs;
 pub mod memory;

@@ -4,6 +4,8 @@ mod disk;
 mod files;
 mod full;
 mod hosts;
+#[cfg(feature = "kube")]
+mod kube;
 mod process;
 mod schema;
 mod stage;

@@ -2,6 +2,7 @@
 
 pub mod certificate;
 pub mod file;
+pub mod pair;
 #[cfg(test)]
 pub(crate) mod peer;
 pub mod pin;

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clients::kube::objects::{ContainerStatus, Pod, Terminated, condition};
-use crate::model::object::ObjectKind;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 use crate::policy::rate::{RestartRule, Restarts};
@@ -307,24 +306,5 @@ fn said(reason: &str, message: &str) -> String {
         (_, true) => reason.to_owned(),
         (true, false) => message.to_owned(),
         (false, false) => format!("{reason}: {message}"),
-    }
-}
-
-/// Who keeps a pod, as its labels and owners tell. A ReplicaSet's name is the deployment's with the hash
-/// of its template.
-pub(super) fn keeper(pod: &Pod) -> (ObjectKind, String) {
-    let own = || (ObjectKind::Pod, pod.metadata.name.clone());
-    let Some(owner) = pod.metadata.controller() else { return own() };
-    match owner.kind.as_str() {
-        "ReplicaSet" => {
-            let hash = pod.metadata.labels.template.as_deref();
-            let name = hash.and_then(|hash| owner.name.strip_suffix(hash)?.strip_suffix('-'));
-            name.map_or_else(own, |name| (ObjectKind::Deployment, name.to_owned()))
-        }
-        "StatefulSet" => (ObjectKind::StatefulSet, owner.name.clone()),
-        "DaemonSet" => (ObjectKind::DaemonSet, owner.name.clone()),
-        "Job" => (ObjectKind::Job, owner.name.clone()),
-        // Of a node's own files, or of an operator that reef does not know.
-        _ => own(),
     }
 }

@@ -25,7 +25,9 @@ use crate::model::tool::{ActionResult, Bounds, Call, Effect, Found, ToolError, U
 use crate::model::value::Value;
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::tool::table::table;
-use crate::tool::world::{Answer, Endpoint, Inventory, LogSource, Outbox, Peer, Web, World};
+use crate::tool::world::{
+    Answer, Endpoint, Inventory, LogSource, NoDeeds, Outbox, Peer, Web, World,
+};
 
 #[derive(Debug)]
 pub(super) struct Hands(pub AtomicI64);
@@ -179,6 +181,9 @@ impl Stage {
             processes: Arc::new(LocalProcesses),
             web: Arc::new(FakeWeb),
             outbox: outbox.clone(),
+            deeds: Arc::new(NoDeeds),
+            #[cfg(feature = "kube")]
+            clusters: [(here(), Arc::new(super::kube::of_the_examples(dir.path())))].into(),
             inventory: Arc::new(inventory),
             now: hands.clone(),
             quarantine: abs(&dir.path().join("quarantine")),
