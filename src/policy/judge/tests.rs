@@ -47,7 +47,7 @@ fn facts() -> GateFacts {
         resets: vec![],
         approval: None,
         protected: Protected { paths: vec![path("/var/lib/reef")], scratch: None },
-        named: std::collections::BTreeSet::new(),
+        named: BTreeSet::new(),
     }
 }
 

@@ -31,11 +31,7 @@ pub(super) async fn answer(
     request: Request,
     dry: bool,
 ) -> Response {
-    let header = |name: &str| {
-        let value = request.headers().get(name).and_then(|v| v.to_str().ok());
-        value.unwrap_or_default().to_owned()
-    };
-    let (content, accept) = (header("content-type"), header("accept"));
+    let (content, accept) = (header(&request, "content-type"), header(&request, "accept"));
     let metadata_only = accept.contains("as=PartialObjectMetadata");
     let bytes = to_bytes(request.into_body(), 1 << 20).await.unwrap().to_vec();
     let sent = Sent { content, metadata_only, bytes };
@@ -48,6 +44,11 @@ pub(super) async fn answer(
         "update" => update(fake, asked, &sent, dry),
         _ => patch(fake, asked, &sent, dry),
     }
+}
+
+fn header(request: &Request, name: &str) -> String {
+    let value = request.headers().get(name).and_then(|v| v.to_str().ok());
+    value.unwrap_or_default().to_owned()
 }
 
 fn names(asked: &Asked) -> (String, String) {
