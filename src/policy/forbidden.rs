@@ -50,8 +50,12 @@ pub fn forbidden(step: &Step, protected: &Protected, scratch: Scratch) -> Option
 }
 
 /// Arguments that a runbook must spell out itself: what they name is touched by no other plan, whoever approves it.
-const SPELLED_OUT: &[(&str, &str)] =
-    &[("kube.evict", "named"), ("kube.restart", "named"), ("kube.tls_secret", "secret")];
+const SPELLED_OUT: &[(&str, &str)] = &[
+    ("kube.evict", "named"),
+    ("kube.evict_bare", "pod"),
+    ("kube.restart", "named"),
+    ("kube.tls_secret", "secret"),
+];
 
 /// Why the step is forbidden because its runbook does not spell out what it is about. `named` are the targets that
 /// stand as such in the steps of the plan's runbook; a plan without a runbook names none.
@@ -288,6 +292,7 @@ mod tests {
             ("kube.tls_secret", "secret", &secret, &none, true),
             ("kube.evict", "named", &secret, &none, true),
             ("kube.evict", "pod", &secret, &none, false),
+            ("kube.evict_bare", "pod", &secret, &none, true),
         ] {
             let why = unnamed(&of(tool, arg, target), named);
             assert_eq!(why.is_some(), refused, "{tool} {target}: {why:?}");

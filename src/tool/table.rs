@@ -31,6 +31,8 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         #[cfg(feature = "kube")]
         evict::evict(world),
         #[cfg(feature = "kube")]
+        evict::evict_bare(world),
+        #[cfg(feature = "kube")]
         said::logs(world),
         #[cfg(feature = "kube")]
         node::node(world),

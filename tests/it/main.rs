@@ -13,6 +13,8 @@ mod lab;
 mod asked;
 mod backtest;
 mod check;
+#[cfg(feature = "kube")]
+mod cluster;
 mod databases;
 mod disk_full;
 mod docker;

@@ -190,7 +190,7 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
         ),
         "kube.evict" => spec(
             "kube.evict",
-            Critical,
+            High,
             &[("pod", Target, NEED), ("named", Target, MAY)],
             &[],
         ),

@@ -1,4 +1,4 @@
-//! `kube.evict`: one pod goes, and its controller makes another one.
+//! `kube.evict`: one pod goes, and its controller makes another one. `kube.evict_bare`: one goes for good.
 
 use std::sync::Arc;
 
@@ -32,12 +32,12 @@ fn evict_spec() -> ToolSpec {
             optional(
                 "named",
                 Kind::Target,
-                "the workload (or bare pod) in full, where it keeps state or is the cluster's own: only in a runbook that spells it out",
+                "the workload in full, where it keeps state or is the cluster's own: only in a runbook that spells it out",
             ),
         ],
         gives: vec![],
-        max_tier: Tier::Critical,
-        tiers: "high; critical for a bare pod that the runbook names",
+        max_tier: Tier::High,
+        tiers: "always high",
         undo: "none: its controller makes another one, and the old one is gone",
         errors: "stateful, daemon, bare and system pods without a runbook that names them; the last replica that serves; a disruption budget; no right to create pods/eviction (the refusal prints the grant)",
         timeout: CHANGE,
@@ -46,13 +46,47 @@ fn evict_spec() -> ToolSpec {
 }
 
 /// Kinds that a runbook may name.
-const NAMED: [ObjectKind; 5] = [
-    ObjectKind::Deployment,
-    ObjectKind::StatefulSet,
-    ObjectKind::DaemonSet,
-    ObjectKind::Job,
-    ObjectKind::Pod,
-];
+const NAMED: [ObjectKind; 4] =
+    [ObjectKind::Deployment, ObjectKind::StatefulSet, ObjectKind::DaemonSet, ObjectKind::Job];
+
+/// Whether the pod comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    ByController,
+    /// Nobody keeps it: it is gone for good.
+    ByNobody,
+}
+
+fn bare_spec() -> ToolSpec {
+    ToolSpec {
+        name: ToolName::of("kube.evict_bare"),
+        summary: "Evict one pod that nobody keeps: it does not come back",
+        inputs: vec![required(
+            "pod",
+            Kind::Target,
+            "CLUSTER/NAMESPACE/pod/NAME: only in a runbook that spells it out",
+        )],
+        max_tier: Tier::Critical,
+        tiers: "always critical",
+        undo: "none: nobody makes another one",
+        errors: "a pod that a controller keeps; a disruption budget; no right to create pods/eviction (the refusal prints the grant)",
+        example: "tool = \"kube.evict_bare\"\nargs = { pod = \"k3s/media/pod/import\" }",
+        ..evict_spec()
+    }
+}
+
+/// `kube.evict_bare`.
+pub fn evict_bare(world: &World) -> Box<dyn Tool> {
+    let world = world.clone();
+    made(bare_spec(), move |args| {
+        let (target, pod) = object(args, "pod", &[ObjectKind::Pod])?;
+        let known = cluster(&world, args)?;
+        let about = args.call().target.clone();
+        let clock = Arc::clone(&world.now);
+        let kept = Kept::ByNobody;
+        Ok(Parsed::Action(Box::new(Evict { known, clock, about, target, pod, kept, named: None })))
+    })
+}
 
 /// `kube.evict`.
 pub fn evict(world: &World) -> Box<dyn Tool> {
@@ -66,7 +100,8 @@ pub fn evict(world: &World) -> Box<dyn Tool> {
         let known = cluster(&world, args)?;
         let about = args.call().target.clone();
         let clock = Arc::clone(&world.now);
-        Ok(Parsed::Action(Box::new(Evict { known, clock, about, target, pod, named })))
+        let kept = Kept::ByController;
+        Ok(Parsed::Action(Box::new(Evict { known, clock, about, target, pod, kept, named })))
     })
 }
 
@@ -77,6 +112,7 @@ struct Evict {
     about: Target,
     target: Target,
     pod: Object,
+    kept: Kept,
     named: Option<Target>,
 }
 
@@ -104,7 +140,7 @@ impl Evict {
         };
         let others = siblings.iter().filter(|other| other.metadata.uid != pod.metadata.uid);
         let serving = others.filter(|other| other.serves(now)).count();
-        if pod.serves(now) && serving == 0 {
+        if self.kept == Kept::ByController && pod.serves(now) && serving == 0 {
             return Err(refused(format!(
                 "{} is the last replica of {owner} that serves: it stays",
                 self.target
@@ -112,10 +148,13 @@ impl Evict {
         }
         let found = ill::of(&pod, now);
         let words = format!(
-            "evict {} of {owner} (now {}, {} of its pods serve besides): its controller makes another one",
+            "evict {} of {owner} (now {}, {serving} of its pods serve besides): {}",
             self.target,
             found.shown(),
-            serving
+            match self.kept {
+                Kept::ByController => "its controller makes another one",
+                Kept::ByNobody => "nobody makes another one, and what it kept is gone",
+            }
         );
         Ok(Chosen { uid: pod.metadata.uid, words })
     }
@@ -125,12 +164,24 @@ impl Evict {
         if pod.is_mirror() {
             return Err(refused(format!("{} is kept by its node from a file there", self.target)));
         }
+        let by = pod.metadata.controller().map_or("", |owner| owner.kind.as_str());
+        match (self.kept, by) {
+            (Kept::ByNobody, "") => return Ok(()),
+            (Kept::ByNobody, by) => {
+                return Err(refused(format!("{} is kept by a {by}: kube.evict is for that", self.target)));
+            }
+            (Kept::ByController, "") => {
+                return Err(refused(format!(
+                    "{} is left alone: nobody keeps it, and it would not come back. A runbook that means it says kube.evict_bare and spells it out",
+                    self.target
+                )));
+            }
+            (Kept::ByController, _) => {}
+        }
         if self.named.as_ref() == Some(owner) {
             return Ok(());
         }
-        let by = pod.metadata.controller().map_or("", |owner| owner.kind.as_str());
         let why = match by {
-            "" => Some("nobody keeps it: it would not come back"),
             "ReplicaSet" => None,
             "StatefulSet" => Some("it is one of a stateful set"),
             "DaemonSet" => Some("it would come back on the very same node"),
@@ -152,8 +203,10 @@ impl Evict {
 
 impl Action for Evict {
     fn tier(&self) -> Tier {
-        let bare = |named: &Target| named.as_object().is_some_and(|o| o.kind() == ObjectKind::Pod);
-        if self.named.as_ref().is_some_and(bare) { Tier::Critical } else { Tier::High }
+        match self.kept {
+            Kept::ByController => Tier::High,
+            Kept::ByNobody => Tier::Critical,
+        }
     }
 
     fn repeat(&self) -> Repeat {
@@ -191,7 +244,7 @@ impl Action for Evict {
                 takes: Some(Span::secs(30)),
                 artifact: Some(seen(&[&chosen.uid])),
             };
-            Ok((effect, Undo::Impossible("the pod is gone; its controller makes another".into())))
+            Ok((effect, Undo::Impossible("a pod that is gone does not come back".into())))
         })
     }
 

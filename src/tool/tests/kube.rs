@@ -317,7 +317,6 @@ async fn stateful_bare_and_system_pods_are_left_alone_unless_named() {
         ("media", "db", "media/statefulset/db", "stateful set"),
         ("media", "log", "media/daemonset/log", "the very same node"),
         ("media", "photos", "media/deployment/photos", "a claim"),
-        ("media", "alone", "media/pod/alone", "would not come back"),
         ("kube-system", "coredns", "kube-system/deployment/coredns", "the cluster itself"),
     ] {
         let pod = format!("k3s/{ns}/pod/{}", name(ns, prefix));
@@ -329,9 +328,15 @@ async fn stateful_bare_and_system_pods_are_left_alone_unless_named() {
         let owner = format!("k3s/{owner}");
         let named = call("kube.evict", &[("pod", &pod), ("named", &owner)]);
         assert!(lab.preview(&named).await.is_ok(), "{prefix} is named");
-        let tier = lab.stage.action(&named).tier();
-        assert_eq!(tier == crate::model::tool::Tier::Critical, prefix == "alone", "{prefix}");
     }
+    let alone = ("pod", "k3s/media/pod/alone");
+    let said = lab.refused(&call("kube.evict", &[alone])).await;
+    assert!(said.contains("would not come back") && said.contains("kube.evict_bare"), "{said}");
+    let kept = format!("k3s/media/pod/{}", name("media", "db"));
+    assert!(lab.refused(&call("kube.evict_bare", &[("pod", &kept)])).await.contains("StatefulSet"));
+    let bare = call("kube.evict_bare", &[alone]);
+    assert_eq!(lab.stage.action(&bare).tier(), crate::model::tool::Tier::Critical);
+    assert!(lab.preview(&bare).await.unwrap().0.words.contains("nobody makes another one"));
     let restart = call("kube.restart", &[("workload", "k3s/media/statefulset/db")]);
     assert!(lab.refused(&restart).await.contains("keeps state"));
     assert_eq!(lab.fake.written(), Vec::<String>::new());

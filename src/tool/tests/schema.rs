@@ -105,6 +105,7 @@ fn the_table_is_what_runbooks_are_written_against() {
         "kube.drain",
         "kube.events",
         "kube.evict",
+        "kube.evict_bare",
         "kube.logs",
         "kube.node",
         "kube.patch",
