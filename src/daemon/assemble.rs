@@ -207,7 +207,8 @@ impl Assembled {
     /// The clusters of the config with clients of their own.
     #[cfg(feature = "kube")]
     pub fn clusters(&self) -> world::Clusters {
-        let known = |(name, declared)| (name, std::sync::Arc::new(world::KnownCluster::of(declared)));
+        let known =
+            |(name, declared)| (name, std::sync::Arc::new(world::KnownCluster::of(declared)));
         self.clusters.all().into_iter().map(known).collect()
     }
 

@@ -109,7 +109,9 @@ impl fmt::Display for NotChanged {
             Self::Denied(why) => write!(f, "the API server refuses: {why}"),
             Self::Missing(why) => write!(f, "it is gone: {why}"),
             Self::NotOffered(why) => write!(f, "this API server does not offer that: {why}"),
-            Self::Conflict(why) => write!(f, "it was changed meanwhile, so nothing was done: {why}"),
+            Self::Conflict(why) => {
+                write!(f, "it was changed meanwhile, so nothing was done: {why}")
+            }
             Self::Held(why) => write!(f, "the cluster says stop: {why}"),
             Self::Invalid(why) => write!(f, "the API server takes no such change: {why}"),
         }
@@ -211,7 +213,9 @@ fn refused(refusal: Refusal, right: &Right) -> NotChanged {
         409 => NotChanged::Conflict(words),
         429 => NotChanged::Held(words),
         400..500 => NotChanged::Invalid(words),
-        _ => NotChanged::Lost(format!("the API server failed: {words}: nobody knows whether it was done")),
+        _ => NotChanged::Lost(format!(
+            "the API server failed: {words}: nobody knows whether it was done"
+        )),
     }
 }
 

@@ -56,7 +56,9 @@ impl Right {
 fn subject(refusal: &str) -> String {
     let plain = |name: &&str| {
         !name.is_empty()
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '@' | '_'))
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '@' | '_'))
     };
     let user = refusal
         .split_once("User \"")
@@ -86,13 +88,17 @@ mod tests {
 
     #[test]
     fn a_grant_is_no_wider_than_the_right() {
-        let said = "deployments is forbidden: User \"system:serviceaccount:reef:night\" cannot patch";
+        let said =
+            "deployments is forbidden: User \"system:serviceaccount:reef:night\" cannot patch";
         assert_eq!(
             right(Some("media"), Some("jellyfin")).grant(said),
             "kubectl -n media create role reef-patch-deployments-scale --verb=patch --resource=deployments.apps/scale --resource-name=jellyfin && kubectl -n media create rolebinding reef-patch-deployments-scale --role=reef-patch-deployments-scale --serviceaccount=reef:night"
         );
         let cluster = right(None, None).grant("User \"ann\" cannot");
-        assert!(cluster.contains("create clusterrole ") && cluster.ends_with("--user=ann"), "{cluster}");
+        assert!(
+            cluster.contains("create clusterrole ") && cluster.ends_with("--user=ann"),
+            "{cluster}"
+        );
         // What the refusal says becomes a command only where it is plainly a name.
         let steered = right(None, None).grant("User \"x; rm -rf /\" cannot");
         assert!(steered.ends_with("--serviceaccount=reef:reef"), "{steered}");

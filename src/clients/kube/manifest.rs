@@ -60,7 +60,10 @@ pub fn documents(text: &str) -> Result<Vec<Document>, String> {
         n if MOST < n => return Err(format!("it holds {n} objects, and {MOST} are enough")),
         _ => {}
     }
-    all.into_iter().enumerate().map(|(n, one)| document(one).map_err(|why| format!("object {}: {why}", n + 1))).collect()
+    all.into_iter()
+        .enumerate()
+        .map(|(n, one)| document(one).map_err(|why| format!("object {}: {why}", n + 1)))
+        .collect()
 }
 
 fn document(mut body: Json) -> Result<Document, String> {
@@ -78,7 +81,10 @@ fn document(mut body: Json) -> Result<Document, String> {
     let known = KINDS.iter().find(|(v, k, _)| *v == version && *k == kind);
     let Some((version, kind, resource)) = known else {
         let kinds: Vec<&str> = KINDS.iter().map(|(_, kind, _)| *kind).collect();
-        return Err(format!("{version} {kind} is not applied by reef; these are: {}", kinds.join(", ")));
+        return Err(format!(
+            "{version} {kind} is not applied by reef; these are: {}",
+            kinds.join(", ")
+        ));
     };
     let meta = &body["metadata"];
     if !meta["generateName"].is_null() {
@@ -89,7 +95,8 @@ fn document(mut body: Json) -> Result<Document, String> {
         namespace => namespace,
     };
     // Checked as every name is that becomes part of a path.
-    let object = Object::new(&namespace, ObjectKind::Pod, &text(&meta["name"])).map_err(|e| e.to_string())?;
+    let object = Object::new(&namespace, ObjectKind::Pod, &text(&meta["name"]))
+        .map_err(|e| e.to_string())?;
     if is_system(object.namespace()) {
         return Err(format!("{namespace} is the cluster's own namespace"));
     }
@@ -132,7 +139,9 @@ mod tests {
     #[test]
     fn each_kind_has_its_place() {
         for (version, kind, resource) in KINDS {
-            let text = format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{ name: a, namespace: b }}\n");
+            let text = format!(
+                "apiVersion: {version}\nkind: {kind}\nmetadata: {{ name: a, namespace: b }}\n"
+            );
             let one = documents(&text).unwrap().remove(0);
             let (place, of) = one.kind.place();
             assert_eq!(of, resource);
@@ -157,7 +166,8 @@ mod tests {
             ("v1", "Pod", "is not applied"),
             ("v1", "List", "is not applied"),
         ] {
-            let text = format!("{good}apiVersion: {version}\nkind: {kind}\nmetadata: {{ name: a }}\n");
+            let text =
+                format!("{good}apiVersion: {version}\nkind: {kind}\nmetadata: {{ name: a }}\n");
             let said = documents(&text).unwrap_err();
             assert!(said.starts_with("object 2: ") && said.contains(why), "{kind}: {said}");
         }

@@ -180,8 +180,7 @@ impl Cluster {
             .header("accept", "application/json, */*")
             .body(Body::empty())
             .map_err(|e| NoBody::None(NoCluster::Failed(self.words(&e.to_string()))))?;
-        let response =
-            client.send(request).await.map_err(|e| NoBody::None(self.sort(&e)))?;
+        let response = client.send(request).await.map_err(|e| NoBody::None(self.sort(&e)))?;
         if response.status().is_success() {
             return Ok(response);
         }

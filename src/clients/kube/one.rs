@@ -47,8 +47,9 @@ impl Cluster {
         let within = (T::PLACE == Place::Namespaced).then_some(namespace);
         let body = self.get(&format!("{}/{name}", path::<T>(within))).await?;
         // Never the body: it may be a secret's.
-        serde_json::from_slice(&body)
-            .map_err(|e| NoCluster::Failed(format!("one of its {} cannot be read: {e}", T::RESOURCE)))
+        serde_json::from_slice(&body).map_err(|e| {
+            NoCluster::Failed(format!("one of its {} cannot be read: {e}", T::RESOURCE))
+        })
     }
 
     /// What every object has, of one of any kind that may be patched.
@@ -69,7 +70,8 @@ impl Cluster {
         name: &str,
     ) -> Result<Scale, NoCluster> {
         let (group, resource) = kind.place();
-        let body = self.get(&format!("{group}/namespaces/{namespace}/{resource}/{name}/scale")).await?;
+        let body =
+            self.get(&format!("{group}/namespaces/{namespace}/{resource}/{name}/scale")).await?;
         serde_json::from_slice(&body)
             .map_err(|e| NoCluster::Failed(format!("the scale of {name} cannot be read: {e}")))
     }

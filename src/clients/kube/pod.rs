@@ -70,7 +70,8 @@ impl ContainerStatus {
     fn is_steady(&self, now: Millis) -> bool {
         let Some(running) = &self.state.running else { return false };
         // The cluster's clock and ours may differ by a little either way.
-        let young = running.started_at.0.is_some_and(|at| now.since(at).max(at.since(now)) < SETTLED);
+        let young =
+            running.started_at.0.is_some_and(|at| now.since(at).max(at.since(now)) < SETTLED);
         let fell = self.last_state.terminated.as_ref().is_some_and(Terminated::is_bad);
         self.ready && !(young && fell)
     }
@@ -115,9 +116,7 @@ mod tests {
     fn the_one_good_second_of_a_crash_loop_is_not_serving() {
         let bad = json!({ "terminated": { "reason": "Error", "exitCode": 1 } });
         let good = json!({ "terminated": { "reason": "Completed", "exitCode": 0 } });
-        let up = |at: &str, last: &serde_json::Value| {
-            json!({ "name": "a", "ready": true, "state": { "running": { "startedAt": at } }, "lastState": last })
-        };
+        let up = |at: &str, last: &serde_json::Value| json!({ "name": "a", "ready": true, "state": { "running": { "startedAt": at } }, "lastState": last });
         let none = json!({});
         for (one, serves) in [
             (up("2026-10-31T23:59:59Z", &none), true),
@@ -136,11 +135,15 @@ mod tests {
     fn a_claim_and_a_folder_of_the_node_are_state() {
         for (volumes, stateless) in [
             (json!(null), true),
-            (json!([{ "name": "a", "emptyDir": {} }, { "name": "b", "configMap": { "name": "c" } }]), true),
+            (
+                json!([{ "name": "a", "emptyDir": {} }, { "name": "b", "configMap": { "name": "c" } }]),
+                true,
+            ),
             (json!([{ "name": "a", "persistentVolumeClaim": { "claimName": "d" } }]), false),
             (json!([{ "name": "a", "hostPath": { "path": "/srv" } }]), false),
         ] {
-            let pod: Pod = serde_json::from_value(json!({ "spec": { "volumes": volumes } })).unwrap();
+            let pod: Pod =
+                serde_json::from_value(json!({ "spec": { "volumes": volumes } })).unwrap();
             assert_eq!(pod.is_stateless(), stateless, "{volumes}");
         }
     }

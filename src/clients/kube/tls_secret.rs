@@ -2,8 +2,8 @@
 
 use secrecy::ExposeSecret;
 
-use super::change::{Change, NotChanged};
 use super::Cluster;
+use super::change::{Change, NotChanged};
 use crate::clients::tls::pair::Pair;
 use crate::gate::permit::Permit;
 use crate::model::object::Object;

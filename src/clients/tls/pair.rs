@@ -114,7 +114,10 @@ mod tests {
         let key = made.signing_key.serialize_pem();
         let now = Millis(1_793_491_200_000);
         let read = |key: &str, now| {
-            Pair::read(&PairFiles { certificate: certificate.clone(), key: write("k.pem", key) }, now)
+            Pair::read(
+                &PairFiles { certificate: certificate.clone(), key: write("k.pem", key) },
+                now,
+            )
         };
         let pair = read(&key, now).unwrap();
         assert_eq!(pair.leaf.names[0].as_str(), "photos.example");

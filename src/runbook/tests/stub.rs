@@ -188,12 +188,9 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
                 ("host_answers", Word),
             ],
         ),
-        "kube.evict" => spec(
-            "kube.evict",
-            High,
-            &[("pod", Target, NEED), ("named", Target, MAY)],
-            &[],
-        ),
+        "kube.evict" => {
+            spec("kube.evict", High, &[("pod", Target, NEED), ("named", Target, MAY)], &[])
+        }
         "kube.cordon" => spec("kube.cordon", Critical, &[("node", Target, NEED)], &[]),
         _ => return None,
     };

@@ -84,7 +84,8 @@ impl Apply {
                 if done == 0 {
                     return why.result();
                 }
-                let words = format!("{done} of {n} objects were applied, then at {document}: {why}");
+                let words =
+                    format!("{done} of {n} objects were applied, then at {document}: {why}");
                 return match why.result() {
                     ActionResult::Unknown(_) => ActionResult::Unknown(words),
                     ActionResult::Done(_)

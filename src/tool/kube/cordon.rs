@@ -87,7 +87,9 @@ impl Set {
 
     fn words(&self) -> String {
         match self.to {
-            Cordon::On => format!("cordon {}: it takes no new pods, and those on it stay", self.target),
+            Cordon::On => {
+                format!("cordon {}: it takes no new pods, and those on it stay", self.target)
+            }
             Cordon::Off => format!("uncordon {}: it takes new pods again", self.target),
         }
     }

@@ -59,7 +59,8 @@ impl Drain {
         let mut chosen = Vec::new();
         for pod in all.items.iter().filter(|pod| pod.spec.node_name == self.target.name()) {
             let (kind, _) = pod.keeper();
-            if pod.is_mirror() || pod.is_over() || pod.is_ending() || kind == ObjectKind::DaemonSet {
+            if pod.is_mirror() || pod.is_over() || pod.is_ending() || kind == ObjectKind::DaemonSet
+            {
                 continue;
             }
             let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
@@ -159,7 +160,9 @@ impl Action for Drain {
                 artifact: None,
             };
             let undo = match node.spec.unschedulable {
-                true => Undo::Impossible("it was cordoned before, and its pods went elsewhere".into()),
+                true => {
+                    Undo::Impossible("it was cordoned before, and its pods went elsewhere".into())
+                }
                 false => {
                     let tool = ToolName::of("kube.uncordon");
                     Undo::By(Call { tool, ..self.call.clone() })

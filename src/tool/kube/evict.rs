@@ -126,8 +126,7 @@ impl Evict {
     /// Looks at the pod and its siblings, and says why it must stay, if it must.
     async fn choose(&self) -> Result<Chosen, ToolError> {
         let cluster = &self.known.cluster;
-        let pod: Pod =
-            cluster.one(self.pod.namespace(), self.pod.name()).await.map_err(unread)?;
+        let pod: Pod = cluster.one(self.pod.namespace(), self.pod.name()).await.map_err(unread)?;
         if pod.is_ending() {
             return Err(refused(format!("{} is being deleted already", self.target)));
         }
@@ -168,7 +167,10 @@ impl Evict {
         match (self.kept, by) {
             (Kept::ByNobody, "") => return Ok(()),
             (Kept::ByNobody, by) => {
-                return Err(refused(format!("{} is kept by a {by}: kube.evict is for that", self.target)));
+                return Err(refused(format!(
+                    "{} is kept by a {by}: kube.evict is for that",
+                    self.target
+                )));
             }
             (Kept::ByController, "") => {
                 return Err(refused(format!(
@@ -190,7 +192,9 @@ impl Evict {
         };
         let why = why
             .or_else(|| is_system(self.pod.namespace()).then_some("the cluster itself runs there"))
-            .or_else(|| (!pod.is_stateless()).then_some("it mounts a claim or a folder of its node"));
+            .or_else(|| {
+                (!pod.is_stateless()).then_some("it mounts a claim or a folder of its node")
+            });
         match why {
             None => Ok(()),
             Some(why) => Err(refused(format!(
@@ -230,8 +234,12 @@ impl Action for Evict {
                     format!("; by deletion, because this API server offers no evictions{note}")
                 }
                 Err(why @ NotChanged::Denied(_)) => format!(". Not rehearsed: {why}"),
-                Err(why @ (NotChanged::NotSent(_) | NotChanged::Unknown(_) | NotChanged::Lost(_))) => {
-                    return Err(crate::tool::args::failed(format!("it could not be rehearsed: {why}")));
+                Err(
+                    why @ (NotChanged::NotSent(_) | NotChanged::Unknown(_) | NotChanged::Lost(_)),
+                ) => {
+                    return Err(crate::tool::args::failed(format!(
+                        "it could not be rehearsed: {why}"
+                    )));
                 }
                 Err(why) => return Err(refused(format!("{}: {why}", self.target))),
                 Ok(()) => String::new(),

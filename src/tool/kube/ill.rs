@@ -66,7 +66,8 @@ impl Finding<'_> {
 
 /// Finds what ails a pod most.
 pub fn of(pod: &Pod, now: Millis) -> Finding<'_> {
-    let worst = pod.containers().map(|one| (of_container(one, now), one)).min_by_key(|(ill, _)| *ill);
+    let worst =
+        pod.containers().map(|one| (of_container(one, now), one)).min_by_key(|(ill, _)| *ill);
     let (of_worst, container) = match worst {
         Some((ill, one)) => (ill, Some(one)),
         None => (Ill::No, None),
@@ -145,21 +146,99 @@ mod tests {
         let one = |ready: bool, state: Json, last: Json| json!({ "name": "app", "ready": ready, "restartCount": 3, "state": state, "lastState": last });
         let none = json!({});
         for (phase, ready, container, ill, shown) in [
-            ("Running", "False", one(false, waits("CrashLoopBackOff"), end("Error", 1, lately)), Ill::Crash, "CrashLoopBackOff"),
-            ("Running", "False", one(false, waits("CrashLoopBackOff"), end("OOMKilled", 137, lately)), Ill::Memory, "CrashLoopBackOff"),
-            ("Running", "False", one(false, end("OOMKilled", 137, lately), none.clone()), Ill::Memory, "OOMKilled"),
+            (
+                "Running",
+                "False",
+                one(false, waits("CrashLoopBackOff"), end("Error", 1, lately)),
+                Ill::Crash,
+                "CrashLoopBackOff",
+            ),
+            (
+                "Running",
+                "False",
+                one(false, waits("CrashLoopBackOff"), end("OOMKilled", 137, lately)),
+                Ill::Memory,
+                "CrashLoopBackOff",
+            ),
+            (
+                "Running",
+                "False",
+                one(false, end("OOMKilled", 137, lately), none.clone()),
+                Ill::Memory,
+                "OOMKilled",
+            ),
             // The one second in which all is well.
-            ("Running", "True", one(true, runs("2026-10-31T23:59:59Z"), end("Error", 1, lately)), Ill::Crash, "Running"),
-            ("Running", "True", one(true, runs(long_ago), end("Error", 1, long_ago)), Ill::No, "Running"),
-            ("Running", "False", one(false, waits("CrashLoopBackOff"), end("Error", 127, lately)), Ill::Config, "CrashLoopBackOff"),
-            ("Running", "False", one(false, end("StartError", 128, lately), none.clone()), Ill::Config, "StartError"),
-            ("Running", "False", one(false, waits("CrashLoopBackOff"), end("Completed", 0, lately)), Ill::Crash, "CrashLoopBackOff"),
-            ("Pending", "False", one(false, waits("ImagePullBackOff"), none.clone()), Ill::Image, "ImagePullBackOff"),
-            ("Pending", "False", one(false, waits("CreateContainerConfigError"), none.clone()), Ill::Config, "CreateContainerConfigError"),
-            ("Pending", "False", one(false, waits("ContainerCreating"), none.clone()), Ill::Starting, "ContainerCreating"),
+            (
+                "Running",
+                "True",
+                one(true, runs("2026-10-31T23:59:59Z"), end("Error", 1, lately)),
+                Ill::Crash,
+                "Running",
+            ),
+            (
+                "Running",
+                "True",
+                one(true, runs(long_ago), end("Error", 1, long_ago)),
+                Ill::No,
+                "Running",
+            ),
+            (
+                "Running",
+                "False",
+                one(false, waits("CrashLoopBackOff"), end("Error", 127, lately)),
+                Ill::Config,
+                "CrashLoopBackOff",
+            ),
+            (
+                "Running",
+                "False",
+                one(false, end("StartError", 128, lately), none.clone()),
+                Ill::Config,
+                "StartError",
+            ),
+            (
+                "Running",
+                "False",
+                one(false, waits("CrashLoopBackOff"), end("Completed", 0, lately)),
+                Ill::Crash,
+                "CrashLoopBackOff",
+            ),
+            (
+                "Pending",
+                "False",
+                one(false, waits("ImagePullBackOff"), none.clone()),
+                Ill::Image,
+                "ImagePullBackOff",
+            ),
+            (
+                "Pending",
+                "False",
+                one(false, waits("CreateContainerConfigError"), none.clone()),
+                Ill::Config,
+                "CreateContainerConfigError",
+            ),
+            (
+                "Pending",
+                "False",
+                one(false, waits("ContainerCreating"), none.clone()),
+                Ill::Starting,
+                "ContainerCreating",
+            ),
             ("Running", "False", one(false, runs(long_ago), none.clone()), Ill::Slow, "Running"),
-            ("Failed", "False", one(false, end("Error", 1, lately), none.clone()), Ill::Failed, "Error"),
-            ("Succeeded", "False", one(false, end("Completed", 0, lately), none.clone()), Ill::No, "Completed"),
+            (
+                "Failed",
+                "False",
+                one(false, end("Error", 1, lately), none.clone()),
+                Ill::Failed,
+                "Error",
+            ),
+            (
+                "Succeeded",
+                "False",
+                one(false, end("Completed", 0, lately), none.clone()),
+                Ill::No,
+                "Completed",
+            ),
             ("Pending", "False", Json::Null, Ill::Starting, "Pending"),
         ] {
             let pod = pod(phase, ready, &container);

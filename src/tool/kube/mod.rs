@@ -50,7 +50,11 @@ fn cluster(world: &World, args: &Args<'_>) -> Result<Arc<KnownCluster>, ToolErro
 }
 
 /// An argument that names an object of one of these kinds.
-fn object(args: &Args<'_>, name: &str, kinds: &[ObjectKind]) -> Result<(Target, Object), ToolError> {
+fn object(
+    args: &Args<'_>,
+    name: &str,
+    kinds: &[ObjectKind],
+) -> Result<(Target, Object), ToolError> {
     let target = args.target(name, Thing::Object)?;
     match target.as_object() {
         Some(object) if kinds.contains(&object.kind()) => Ok((target.clone(), object)),

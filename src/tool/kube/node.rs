@@ -51,7 +51,11 @@ fn node_spec() -> ToolSpec {
             gives("since", Kind::Span, "for how long it has been so"),
             gives("cordoned", Kind::Flag, "whether it takes no new pods"),
             gives("pods", Kind::Int, "pods on it"),
-            gives("host_answers", Kind::Word, "yes, no, or not-known where the config has no such host"),
+            gives(
+                "host_answers",
+                Kind::Word,
+                "yes, no, or not-known where the config has no such host",
+            ),
             gives("unit", Kind::Target, "the unit of its kubelet, where the host tells of one"),
             gives("unit_state", Kind::Word, "active, failed, inactive ..."),
         ],
@@ -180,7 +184,8 @@ impl Query for Describe {
                 .filter_map(|kind| condition(conditions, kind))
                 .filter(|c| c.status == "True")
                 .collect();
-            let mut says: Vec<String> = is.filter(|_| ready != "yes").map(said).into_iter().collect();
+            let mut says: Vec<String> =
+                is.filter(|_| ready != "yes").map(said).into_iter().collect();
             says.extend(pressures.iter().map(|c| format!("{}: {}", c.kind, said(c))));
             let says = says.join("; ");
             let host = ask(self.host.as_deref()).await;
@@ -231,7 +236,13 @@ mod tests {
             ("unheard", stopped, false, Host::NotKnown, "unheard"),
             ("no", "KubeletNotReady: container runtime is down", false, agent("active"), "runtime"),
             ("no", "KubeletNotReady: PLEG is not healthy", false, Host::NotKnown, "runtime"),
-            ("no", "KubeletNotReady: cni plugin not initialized", false, agent("active"), "network"),
+            (
+                "no",
+                "KubeletNotReady: cni plugin not initialized",
+                false,
+                agent("active"),
+                "network",
+            ),
             ("no", "KubeletNotReady: container runtime is down", false, silent, "host-down"),
             ("no", "", true, Host::NotKnown, "pressure"),
             ("no", "", false, Host::NotKnown, "kubelet"),

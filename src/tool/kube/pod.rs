@@ -249,24 +249,27 @@ fn values(pod: &Pod, found: &Finding<'_>, memory: Memory, now: Millis) -> Values
 }
 
 /// All of it in one line: that is what reaches the human.
-fn words(target: &Target, owner: &Target, pod: &Pod, found: &Finding<'_>, memory: Memory) -> String {
+fn words(
+    target: &Target,
+    owner: &Target,
+    pod: &Pod,
+    found: &Finding<'_>,
+    memory: Memory,
+) -> String {
     let mut words = format!("{target} of {owner}: {}", found.ill.word());
     match found.container {
         Some(one) => words += &of_container(one, found),
         None => words += &format!(", {}", pod.status.phase),
     }
-    let said = found.container.and_then(|one| one.state.waiting.as_ref()).map(|w| w.message.as_str());
+    let said =
+        found.container.and_then(|one| one.state.waiting.as_ref()).map(|w| w.message.as_str());
     let said = said.filter(|said| !said.is_empty()).unwrap_or(&pod.status.message);
     if !said.is_empty() && found.ill != Ill::No {
         words += &format!(" ({said})");
     }
     match (memory.limit, memory.usage) {
         (Some(limit), Some(usage)) => {
-            words += &format!(
-                "; memory limit {}, uses {}",
-                human_bytes(limit),
-                human_bytes(usage)
-            );
+            words += &format!("; memory limit {}, uses {}", human_bytes(limit), human_bytes(usage));
         }
         (Some(limit), None) => words += &format!("; memory limit {}", human_bytes(limit)),
         (None, Some(usage)) => words += &format!("; no memory limit, uses {}", human_bytes(usage)),

@@ -55,7 +55,9 @@ impl Standing {
             | ObjectKind::Claim
             | ObjectKind::Secret
             | ObjectKind::Ingress) => {
-                return Err(refused(format!("a {other} has no pods that could be brought out anew")));
+                return Err(refused(format!(
+                    "a {other} has no pods that could be brought out anew"
+                )));
             }
         })
     }
@@ -143,7 +145,10 @@ impl Action for Restart {
             let standing = Standing::of(&self.known, &self.workload).await?;
             let note = rehearsed(&self.known.cluster, &self.change(&standing)).await?;
             let effect = Effect {
-                words: format!("bring the {} pods of {} out anew{note}", standing.pods, self.target),
+                words: format!(
+                    "bring the {} pods of {} out anew{note}",
+                    standing.pods, self.target
+                ),
                 max_items: standing.items(),
                 max_bytes: 0,
                 takes: Some(Span::mins(1)),

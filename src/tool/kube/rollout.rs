@@ -20,8 +20,8 @@ use crate::model::value::{Kind, Value, Values};
 use crate::tool::args::{failed, gives, made, refused, required};
 use crate::tool::kube::restart::Standing;
 use crate::tool::kube::{
-    CHANGE, LOOK, cluster, made as changed, not_started, object, other_than_seen, rehearsed,
-    told, unread,
+    CHANGE, LOOK, cluster, made as changed, not_started, object, other_than_seen, rehearsed, told,
+    unread,
 };
 use crate::tool::world::{KnownCluster, World};
 
@@ -90,7 +90,8 @@ impl Query for History {
             let mut values = Values::new();
             let mut words = format!("{}: no rollout is kept", self.target);
             if let Some((revision, set)) = all.first() {
-                let age = set.metadata.creation_timestamp.0.map_or(Span(0), |at| self.now.since(at));
+                let age =
+                    set.metadata.creation_timestamp.0.map_or(Span(0), |at| self.now.since(at));
                 values.insert("revision".into(), Value::Int(*revision));
                 values.insert("age".into(), Value::Span(age));
                 values.insert("ready".into(), Value::Int(set.status.ready_replicas));
@@ -187,7 +188,12 @@ impl Rollback {
 }
 
 /// The call that puts a deployment's present revision back.
-pub(super) async fn back(known: &KnownCluster, workload: &Object, call: &Call, target: &Target) -> Undo {
+pub(super) async fn back(
+    known: &KnownCluster,
+    workload: &Object,
+    call: &Call,
+    target: &Target,
+) -> Undo {
     let revision = match history(known, workload).await {
         Ok(all) => all.first().map(|(revision, _)| *revision),
         Err(_) => None,

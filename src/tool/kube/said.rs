@@ -117,7 +117,8 @@ impl Query for Logs {
         Box::pin(async move {
             let container = self.container().await?;
             let at = (self.pod.namespace(), self.pod.name(), container.as_str());
-            let log = self.known.cluster.log(at, self.instance, self.lines).await.map_err(unread)?;
+            let log =
+                self.known.cluster.log(at, self.instance, self.lines).await.map_err(unread)?;
             let which = match self.instance {
                 Instance::Current => "log",
                 Instance::Previous => "log before its last restart",

@@ -77,7 +77,8 @@ impl Scale {
     async fn plan(&self) -> Result<Planned, ToolError> {
         let (namespace, name) = (self.workload.namespace(), self.workload.name());
         let cluster = &self.known.cluster;
-        let scale = cluster.scale_of(namespace, self.workload.kind(), name).await.map_err(unread)?;
+        let scale =
+            cluster.scale_of(namespace, self.workload.kind(), name).await.map_err(unread)?;
         let change = Change::scale(&self.workload, &scale.metadata.resource_version, self.replicas);
         Ok(Planned { uid: scale.metadata.uid, now: scale.spec.replicas, change })
     }
@@ -144,10 +145,8 @@ impl Action for Scale {
             if let Some(other) = other_than_seen(&permit, planned.digest(), &self.target) {
                 return other;
             }
-            let done = format!(
-                "scaled {} from {} to {} pods",
-                self.target, planned.now, self.replicas
-            );
+            let done =
+                format!("scaled {} from {} to {} pods", self.target, planned.now, self.replicas);
             changed(&self.known.cluster, &permit, &planned.change, done).await
         })
     }

@@ -86,7 +86,9 @@ impl Action for Replace {
                 Err(NotChanged::Invalid(_)) => {
                     return Err(refused(format!("{} is no secret of certificates", self.target)));
                 }
-                Err(why @ (NotChanged::NotSent(_) | NotChanged::Unknown(_) | NotChanged::Lost(_))) => {
+                Err(
+                    why @ (NotChanged::NotSent(_) | NotChanged::Unknown(_) | NotChanged::Lost(_)),
+                ) => {
                     return Err(failed(format!("it could not be rehearsed: {why}")));
                 }
                 Err(why) => return Err(refused(format!("{}: {why}", self.target))),

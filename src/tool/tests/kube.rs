@@ -242,7 +242,9 @@ async fn a_missing_right_names_the_narrow_role() {
     assert!(effect.words.contains(grant), "{}", effect.words);
     let result = lab.act(&call).await;
     let why = not_started(&result);
-    for part in [grant, "cannot create resource \"pods/eviction\"", "system:serviceaccount:reef:reef"] {
+    for part in
+        [grant, "cannot create resource \"pods/eviction\"", "system:serviceaccount:reef:reef"]
+    {
         assert!(why.contains(part), "{why}");
     }
     let written = lab.fake.written();
@@ -258,10 +260,8 @@ async fn what_changed_meanwhile_is_not_touched() {
     })
     .await;
     // Another pod of the same name.
-    let named = call(
-        "kube.evict",
-        &[("pod", "k3s/media/pod/db-0"), ("named", "k3s/media/statefulset/db")],
-    );
+    let named =
+        call("kube.evict", &[("pod", "k3s/media/pod/db-0"), ("named", "k3s/media/statefulset/db")]);
     let result = lab
         .act_after(&named, |estate| {
             estate.remove("pods", "media", "db-0");
@@ -271,10 +271,8 @@ async fn what_changed_meanwhile_is_not_touched() {
     assert!(not_started(&result).contains("no longer as it was"), "{result:?}");
     assert_eq!(lab.fake.written(), Vec::<String>::new());
     // Somebody was quicker than the very request: asked once, told, not tried again.
-    let scale = call(
-        "kube.scale",
-        &[("workload", "k3s/media/deployment/jellyfin"), ("replicas", "3")],
-    );
+    let scale =
+        call("kube.scale", &[("workload", "k3s/media/deployment/jellyfin"), ("replicas", "3")]);
     let conflict = (409, "Conflict".to_owned(), "the object has been modified".to_owned());
     let result = lab
         .act_after(&scale, |estate| {
@@ -371,7 +369,10 @@ async fn an_answer_that_is_lost_after_sending_is_unknown() {
     let lab = Lab::new(looping).await.reached_as("right", Span(400));
     let pod = lab.pod("jellyfin");
     let result = lab.act_after(&evict(&pod), |estate| estate.swallows = true).await;
-    assert!(matches!(&result, ActionResult::Unknown(why) if why.contains("nobody knows")), "{result:?}");
+    assert!(
+        matches!(&result, ActionResult::Unknown(why) if why.contains("nobody knows")),
+        "{result:?}"
+    );
     assert_eq!(lab.fake.written().len(), 1, "never sent again");
     assert_ne!(lab.pod("jellyfin"), pod, "it had happened");
     lab.fake.with(|estate| estate.swallows = false);
@@ -415,7 +416,8 @@ async fn everything() -> (Lab, Vec<Call>) {
     })
     .await;
     write_pair(&lab);
-    let pod = lab.fake.with(|estate| estate.pods("media", "jellyfin")[0]["metadata"]["name"].clone());
+    let pod =
+        lab.fake.with(|estate| estate.pods("media", "jellyfin")[0]["metadata"]["name"].clone());
     let workload = ("workload", "k3s/media/deployment/jellyfin");
     let node = ("node", "k3s:member:pi-1");
     let calls = vec![
@@ -538,8 +540,10 @@ async fn a_drain_stops_at_a_budget_and_spares_what_would_not_come_back() {
 #[tokio::test]
 async fn declared_files_are_held_to_their_hash_and_their_kinds() {
     let (lab, _) = everything().await;
-    let (patch, apply) =
-        (call("kube.patch", &[("patch", "more-memory")]), call("kube.apply", &[("manifest", "jellyfin")]));
+    let (patch, apply) = (
+        call("kube.patch", &[("patch", "more-memory")]),
+        call("kube.apply", &[("manifest", "jellyfin")]),
+    );
     let file = |name: &str| lab.stage.dir.path().join(name);
     for (call, name, text) in [(&patch, "p.json", PATCH), (&apply, "m.yaml", MANIFEST)] {
         std::fs::write(file(name), format!("{text}\n")).unwrap();
@@ -553,7 +557,9 @@ async fn declared_files_are_held_to_their_hash_and_their_kinds() {
         assert_eq!(lab.fake.written(), Vec::<String>::new(), "{call}");
         std::fs::write(file(name), text).unwrap();
     }
-    for unknown in [call("kube.patch", &[("patch", "less")]), call("kube.apply", &[("manifest", "x")])] {
+    for unknown in
+        [call("kube.patch", &[("patch", "less")]), call("kube.apply", &[("manifest", "x")])]
+    {
         assert!(lab.refused(&unknown).await.contains("declares no"), "{unknown}");
     }
     // A field of another manager's is not taken from it.
@@ -570,7 +576,9 @@ async fn declared_files_are_held_to_their_hash_and_their_kinds() {
 #[tokio::test]
 async fn a_manifest_of_rights_is_refused_with_its_hash_and_all() {
     let (lab, _) = everything().await;
-    for (kind, version) in [("ClusterRoleBinding", "rbac.authorization.k8s.io/v1"), ("Namespace", "v1")] {
+    for (kind, version) in
+        [("ClusterRoleBinding", "rbac.authorization.k8s.io/v1"), ("Namespace", "v1")]
+    {
         let text = format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{ name: reef }}\n");
         let file = declared_file(&lab.stage.dir.path().join("rights.yaml"), &text);
         let known = lab.stage.world.clusters.get(&HostName::of("k3s")).unwrap();
@@ -622,7 +630,8 @@ async fn a_key_goes_from_its_file_to_the_api_and_nowhere_else() {
     assert!(lab.refused(&secret).await.contains("no secret of certificates"));
     let other = call("kube.tls_secret", &[("secret", "k3s/web/secret/other")]);
     assert!(lab.refused(&other).await.contains("does not say which files"));
-    lab.fake.with(|estate| drop(estate.accounts.insert("narrow".into(), Account::of(&["get pods"]))));
+    lab.fake
+        .with(|estate| drop(estate.accounts.insert("narrow".into(), Account::of(&["get pods"]))));
     let (effect, _) = lab.preview(&secret).await.unwrap();
     assert!(
         effect.words.contains("--verb=patch --resource=secrets --resource-name=site-tls"),
@@ -648,20 +657,29 @@ async fn looks_tell_what_ails_a_pod_in_words_and_values() {
     })
     .await;
     let pods = lab.fake.with(|estate| estate.pods("media", "index"));
-    let pod = format!("k3s/media/pod/{}", pods.last().unwrap()["metadata"]["name"].as_str().unwrap());
+    let pod =
+        format!("k3s/media/pod/{}", pods.last().unwrap()["metadata"]["name"].as_str().unwrap());
     let (values, words) =
         lab.find("kube.pods", &[("workload", "k3s/media/deployment/index")]).await;
     assert_eq!(values.get("ready"), Some(&Value::Int(0)), "{words}");
     is_word(&values, "class", "memory");
     let (values, words) = lab.find("kube.pod", &[("pod", &pod)]).await;
-    for (name, word) in [("class", "memory"), ("last_reason", "OOMKilled"), ("owner_kind", "deployment"), ("container", "app")] {
+    for (name, word) in [
+        ("class", "memory"),
+        ("last_reason", "OOMKilled"),
+        ("owner_kind", "deployment"),
+        ("container", "app"),
+    ] {
         is_word(&values, name, word);
     }
     assert_eq!(values.get("exit_code"), Some(&Value::Int(137)));
     assert_eq!(values.get("limit"), Some(&Value::Bytes(256 << 20)));
     assert_eq!(values.get("healthy"), Some(&Value::Flag(false)));
     assert_eq!(values.get("stateless"), Some(&Value::Flag(true)));
-    assert_eq!(values.get("owner").map(ToString::to_string), Some("k3s/media/deployment/index".into()));
+    assert_eq!(
+        values.get("owner").map(ToString::to_string),
+        Some("k3s/media/deployment/index".into())
+    );
     assert!(words.contains("memory limit 256 MiB"), "{words}");
     assert!(words.contains("consider memory limit increase or code fix"), "{words}");
     let (values, words) = lab.find("kube.logs", &[("pod", &pod), ("previous", "true")]).await;
@@ -672,14 +690,14 @@ async fn looks_tell_what_ails_a_pod_in_words_and_values() {
     let (values, words) = lab.find("kube.events", &[("about", &pod)]).await;
     is_word(&values, "reason", "BackOff");
     assert!(words.contains("3 x BackOff"), "{words}");
-    let (values, _) =
-        lab.find("kube.rollout", &[("workload", "k3s/media/deployment/index")]).await;
+    let (values, _) = lab.find("kube.rollout", &[("workload", "k3s/media/deployment/index")]).await;
     assert_eq!(values.get("revision"), Some(&Value::Int(2)));
     assert_eq!(values.get("previous"), Some(&Value::Int(1)));
     lab.fake.with(|estate| estate.kill("pi-1"));
     lab.pass(60);
     let (values, words) = lab.find("kube.node", &[("node", "k3s:member:pi-1")]).await;
-    for (name, word) in [("ready", "unheard"), ("cause", "unheard"), ("host_answers", "not-known")] {
+    for (name, word) in [("ready", "unheard"), ("cause", "unheard"), ("host_answers", "not-known")]
+    {
         is_word(&values, name, word);
     }
     assert!(words.contains("Kubelet stopped posting node status"), "{words}");

@@ -7,8 +7,8 @@
 
 pub mod estate;
 mod serve;
-mod write;
 mod turns;
+mod write;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};

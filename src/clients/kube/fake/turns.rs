@@ -208,7 +208,10 @@ impl Estate {
     /// A deployment's ReplicaSet for its present template; the revision counts up when it becomes the present one.
     fn replica_set(&mut self, keeper: &Json, hash: &str) {
         let ns = text(&keeper["metadata"]["namespace"]);
-        let (name, own) = (text(&keeper["metadata"]["name"]), format!("{}-{hash}", text(&keeper["metadata"]["name"])));
+        let (name, own) = (
+            text(&keeper["metadata"]["name"]),
+            format!("{}-{hash}", text(&keeper["metadata"]["name"])),
+        );
         let revision = |set: &Json| {
             let at = &set["metadata"]["annotations"]["deployment.kubernetes.io/revision"];
             at.as_str().and_then(|n| n.parse::<i64>().ok()).unwrap_or(0)
@@ -375,9 +378,8 @@ impl Estate {
                 };
                 let pods: Vec<&Json> = pods.iter().filter(own).collect();
                 let hash = template_hash(&keeper);
-                let new = |pod: &&&Json| {
-                    text(&pod["metadata"]["labels"]["pod-template-hash"]) == hash
-                };
+                let new =
+                    |pod: &&&Json| text(&pod["metadata"]["labels"]["pod-template-hash"]) == hash;
                 let (all, up) = (pods.len(), pods.iter().filter(|pod| is_ready(pod)).count());
                 let updated = pods.iter().filter(new).count();
                 let updated_up = pods.iter().filter(new).filter(|pod| is_ready(pod)).count();

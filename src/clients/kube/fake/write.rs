@@ -87,11 +87,13 @@ fn budget() -> Response {
 fn is_protected(estate: &Estate, namespace: &str, pod: &Json) -> bool {
     estate.of("poddisruptionbudgets").iter().any(|budget| {
         let app = &budget["spec"]["selector"]["matchLabels"]["app"];
-        if budget["metadata"]["namespace"] != namespace || *app != pod["metadata"]["labels"]["app"] {
+        if budget["metadata"]["namespace"] != namespace || *app != pod["metadata"]["labels"]["app"]
+        {
             return false;
         }
         let of = |other: &&Json| {
-            other["metadata"]["namespace"] == namespace && other["metadata"]["labels"]["app"] == *app
+            other["metadata"]["namespace"] == namespace
+                && other["metadata"]["labels"]["app"] == *app
         };
         let pods = estate.of("pods");
         let healthy = pods.iter().filter(of).filter(|other| is_ready(other)).count();
@@ -241,9 +243,11 @@ fn apply(fake: &Fake, asked: &Asked, body: &Json, known: Option<Json>, dry: bool
     if body["metadata"]["name"] != name.as_str() || body["kind"].is_null() {
         return refuse(400, "BadRequest", "name and kind of the object must be those of the URL");
     }
-    let theirs = known.as_ref().map(|known| known["metadata"]["annotations"]["managed-elsewhere"].clone());
+    let theirs =
+        known.as_ref().map(|known| known["metadata"]["annotations"]["managed-elsewhere"].clone());
     if theirs.is_some_and(|theirs| !theirs.is_null()) {
-        let words = "Apply failed with 1 conflict: conflict with \"kubectl\" using apps/v1: .spec.replicas";
+        let words =
+            "Apply failed with 1 conflict: conflict with \"kubectl\" using apps/v1: .spec.replicas";
         return refuse_one(409, "Conflict", words, &name);
     }
     let mut object = known.unwrap_or_else(|| json!({ "metadata": {}, "status": {} }));
