@@ -1,6 +1,6 @@
 //! Figures of the whole daemon, measured from outside: CPU, memory, wake-ups, lateness, start, reaction.
 //!
-//! `cargo bench --bench daemon` runs all; `-- w1 hung start react http1000 http5000` some; `--secs N` sets
+//! `cargo bench --bench daemon` runs all; `-- w1 hung start react http1000 http5000 hosts200` some; `--secs N` sets
 //! the window, `--reef PATH` another binary, such as a packaged one. Everything it talks to is a server of its own on loopback. CPU is the scheduler's own count
 //! of each thread (`/proc/PID/task/*/schedstat`), so it is right on a busy machine; lateness is not.
 
@@ -10,6 +10,8 @@
 mod child;
 #[path = "daemon/server.rs"]
 mod server;
+#[path = "daemon/sshd.rs"]
+mod sshd;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,6 +24,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::child::{Cost, Daemon};
 use crate::server::{Dns, Server, Tls};
+use crate::sshd::Sshd;
 
 /// Between two looks of every probe here.
 const EVERY: Duration = Duration::from_secs(10);
@@ -67,6 +70,9 @@ fn main() -> Result<()> {
                 many(&at, n, window).await?;
             }
         }
+        if wanted("hosts200") {
+            hosts(&at, 200, window).await?;
+        }
         Ok(())
     });
     if root.exists() {
@@ -86,7 +92,8 @@ const ALONE: &str = "\
 [web]
 listen = \"off\"
 [probe]
-off = [\"net\", \"oom\", \"unit\", \"dns.resolver\"]
+off = [\"net\", \"oom\", \"unit\", \"dns.resolver\", \"smart\", \"zfs\", \"raid\", \"time\", \"heat\", \"updates\", \
+         \"boot\", \"reef\", \"docker\", \"compose\", \"swarm\", \"uplink\", \"errors.journal\"]
 ";
 
 /// Exec to the first look that a server sees.
@@ -182,6 +189,34 @@ async fn many(at: &Place, n: u32, window: Duration) -> Result<()> {
     line("  wake-ups", cost.wakes / window.as_secs_f64(), "/s", "-");
     Lateness::of(&seen, EVERY, window, n).print("1.00", jitter);
     daemon.stop().await
+}
+
+/// `n` hosts over SSH, with the probes that every host brings, a look a minute.
+async fn hosts(at: &Place, n: u32, window: Duration) -> Result<()> {
+    let home = at.root.join("hosts");
+    let server = Sshd::start(&at.reef, &home, n)?;
+    let mut config = ALONE.to_owned();
+    for host in 1..=n {
+        writeln!(config, "[host.h{host}]\nssh_config = {:?}", server.config)?;
+    }
+    let daemon = Daemon::start(&at.reef, &home, &config)?;
+    sleep(2 * WARM).await;
+    let cost = daemon.cost_of(window).await?;
+    report(&format!("{n} hosts over SSH"), &cost, window);
+    let status = daemon.ask(&["status", "--json"])?;
+    let signals = status["signals"].as_array().context("a status names its signals")?;
+    let up = signals.iter().filter(|s| is_up(&s["reading"])).count();
+    line("  hosts that answer", f64::from(u32::try_from(up)?), "", &n.to_string());
+    let ms = cost.cpu.as_secs_f64() * 1e3 / window.as_secs_f64();
+    line("  CPU, without the ssh processes", ms, "ms/s", "-");
+    line("  resident memory, without the ssh processes", cost.rss_mib, "MiB", "-");
+    line("  wake-ups", cost.wakes / window.as_secs_f64(), "/s", "-");
+    daemon.stop().await
+}
+
+/// Whether a reading says that a host answers.
+fn is_up(reading: &Json) -> bool {
+    reading["signal"]["probe"] == "host" && reading["severity"] == "green"
 }
 
 /// A folder over its budget: from the confirmed red, as it is recorded, to the dispatched action.

@@ -14,7 +14,7 @@ use crate::clients::host::Hosts;
 use crate::clients::host::local::LocalHost;
 use crate::clients::http::Http;
 use crate::clients::signal::LocalProcesses;
-use crate::clients::ssh::SshHost;
+use crate::clients::ssh::{SshHost, Turns};
 use crate::clock::Clock;
 use crate::config::env::Env;
 use crate::config::globals::{Docker, Globals, Listen};
@@ -168,6 +168,7 @@ impl Making {
         let mut hosts: Hosts = BTreeMap::new();
         hosts.insert(globals.host_name.clone(), Arc::new(local));
         let control = self.folders.state.as_path().join("ssh");
+        let turns = Turns::default();
         for (name, section) in &globals.hosts {
             if let Some(ssh) = section.ssh.clone() {
                 let link = SshHost::new(
@@ -177,7 +178,7 @@ impl Making {
                     Arc::clone(&self.clock),
                     Arc::clone(redactor),
                 );
-                let link = link.with_stacks(section.stacks.clone());
+                let link = link.with_stacks(section.stacks.clone()).in_turn(&turns);
                 let link = if section.sleeps { link.that_may_be_off() } else { link };
                 hosts.insert(name.clone(), Arc::new(link));
             }

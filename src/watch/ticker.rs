@@ -455,15 +455,30 @@ impl Ticker {
             self.pulse.add(&self.pulse.unknown, 1);
         }
         self.pasts.note(reading);
-        let state = self.states.remove(&reading.signal).unwrap_or_default();
         let tuning = self.power.patience(slot.tuning, reading.at);
-        let (state, change) = state.look(reading, &tuning, reading.at);
-        self.states.insert(reading.signal.clone(), state);
-        let since = match self.last.get(&reading.signal) {
-            Some((last, _, since)) if last.severity == reading.severity => *since,
-            Some(_) | None => reading.at,
-        };
-        self.last.insert(reading.signal.clone(), (reading.clone(), probe, since));
+        // In place: of a thousand signals each is here every few seconds.
+        let mut fresh = Track::default();
+        let known = self.states.get_mut(&reading.signal);
+        let seen_before = known.is_some();
+        let track = known.unwrap_or(&mut fresh);
+        let (state, change) = std::mem::take(track).look(reading, &tuning, reading.at);
+        *track = state;
+        if !seen_before {
+            self.states.insert(reading.signal.clone(), fresh);
+        }
+        match self.last.get_mut(&reading.signal) {
+            Some((last, by, since)) => {
+                if last.severity != reading.severity {
+                    *since = reading.at;
+                }
+                last.clone_from(reading);
+                *by = probe;
+            }
+            None => {
+                let stands = (reading.clone(), probe, reading.at);
+                self.last.insert(reading.signal.clone(), stands);
+            }
+        }
         if let Some(change) = change {
             let about = slot.about.clone().explained_by(reading);
             let changed = Changed { change, reading: reading.clone(), about };

@@ -43,7 +43,15 @@ impl HttpError {
         if error.is_builder() {
             return Self::Setup(innermost(error));
         }
-        let mut cause: Option<&(dyn Error + 'static)> = error.source();
+        match error.source() {
+            Some(cause) => Self::of_causes(cause),
+            None => Self::Broken(innermost(error)),
+        }
+    }
+
+    /// Sorts an error by what it carries, itself among it.
+    pub(super) fn of_causes(error: &(dyn Error + 'static)) -> Self {
+        let mut cause = Some(error);
         let mut in_dns = false;
         while let Some(this) = cause {
             if let Some(fault) = this.downcast_ref::<rustls::Error>() {

@@ -4,17 +4,22 @@ pub mod error;
 #[cfg(test)]
 pub(crate) mod loopback;
 pub mod url;
+mod wire;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method};
+use axum::body::Bytes;
+use http_body_util::Full;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request};
+use reqwest::Client;
 use tokio::time::Instant;
 
 use crate::clients::http::error::HttpError;
 use crate::clients::http::url::WebUrl;
+use crate::clients::http::wire::{Again, Came, Wire};
 use crate::clients::tls::pin::Pin;
 use crate::clients::tls::trust;
 use crate::model::time::Span;
@@ -23,12 +28,6 @@ use crate::model::time::Span;
 pub const BODY: usize = 64 << 10;
 /// How many redirects are followed, all on their own host.
 const REDIRECTS: u32 = 3;
-/// Longer than the interval between two looks, so that the connection is still there.
-const KEPT_ALIVE: Span = Span::secs(150);
-/// All looks of a tick go out at once; one that finds no idle connection pays for a new one, which costs
-/// more than the look. No more are kept than looks went out at once.
-const KEPT_PER_HOST: usize = 256;
-
 /// Whether a redirect is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redirects {
@@ -111,8 +110,8 @@ struct Shared {
     /// A unix socket on which the server listens, in place of the URL's host.
     socket: Option<PathBuf>,
     /// For http: it has no authorities to load.
-    plain: OnceLock<Client>,
-    tls: OnceLock<Client>,
+    plain: OnceLock<Wire>,
+    tls: OnceLock<Wire>,
 }
 
 impl fmt::Debug for Http {
@@ -151,23 +150,17 @@ impl Http {
     }
 
     async fn follow(&self, request: &GetRequest, started: Instant) -> Result<Answer, HttpError> {
-        let headers = headers(&request.headers)?;
         let mut url = request.url.clone();
         for hop in 0..=REDIRECTS {
-            let response = self
-                .client(&url)?
-                .request(Method::GET, url.inner().clone())
-                .headers(headers.clone())
-                .send()
-                .await
-                .map_err(|e| HttpError::of(&e))?;
+            let asked = message(Method::GET, &url, &request.headers, Bytes::new())?;
+            let came = self.wire(&url)?.ask(&url, asked, request.max_body, Again::Yes).await?;
             let further = match request.redirects {
-                Redirects::SameHost if hop < REDIRECTS => location(&url, &response),
+                Redirects::SameHost if hop < REDIRECTS => location(&url, &came),
                 Redirects::SameHost | Redirects::Stop => None,
             };
             match further {
                 Some(next) => url = next,
-                None => return read(response, request.max_body, started).await,
+                None => return Ok(answer(came, started)),
             }
         }
         Err(HttpError::Broken("too many redirects".into()))
@@ -178,54 +171,71 @@ impl Http {
     pub async fn post(&self, request: &PostRequest) -> Result<Answer, HttpError> {
         let started = Instant::now();
         let sending = async {
-            let response = self
-                .client(&request.url)?
-                .request(Method::POST, request.url.inner().clone())
-                .headers(headers(&request.headers)?)
-                .body(request.body.clone())
-                .send()
-                .await
-                .map_err(|e| HttpError::of(&e))?;
-            read(response, request.max_body, started).await
+            let (url, body) = (&request.url, Bytes::copy_from_slice(&request.body));
+            let sent = message(Method::POST, url, &request.headers, body)?;
+            // Over a connection of its own: on a kept one nobody knows whether it arrived.
+            let came = self.wire(url)?.ask(url, sent, request.max_body, Again::No).await?;
+            Ok(answer(came, started))
         };
         tokio::time::timeout(request.timeout.duration(), sending)
             .await
             .unwrap_or(Err(HttpError::TimedOut(request.timeout)))
     }
 
-    fn client(&self, url: &WebUrl) -> Result<&Client, HttpError> {
-        let slot = if url.is_https() { &self.shared.tls } else { &self.shared.plain };
-        if let Some(client) = slot.get() {
-            return Ok(client);
+    fn wire(&self, url: &WebUrl) -> Result<&Wire, HttpError> {
+        let Shared { extra_ca, pin, socket, plain, tls } = &*self.shared;
+        let slot = if url.is_https() { tls } else { plain };
+        if let Some(wire) = slot.get() {
+            return Ok(wire);
         }
-        let Shared { extra_ca, pin, socket, .. } = &*self.shared;
-        let roots = match url.is_https() && pin.is_none() {
-            true => trust::roots(extra_ca.as_deref()).map_err(HttpError::Setup)?,
-            false => rustls::RootCertStore::empty(),
+        let config = match (url.is_https(), pin) {
+            (false, _) => None,
+            (true, None) => Some(trust::roots(extra_ca.as_deref()).and_then(trust::client_config)),
+            (true, Some(pin)) => {
+                let config = trust::client_config(rustls::RootCertStore::empty());
+                Some(config.map(|mut config| {
+                    config.dangerous().set_certificate_verifier(Arc::new(*pin));
+                    config
+                }))
+            }
         };
-        let mut tls = trust::client_config(roots).map_err(HttpError::Setup)?;
-        if let Some(pin) = pin {
-            tls.dangerous().set_certificate_verifier(Arc::new(*pin));
-        }
-        let mut building = builder().tls_backend_preconfigured(tls);
-        if let Some(socket) = socket {
-            building = building.unix_socket(socket.clone());
-        }
-        let built = building
-            .build()
-            .map_err(|e| HttpError::Setup(format!("cannot build the HTTP client: {e}")))?;
-        Ok(slot.get_or_init(|| built))
+        let wire = Wire::new(config.transpose().map_err(HttpError::Setup)?, socket.clone());
+        Ok(slot.get_or_init(|| wire))
     }
 }
 
-/// What all clients here have in common.
+/// How reef names itself to servers.
+const AGENT: &str = concat!("reef/", env!("CARGO_PKG_VERSION"));
+
+/// What all clients of reqwest here have in common.
 pub(in crate::clients) fn builder() -> reqwest::ClientBuilder {
-    Client::builder()
-        .user_agent(concat!("reef/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .pool_idle_timeout(KEPT_ALIVE.duration())
-        .pool_max_idle_per_host(KEPT_PER_HOST)
+    Client::builder().user_agent(AGENT).redirect(reqwest::redirect::Policy::none()).no_proxy()
+}
+
+fn message(
+    method: Method,
+    url: &WebUrl,
+    given: &[(String, String)],
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, HttpError> {
+    let setup = |e: hyper::http::Error| HttpError::Setup(e.to_string());
+    let request = Request::builder().method(method).uri(url.path_and_query());
+    let mut request = request.body(Full::new(body)).map_err(setup)?;
+    let headers = request.headers_mut();
+    let host = HeaderValue::from_str(&url.authority());
+    headers.insert("host", host.map_err(|e| setup(e.into()))?);
+    headers.insert("user-agent", HeaderValue::from_static(AGENT));
+    headers.insert("accept", HeaderValue::from_static("*/*"));
+    if let Some((user, password)) = url.credentials() {
+        add(headers, &[basic(&user, &password)])?;
+    }
+    add(headers, given)?;
+    Ok(request)
+}
+
+fn answer(came: Came, started: Instant) -> Answer {
+    let Came { status, body, cut, .. } = came;
+    Answer { status, took: Span::from(started.elapsed()), body, cut }
 }
 
 /// The header that logs in by name and password (RFC 7617).
@@ -244,8 +254,7 @@ pub fn basic(user: &str, password: &str) -> (String, String) {
     ("authorization".into(), format!("Basic {coded}"))
 }
 
-fn headers(given: &[(String, String)]) -> Result<HeaderMap, HttpError> {
-    let mut headers = HeaderMap::with_capacity(given.len());
+fn add(headers: &mut HeaderMap, given: &[(String, String)]) -> Result<(), HttpError> {
     for (name, value) in given {
         let bad = || HttpError::Setup(format!("the header {name:?} cannot be sent as it stands"));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
@@ -253,14 +262,14 @@ fn headers(given: &[(String, String)]) -> Result<HeaderMap, HttpError> {
         value.set_sensitive(true);
         headers.insert(key, value);
     }
-    Ok(headers)
+    Ok(())
 }
 
-fn location(from: &WebUrl, response: &reqwest::Response) -> Option<WebUrl> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+fn location(from: &WebUrl, came: &Came) -> Option<WebUrl> {
+    if !matches!(came.status, 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    from.redirected(response.headers().get("location")?.to_str().ok()?)
+    from.redirected(came.location.as_deref()?)
 }
 
 /// Keeps the body up to its bound, and reads on a little: a body that was read to its end leaves the

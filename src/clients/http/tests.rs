@@ -1,10 +1,12 @@
 //! The client against servers on loopback.
 
 use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -162,4 +164,71 @@ fn a_login_is_coded_as_everybody_codes_it() {
     ] {
         assert_eq!(basic(user, password).1, want);
     }
+}
+
+/// A server that answers each connection `answers` times and then closes it; counts connections.
+async fn closing_after(answers: usize) -> (String, Arc<AtomicUsize>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/", listener.local_addr().unwrap());
+    let opened = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&opened);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut each = JoinSet::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            each.spawn(async move {
+                let mut buffer = [0_u8; 1024];
+                for _ in 0..answers {
+                    if stream.read(&mut buffer).await.unwrap_or(0) == 0 {
+                        break;
+                    }
+                    let said = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                    stream.write_all(said).await.unwrap();
+                }
+            });
+        }
+    });
+    (base, opened, tasks)
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_between_looks_and_opened_anew_when_the_server_closed_it() {
+    for (answers, want) in [(100, 1), (1, 4), (2, 2)] {
+        let (base, opened, _tasks) = closing_after(answers).await;
+        let http = Http::new();
+        for _ in 0..4 {
+            assert_eq!(http.get(&request(&base)).await.unwrap().body, b"ok");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(opened.load(Ordering::Relaxed), want, "{answers} answers a connection");
+    }
+}
+
+#[tokio::test]
+async fn a_post_goes_out_once_over_a_connection_of_its_own() {
+    let (base, opened, _tasks) = closing_after(100).await;
+    let http = Http::new();
+    http.get(&request(&base)).await.unwrap();
+    let url = WebUrl::parse(&base).unwrap();
+    let post = PostRequest {
+        url,
+        headers: Vec::new(),
+        body: b"hello".to_vec(),
+        timeout: Span::secs(5),
+        max_body: BODY,
+    };
+    http.post(&post).await.unwrap();
+    assert_eq!(opened.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn what_the_url_carries_logs_in() {
+    let said = |headers: HeaderMap| async move {
+        headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or("none").to_owned()
+    };
+    let (base, _tasks) = serve(Router::new().route("/", get(said))).await;
+    let base = base.replace("http://", "http://anna:p%40ss@");
+    let answer = Http::new().get(&request(&format!("{base}/"))).await.unwrap();
+    assert_eq!(answer.body, b"Basic YW5uYTpwQHNz");
 }

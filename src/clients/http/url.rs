@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
+
 use crate::config::given::Given;
 use crate::config::setting::Setting;
 
@@ -44,6 +46,20 @@ impl WebUrl {
     /// Its path, `/` at the least.
     pub fn path(&self) -> &str {
         self.0.path()
+    }
+
+    /// Its path and query, as a request line names them.
+    pub(super) fn path_and_query(&self) -> String {
+        self.0
+            .query()
+            .map_or_else(|| self.0.path().to_owned(), |q| format!("{}?{q}", self.0.path()))
+    }
+
+    /// The user name and the password that the URL carries.
+    pub(super) fn credentials(&self) -> Option<(String, String)> {
+        let plain = |coded: &str| percent_decode_str(coded).decode_utf8_lossy().into_owned();
+        let password = plain(self.0.password().unwrap_or(""));
+        self.has_credentials().then(|| (plain(self.0.username()), password))
     }
 
     /// Whether the URL carries a user name or a password, which belong into a secret.
@@ -118,10 +134,6 @@ impl WebUrl {
     /// The whole URL with whatever secrets it holds: for requests, never for output.
     pub fn whole(&self) -> &str {
         self.0.as_str()
-    }
-
-    pub(super) fn inner(&self) -> &reqwest::Url {
-        &self.0
     }
 }
 

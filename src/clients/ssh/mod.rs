@@ -18,6 +18,7 @@ use crate::Fut;
 use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
 use crate::clients::host::{HostLink, LinkError, Output, Trips};
+pub use crate::clients::ssh::way::Turns;
 use crate::clients::ssh::way::{NoWay, SLACK, Way};
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
@@ -92,6 +93,13 @@ impl SshHost {
             installed: AtomicBool::new(false),
             trips: AtomicU64::new(0),
         }
+    }
+
+    /// Dials when its turn comes among the others that share these.
+    #[must_use]
+    pub fn in_turn(mut self, turns: &Turns) -> Self {
+        self.way.turns = turns.clone();
+        self
     }
 
     /// A host that may be off: that is no failure, and nothing wakes it.

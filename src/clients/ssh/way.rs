@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::clients::ssh::words;
@@ -53,7 +54,20 @@ pub(super) struct Way {
     control_dir: PathBuf,
     /// It may be off: then it is knocked at only, and told as off.
     pub(super) may_be_off: bool,
+    /// Shared by all hosts.
+    pub(super) turns: Turns,
     held: tokio::sync::Mutex<Held>,
+}
+
+/// How many hosts may be dialled at once. Each dial is an ssh of its own with its key exchange: two
+/// hundred of them at the same moment starve a small box, and every look with it.
+#[derive(Debug, Clone)]
+pub struct Turns(Arc<Semaphore>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(8)))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -74,7 +88,8 @@ struct Refused {
 
 impl Way {
     pub(super) fn new(name: HostName, ssh: Ssh, control_dir: PathBuf) -> Self {
-        Self { name, ssh, control_dir, may_be_off: false, held: tokio::sync::Mutex::default() }
+        let (turns, held) = (Turns::default(), tokio::sync::Mutex::default());
+        Self { name, ssh, control_dir, may_be_off: false, turns, held }
     }
 
     /// The standing connection, or a new one. Idle ones go by themselves, so it is checked first. Who
@@ -179,6 +194,8 @@ impl Way {
         if let Some(jump) = &self.ssh.jump {
             builder.jump_hosts([jump]);
         }
+        let turn = self.turns.0.acquire().await;
+        let _turn = turn.map_err(|_| "reef is shutting down".to_owned())?;
         let patience = self.ssh.connect_timeout.duration() + SLACK.duration();
         let address = self.ssh.address.as_ref().map_or(self.name.as_str(), Address::as_str);
         match tokio::time::timeout(patience, builder.connect_mux(address)).await {
