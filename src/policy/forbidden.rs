@@ -62,10 +62,10 @@ const SPELLED_OUT: &[(&str, &str)] = &[
 pub fn unnamed(step: &Step, named: &BTreeSet<Target>) -> Option<String> {
     let tool = step.call.tool.as_str();
     let about = SPELLED_OUT.iter().filter(|(of, _)| *of == tool);
-    about.filter_map(|(_, arg)| step.call.args.get(*arg)).find_map(|value| match value {
-        Value::Target(target) if named.contains(target) => None,
-        other => Some(format!("{tool} on {other} is only for a runbook that names it")),
-    })
+    let is_named = |value: &&Value| matches!(value, Value::Target(t) if named.contains(t));
+    let mut values = about.filter_map(|(_, arg)| step.call.args.get(*arg));
+    let other = values.find(|value| !is_named(value))?;
+    Some(format!("{tool} on {other} is only for a runbook that names it"))
 }
 
 /// reef's own state and audit. An argument above them would take them along; the target of a step may
@@ -140,11 +140,16 @@ fn cluster(call: &Call) -> Option<String> {
 
 /// The call's words: its tool's parts first, then its target's and arguments'.
 fn words(call: &Call) -> Vec<String> {
-    let mut found = vec![call.tool.as_str().to_owned(), call.target.name().to_owned()];
+    // What an object of a cluster is stands in its typed kind, and none of those is a namespace or a right: how it
+    // is called, by whomever, says nothing.
+    let name = |target: &Target| {
+        if target.thing() == Thing::Object { String::new() } else { target.name().to_owned() }
+    };
+    let mut found = vec![call.tool.as_str().to_owned(), name(&call.target)];
     for value in call.args.values() {
         each(value, &mut |value| match value {
             Value::Word(word) => found.push(word.as_str().to_owned()),
-            Value::Target(target) => found.push(target.name().to_owned()),
+            Value::Target(target) => found.push(name(target)),
             Value::Text(text) => found.push(text.as_str().to_owned()),
             Value::Int(_)
             | Value::Bytes(_)
@@ -273,6 +278,8 @@ mod tests {
         check("kube.delete", "lab:member:pod/web", vec![word("pod")], None);
         check("kube.get", "lab:member:namespaces/x", vec![], None);
         check("postgres.grant", "mini", vec![word("role")], None);
+        check("kube.evict", "k3s/games/pod/role-play-1", vec![], None);
+        check("kube.evict", "k3s/media/pod/prune-ns-1", vec![], None);
     }
 
     #[test]

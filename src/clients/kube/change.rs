@@ -94,10 +94,10 @@ pub enum NotChanged {
 impl NotChanged {
     /// As an action's end: only what was never taken is provably not done.
     pub fn result(self) -> ActionResult {
-        match self {
-            Self::Lost(why) => ActionResult::Unknown(why),
-            known => ActionResult::NotStarted(known.to_string()),
+        if let Self::Lost(why) = self {
+            return ActionResult::Unknown(why);
         }
+        ActionResult::NotStarted(self.to_string())
     }
 }
 

@@ -79,11 +79,11 @@ impl Pair {
 
 fn text(file: &Path) -> Result<String, String> {
     let shown = file.display();
-    let opened = std::fs::File::open(file).map_err(|e| match e.kind() {
-        std::io::ErrorKind::PermissionDenied => {
-            format!("reef may not read {shown}; let its group read it: chgrp reef {shown}; chmod g+r {shown}")
+    let opened = std::fs::File::open(file).map_err(|e| {
+        if e.kind() != std::io::ErrorKind::PermissionDenied {
+            return format!("{shown}: {e}");
         }
-        _ => format!("{shown}: {e}"),
+        format!("reef may not read {shown}; let its group read it: chgrp reef {shown}; chmod g+r {shown}")
     })?;
     let mut text = String::new();
     let read = opened.take(LARGEST + 1).read_to_string(&mut text);

@@ -24,23 +24,7 @@ use crate::probe::{How, NetProbe, spoken};
 /// `kubeconfig_file`, `context`, `namespaces`, `ignore`, `secrets`, `volume_yellow`, `volume_red` and the
 /// common keys.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
-    let Some(given) = ask.main::<String>("kubeconfig_file") else { return Vec::new() };
-    let context = ask.opt("context");
-    let way = match (given.as_str(), &context) {
-        ("in-cluster", None) => Way::in_cluster(),
-        ("in-cluster", Some(_)) => {
-            ask.mistake("context", "is a kubeconfig's: from inside the cluster there is none");
-            return Vec::new();
-        }
-        (path, _) => match AbsPath::new(path) {
-            Ok(kubeconfig) => Way::File { kubeconfig, context },
-            Err(bad) => {
-                let why = format!("{bad}: write the path of a kubeconfig, or \"in-cluster\"");
-                ask.mistake("kubeconfig_file", why);
-                return Vec::new();
-            }
-        },
-    };
+    let Some(way) = way(ask) else { return Vec::new() };
     let name = match HostName::new(ask.name) {
         Ok(name) => name,
         Err(bad) => {
@@ -107,6 +91,27 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let certificates =
         of.draft(&slower(Span::mins(30), 2), Some("certificates"), Box::new(certificates));
     vec![whole, volumes, certificates]
+}
+
+/// How the cluster is reached.
+fn way(ask: &mut Ask<'_>) -> Option<Way> {
+    let given = ask.main::<String>("kubeconfig_file")?;
+    let context = ask.opt("context");
+    match (given.as_str(), &context) {
+        ("in-cluster", None) => Some(Way::in_cluster()),
+        ("in-cluster", Some(_)) => {
+            ask.mistake("context", "is a kubeconfig's: from inside the cluster there is none");
+            None
+        }
+        (path, _) => match AbsPath::new(path) {
+            Ok(kubeconfig) => Some(Way::File { kubeconfig, context }),
+            Err(bad) => {
+                let why = format!("{bad}: write the path of a kubeconfig, or \"in-cluster\"");
+                ask.mistake("kubeconfig_file", why);
+                None
+            }
+        },
+    }
 }
 
 /// What the probes of one cluster share.

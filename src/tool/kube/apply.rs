@@ -69,7 +69,7 @@ impl Apply {
     async fn act(&self, permit: &Permit) -> ActionResult {
         let wanted = match self.documents() {
             Ok(wanted) => wanted,
-            Err(why) => return not_started(why),
+            Err(why) => return not_started(&why),
         };
         // The preview's own words for the file: another one is another plan.
         if permit.step().effect.artifact != Some(self.file.digest) {

@@ -137,7 +137,7 @@ impl Action for Set {
         Box::pin(async move {
             let node = match look(&self.known, &self.target).await {
                 Ok(node) => node,
-                Err(why) => return not_started(why),
+                Err(why) => return not_started(&why),
             };
             if let Some(other) = other_than_seen(&permit, digest(&node), &self.target) {
                 return other;

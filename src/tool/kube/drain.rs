@@ -79,7 +79,7 @@ impl Drain {
     async fn act(&self, permit: &Permit) -> ActionResult {
         let chosen = match self.choose().await {
             Ok(chosen) => chosen,
-            Err(why) => return not_started(why),
+            Err(why) => return not_started(&why),
         };
         let n = chosen.len();
         if permit.step().effect.max_items < u64::try_from(n).unwrap_or(u64::MAX).max(1) {
@@ -90,7 +90,7 @@ impl Drain {
         }
         let node = match look(&self.known, &self.target).await {
             Ok(node) => node,
-            Err(why) => return not_started(why),
+            Err(why) => return not_started(&why),
         };
         let cluster = &self.known.cluster;
         if !node.spec.unschedulable {

@@ -260,7 +260,7 @@ impl Action for Evict {
         Box::pin(async move {
             let chosen = match self.choose().await {
                 Ok(chosen) => chosen,
-                Err(why) => return not_started(why),
+                Err(why) => return not_started(&why),
             };
             if let Some(other) = other_than_seen(&permit, seen(&[&chosen.uid]), &self.target) {
                 return other;

@@ -80,21 +80,20 @@ fn told(known: &KnownCluster, words: &str) -> Tainted {
 
 /// A look that failed.
 fn unread(why: NoCluster) -> ToolError {
-    match why {
-        NoCluster::Denied(_) => {
-            failed(format!("{why}; `reef install --print k8s-role` prints the rights to look"))
-        }
-        other => failed(other),
+    if let NoCluster::Denied(_) = why {
+        return failed(format!("{why}; `reef install --print k8s-role` prints the rights to look"));
     }
+    failed(why)
 }
 
 /// The pods that a workload keeps; a pod of its own keeps itself.
 async fn pods_of(cluster: &Cluster, workload: &Object) -> Result<Vec<Pod>, ToolError> {
     let namespace = [workload.namespace().to_owned()];
     let all = cluster.list::<Pod>(&namespace, Fresh::Store, None).await.map_err(unread)?;
-    let own = |pod: &Pod| match workload.kind() {
-        ObjectKind::Pod => pod.metadata.name == workload.name(),
-        kind => pod.keeper() == (kind, workload.name().to_owned()),
+    let alone = workload.kind() == ObjectKind::Pod;
+    let own = |pod: &Pod| {
+        let kept = pod.keeper() == (workload.kind(), workload.name().to_owned());
+        if alone { pod.metadata.name == workload.name() } else { kept }
     };
     Ok(all.items.into_iter().filter(own).collect())
 }
@@ -139,6 +138,6 @@ fn other_than_seen(permit: &Permit, now: Digest, what: &Target) -> Option<Action
 }
 
 /// A look before an action that failed: nothing was done.
-fn not_started(why: ToolError) -> ActionResult {
+fn not_started(why: &ToolError) -> ActionResult {
     ActionResult::NotStarted(why.to_string())
 }

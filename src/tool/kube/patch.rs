@@ -141,7 +141,7 @@ impl Action for Patch {
         Box::pin(async move {
             let (change, digest) = match self.plan().await {
                 Ok(planned) => planned,
-                Err(why) => return not_started(why),
+                Err(why) => return not_started(&why),
             };
             if let Some(other) = other_than_seen(&permit, digest, &self.target) {
                 return other;

@@ -162,7 +162,7 @@ impl Action for Restart {
         Box::pin(async move {
             let standing = match Standing::of(&self.known, &self.workload).await {
                 Ok(standing) => standing,
-                Err(why) => return not_started(why),
+                Err(why) => return not_started(&why),
             };
             if let Some(other) = other_than_seen(&permit, standing.digest(), &self.target) {
                 return other;

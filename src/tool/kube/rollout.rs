@@ -247,7 +247,7 @@ impl Action for Rollback {
         Box::pin(async move {
             let (standing, _, change) = match self.plan().await {
                 Ok(planned) => planned,
-                Err(why) => return not_started(why),
+                Err(why) => return not_started(&why),
             };
             if let Some(other) = other_than_seen(&permit, standing.digest(), &self.target) {
                 return other;

@@ -140,7 +140,7 @@ impl Action for Scale {
         Box::pin(async move {
             let planned = match self.plan().await {
                 Ok(planned) => planned,
-                Err(why) => return not_started(why),
+                Err(why) => return not_started(&why),
             };
             if let Some(other) = other_than_seen(&permit, planned.digest(), &self.target) {
                 return other;

@@ -116,7 +116,7 @@ impl Action for Replace {
         Box::pin(async move {
             let pair = match Pair::read(&self.files, self.clock.now()) {
                 Ok(pair) => pair,
-                Err(why) => return not_started(refused(why)),
+                Err(why) => return not_started(&refused(why)),
             };
             if permit.step().effect.artifact != Some(seen(&[&pair.digest.to_string()])) {
                 return ActionResult::NotStarted(format!(

@@ -177,10 +177,8 @@ fn looping(estate: &mut Estate) {
 
 #[track_caller]
 fn not_started(result: &ActionResult) -> &str {
-    match result {
-        ActionResult::NotStarted(why) => why,
-        other => panic!("{other:?}"),
-    }
+    let ActionResult::NotStarted(why) = result else { panic!("{result:?}") };
+    why
 }
 
 fn is_word(values: &Values, name: &str, word: &str) {

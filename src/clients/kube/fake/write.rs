@@ -143,6 +143,7 @@ fn conflict(asked: &Asked, name: &str) -> Response {
     refuse_one(409, "Conflict", &words, name)
 }
 
+#[expect(clippy::fn_params_excessive_bools, reason = "what a request says of itself")]
 fn stored(
     fake: &Fake,
     asked: &Asked,
