@@ -63,7 +63,7 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         if let Err(error) = Command::new(SCRIPT).args(["down", &self.name]).output() {
-            eprintln!("the server {} was not ended: {error}", self.name);
+            println!("the server {} was not ended: {error}", self.name);
         }
     }
 }

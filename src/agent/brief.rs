@@ -19,6 +19,8 @@ pub struct Brief {
     pub related: Vec<Reading>,
     /// The host in lines: load, memory, volumes, failed units.
     pub host_state: Vec<String>,
+    /// What `reef init` and the operator wrote down about its host; empty where nobody did.
+    pub inventory: String,
     /// Actions, restarts and changed images, newest last.
     pub recent_changes: Vec<String>,
     /// The matched runbook.

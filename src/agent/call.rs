@@ -79,6 +79,7 @@ fn paths(value: &Value) -> Vec<&AbsPath> {
         | Value::Flag(_)
         | Value::Word(_)
         | Value::Target(_)
+        | Value::Argv(_)
         | Value::Text(_) => vec![],
     }
 }

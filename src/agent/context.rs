@@ -50,6 +50,9 @@ pub(super) fn body(brief: &Brief, evidence: &Evidence, guard: &Guard) -> String 
     text.section("history of this signal", recent.map(|r| reading(r, brief.now)).collect());
     text.section("related signals", brief.related.iter().map(|r| related(r, brief.now)).collect());
     text.section("state of the host", brief.host_state.clone());
+    if !brief.inventory.trim().is_empty() {
+        text.block("inventory of the host", &brief.inventory, LONGEST_PROSE);
+    }
     text.section("recent changes", brief.recent_changes.clone());
     text.section("worked before", brief.worked_before.clone());
     text.text

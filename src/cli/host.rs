@@ -1,5 +1,7 @@
 //! `reef host list|trust|authorize`: the ways to other hosts. Needs no daemon, and writes nothing.
 
+mod authorize;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use crate::cli::table::{Cell, Table};
 use crate::clients::collector;
 use crate::clients::host::HostLink;
 use crate::clients::ssh::SshHost;
+use crate::clients::ssh::gatekeeper::{self, Listed};
 use crate::clients::ssh::keys::{self, Known, Offered, Route};
 use crate::clock::SystemClock;
 use crate::config::given::Source;
@@ -26,13 +29,20 @@ use crate::daemon::assemble;
 use crate::model::fact::{Fact, FactValue};
 use crate::model::ids::HostName;
 use crate::model::severity::Severity;
-use crate::model::target::AbsPath;
+use crate::model::target::{AbsPath, Thing};
+use crate::model::value::{Kind, Value};
+use crate::policy::denied::Sudo;
 use crate::policy::redact::Redactor;
 use crate::probe::How;
 use crate::probe::reef_self::Uncounted;
+use crate::runbook::{Arg, Runbook};
+use crate::tool::grants::{Needs, grants};
+use crate::tool::world::Inventory;
 
 /// Where the collector lies on a host, if nobody says otherwise.
 const PLACE: &str = "/usr/local/bin/reef-collect";
+/// The same of the gatekeeper of a key that may act.
+const ACTS: &str = "/usr/local/bin/reef-act";
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -50,9 +60,15 @@ pub(crate) enum Command {
         /// Print the collector alone, to be piped to the host
         #[arg(long)]
         collector: bool,
-        /// Where the collector lies on the host
-        #[arg(long, value_name = "PATH", default_value = PLACE)]
-        at: String,
+        /// A line for a second key, by which reef may run exactly the listed commands there
+        #[arg(long)]
+        act: bool,
+        /// With --act: print the gatekeeper alone, to be piped to the host
+        #[arg(long, requires = "act")]
+        gatekeeper: bool,
+        /// Where the collector, or the gatekeeper, lies on the host
+        #[arg(long, value_name = "PATH")]
+        at: Option<String>,
     },
 }
 
@@ -64,14 +80,31 @@ pub(crate) async fn run(cx: &mut Cx, command: Command) -> Result<Exit, Failure> 
             let (name, ssh) = known.named(&host)?;
             trust(cx, &name, &ssh).await
         }
-        Command::Authorize { host, collector, at } => {
+        Command::Authorize { host, act: true, gatekeeper, at, collector: _ } => {
+            let (name, ssh) = known.named(&host)?;
+            let listed = known.listed(&name);
+            let sudo = if known.sudo.contains(&name) { Sudo::Yes } else { Sudo::No };
+            let program = gatekeeper::program(&listed, sudo);
+            if gatekeeper {
+                cx.out.say(&program)?;
+                return Ok(Exit::DONE);
+            }
+            let acting = authorize::Acting {
+                listed,
+                program,
+                at: authorize::place(at.as_deref().unwrap_or(ACTS))?,
+            };
+            authorize::to_act(cx, &name, &ssh, &acting).await
+        }
+        Command::Authorize { host, collector, at, act: false, gatekeeper: _ } => {
+            let at = at.unwrap_or_else(|| PLACE.to_owned());
             let (name, ssh) = known.named(&host)?;
             let program = collector::to_install(known.paths.get(&name).unwrap_or(&BTreeSet::new()));
             if collector {
                 cx.out.say(&program)?;
                 return Ok(Exit::DONE);
             }
-            authorize(cx, &name, &ssh, &program, &at).await
+            authorize::to_look(cx, &name, &ssh, &program, &at).await
         }
     }
 }
@@ -81,6 +114,12 @@ struct Hosts {
     ways: BTreeMap<HostName, Ssh>,
     /// The files and folders that its probes look at.
     paths: BTreeMap<HostName, BTreeSet<AbsPath>>,
+    /// The units that they look at.
+    units: BTreeMap<HostName, BTreeSet<String>>,
+    /// Hosts on which reef acts by sudo.
+    sudo: BTreeSet<HostName>,
+    inventory: Inventory,
+    books: Vec<Runbook>,
 }
 
 impl Hosts {
@@ -90,15 +129,46 @@ impl Hosts {
         let source = Source::find(cx.common.config.as_deref(), &cx.env).map_err(wrong)?;
         let read = assemble::read(source, &cx.env, Arc::new(Uncounted));
         let (assembled, probes) = read.map_err(wrong)?;
+        let inventory = assembled.inventory(&AbsPath::root(), &AbsPath::root());
+        let books = assembled.shelf.books;
+        let by_sudo = assembled.globals.hosts.iter().filter(|(_, section)| section.sudo);
+        let sudo = by_sudo.map(|(name, _)| name.clone()).collect();
         let sections = assembled.globals.hosts.into_iter();
         let ways = sections.filter_map(|(name, section)| Some((name, section.ssh?))).collect();
+        let mut units: BTreeMap<HostName, BTreeSet<String>> = BTreeMap::new();
         let mut paths: BTreeMap<HostName, BTreeSet<AbsPath>> = BTreeMap::new();
         for probe in &probes {
             let How::Host(how) = &probe.how else { continue };
             let of_host = paths.entry(probe.host.clone()).or_default();
             of_host.extend(how.wants().iter().filter_map(Fact::path).cloned());
+            let of_host = units.entry(probe.host.clone()).or_default();
+            of_host.extend(how.wants().iter().filter_map(Fact::unit).map(ToString::to_string));
         }
-        Ok(Self { ways, paths })
+        // What stands behind an endpoint is restarted for it.
+        for unit in probes.iter().filter_map(|probe| probe.served_by.as_ref()) {
+            if unit.thing() == Thing::Unit {
+                units.entry(unit.on().clone()).or_default().insert(unit.name().to_owned());
+            }
+        }
+        Ok(Self { ways, paths, units, sudo, inventory, books })
+    }
+
+    /// Every command that reef may need on a host by this config and its runbooks.
+    fn listed(&self, name: &HostName) -> Vec<Listed> {
+        let mut needs =
+            Needs { units: self.units.get(name).cloned().unwrap_or_default(), ..Needs::default() };
+        for step in self.books.iter().flat_map(|book| book.steps()) {
+            match (step.tool.as_str(), step.args.get("argv")) {
+                ("host.exec", Some(Arg::Literal(literal))) => {
+                    if let Ok(Value::Argv(parts)) = literal.read(&Kind::Argv, name) {
+                        needs.commands.push(parts);
+                    }
+                }
+                ("journal.vacuum", _) => needs.vacuums = true,
+                (_, _) => {}
+            }
+        }
+        grants(name, &self.inventory, &needs)
     }
 
     fn named(&self, given: &str) -> Result<(HostName, Ssh), Failure> {
@@ -281,39 +351,6 @@ fn shown(name: &HostName, route: &Route, offered: &Offered, next: &[String]) -> 
         out.push_str(&format!("  {command}\n"));
     }
     out
-}
-
-async fn authorize(
-    cx: &mut Cx,
-    name: &HostName,
-    ssh: &Ssh,
-    program: &str,
-    at: &str,
-) -> Result<Exit, Failure> {
-    let place = AbsPath::new(at).map_err(|bad| Failure::Usage(format!("--at: {bad}")))?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.".contains(c);
-    if !place.as_str().chars().all(plain) {
-        return Err(Failure::Usage(
-            "--at: letters, digits and /-_. only, for a shell reads it".into(),
-        ));
-    }
-    let route = keys::route(name, ssh).await.map_err(|why| anyhow!(why))?;
-    let key = keys::public_key(&route).await.map_err(|why| anyhow!(why))?;
-    let line = format!("restrict,command=\"{place}\" {key}");
-    if cx.out.format == Format::Json {
-        cx.out.json(&json!({ "line": line, "collector": program, "at": place.as_str() }))?;
-        return Ok(Exit::DONE);
-    }
-    cx.out.say(&format!(
-        "# With this key reef can look at {name}, and do nothing else there.\n\
-         # 1. Put the collector below on {name} as {place}, mode 755, owned by root:\n\
-         #    reef host authorize {name} --collector | ssh {name} 'cat >{place} && chmod 755 {place}'\n\
-         # 2. Put this line into the authorized_keys of {user} there, in place of the key's line:\n\
-         {line}\n\n\
-         # The collector. A new probe of a file there wants it anew.\n{program}",
-        user = route.user
-    ))?;
-    Ok(Exit::DONE)
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ const STEPS: [(&str, &[&str]); 5] = [
         ],
     ),
     (
-        "its config (as printed it changes nothing: leash observe)",
+        "its config (as printed it changes nothing; `sudo reef init` writes one of what is here instead)",
         &["{put config}", "sudo -u reef reef -c /etc/reef/config.toml config check"],
     ),
     (

@@ -36,6 +36,7 @@ pub mod exit;
 mod follow;
 mod host;
 mod incidents;
+mod init;
 pub mod install;
 mod left;
 mod logs;
@@ -96,6 +97,8 @@ pub(crate) struct Common {
 enum Command {
     /// Watch this machine (the daemon)
     Run(run::Args),
+    /// Look at what is here, ask a few questions, write a config
+    Init(init::Args),
     /// Look at everything now and say what is not green
     Check(check::Args),
     /// How everything stands: what needs you first
@@ -213,6 +216,7 @@ impl Cx {
     async fn dispatch(&mut self, command: Command) -> Result<Exit, Failure> {
         match command {
             Command::Run(args) => run::run(self, &args),
+            Command::Init(args) => init::run(self, args).await,
             Command::Check(args) => check::run(self, args).await,
             Command::Status => status::run(self).await,
             Command::Incidents(args) => incidents::run(self, &args).await,

@@ -131,7 +131,11 @@ impl Events {
                 | Fact::TimeSync
                 | Fact::Updates
                 | Fact::Sensors
-                | Fact::Boot => {}
+                | Fact::Boot
+                | Fact::Hands
+                | Fact::Logins(_)
+                | Fact::Listening
+                | Fact::Guarded(_) => {}
             }
         }
         self.files.set(sources);

@@ -31,5 +31,6 @@ pub mod s3;
 pub mod signal;
 pub mod socket;
 pub mod ssh;
+pub mod survey;
 pub mod tls;
 pub mod uplink;

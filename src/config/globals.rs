@@ -232,10 +232,18 @@ pub fn at_least<T: Setting + PartialOrd>(
     value
 }
 
+const CRON: &str = "0 4 * * *";
+const DELIVER: &str = "07:00";
+
+fn default<T: Setting>(text: &str) -> Option<T> {
+    T::read(&Given::Text(text.to_owned())).ok()
+}
+
 impl Report {
     fn read(mut section: Section) -> Option<Self> {
-        let cron = section.or_text("cron", "0 4 * * *");
-        let deliver_at = section.or_text("deliver_at", "07:00");
+        // The default stands in for a mistake, so that what hangs on the globals is still checked.
+        let cron = section.or_text("cron", CRON).or_else(|| default(CRON));
+        let deliver_at = section.or_text("deliver_at", DELIVER).or_else(|| default(DELIVER));
         section.finish();
         Some(Self { cron: cron?, deliver_at: deliver_at? })
     }

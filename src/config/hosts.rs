@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::given::Given;
 use crate::config::globals::at_least;
 use crate::config::section::{Entry, Section};
-use crate::config::setting::Address;
+use crate::config::setting::{Address, Setting};
 use crate::model::ids::{HostName, RunbookName, UnitName, Word};
 use crate::model::plan::Leash;
-use crate::model::target::AbsPath;
+use crate::model::target::{AbsPath, Target, Thing};
 use crate::model::time::Span;
 
 /// One host. `[host.this]` is this machine, by whatever name it goes.
@@ -19,14 +20,70 @@ pub struct HostSection {
     pub ceiling: Option<Leash>,
     /// Whose red explains this host's: another host, or a probe by its name.
     pub parent: Option<Word>,
+    /// Hosts and probes whose red explains it too.
+    pub depends_on: Vec<String>,
+    /// For how long it may be out of reach before that pages. None: at once.
+    pub tolerance: Option<Span>,
     /// Whether it may page at night.
     pub wakes: bool,
     /// Whether it may be off: that is no fault then, and nothing wakes it.
     pub sleeps: bool,
-    /// Units that may be restarted to bring the host back to its senses.
-    pub restartable: Vec<UnitName>,
+    /// Units, and containers as `container:NAME`, that may be restarted to bring the host back to its
+    /// senses.
+    pub restartable: Vec<Restartable>,
     /// Folders with compose files, `*` for any name: `/opt/stacks/*`.
     pub stacks: Vec<String>,
+    /// Whether reef acts there by itself even while somebody is logged in or a backup runs.
+    pub disturb: bool,
+    /// Whether what acts there runs as root by `sudo -n`.
+    pub sudo: bool,
+    /// Mount points of its fstab that may be mounted and unmounted.
+    pub mounts: Vec<AbsPath>,
+    /// The command that reboots it; without one it is never rebooted.
+    pub reboot: Vec<String>,
+    /// Folders whose files a runbook may read the end of.
+    pub tails: Vec<AbsPath>,
+    /// Git working trees whose newest commits may be told: `/opt/stacks`.
+    pub repositories: Vec<AbsPath>,
+}
+
+/// What may be restarted for using too much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restartable {
+    Unit(UnitName),
+    /// By its name.
+    Container(String),
+}
+
+impl Setting for Restartable {
+    /// `nginx` is a unit, `container:jellyfin` a container.
+    fn read(given: &Given) -> Result<Self, String> {
+        let Given::Text(text) = given else { return UnitName::read(given).map(Self::Unit) };
+        match text.strip_prefix("container:") {
+            // A container's name has rules that any target's name has.
+            Some(name) => Target::new(HostName::of("this"), Thing::Container, name)
+                .map(|target| Self::Container(target.name().to_owned()))
+                .map_err(|bad| format!("as a container's name it {}", bad.why)),
+            None => UnitName::read(given).map(Self::Unit),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Unit(unit) => unit.show(),
+            Self::Container(name) => format!("container:{name}"),
+        }
+    }
+}
+
+impl Restartable {
+    /// What it is on a host.
+    pub fn on(&self, host: &HostName) -> Option<Target> {
+        match self {
+            Self::Unit(unit) => Target::new(host.clone(), Thing::Unit, unit.as_str()).ok(),
+            Self::Container(name) => Target::new(host.clone(), Thing::Container, name).ok(),
+        }
+    }
 }
 
 /// What to tell ssh beyond what its own config says.
@@ -37,6 +94,8 @@ pub struct Ssh {
     pub user: Option<Word>,
     pub port: Option<u16>,
     pub key_file: Option<AbsPath>,
+    /// A second key, by which reef acts; what it may do stands in the file that it is authorized with.
+    pub act_key: Option<AbsPath>,
     /// An ssh_config(5) to use instead of the user's.
     pub ssh_config: Option<AbsPath>,
     /// A host to go through, as `ssh -J` takes it: `[USER@]HOST[:PORT]`.
@@ -53,6 +112,7 @@ impl Default for Ssh {
             user: None,
             port: None,
             key_file: None,
+            act_key: None,
             ssh_config: None,
             jump: None,
             connect_timeout: Span::secs(10),
@@ -74,8 +134,8 @@ pub struct RunbookSection {
 const THIS: &str = "this";
 
 /// The keys that say how a host is reached.
-const WAY: [&str; 7] =
-    ["address", "user", "port", "key_file", "ssh_config", "jump", "connect_timeout"];
+const WAY: [&str; 8] =
+    ["address", "user", "port", "key_file", "act_key", "ssh_config", "jump", "connect_timeout"];
 
 pub(super) fn read_hosts(mut all: Section, this: &HostName) -> BTreeMap<HostName, HostSection> {
     let mut hosts = BTreeMap::new();
@@ -118,9 +178,11 @@ impl HostSection {
                 section.skip("sleeps");
                 section.mistake("sleeps", "is for other hosts: reef does not watch in its sleep");
             }
-            if section.has("parent") {
-                section.skip("parent");
-                section.mistake("parent", "is for other hosts: this one is there while reef runs");
+            for key in ["parent", "depends_on", "tolerance"] {
+                if section.has(key) {
+                    section.skip(key);
+                    section.mistake(key, "is for other hosts: this one is there while reef runs");
+                }
             }
             None
         } else {
@@ -129,12 +191,32 @@ impl HostSection {
         let read = Self {
             ssh,
             ceiling: section.opt("ceiling"),
-            parent: section.opt("parent"),
+            parent: if host == this { None } else { section.opt("parent") },
+            depends_on: match host == this {
+                true => Vec::new(),
+                false => section.list_or("depends_on", Vec::new()),
+            },
+            tolerance: if host == this { None } else { section.opt("tolerance") },
             wakes: section.or("wakes", false),
             sleeps: section.or("sleeps", false),
             restartable: section.list_or("restartable", Vec::new()),
             stacks: section.list_or("stacks", Vec::new()),
+            disturb: section.or("disturb", false),
+            sudo: section.or("sudo", false),
+            mounts: section.list_or("mounts", Vec::new()),
+            reboot: section.list_or("reboot", Vec::new()),
+            tails: section.list_or("tails", Vec::new()),
+            repositories: section.list_or("repositories", Vec::new()),
         };
+        if read.mounts.iter().any(|mount| mount.as_str() == "/") {
+            section.mistake("mounts", "names /, which is the whole machine; name a mount point");
+        }
+        if read.tails.iter().any(|root| root.as_str() == "/") {
+            section.mistake("tails", "names /, which is everything; name a folder of logs");
+        }
+        if read.reboot.first().is_some_and(String::is_empty) {
+            section.mistake("reboot", "names no program; write [\"systemctl\", \"reboot\"]");
+        }
         if read.stacks.iter().any(|place| !place.starts_with('/') || place.contains("..")) {
             section.mistake("stacks", "is no place for compose files; write \"/opt/stacks/*\"");
         }
@@ -166,6 +248,7 @@ impl Ssh {
             user: section.opt("user"),
             port,
             key_file: section.opt("key_file"),
+            act_key: section.opt("act_key"),
             ssh_config: section.opt("ssh_config"),
             jump,
             connect_timeout: at_least(

@@ -22,6 +22,17 @@ pub struct Mistake {
     pub excerpt: Option<String>,
     #[serde(skip)]
     width: usize,
+    weight: Weight,
+}
+
+/// How loud a remark is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    #[default]
+    Mistake,
+    /// Worth a word, and no reason to refuse.
+    Finding,
 }
 
 impl Mistake {
@@ -39,6 +50,7 @@ impl Mistake {
             what: what.into(),
             excerpt: excerpt(source, place.line),
             width: place.width,
+            weight: Weight::Mistake,
         }
     }
 
@@ -67,6 +79,7 @@ impl Mistake {
             what: what.into(),
             excerpt: None,
             width: 0,
+            weight: Weight::Mistake,
         }
     }
 }
@@ -79,6 +92,9 @@ impl fmt::Display for Mistake {
             write!(f, ":{}", self.line)?;
         }
         f.write_str(": ")?;
+        if self.weight == Weight::Finding {
+            f.write_str("no mistake, but: ")?;
+        }
         if !self.section.is_empty() {
             write!(f, "[{}] ", self.section)?;
         }
@@ -97,6 +113,14 @@ impl Mistakes {
         all.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         all.dedup();
         (!all.is_empty()).then_some(Self(all))
+    }
+
+    /// With what is no mistake and worth a word, at its lines.
+    #[must_use]
+    pub fn with_findings(self, findings: Vec<Mistake>) -> Self {
+        let finding = |one: Mistake| Mistake { weight: Weight::Finding, ..one };
+        let all = self.0.into_iter().chain(findings.into_iter().map(finding)).collect();
+        Self::new(all).unwrap_or(Self(Vec::new()))
     }
 
     pub fn one(mistake: Mistake) -> Self {
@@ -122,7 +146,8 @@ impl fmt::Display for Mistakes {
                 writeln!(f, "  {:1$} | {2:at$}{carets}", "", number.len(), "")?;
             }
         }
-        let count = match self.0.len() {
+        let mistakes = self.0.iter().filter(|one| one.weight == Weight::Mistake);
+        let count = match mistakes.count() {
             1 => "1 mistake".to_owned(),
             n => format!("{n} mistakes"),
         };

@@ -99,6 +99,66 @@ fn systemd_folder(env: &Env, name: &str) -> Option<PathBuf> {
     Some(PathBuf::from(first)).filter(|path| path.is_absolute())
 }
 
+/// Where a new config would go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Room {
+    Free(PathBuf),
+    /// This one is there, and applies; or something else is in its place.
+    Taken(PathBuf),
+}
+
+impl Room {
+    /// `named` (`-c`), `REEF_CONFIG`, else root's is the machine's and anybody else's the user's. A config that
+    /// would apply without being named takes the room of all.
+    pub fn find(named: Option<&Path>, env: &Env) -> Result<Self, String> {
+        Self::find_with(named, env, Path::new(MACHINE_CONFIG))
+    }
+
+    fn find_with(named: Option<&Path>, env: &Env, machine: &Path) -> Result<Self, String> {
+        let taken = |path: &Path| path.symlink_metadata().is_ok();
+        let told = named.or_else(|| env.get("REEF_CONFIG").map(Path::new));
+        if let Some(path) = told {
+            let path = std::path::absolute(path)
+                .map_err(|error| format!("the config {}: {error}", path.display()))?;
+            return Ok(if taken(&path) { Self::Taken(path) } else { Self::Free(path) });
+        }
+        let user = folder(env, "XDG_CONFIG_HOME", ".config").map(|f| f.join("reef/config.toml"));
+        for path in user.iter().map(PathBuf::as_path).chain([machine]) {
+            if taken(path) {
+                return Ok(Self::Taken(path.to_owned()));
+            }
+        }
+        match (env.user, user) {
+            (User::Root, _) => Ok(Self::Free(machine.to_owned())),
+            (User::Plain, Some(user)) => Ok(Self::Free(user)),
+            (User::Plain, None) => {
+                Err("no place for a config: neither -c, REEF_CONFIG, XDG_CONFIG_HOME nor HOME says where".into())
+            }
+        }
+    }
+}
+
+/// The user and the group of an installed service, by their numbers, where there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceUser {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl ServiceUser {
+    /// By /etc/passwd, as `reef install` makes it. Only root can give it anything.
+    pub fn find(env: &Env) -> Option<Self> {
+        let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+        (env.user == User::Root).then(|| Self::of(&passwd))?
+    }
+
+    fn of(passwd: &str) -> Option<Self> {
+        let line = passwd.lines().find(|line| line.starts_with("reef:"))?;
+        let mut fields = line.split(':').skip(2);
+        Some(Self { uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
+    }
+}
+
 /// Where reef keeps what it knows, and where it is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places {
@@ -127,6 +187,19 @@ impl Places {
             )?;
         let runtime = systemd_folder(env, "RUNTIME_DIRECTORY").unwrap_or_else(|| state.clone());
         Self { state, runtime }.usable()
+    }
+
+    /// As [`Places::find`], for root who sets up an installed service: the service's.
+    pub fn to_set_up(named: Option<&Path>, env: &Env) -> Result<Self, String> {
+        let own = Self::find(named, env)?;
+        let told = named.is_some() || env.get("REEF_STATE").is_some();
+        match ServiceUser::find(env) {
+            Some(_) if !told => {
+                let state = PathBuf::from(SERVICE_STATE);
+                Self { runtime: state.clone(), state }.usable()
+            }
+            Some(_) | None => Ok(own),
+        }
     }
 
     /// What no right and no disk space would mend.
@@ -211,6 +284,38 @@ mod tests {
         assert_eq!(find(None, &with_told), told);
         assert!(find(Some(&at("none.toml")), &with_told).contains("none.toml: cannot be read"));
         assert!(find(Some(&at("xdg")), &plain).contains("is a folder"));
+    }
+
+    #[test]
+    fn a_new_config_goes_where_it_will_be_found_and_never_over_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let machine = at("etc/config.toml");
+        let home = folder.path().to_str().unwrap().to_owned();
+        let (plain, mut root) = (Env::of([("HOME", &home)]), Env::of([("HOME", &home)]));
+        root.user = User::Root;
+        let find = |named: Option<&Path>, env: &Env| Room::find_with(named, env, &machine);
+        let users = at(".config/reef/config.toml");
+        assert_eq!(find(None, &plain), Ok(Room::Free(users.clone())));
+        assert_eq!(find(None, &root), Ok(Room::Free(machine.clone())));
+        assert!(find(None, &Env::of([])).unwrap_err().contains("-c"));
+        assert_eq!(find(Some(&at("x.toml")), &plain), Ok(Room::Free(at("x.toml"))));
+        std::fs::create_dir_all(machine.parent().unwrap()).unwrap();
+        // A link that leads nowhere is somebody's too.
+        std::os::unix::fs::symlink("/nonexistent", &machine).unwrap();
+        for env in [&plain, &root] {
+            assert_eq!(find(None, env), Ok(Room::Taken(machine.clone())));
+        }
+        let told = Env::of([("HOME", &home), ("REEF_CONFIG", machine.to_str().unwrap())]);
+        assert_eq!(find(None, &told), Ok(Room::Taken(machine.clone())));
+        assert_eq!(find(Some(&at("x.toml")), &told), Ok(Room::Free(at("x.toml"))));
+    }
+
+    #[test]
+    fn the_service_is_known_by_its_user() {
+        let passwd = "root:x:0:0::/:/bin/sh\nreef:x:998:997:reef:/var/lib/reef:/usr/sbin/nologin\n";
+        assert_eq!(ServiceUser::of(passwd), Some(ServiceUser { uid: 998, gid: 997 }));
+        assert_eq!(ServiceUser::of("reefer:x:1:1::/:/bin/sh\nreef:x:a\n"), None);
     }
 
     #[test]

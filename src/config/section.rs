@@ -162,7 +162,8 @@ impl Reader {
         let log = std::mem::take(&mut *self.shared.log());
         let wrong = if log.syntax.is_empty() { log.mistakes } else { log.syntax };
         match Mistakes::new(wrong) {
-            Some(mistakes) => Err(mistakes),
+            // Whoever corrects the one sees the other in the same report.
+            Some(mistakes) => Err(mistakes.with_findings(log.findings)),
             None => Ok(Outcome { records: log.records, findings: log.findings }),
         }
     }

@@ -325,7 +325,7 @@ fn hosts_and_runbooks_are_tables_by_name() {
         jump = "reef@gate:22"
         ceiling = "auto"
         wakes = true
-        restartable = "nginx"
+        restartable = ["nginx", "container:jellyfin"]
         [host.this]
         wakes = true
         [runbook.disk-full]
@@ -338,7 +338,8 @@ fn hosts_and_runbooks_are_tables_by_name() {
     let (nas, mini) = (HostName::of("nas"), HostName::of("mini"));
     let host = &globals.hosts[&nas];
     assert_eq!(host.ssh.as_ref().unwrap().jump.as_deref(), Some("reef@gate:22"));
-    assert_eq!(host.restartable[0].as_str(), "nginx.service");
+    let shown: Vec<String> = host.restartable.iter().map(Setting::show).collect();
+    assert_eq!(shown, ["nginx.service", "container:jellyfin"]);
     assert!(globals.hosts[&mini].wakes && globals.hosts[&mini].ssh.is_none());
     // A host's ceiling cannot rise above the global one.
     assert_eq!(globals.ceiling_on(&nas), Leash::Ask);

@@ -7,6 +7,7 @@ use crate::clock::zone::Zone;
 use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::globals::Globals;
+use crate::config::hosts::HostSection;
 use crate::config::keys::Keys;
 use crate::config::mistakes::{Mistake, Mistakes, hint};
 use crate::config::places::EMBEDDED;
@@ -15,10 +16,11 @@ use crate::config::section::{Outcome, Reader, Section};
 use crate::daemon::books::{self, Shelf};
 use crate::daemon::wire;
 use crate::model::ids::{HostName, RunbookName};
-use crate::model::target::{AbsPath, Target, Thing};
+use crate::model::target::{AbsPath, Target};
 use crate::policy::redact::Redactor;
 use crate::policy::telling::Telling;
 use crate::probe::ask::{Context, Endpoint};
+use crate::probe::care::Care;
 use crate::probe::reef_self::Tally;
 use crate::probe::{Probe, table};
 use crate::tool::world::{self, Inventory, LogSource};
@@ -79,7 +81,7 @@ pub fn read(
     match (reader.done(), shelf, globals) {
         (Ok(outcome), Ok(shelf), Some(globals)) => {
             let probes = watched.probes;
-            let served_by = served_by(&probes, &globals.host_name);
+            let served_by = served_by(&probes);
             let endpoints = watched.endpoints;
             Ok((
                 Assembled {
@@ -137,7 +139,7 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
     let here = globals.map_or_else(|| HostName::of("this-machine"), |g| g.host_name.clone());
     let mut hosts = BTreeSet::from([here.clone()]);
     let (mut remotes, mut wakes) = (BTreeMap::new(), BTreeSet::new());
-    let mut sleepers = BTreeSet::new();
+    let (mut sleepers, mut care) = (BTreeSet::new(), BTreeMap::new());
     let mut known_as = BTreeMap::from([("this".to_owned(), here.clone())]);
     for (name, section) in globals.iter().flat_map(|g| &g.hosts) {
         hosts.insert(name.clone());
@@ -147,6 +149,8 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
                 section.ssh.as_ref().and_then(|ssh| ssh.jump.as_deref()).and_then(last_hop);
             let through = through
                 .filter(|hop| globals.is_some_and(|g| g.hosts.keys().any(|h| h.as_str() == *hop)));
+            let (needs, tolerance) = (section.depends_on.clone(), section.tolerance);
+            care.insert(name.clone(), Care { needs, tolerance, ..Care::default() });
             let parent = section.parent.as_ref().map(ToString::to_string);
             remotes.insert(name.clone(), parent.or(through.map(str::to_owned)));
         }
@@ -162,7 +166,18 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
     }
     let pushes = tally.pushes();
     let zone = globals.map_or(Zone::UTC, |g| g.timezone);
-    Context { hosts, remotes, wakes, sleepers, known_as, tally, pushes, zone, ..Context::new(here) }
+    Context {
+        hosts,
+        remotes,
+        care,
+        wakes,
+        sleepers,
+        known_as,
+        tally,
+        pushes,
+        zone,
+        ..Context::new(here)
+    }
 }
 
 impl Assembled {
@@ -175,11 +190,8 @@ impl Assembled {
     /// What the config names, for the tools. `state` is reef's own folder, which no action touches
     /// but for the drill's scratch.
     pub fn inventory(&self, state: &AbsPath, scratch: &AbsPath) -> Inventory {
-        let of_host = |(host, section): (&HostName, &crate::config::hosts::HostSection)| {
-            let unit = |unit: &crate::model::ids::UnitName| {
-                Target::new(host.clone(), Thing::Unit, unit.as_str()).ok()
-            };
-            section.restartable.iter().filter_map(unit).collect::<Vec<_>>()
+        let of_host = |(host, section): (&HostName, &HostSection)| {
+            section.restartable.iter().filter_map(|what| what.on(host)).collect::<Vec<_>>()
         };
         Inventory {
             endpoints: self
@@ -201,6 +213,24 @@ impl Assembled {
                 .collect(),
             certbot: AbsPath::new("/etc/letsencrypt/renewal").ok(),
             served_by: self.served_by.clone(),
+            resolvers: self.resolvers(),
+            ways: self.ways(),
+            mounts: self.paths_of(|section| &section.mounts),
+            tails: self.paths_of(|section| &section.tails),
+            repositories: self.paths_of(|section| &section.repositories),
+            reboots: self
+                .globals
+                .hosts
+                .iter()
+                .filter(|(_, section)| !section.reboot.is_empty())
+                .map(|(host, section)| (host.clone(), section.reboot.clone()))
+                .collect(),
+            stacks: self
+                .globals
+                .hosts
+                .iter()
+                .map(|(host, section)| (host.clone(), section.stacks.clone()))
+                .collect(),
         }
     }
 
@@ -210,6 +240,28 @@ impl Assembled {
         let known =
             |(name, declared)| (name, std::sync::Arc::new(world::KnownCluster::of(declared)));
         self.clusters.all().into_iter().map(known).collect()
+    }
+
+    fn resolvers(&self) -> BTreeMap<String, world::Resolver> {
+        let one = |endpoint: &Endpoint| {
+            let crate::probe::ask::Resolver { server, own, upstream } =
+                endpoint.resolver.clone()?;
+            Some((endpoint.target.name().to_owned(), world::Resolver { server, own, upstream }))
+        };
+        self.endpoints.iter().filter_map(one).collect()
+    }
+
+    fn ways(&self) -> BTreeMap<HostName, crate::config::hosts::Ssh> {
+        let hosts = self.globals.hosts.iter();
+        hosts.filter_map(|(host, section)| Some((host.clone(), section.ssh.clone()?))).collect()
+    }
+
+    /// Paths that the config says of its hosts, with their hosts.
+    fn paths_of(&self, of: impl Fn(&HostSection) -> &Vec<AbsPath>) -> BTreeSet<Target> {
+        let one = |(host, section): (&HostName, &HostSection)| {
+            of(section).iter().map(|path| Target::path(host.clone(), path)).collect::<Vec<_>>()
+        };
+        self.globals.hosts.iter().flat_map(one).collect()
     }
 
     fn logs(&self) -> BTreeMap<String, LogSource> {
@@ -229,12 +281,11 @@ impl Assembled {
     }
 }
 
-fn served_by(probes: &[Probe], here: &HostName) -> BTreeMap<String, Target> {
+fn served_by(probes: &[Probe]) -> BTreeMap<String, Target> {
     let last_part = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
     probes
         .iter()
         .filter_map(|probe| probe.served_by.clone().map(|unit| (last_part(&probe.name), unit)))
-        .filter(|(_, unit)| unit.on() == here)
         .collect()
 }
 
@@ -245,4 +296,63 @@ fn endpoint(endpoint: &Endpoint) -> world::Endpoint {
         name: host.clone(),
     };
     world::Endpoint { url: endpoint.url.clone(), tls: endpoint.tls.as_ref().map(peer) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Span;
+    use crate::probe::ask::host_signal;
+    use crate::watch::pulse::Pulse;
+
+    fn read_text(text: &str) -> Result<(Assembled, Vec<Probe>), Mistakes> {
+        let env = Env::of([]);
+        read(Source::new("config.toml", text), &env, std::sync::Arc::new(Pulse::default()) as _)
+    }
+
+    #[test]
+    fn a_wrong_parent_and_a_finding_are_told_with_all_other_mistakes() {
+        let wrong = read_text(
+            "host_name = \"mini\"\n[report]\ncron = \"never\"\n[host.nas]\ndepends_on = [\"nsa\"]\n\
+             [host.this]\ntolerance = \"1m\"\n[host.pi]\nparent = \"nos\"\n[probe]\n\
+             http.auth = \"http://me:word@auth.example/\"\n\
+             http.broken = { url = \"no url\", parent = \"naz\", depends_on = [\"http.auth\", \"pai\"] }\n\
+             http.child = { url = \"http://child.example/\", parent = \"http.broken\" }\n\
+             http.other = { url = \"http://other.example/\", parent = \"http.chield\" }\n",
+        );
+        let told = wrong.unwrap_err().to_string();
+        for part in [
+            "[report] cron",
+            "depends_on of nas: \"nsa\"",
+            "[host.this] tolerance: is for other hosts",
+            "the parent of pi: \"nos\"",
+            "no mistake, but: [probe.http] auth: has a password in it",
+            "parent: \"naz\"",
+            "depends_on: \"pai\"",
+            "parent: \"http.chield\" is no host and no probe here; did you mean \"http.child\"?",
+            "8 mistakes",
+        ] {
+            assert!(told.contains(part), "{part:?} is not in\n{told}");
+        }
+        assert!(!told.contains("\"http.broken\" is no"), "{told}");
+    }
+
+    #[test]
+    fn a_host_may_be_tolerated_and_depend_on_others() {
+        let (_, probes) = read_text(
+            "host_name = \"mini\"\n[host.nas]\ndepends_on = [\"pi\", \"http.auth\"]\ntolerance = \"10m\"\n\
+             [host.pi]\n[probe]\nhttp.auth = \"http://auth.example/\"\n",
+        )
+        .unwrap();
+        let of = |host: &str| {
+            let is_it = |p: &&Probe| p.kind.as_str() == "host" && p.host.as_str() == host;
+            let probe = probes.iter().find(is_it).unwrap();
+            (probe.care.tolerance, probe.care.depends_on.clone())
+        };
+        let (tolerance, above) = of("nas");
+        assert_eq!(tolerance, Some(Span::mins(10)));
+        assert!(above.contains(&host_signal(&HostName::of("pi"))), "{above:?}");
+        assert!(above.iter().any(|signal| signal.probe.as_str() == "http"), "{above:?}");
+        assert_eq!(of("pi").0, None);
+    }
 }

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::clock::zone::Zone;
 use crate::daemon::live::{Folders, Live};
-use crate::daemon::wire::{Signals, own};
+use crate::daemon::wire::{Links, Signals, own};
 use crate::gate::Gate;
 use crate::gate::crash::{Points, Unwatched};
 use crate::gate::rules::Rules;
@@ -22,6 +22,7 @@ use crate::notify::alarm::Alarm;
 use crate::notify::drain::{Drain, Notifiers};
 use crate::operator::{Facts, Operator, Reload};
 use crate::policy::budget::Caps;
+use crate::policy::inventory;
 use crate::probe::Probe;
 use crate::report::{Reporter, World};
 use crate::run::runner::{Books, Runner};
@@ -86,13 +87,15 @@ impl Swap {
     /// Puts a new config in force, whole. Runs under way finish on their own copy.
     pub async fn apply(&self, live: Live, probes: Vec<Probe>, tools: Vec<Box<dyn Tool>>) {
         self.gate.replace_tools(tools);
+        self.gate.look_by(Arc::new(Links(live.hosts.clone())));
         self.rules.send_replace(live.rules);
         self.books.send_replace(live.books);
         self.agent.send_replace(live.agent);
         self.notifiers.send_replace(live.notifiers);
         self.facts.send_replace(live.facts);
         *self.caps.lock().unwrap_or_else(PoisonError::into_inner) = live.caps;
-        self.watch.send(Command::Replace { probes, hosts: live.hosts }).await;
+        let (hosts, engine) = (live.hosts, live.engine);
+        self.watch.send(Command::Replace { probes, hosts, engine }).await;
     }
 }
 
@@ -121,6 +124,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
         tasks.clone(),
     );
     let gate = Arc::new(gate.watched(points));
+    gate.look_by(Arc::new(Links(live.hosts.clone())));
     let (answers, _) = watch::channel(0);
     let (endings, _) = watch::channel(0);
     let caps_now = Arc::clone(&caps);
@@ -139,6 +143,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
         caps: Box::new(move || *caps_now.lock().unwrap_or_else(PoisonError::into_inner)),
         periods: Box::new(move |now| periods(zone.borrow().zone, now)),
         hm: Box::new(move |at| zone_too.borrow().zone.hm(at)),
+        inventory: folders.state.as_path().join(inventory::FILE),
         nonce,
     });
     let swap = Swap { rules, books, agent, notifiers, facts, caps, gate, watch: hand.clone() };

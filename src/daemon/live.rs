@@ -1,17 +1,18 @@
 //! What the config decides and a reload swaps: rules, runbooks, tools, notifiers, the model.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::agent::{Agent, AgentBounds};
-use crate::clients::docker::{Named, Place};
+use crate::clients::docker::engine::{Engine, Engines};
+use crate::clients::docker::{ByApi, ByCommand, Named, Place};
 use crate::clients::files::LocalFiles;
-use crate::clients::host::Hosts;
 use crate::clients::host::local::LocalHost;
+use crate::clients::host::{HostLink, Hosts};
 use crate::clients::http::Http;
 use crate::clients::signal::LocalProcesses;
 use crate::clients::ssh::{SshHost, Turns};
@@ -21,7 +22,7 @@ use crate::config::globals::{Docker, Globals, Listen};
 use crate::config::hosts::HostSection;
 use crate::config::secret::SecretCommand;
 use crate::daemon::assemble::Assembled;
-use crate::daemon::wire::{StoreDeeds, ToolOutbox};
+use crate::daemon::wire::{Seen, StoreDeeds, ToolOutbox};
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::tool::Tool;
 use crate::model::ids::HostName;
@@ -30,6 +31,7 @@ use crate::notify::drain::Notifiers;
 use crate::operator::Facts;
 use crate::policy::breaker::BreakerRules;
 use crate::policy::budget::Caps;
+use crate::policy::denied::Sudo;
 use crate::policy::forbidden::Protected;
 use crate::policy::limits::Limits;
 use crate::policy::redact::Redactor;
@@ -69,6 +71,8 @@ pub struct Live {
     pub facts: Arc<Facts>,
     pub caps: Caps,
     pub hosts: Hosts,
+    /// Where this machine's container engine says what happens.
+    pub engine: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Live {
@@ -134,6 +138,7 @@ impl Making {
             notifiers: Arc::new(notifiers),
             caps: assembled.model.as_ref().map(|model| model.caps).unwrap_or_default(),
             hosts: self.hosts(&assembled.globals, &redactor),
+            engine: Some(assembled.globals.docker.socket.clone()),
         })
     }
 
@@ -164,7 +169,8 @@ impl Making {
             Arc::clone(&self.clock),
             Arc::clone(redactor),
         )
-        .with_docker(engine(globals));
+        .with_docker(engine(globals))
+        .with_sudo(sudo(globals.hosts.get(&globals.host_name)));
         let mut hosts: Hosts = BTreeMap::new();
         hosts.insert(globals.host_name.clone(), Arc::new(local));
         let control = self.folders.state.as_path().join("ssh");
@@ -179,6 +185,7 @@ impl Making {
                     Arc::clone(redactor),
                 );
                 let link = link.with_stacks(section.stacks.clone()).in_turn(&turns);
+                let link = link.with_sudo(sudo(Some(section)));
                 let link = if section.sleeps { link.that_may_be_off() } else { link };
                 hosts.insert(name.clone(), Arc::new(link));
             }
@@ -212,6 +219,12 @@ impl Making {
             starts: assembled.shelf.books.iter().map(|b| (b.name.clone(), b.leash)).collect(),
             leashes,
             named: assembled.shelf.books.iter().map(|b| (b.name.clone(), b.named())).collect(),
+            disturb: globals
+                .hosts
+                .iter()
+                .filter(|(_, section)| section.disturb)
+                .map(|(host, _)| host.clone())
+                .collect(),
             limits: Limits {
                 per_service_hour: globals.limits.per_service_hour,
                 per_hour: globals.limits.per_hour,
@@ -246,6 +259,8 @@ impl Making {
             hosts: hosts.clone(),
             files: Arc::new(LocalFiles),
             processes: Arc::new(LocalProcesses),
+            engines: engines(assembled, hosts),
+            history: Arc::new(Seen(store.clone())),
             // A client of their own: a probe's connections stay the probes'.
             web: Arc::new(Network::default()),
             outbox: Arc::new(ToolOutbox {
@@ -262,6 +277,10 @@ impl Making {
         };
         crate::tool::table::table(&world)
     }
+}
+
+fn sudo(section: Option<&HostSection>) -> Sudo {
+    if section.is_some_and(|section| section.sudo) { Sudo::Yes } else { Sudo::No }
 }
 
 fn bounds(model: &crate::llm::table::Settings) -> AgentBounds {
@@ -290,6 +309,23 @@ fn facts(assembled: &Assembled, agent: Option<&Agent>) -> Facts {
         books: assembled.shelf.origins.clone(),
     }
 }
+
+/// The engines that may be acted on: this machine's by its socket, those of other hosts by their command.
+fn engines(assembled: &Assembled, hosts: &Hosts) -> Engines {
+    let here = &assembled.globals.host_name;
+    let engine = |(host, link): (&HostName, &Arc<dyn HostLink>)| {
+        let engine: Arc<dyn Engine> = match host == here {
+            true => {
+                let socket = assembled.globals.docker.socket.clone();
+                Arc::new(ByApi::new(socket, Arc::clone(&assembled.redactor)))
+            }
+            false => Arc::new(ByCommand::new(Arc::clone(link))),
+        };
+        (host.clone(), engine)
+    };
+    hosts.iter().map(engine).collect()
+}
+
 /// This machine's container engine, as the config tells of it.
 fn engine(globals: &Globals) -> Place {
     let own = globals.hosts.get(&globals.host_name);

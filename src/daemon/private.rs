@@ -1,6 +1,7 @@
 //! A daemon of its own for one command: in a state folder that is gone afterwards, with no config, no
 //! page and no probes but what the command plants.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::operator::Operator;
 use crate::store::{Store, StoreOptions};
 use crate::watch::handle::Handle;
 use crate::watch::pulse::Pulse;
+use crate::watch::ticker::Command;
 
 /// Which probes a private daemon has from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +110,10 @@ pub async fn start(
         watch: hand,
         stop: stop.clone(),
     });
+    // There is no former life: what is there at the first look is known.
+    let nothing =
+        Command::Seed { triage: BTreeMap::new(), pasts: Vec::new(), known: BTreeMap::new() };
+    built.operator.watch.send(nothing).await;
     let mut services = JoinSet::new();
     services.spawn(looking.run(commands, stop.clone()));
     services.spawn(built.responder.run(news));

@@ -24,14 +24,16 @@ pub async fn seed(operator: &Operator, now: Millis) -> anyhow::Result<()> {
             Err(error) => tracing::warn!(%signal, "its counters cannot be read: {error}"),
         }
     }
-    operator.watch.send(Command::Seed { triage, pasts: Vec::new() }).await;
+    let known = operator.store().call(|db| db.known()).await?;
+    operator.watch.send(Command::Seed { triage, pasts: Vec::new(), known }).await;
     let readings = operator.store().readings();
     let signals = readings.call(Readings::signals).await?;
     // In parts: four weeks of thousands of signals at once would be hundreds of megabytes.
     for part in signals.chunks(SEEDED) {
         let part: Vec<Signal> = part.iter().map(|(_, signal)| signal.clone()).collect();
         let pasts = readings.call(move |r| medians(r, part, now - LOOKED_BACK)).await?;
-        operator.watch.send(Command::Seed { triage: BTreeMap::new(), pasts }).await;
+        let (triage, known) = (BTreeMap::new(), BTreeMap::new());
+        operator.watch.send(Command::Seed { triage, pasts, known }).await;
     }
     operator.expect_jobs().await
 }

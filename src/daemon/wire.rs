@@ -1,23 +1,27 @@
 //! Small adapters: what a layer asks for by a trait, made of what another layer has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use crate::Fut;
 use crate::clients::files::LocalFiles;
+use crate::clients::host::Hosts;
 use crate::clients::process::{self, Given, Limits};
 use crate::clients::signal::LocalProcesses;
 use crate::clock::Clock;
 use crate::config::env::Env;
 use crate::config::secret::SecretCommand;
 use crate::control::Carries;
+use crate::gate::hands::Onlooker;
 use crate::gate::rules::Rules;
+use crate::model::fact::{Fact, FactValue};
+use crate::model::hands::Hands;
 use crate::model::ids::{HostName, ToolName};
 use crate::model::message::Urgency;
 use crate::model::push::Report;
-use crate::model::target::{AbsPath, Target};
+use crate::model::target::{AbsPath, Signal, Target};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::ToolSpec;
 use crate::operator::Operator;
@@ -30,7 +34,9 @@ use crate::report::{Standing, Standings};
 use crate::run::announce::{Words, announce, headline};
 use crate::store::Store;
 use crate::tool::table::table;
-use crate::tool::world::{Deeds, Inventory, Network, NoDeeds, Outbox, World};
+use crate::tool::world::{
+    Deeds, History, Inventory, Network, NoDeeds, NoHistory, Numbers, Outbox, World,
+};
 use crate::watch::handle::Handle;
 use crate::watch::pulse::Pulse;
 use crate::web::Site;
@@ -178,6 +184,8 @@ pub fn tool_specs(here: &HostName) -> Vec<ToolSpec> {
         hosts: BTreeMap::new(),
         files: Arc::new(LocalFiles),
         processes: Arc::new(LocalProcesses),
+        engines: BTreeMap::new(),
+        history: Arc::new(NoHistory),
         web: Arc::new(Network::default()),
         outbox: Arc::new(Nowhere),
         deeds: Arc::new(NoDeeds),
@@ -204,6 +212,25 @@ impl Outbox for Nowhere {
     }
 }
 
+/// What the store keeps of a signal.
+#[derive(Debug)]
+pub struct Seen(pub Store);
+
+impl History for Seen {
+    fn since<'a>(&'a self, signal: &'a Signal, since: Millis) -> Fut<'a, Result<Numbers, String>> {
+        Box::pin(async move {
+            let signal = signal.clone();
+            let found =
+                self.0.readings().call(move |readings| readings.history(&signal, since)).await;
+            let number = |sample: crate::store::readings::Sample| Some((sample.at, sample.value?));
+            match found {
+                Ok(samples) => Ok(samples.into_iter().filter_map(number).collect()),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        })
+    }
+}
+
 /// The operator behind the socket.
 #[derive(Debug)]
 pub struct Orders(pub Arc<Operator>);
@@ -215,6 +242,24 @@ impl Carries for Orders {
         who: Who,
     ) -> Fut<'a, Result<serde_json::Value, Refusal>> {
         Box::pin(self.0.carry_out(order, who))
+    }
+}
+
+/// The ways to the hosts, for who asks whether somebody works there.
+#[derive(Debug)]
+pub struct Links(pub Hosts);
+
+impl Onlooker for Links {
+    fn hands<'a>(&'a self, host: &'a HostName) -> Fut<'a, Option<Result<Hands, String>>> {
+        Box::pin(async move {
+            let link = self.0.get(host)?;
+            let mut facts = link.facts(&BTreeSet::from([Fact::Hands])).await;
+            Some(match facts.remove(&Fact::Hands) {
+                Some(Ok(FactValue::Hands(hands))) => Ok(hands),
+                Some(Err(why)) => Err(why.to_string()),
+                Some(Ok(_)) | None => Err("it was not asked".to_owned()),
+            })
+        })
     }
 }
 

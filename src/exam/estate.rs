@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::clients::docker::engine::Engines;
 use crate::clients::files::LocalFiles;
 use crate::clients::host::Hosts;
 use crate::clock::Clock;
@@ -14,7 +15,7 @@ use crate::model::ids::HostName;
 use crate::model::target::AbsPath;
 use crate::model::time::Millis;
 use crate::policy::redact::Redactor;
-use crate::tool::world::{Inventory, NoDeeds, Outbox, World};
+use crate::tool::world::{Inventory, NoDeeds, NoHistory, Outbox, World};
 
 /// The estate: its hosts, its clock and the human's phone. It outlives the daemons that watch it.
 #[derive(Debug)]
@@ -56,7 +57,12 @@ impl Estate {
         self.hosts.iter().map(|(name, host)| (name.clone(), Arc::clone(host) as _)).collect()
     }
 
-    /// The world of tools over this estate. File tools work on real files below real roots.
+    /// Their container engines.
+    pub fn engines(&self) -> Engines {
+        self.hosts.iter().map(|(name, host)| (name.clone(), Arc::clone(host) as _)).collect()
+    }
+
+    /// The world of tools over this estate, in which nothing was seen before. File tools work on real files below real roots.
     pub fn world(
         &self,
         here: HostName,
@@ -69,6 +75,8 @@ impl Estate {
             hosts: self.links(),
             files: Arc::new(LocalFiles),
             processes: Arc::clone(&self.processes) as _,
+            engines: self.engines(),
+            history: Arc::new(NoHistory),
             web: Arc::new(FakeWeb { status: 200 }),
             outbox,
             deeds: Arc::new(NoDeeds),

@@ -11,10 +11,13 @@ use crate::clock::Clock;
 use crate::exam::unit::{FakeUnit, OnRestart, Restarted};
 use crate::gate::permit::Permit;
 use crate::model::container::Container;
+use crate::model::digest::Digest;
 use crate::model::fact::{
     Boot, Cpu, Fact, FactValue, Facts, Interface, Lines, Memory, NoFact, OomKills, Pressure,
     Process, TimeSync, Updates, Volume,
 };
+use crate::model::guard::{Guarded, GuardedFile, Guards, Listener, Login, Logins, Protocol};
+use crate::model::hands::Hands;
 use crate::model::ids::{ActionId, HostName, UnitName};
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
@@ -59,7 +62,7 @@ pub struct FakeHost {
     witness: Mutex<Option<Witness>>,
 }
 
-struct State {
+pub(in crate::exam) struct State {
     reach: Reach,
     booted_at: Millis,
     volumes: Vec<Volume>,
@@ -73,10 +76,18 @@ struct State {
     /// Error lines of the journal that no collection has seen yet.
     errors: Vec<String>,
     /// None: a host without a container engine.
-    containers: Option<Vec<Container>>,
-    ran: Vec<Ran>,
+    pub(in crate::exam) containers: Option<Vec<Container>>,
+    /// What a restart of a container comes to, by its name; it heals unless said.
+    pub(in crate::exam) moods: BTreeMap<String, OnRestart>,
+    /// Who came in and who tried, since the last collection.
+    logins: Logins,
+    ports: BTreeSet<Listener>,
+    guarded: BTreeMap<String, GuardedFile>,
+    /// Who works on it by hand.
+    hands: Hands,
+    pub(in crate::exam) ran: Vec<Ran>,
     /// What no caller may do: the tests expect none.
-    violations: Vec<String>,
+    pub(in crate::exam) violations: Vec<String>,
 }
 
 impl fmt::Debug for FakeHost {
@@ -113,18 +124,27 @@ impl FakeHost {
             processes: Vec::new(),
             errors: Vec::new(),
             containers: None,
+            logins: Logins { failed: Some(0), ..Logins::default() },
+            ports: BTreeSet::from([port(22, "sshd")]),
+            guarded: BTreeMap::new(),
+            moods: BTreeMap::new(),
+            hands: Hands::default(),
             ran: Vec::new(),
             violations: Vec::new(),
         };
         Self { name, clock, redactor, state: Mutex::new(state), witness: Mutex::new(None) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(in crate::exam) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(in crate::exam) fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
     /// Waits as long as an answer takes, and refuses where none can come.
-    async fn reached(&self, timeout: Span) -> Result<(), LinkError> {
+    pub(in crate::exam) async fn reached(&self, timeout: Span) -> Result<(), LinkError> {
         let reach = self.state().reach;
         match reach {
             Reach::Up => Ok(()),
@@ -268,13 +288,66 @@ impl FakeHost {
         self.state().errors.push(line.to_owned());
     }
 
+    /// What one container does from now on.
+    pub fn container(&self, name: &str, change: impl FnOnce(&mut Container)) {
+        let mut state = self.state();
+        let all = state.containers.iter_mut().flatten();
+        if let Some(container) = all.into_iter().find(|c| c.name == name) {
+            change(container);
+        }
+    }
+
+    /// What a restart of it will come to.
+    pub fn on_container_restart(&self, name: &str, what: OnRestart) {
+        self.state().moods.insert(name.to_owned(), what);
+    }
+
     /// Its container engine tells of exactly these.
     pub fn containers(&self, containers: Vec<Container>) {
         self.state().containers = Some(containers);
     }
 
+    /// Somebody comes in from there.
+    pub fn login(&self, user: &str, source: &str) {
+        let login = Login { user: user.to_owned(), source: source.to_owned() };
+        self.state().logins.accepted.push(login);
+    }
+
+    /// Somebody tries so often from there.
+    pub fn logins_fail(&self, times: u64, source: &str) {
+        let mut state = self.state();
+        *state.logins.failed.get_or_insert_default() += times;
+        state.logins.failed_from.push((source.to_owned(), times));
+    }
+
+    /// A program listens on a TCP port from now on.
+    pub fn listens(&self, on: u16, program: &str) {
+        self.state().ports.insert(port(on, program));
+    }
+
+    /// Nothing listens there any more.
+    pub fn closes(&self, on: u16) {
+        self.state().ports.retain(|listener| listener.port != on);
+    }
+
+    /// A file of keys has these lines from now on.
+    pub fn keys(&self, path: &str, lines: &[&str]) {
+        let file = GuardedFile {
+            guards: Guards::Keys,
+            path: path.to_owned(),
+            digest: Digest::of(lines.join("\n").as_bytes()).short(),
+            lines: lines.len() as u64,
+        };
+        self.state().guarded.insert(path.to_owned(), file);
+    }
+
     pub fn process(&self, process: Process) {
         self.state().processes.push(process);
+    }
+
+    /// Who works on it by hand from now on.
+    pub fn hands(&self, hands: Hands) {
+        self.state().hands = hands;
     }
 
     /// Somebody who looks on at each effect, before it happens.
@@ -348,6 +421,7 @@ impl State {
                 Some(containers) => Ok(FactValue::Containers(containers.clone())),
                 None => Err(NoFact::Absent("there is no container engine".into())),
             },
+            Fact::Stacks if self.containers.is_some() => Ok(FactValue::Stacks(Vec::new())),
             Fact::Stacks | Fact::Swarm => {
                 Err(NoFact::Absent("there is no container engine".into()))
             }
@@ -364,6 +438,17 @@ impl State {
                 Ok(FactValue::Updates(Updates { pending: Some(0), ..Updates::default() }))
             }
             Fact::Sensors => Err(NoFact::Absent("no temperatures there".into())),
+            Fact::Logins(_) => {
+                let none = Logins { failed: Some(0), ..Logins::default() };
+                Ok(FactValue::Logins(std::mem::replace(&mut self.logins, none)))
+            }
+            Fact::Listening => Ok(FactValue::Listening(self.ports.iter().cloned().collect())),
+            Fact::Guarded(_) => Ok(FactValue::Guarded(Guarded {
+                files: self.guarded.values().cloned().collect(),
+                roots: vec!["root".into()],
+                hidden: Vec::new(),
+            })),
+            Fact::Hands => Ok(FactValue::Hands(self.hands.clone())),
             Fact::Boot => {
                 let id = format!("boot-{}", self.booted_at.0);
                 Ok(FactValue::Boot(Boot { id, at: self.booted_at }))
@@ -500,6 +585,10 @@ impl HostLink for FakeHost {
             }
         })
     }
+}
+
+fn port(on: u16, program: &str) -> Listener {
+    Listener { protocol: Protocol::Tcp, port: on, uid: 0, process: Some(program.to_owned()) }
 }
 
 /// Bytes and files below a folder; links are not followed.

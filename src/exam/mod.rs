@@ -1,6 +1,7 @@
 //! The fake estate: hosts, models and endpoints that keep state and answer like real ones.
 
 pub mod endpoint;
+pub mod engine;
 pub mod estate;
 pub mod hands;
 pub mod host;

@@ -6,9 +6,11 @@ use crate::Fut;
 use crate::clients::http::url::WebUrl;
 use crate::clients::signal::{Ending, Process, ProcessId, Processes, Signalled};
 use crate::clients::tls::Leaf;
+use crate::config::hosts::Ssh;
 use crate::gate::permit::Permit;
+use crate::model::ids::HostName;
 use crate::model::time::Span;
-use crate::tool::world::{Answer, Peer, Web};
+use crate::tool::world::{Answer, Knocked, Peer, Resolved, Resolver, Web};
 
 /// Every endpoint answers with this status; nobody has a certificate.
 #[derive(Debug)]
@@ -19,6 +21,14 @@ pub struct FakeWeb {
 impl Web for FakeWeb {
     fn get<'a>(&'a self, _: &'a WebUrl) -> Fut<'a, Result<Answer, String>> {
         Box::pin(async { Ok(Answer { status: self.status, took: Span(20) }) })
+    }
+
+    fn resolve<'a>(&'a self, _: &'a Resolver) -> Fut<'a, Resolved> {
+        Box::pin(async { Resolved { own: Some("ok"), upstream: "ok" } })
+    }
+
+    fn knock<'a>(&'a self, _: &'a HostName, _: &'a Ssh) -> Fut<'a, Knocked> {
+        Box::pin(async { Knocked { port: "open", ping: "answers" } })
     }
 
     fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {

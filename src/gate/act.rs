@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use crate::gate::crash::Point;
 use crate::gate::facts;
+use crate::gate::hands::InUse;
 use crate::gate::permit::Permit;
 use crate::gate::record;
 use crate::gate::rules::{Mode, Rules};
@@ -39,13 +40,15 @@ impl Gate {
             Ok((_, Parsed::Query(_))) => return Ok(Acted::Refused("it only looks".into())),
             Err(error) => return Ok(Acted::Refused(error.to_string())),
         };
+        let in_use = self.in_use(plan).await;
         let now = self.clock.now();
         let told = self.told(plan.run);
         let dispatch = {
             let (plan, step, rules, told) =
                 (plan.clone(), step.clone(), self.rules(), told.clone());
             let judged = move |db: &mut Db| {
-                db.atomically(|db| dispatch(db, &rules, &plan, &step, &told, now))
+                let judging = Judging { rules: &rules, in_use: &in_use, told: &told };
+                db.atomically(|db| dispatch(db, &judging, &plan, &step, now))
             };
             match self.store.call(judged).await {
                 Ok(dispatch) => dispatch,
@@ -124,18 +127,25 @@ impl Gate {
     }
 }
 
+/// What a step is judged with beside the store.
+struct Judging<'a> {
+    rules: &'a Rules,
+    in_use: &'a InUse,
+    told: &'a Told,
+}
+
 fn dispatch(
     db: &mut Db,
-    rules: &Rules,
+    judging: &Judging<'_>,
     plan: &Plan,
     step: &Step,
-    told: &Told,
     now: Millis,
 ) -> anyhow::Result<Dispatch> {
+    let Judging { rules, in_use, told } = *judging;
     if let Some(row) = facts::already(db, plan, step)? {
         return Ok(Dispatch::Already(Box::new(row)));
     }
-    let facts = facts::read(db, rules, plan, step, now);
+    let facts = facts::read(db, rules, plan, step, in_use, now);
     let asked = Asked { run: plan.run, plan: plan.digest(), origin: &plan.origin, step };
     let verdict = match &facts {
         Ok(facts) => judge(&asked, Ok(facts), now),

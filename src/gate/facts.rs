@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use crate::gate::hands::InUse;
 use crate::gate::rules::Rules;
 use crate::model::approval::Approval;
-use crate::model::ids::{RunId, StepName};
-use crate::model::plan::{Origin, Plan, Step};
+use crate::model::ids::{ActionId, HostName, RunId, StepName};
+use crate::model::incident::Incident;
+use crate::model::plan::{Leash, Origin, Plan, Step};
 use crate::model::target::Target;
 use crate::model::time::{Millis, Span};
+use crate::model::tool::Undo;
 use crate::policy::fact::{ActionFact, Outcome, Proof};
 use crate::policy::judge::{ApprovedDigest, GateFacts};
 use crate::policy::leash::{Confirmed, Source, effective};
@@ -32,6 +35,7 @@ pub(crate) fn read(
     rules: &Rules,
     plan: &Plan,
     step: &Step,
+    in_use: &InUse,
     now: Millis,
 ) -> anyhow::Result<GateFacts> {
     let rows = db.actions_since(now - LOOKED_BACK)?;
@@ -41,7 +45,8 @@ pub(crate) fn read(
         paused: db.flag(PAUSED)?,
         hold: hold_over(db, plan, step)?,
         leash: leash(db, rules, plan, step)?,
-        source: source(plan),
+        source: source(db, plan, step)?,
+        hands: in_use.get(step.call.target.on()).cloned(),
         confirmed: Confirmed::No,
         lease_held_by: held_lease(db, plan.run, step)?,
         actions: rows.iter().map(|row| fact(row, &unended)).collect(),
@@ -70,28 +75,33 @@ fn hold_over(db: &Db, plan: &Plan, step: &Step) -> anyhow::Result<Option<String>
     Ok(over.then(|| format!("several independent reds: {}", by.join(", "))))
 }
 
-fn leash(
-    db: &Db,
-    rules: &Rules,
-    plan: &Plan,
-    step: &Step,
-) -> anyhow::Result<crate::model::plan::Leash> {
+fn leash(db: &Db, rules: &Rules, plan: &Plan, step: &Step) -> anyhow::Result<Leash> {
     let host = step.call.target.on();
     let runbook = plan.runbook.as_ref().map(|r| &r.name);
     let demoted =
         db.demotions()?.into_iter().find(|d| Some(&d.runbook) == runbook && d.host == *host);
-    Ok(effective(
+    let leash = effective(
         &rules.ceilings(runbook, host),
         rules.start(runbook, host),
         demoted.map(|d| d.leash),
         None,
-    ))
+    );
+    Ok(if alarmed(db, host)? { leash.min(Leash::Ask) } else { leash })
 }
 
-fn source(plan: &Plan) -> Source {
-    match (&plan.origin, &plan.runbook) {
+/// Whether something on this host may be an intruder's doing, and nobody has said that they know it: who has got in may
+/// have made the fault that a runbook would answer.
+pub fn alarmed(db: &Db, host: &HostName) -> anyhow::Result<bool> {
+    let waits = |incident: &Incident| incident.waits_for_a_human() && incident.is_about(host);
+    Ok(db.unresolved()?.iter().any(waits))
+}
+
+fn source(db: &Db, plan: &Plan, step: &Step) -> anyhow::Result<Source> {
+    Ok(match (&plan.origin, &plan.runbook) {
         (Origin::Incident(_), Some(_)) => Source::MatchedRunbook,
         (Origin::Timer, _) => Source::Promised,
+        // Begun only where `on_failure = "undo"` was in the digest; the call is the one of the dispatch.
+        (Origin::Undo(id), _) if is_its_undo(db, *id, step)? => Source::Promised,
         (
             Origin::Incident(_)
             | Origin::Proposal(_)
@@ -100,7 +110,13 @@ fn source(plan: &Plan) -> Source {
             | Origin::Drill,
             _,
         ) => Source::Neither,
-    }
+    })
+}
+
+/// Whether a step is the very call that the dispatch of an action said would undo it.
+fn is_its_undo(db: &Db, action: ActionId, step: &Step) -> anyhow::Result<bool> {
+    let row = db.action(action)?;
+    Ok(row.is_some_and(|row| matches!(&row.step.undo, Undo::By(call) if *call == step.call)))
 }
 
 fn held_lease(db: &Db, run: RunId, step: &Step) -> anyhow::Result<Option<(Target, RunId)>> {

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::gate::crash::{Point, Points, Unwatched};
+use crate::gate::hands::Onlooker;
 use crate::gate::rules::Rules;
 use crate::gate::tool::{Parsed, Tool};
 use crate::model::approval::Approval;
@@ -26,6 +27,7 @@ use crate::store::Store;
 pub mod act;
 pub mod crash;
 pub mod facts;
+pub mod hands;
 pub mod permit;
 pub(crate) mod record;
 pub mod rules;
@@ -46,6 +48,8 @@ pub struct Gate {
     /// What each run is about, for its records; gone with the run.
     told: Mutex<BTreeMap<RunId, Told>>,
     points: Arc<dyn Points>,
+    /// Tells who works on a host by hand; swapped with the hosts.
+    onlooker: RwLock<Option<Arc<dyn Onlooker>>>,
 }
 
 type Tools = Arc<BTreeMap<ToolName, Box<dyn Tool>>>;
@@ -109,7 +113,17 @@ impl Gate {
             tasks,
             told: Mutex::default(),
             points: Arc::new(Unwatched),
+            onlooker: RwLock::new(None),
         }
+    }
+
+    /// From now on somebody tells who works on the hosts.
+    pub fn look_by(&self, onlooker: Arc<dyn Onlooker>) {
+        *self.onlooker.write().unwrap_or_else(PoisonError::into_inner) = Some(onlooker);
+    }
+
+    fn onlooker(&self) -> Option<Arc<dyn Onlooker>> {
+        self.onlooker.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The same gate, with somebody who is told of each crash point.

@@ -35,6 +35,8 @@ pub struct Rules {
     pub leashes: BTreeMap<(RunbookName, Option<HostName>), Leash>,
     /// The targets that each runbook spells out in its steps.
     pub named: BTreeMap<RunbookName, BTreeSet<Target>>,
+    /// Hosts on which nobody minds that reef acts while they work there.
+    pub disturb: BTreeSet<HostName>,
     pub limits: Limits,
     pub breaker: BreakerRules,
     pub protected: Protected,
@@ -61,6 +63,7 @@ impl Default for Rules {
             starts: BTreeMap::new(),
             leashes: BTreeMap::new(),
             named: BTreeMap::new(),
+            disturb: BTreeSet::new(),
             limits: Limits::default(),
             breaker: BreakerRules::default(),
             protected: Protected::default(),

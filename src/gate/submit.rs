@@ -2,6 +2,7 @@
 
 use crate::gate::crash::Point;
 use crate::gate::facts;
+use crate::gate::hands::InUse;
 use crate::gate::record;
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::{Gate, Submitted, Told, words};
@@ -28,15 +29,19 @@ impl Gate {
     /// Judges a plan whole. Where a human is to be asked, the question, its record and its message
     /// are one commit; so are the records of what would have been done.
     pub async fn submit(&self, plan: &Plan) -> anyhow::Result<Submitted> {
+        let in_use = self.in_use(plan).await;
         let (plan, rules, now) = (plan.clone(), self.rules(), self.clock.now());
         let told = self.told(plan.run);
         let judging = move |db: &mut Db| {
             db.atomically(|db| {
-                let judged = judge_plan(db, &rules, &plan, now)?;
+                let judged = judge_plan(db, &rules, &plan, &in_use, now)?;
                 match judged.verdict {
                     Verdict::Allow => Ok(Submitted::Allowed),
                     Verdict::Ask { why } => {
-                        let question = format!("{}\n{}", told.reason, words::plan(&plan));
+                        let mut question = format!("{}\n{}", told.reason, words::plan(&plan));
+                        for why in in_use.values() {
+                            question.push_str(&format!("\n{why}"));
+                        }
                         let yes = Choice {
                             say: "yes".into(),
                             digest: Some(plan.digest()),
@@ -72,6 +77,8 @@ impl Gate {
         question: String,
         choices: Vec<Choice>,
     ) -> anyhow::Result<Result<Approval, String>> {
+        // A question is asked of a human anyway: who works there changes nothing.
+        let in_use = InUse::new();
         let (standing, rules, now) = (standing.clone(), self.rules(), self.clock.now());
         let told = self.told(standing.run);
         let asked = self
@@ -85,7 +92,7 @@ impl Gate {
                             allowed.push(choice);
                             continue;
                         };
-                        let judged = judge_plan(db, &rules, plan, now)?;
+                        let judged = judge_plan(db, &rules, plan, &in_use, now)?;
                         match judged.verdict {
                             Verdict::Allow | Verdict::Ask { .. } => allowed.push(choice),
                             Verdict::Forbid { why } => {
@@ -114,9 +121,12 @@ impl Gate {
 
     /// What the gate would say to a plan now. Records nothing.
     pub async fn verdict(&self, plan: &Plan) -> anyhow::Result<Verdict> {
+        let in_use = self.in_use(plan).await;
         let (plan, rules, now) = (plan.clone(), self.rules(), self.clock.now());
         self.store
-            .call(move |db| db.atomically(|db| Ok(judge_plan(db, &rules, &plan, now)?.verdict)))
+            .call(move |db| {
+                db.atomically(|db| Ok(judge_plan(db, &rules, &plan, &in_use, now)?.verdict))
+            })
             .await
     }
 
@@ -157,12 +167,18 @@ impl Gate {
 }
 
 /// The strictest verdict over all steps.
-fn judge_plan(db: &Db, rules: &Rules, plan: &Plan, now: Millis) -> anyhow::Result<Judged> {
+fn judge_plan(
+    db: &Db,
+    rules: &Rules,
+    plan: &Plan,
+    in_use: &InUse,
+    now: Millis,
+) -> anyhow::Result<Judged> {
     let digest = plan.digest();
     let mut verdict = Verdict::Allow;
     let mut observed = true;
     for step in &plan.steps {
-        let facts = facts::read(db, rules, plan, step, now);
+        let facts = facts::read(db, rules, plan, step, in_use, now);
         let asked = Asked { run: plan.run, plan: digest, origin: &plan.origin, step };
         let of_step = match &facts {
             Ok(facts) => {

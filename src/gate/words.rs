@@ -25,7 +25,9 @@ pub fn plan(plan: &Plan) -> String {
     let mut lines: Vec<String> = plan.steps.iter().map(|s| format!("- {}", step(s))).collect();
     lines.push(match &plan.verify {
         Verify::Probe { signal, within, .. } => format!("proof: {signal} green within {within}"),
-        Verify::Query { call, value, is } => format!("proof: {} says {value} = {is}", call.tool),
+        Verify::Query { call, value, is, .. } => {
+            format!("proof: {} says {value} = {is}", call.tool)
+        }
         Verify::Not(why) => format!("cannot be proven: {why}"),
     });
     lines.join("\n")

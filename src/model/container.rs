@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::digest::Digest;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 use crate::model::time::Millis;
@@ -38,9 +39,23 @@ pub struct Container {
     /// How it ended, where it does not run.
     pub ended: Ended,
     pub privileged: bool,
+    /// How it could reach beyond itself, apart from that: `host pid`, `host network`, `docker.sock`.
+    #[serde(default)]
+    pub reaches: Vec<String>,
+    /// What it may use in memory, in bytes; `None` where nobody limited it.
+    #[serde(default)]
+    pub memory_limit: Option<u64>,
+    /// What it uses now without what the kernel would give back at once, in bytes. Only told of one that
+    /// runs and has a limit.
+    #[serde(default)]
+    pub memory: Option<u64>,
     /// Those of compose, of Swarm and of reef; others are left out.
     pub labels: BTreeMap<String, String>,
 }
+
+const PROJECT: &str = "com.docker.compose.project";
+const SERVICE: &str = "com.docker.compose.service";
+const ONE_OFF: &str = "com.docker.compose.oneoff";
 
 /// Which labels of a container are kept.
 pub const KEPT_LABELS: [&str; 4] =
@@ -49,6 +64,46 @@ pub const KEPT_LABELS: [&str; 4] =
 impl Container {
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name).map(String::as_str)
+    }
+
+    /// Whether it stands still because somebody wanted it so: a stop, work that is done, or an end that
+    /// cannot be told from a stop.
+    pub fn stopped_on_purpose(&self) -> bool {
+        match self.state {
+            ContainerState::Exited => {}
+            ContainerState::Created | ContainerState::Paused | ContainerState::Removing => {
+                return true;
+            }
+            ContainerState::Running
+            | ContainerState::Restarting
+            | ContainerState::Dead
+            | ContainerState::Other => return false,
+        }
+        if self.oom_killed || self.ended == Ended::Oom || self.error.is_some() {
+            return false;
+        }
+        if self.ended == Ended::Asked || self.label(ONE_OFF) == Some("True") {
+            return true;
+        }
+        let like_a_stop = matches!(self.exit_code, 130 | 137 | 143 | 255);
+        match (self.policy, self.ended) {
+            (RestartPolicy::No | RestartPolicy::OnFailure { .. }, _) if self.exit_code == 0 => true,
+            (RestartPolicy::OnFailure { most }, _) if 0 < most && most <= self.restarts => false,
+            (_, Ended::Own) => false,
+            (RestartPolicy::No, _) => like_a_stop,
+            // The engine would have started it again, had nobody stopped it.
+            (
+                RestartPolicy::Always
+                | RestartPolicy::UnlessStopped
+                | RestartPolicy::OnFailure { .. },
+                _,
+            ) => true,
+        }
+    }
+
+    /// The compose project and service that it belongs to.
+    pub fn composed(&self) -> Option<(&str, &str)> {
+        Some((self.label(PROJECT)?, self.label(SERVICE)?))
     }
 
     /// `reef.watch=false`: its owner does not want it watched.
@@ -182,6 +237,9 @@ pub struct Stack {
     pub services: Vec<StackService>,
     /// Why its files could not be read or understood; the services are then not to be trusted.
     pub fault: Option<Tainted>,
+    /// Over the files as they are written: another text is another project.
+    #[serde(default)]
+    pub written: Option<Digest>,
 }
 
 /// One service of a compose file.

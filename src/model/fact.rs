@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::container::{Container, Stack, Swarm};
+use crate::model::guard::{Guarded, Listener, Logins};
+use crate::model::hands::Hands;
 use crate::model::ids::UnitName;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 use crate::model::time::{Millis, Span};
+pub use crate::model::upkeep::{Boot, Sensor, TimeSync, Updates};
 
 /// A fact that a probe may want of a host. All that are due on one host in one tick are brought by
 /// one collection.
@@ -65,6 +68,16 @@ pub enum Fact {
     Sensors,
     /// Which boot this is, and when it was.
     Boot,
+    /// Who came in and who tried, by the journal, the log of logins (or this file instead) and wtmp.
+    Logins(Option<AbsPath>),
+    /// Ports on which something listens for other machines.
+    Listening,
+    /// Digests of what says who may come in and what runs by itself: keys, sudoers, crontabs; these files
+    /// too, as keys. Never what stands in them.
+    Guarded(Vec<AbsPath>),
+    /// Who works there by hand: people that are logged in, and programs that somebody would not want to be
+    /// disturbed. Asked for when a step is judged, by no probe.
+    Hands,
 }
 
 impl Fact {
@@ -295,48 +308,6 @@ pub struct Array {
     pub doing: String,
 }
 
-/// How a clock is kept.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct TimeSync {
-    /// Whether something keeps it in time; `None` where nothing tells.
-    pub synced: Option<bool>,
-    /// By how many seconds it is off by its own time service.
-    pub offset: Option<f64>,
-    /// By how many seconds it differs from reef's clock, to the second; `None` for reef's own.
-    pub against_reef: Option<f64>,
-    /// `chrony`, `systemd-timesyncd`, `kernel`.
-    pub by: String,
-}
-
-/// Packages that wait.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Updates {
-    /// `None` where no package manager was asked.
-    pub pending: Option<u32>,
-    /// Those among them that close holes, where the manager tells.
-    pub security: Option<u32>,
-    /// Packages that want a reboot; `None` where none does.
-    pub reboot: Option<Vec<String>>,
-}
-
-/// A temperature, in thousandths of a degree Celsius.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sensor {
-    pub chip: String,
-    pub label: String,
-    pub now: i64,
-    pub high: Option<i64>,
-    pub critical: Option<i64>,
-}
-
-/// A boot.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Boot {
-    /// The kernel's own id of it.
-    pub id: String,
-    pub at: Millis,
-}
-
 /// The value of a fact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -370,6 +341,10 @@ pub enum FactValue {
     Updates(Updates),
     Sensors(Vec<Sensor>),
     Boot(Boot),
+    Logins(Logins),
+    Listening(Vec<Listener>),
+    Guarded(Guarded),
+    Hands(Hands),
 }
 
 /// Why a fact could not be had.

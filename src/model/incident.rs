@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::ids::{IncidentId, RunId};
-use crate::model::reading::Reading;
+use crate::model::ids::{HostName, IncidentId, RunId};
+use crate::model::reading::{ABOUT_HOST, Concern, Reading};
 use crate::model::run::IllegalTransition;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
 use crate::model::time::{Millis, Span};
+use crate::model::value::Value;
 
 /// Where an incident stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,9 +111,31 @@ pub struct Care {
     pub silent: bool,
     /// When what explained it was over: it has a moment to be over too.
     pub freed_at: Option<Millis>,
+    /// When what it is about was over, of one that only a human may end.
+    pub healed_at: Option<Millis>,
 }
 
 impl Incident {
+    /// Whether it may be an intruder's doing.
+    pub fn is_security(&self) -> bool {
+        self.reading.concern == Concern::Security
+    }
+
+    /// Whether it is over only once somebody acknowledged it, and nobody has: until then nothing happens by itself on
+    /// its host.
+    pub fn waits_for_a_human(&self) -> bool {
+        self.is_security() && self.acknowledged_at.is_none()
+    }
+
+    /// Whether it is about this host.
+    pub fn is_about(&self, host: &HostName) -> bool {
+        let named = match self.reading.values.get(ABOUT_HOST) {
+            Some(Value::Target(target)) => Some(target.on()),
+            Some(_) | None => None,
+        };
+        self.signal.target.on() == host || named == Some(host)
+    }
+
     /// From when on a red of it may page.
     pub fn pages_from(&self) -> Millis {
         let red = self.red_at.unwrap_or(self.opened_at);

@@ -60,8 +60,17 @@ pub struct Step {
 pub enum Verify {
     /// The probe that fired must turn green within `within` and stay green for `stays`.
     Probe { signal: Signal, within: Span, stays: Span },
-    /// A low call whose value must be as said: for what no probe shows in time.
-    Query { call: Call, value: String, is: String },
+    /// A low call whose value must become as said within `within` and stay so for `stays`: for what no
+    /// probe shows in time.
+    Query {
+        call: Call,
+        value: String,
+        is: String,
+        #[serde(default)]
+        within: Span,
+        #[serde(default)]
+        stays: Span,
+    },
     /// Nothing can prove it; the ending says "not verified". Says why.
     Not(String),
 }
@@ -116,8 +125,9 @@ impl Plan {
             Verify::Probe { signal, within, stays } => {
                 to.text("probe").text(&signal.to_string()).int(within.0).int(stays.0)
             }
-            Verify::Query { call, value, is } => {
-                call.canonical(to.text("query")).text(value).text(is)
+            Verify::Query { call, value, is, within, stays } => {
+                let to = call.canonical(to.text("query")).text(value).text(is);
+                to.int(within.0).int(stays.0)
             }
             Verify::Not(why) => to.text("not").text(why),
         };

@@ -7,7 +7,7 @@ use crate::model::severity::Severity;
 use crate::model::taint::Tainted;
 use crate::model::target::Signal;
 use crate::model::time::Millis;
-use crate::model::value::Values;
+use crate::model::value::{Value, Values};
 
 /// The unit of a reading's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,35 @@ pub struct Reading {
     /// Whether a human, or a tool of theirs, wanted it so.
     #[serde(default, skip_serializing_if = "Intent::is_unsaid")]
     pub intent: Intent,
+    /// Whom it is for.
+    #[serde(default, skip_serializing_if = "Concern::is_usual")]
+    pub concern: Concern,
 }
+
+/// Whom a reading is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Concern {
+    /// Runbooks and a model may answer it.
+    #[default]
+    Usual,
+    /// It may be an intruder's doing: it is for the human alone. Always a page, answered by no runbook, shown to no
+    /// model, explained by nothing; its incident is over only once somebody acknowledged it, and until then nothing
+    /// happens by itself on its host.
+    Security,
+}
+
+impl Concern {
+    fn is_usual(&self) -> bool {
+        *self == Self::Usual
+    }
+}
+
+/// The name of the value that lists what a security reading tells of, `ITEM = STATE` each: what an acknowledgement
+/// accepts.
+pub const WHAT: &str = "what";
+/// The name of the value that says which host a reading is about, where its target does not.
+pub const ABOUT_HOST: &str = "host";
 
 /// Whether what a look saw was meant to be.
 ///
@@ -92,6 +120,7 @@ impl Reading {
             values: Values::new(),
             parent: None,
             intent: Intent::Unsaid,
+            concern: Concern::Usual,
         }
     }
 
@@ -100,6 +129,36 @@ impl Reading {
     pub fn intended(signal: Signal, at: Millis, words: &str) -> Self {
         let reading = Self::new(signal, at, Severity::Green, Word::of("intended"), words);
         Self { intent: Intent::Deliberate, ..reading }
+    }
+
+    /// What may be an intruder's doing: red, and for the human alone. `what` are the items that it tells of, with how
+    /// each stands.
+    pub fn security(
+        signal: Signal,
+        at: Millis,
+        reason: Word,
+        words: &str,
+        what: &[(String, String)],
+    ) -> Self {
+        let item = |(item, state): &(String, String)| {
+            Value::Text(Tainted::bounded(&format!("{item} = {state}"), 400))
+        };
+        let values =
+            Values::from([(WHAT.to_owned(), Value::List(what.iter().map(item).collect()))]);
+        let reading = Self::new(signal, at, Severity::Red, reason, words);
+        Self { concern: Concern::Security, values, ..reading }
+    }
+
+    /// What a security reading tells of, as it was given.
+    pub fn what(&self) -> Vec<(&str, &str)> {
+        let Some(Value::List(items)) = self.values.get(WHAT) else { return Vec::new() };
+        items
+            .iter()
+            .filter_map(|value| {
+                let Value::Text(text) = value else { return None };
+                text.as_str().rsplit_once(" = ")
+            })
+            .collect()
     }
 
     /// A probe that could not look. `words` says what to do about it where there is something.

@@ -152,8 +152,8 @@ impl RunState {
 
     fn verifying(plan: Plan, done: usize, sure: Sure, now: Millis) -> Self {
         let until = match &plan.verify {
-            Verify::Probe { within, .. } => now + *within,
-            Verify::Query { .. } | Verify::Not(_) => now,
+            Verify::Probe { within, .. } | Verify::Query { within, .. } => now + *within,
+            Verify::Not(_) => now,
         };
         Self::Verifying { plan, done, sure, green_since: None, until }
     }
@@ -178,7 +178,7 @@ fn after_look(state: RunState, green: Green, now: Millis) -> RunState {
     let RunState::Verifying { plan, done, sure, green_since, until } = state else { return state };
     let (stays, by_probe) = match &plan.verify {
         Verify::Probe { stays, .. } => (*stays, "the probe that fired is green"),
-        Verify::Query { .. } => (crate::model::time::Span(0), "the runbook's query says so"),
+        Verify::Query { stays, .. } => (*stays, "the runbook's query says so"),
         Verify::Not(why) => return RunState::Ended(Ending::NotVerified(why.clone())),
     };
     match green {
@@ -189,9 +189,13 @@ fn after_look(state: RunState, green: Green, now: Millis) -> RunState {
             }
             RunState::Verifying { plan, done, sure, green_since: Some(since), until }
         }
-        Green::No if until <= now => RunState::Ended(Ending::NotFixed(
-            "the probe that fired did not turn green in time".into(),
-        )),
+        Green::No if until <= now => RunState::Ended(Ending::NotFixed(match &plan.verify {
+            Verify::Probe { .. } => "the probe that fired did not turn green in time".into(),
+            Verify::Query { call, value, is, .. } => {
+                format!("{} did not say {value} = {is} in time", call.tool)
+            }
+            Verify::Not(why) => why.clone(),
+        })),
         Green::No => RunState::Verifying { plan, done, sure, green_since: None, until },
     }
 }

@@ -37,6 +37,8 @@ pub enum Thing {
     Container,
     /// A compose project by its name.
     Stack,
+    /// A service of a compose project, `PROJECT/SERVICE`: whichever containers it has at the moment.
+    Composed,
     /// A service of a Swarm by its name; the host is the manager that tells of it.
     Service,
     /// A node of a Swarm by its name.
@@ -49,7 +51,7 @@ pub enum Thing {
 }
 
 impl Thing {
-    const TAGGED: [(Self, &'static str); 13] = [
+    const TAGGED: [(Self, &'static str); 14] = [
         (Self::Unit, "unit"),
         (Self::Process, "pid"),
         (Self::Endpoint, "endpoint"),
@@ -60,6 +62,7 @@ impl Thing {
         (Self::Member, "member"),
         (Self::Container, "container"),
         (Self::Stack, "stack"),
+        (Self::Composed, "compose"),
         (Self::Service, "service"),
         (Self::Node, "node"),
         (Self::Reef, "reef"),
@@ -106,6 +109,14 @@ impl Target {
             }
             Thing::Path => Ok(Self::path(host, &AbsPath::new(name)?)),
             Thing::Object => Ok(Self::object(host, &Object::parse(name)?)),
+            Thing::Composed => {
+                let why = "is no PROJECT/SERVICE";
+                let bad = || BadName { given: name.chars().take(60).collect(), why };
+                let (project, service) = name.split_once('/').ok_or_else(bad)?;
+                Word::new(project)?;
+                Word::new(service)?;
+                Ok(Self { host, thing, name: name.into() })
+            }
             Thing::Unit
             | Thing::Process
             | Thing::Endpoint
@@ -150,6 +161,11 @@ impl Target {
     /// The path, where this is one.
     pub fn as_path(&self) -> Option<AbsPath> {
         (self.thing == Thing::Path).then(|| AbsPath(self.name.as_ref().to_owned()))
+    }
+
+    /// Project and service, where this is a service of a compose project.
+    pub fn as_composed(&self) -> Option<(&str, &str)> {
+        (self.thing == Thing::Composed).then(|| self.name.split_once('/')).flatten()
     }
 
     /// The object, where this is one.
@@ -321,6 +337,8 @@ mod tests {
             "nas:endpoint:jellyfin",
             "k3s:member:pi-1",
             "k3s/media/deployment/jellyfin",
+            "nas:container:jellyfin",
+            "nas:compose:media/jellyfin",
         ] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
         }
@@ -338,6 +356,11 @@ mod tests {
             "-x",
             "mini:/a/../b",
             "mini:what:x",
+            "mini:compose:media",
+            "mini:compose:media/",
+            "mini:compose:/web",
+            "mini:compose:media/-x",
+            "mini:compose:a/b/c",
             "mini:",
         ] {
             assert!(text.parse::<Target>().is_err(), "{text:?} was taken");

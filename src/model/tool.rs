@@ -105,12 +105,20 @@ pub struct Bounds {
     pub roots: Vec<AbsPath>,
     /// More matches than this are refused.
     pub max_targets: u32,
+    /// Things that the runbook names letter by letter: what is stateful is restarted only where it is
+    /// one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named: Vec<Target>,
+    /// Commands that run what their arguments say, which the runbook names to the letter: high instead
+    /// of critical.
+    #[serde(default)]
+    pub commands: Vec<Vec<String>>,
 }
 
 impl Default for Bounds {
     /// No roots, so no path; up to 10,000 items.
     fn default() -> Self {
-        Self { roots: Vec::new(), max_targets: 10_000 }
+        Self { roots: Vec::new(), max_targets: 10_000, named: Vec::new(), commands: Vec::new() }
     }
 }
 
@@ -131,6 +139,10 @@ impl Call {
             .list(self.args.iter(), |to, (name, value)| value.canonical(to.text(name)))
             .list(self.bounds.roots.iter(), |to, root| to.text(root.as_str()))
             .int(i64::from(self.bounds.max_targets))
+            .list(self.bounds.commands.iter(), |to, command| {
+                to.list(command.iter(), |to, part| to.text(part))
+            })
+            .list(self.bounds.named.iter(), |to, thing| to.text(&thing.to_string()))
     }
 }
 

@@ -23,6 +23,9 @@ pub enum Kind {
     Path,
     Target,
     List(Box<Kind>),
+    /// A program and its arguments. Only a runbook's literal or the operator gives one: no tool, no
+    /// reading and no model does.
+    Argv,
     /// Text from outside. No input of a tool has this kind.
     Text,
 }
@@ -38,6 +41,7 @@ impl fmt::Display for Kind {
             Self::Path => f.write_str("path"),
             Self::Target => f.write_str("target"),
             Self::List(of) => write!(f, "list of {of}s"),
+            Self::Argv => f.write_str("command"),
             Self::Text => f.write_str("text"),
         }
     }
@@ -55,6 +59,7 @@ pub enum Value {
     Path(AbsPath),
     Target(Target),
     List(Vec<Value>),
+    Argv(Vec<String>),
     Text(Tainted),
 }
 
@@ -73,6 +78,7 @@ impl Value {
             Self::Path(_) => Kind::Path,
             Self::Target(_) => Kind::Target,
             Self::List(items) => Kind::List(Box::new(items.first().map_or(Kind::Word, Self::kind))),
+            Self::Argv(_) => Kind::Argv,
             Self::Text(_) => Kind::Text,
         }
     }
@@ -96,6 +102,7 @@ impl Value {
             | Self::Path(_)
             | Self::Target(_)
             | Self::List(_)
+            | Self::Argv(_)
             | Self::Text(_) => None,
         }
     }
@@ -111,8 +118,20 @@ impl Value {
             Self::Path(p) => to.text("path").text(p.as_str()),
             Self::Target(t) => to.text("target").text(&t.to_string()),
             Self::List(items) => to.text("list").list(items.iter(), |to, item| item.canonical(to)),
+            Self::Argv(parts) => to.text("argv").list(parts.iter(), |to, part| to.text(part)),
             Self::Text(t) => to.text("text").text(t.as_str()),
         }
+    }
+}
+
+/// One argument of a command as people read it: quoted where a reader could mistake where it ends.
+/// Never for a shell.
+pub fn write_part(f: &mut fmt::Formatter<'_>, part: &str) -> fmt::Result {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !part.is_empty() && part.chars().all(plain) {
+        f.write_str(part)
+    } else {
+        write!(f, "{part:?}")
     }
 }
 
@@ -147,6 +166,13 @@ impl fmt::Display for Value {
             Self::Path(p) => write!(f, "{p}"),
             Self::Target(t) => write!(f, "{t}"),
             Self::Text(t) => write!(f, "{t}"),
+            Self::Argv(parts) => {
+                for (i, part) in parts.iter().enumerate() {
+                    f.write_str(if i == 0 { "" } else { " " })?;
+                    write_part(f, part)?;
+                }
+                Ok(())
+            }
             Self::List(items) => {
                 for (i, item) in items.iter().enumerate() {
                     write!(f, "{}{item}", if i == 0 { "" } else { ", " })?;

@@ -15,7 +15,8 @@ use crate::operator::{Operator, refuse};
 use crate::policy::confirm::confirm;
 use crate::policy::leash::Confirmed;
 use crate::store::approvals::{Answer, AnswerOutcome};
-use crate::watch::responder::picture::end_page;
+use crate::watch::responder::picture::{end_page, resolve};
+use crate::watch::ticker::Command;
 use crate::watch::timers::KNOWN;
 
 /// How far back `--all` looks.
@@ -121,7 +122,7 @@ impl Operator {
         if lasts.is_some_and(|lasts| lasts < Span::mins(1)) {
             return refuse("an acknowledgement lasts for a minute at least");
         }
-        let until = lasts.map(|lasts| now + lasts);
+        let (until, rules) = (lasts.map(|lasts| now + lasts), self.gate().rules());
         let said = note.map(str::to_owned);
         let note = said.clone().unwrap_or_else(|| "acknowledged".to_owned());
         let known = self
@@ -130,7 +131,7 @@ impl Operator {
                 db.atomically(|db| {
                     let Some(mut incident) = db.incident(id)? else { return Ok(None) };
                     if matches!(incident.state, IncidentState::Resolved { .. }) {
-                        return Ok(Some(false));
+                        return Ok(Some(Err(())));
                     }
                     incident.acknowledged_at = Some(now);
                     incident.care.note = said;
@@ -142,13 +143,24 @@ impl Operator {
                     }
                     end_page(db, id)?;
                     settle::note(db, &by, &format!("acknowledged {id}"), &note, now)?;
-                    Ok(Some(true))
+                    // It was over before, and only its human was missing.
+                    // Nothing is there then that would have to be known.
+                    if incident.is_security() && incident.care.healed_at.is_some() {
+                        resolve(db, &rules, incident, now)?;
+                        return Ok(Some(Ok(None)));
+                    }
+                    let known = incident.is_security().then_some(incident.reading);
+                    Ok(Some(Ok(known)))
                 })
             })
             .await?;
+        if let Some(Ok(Some(reading))) = &known {
+            let reading = Box::new(reading.clone());
+            self.watch.send(Command::Accept { reading }).await;
+        }
         self.runner.endings.send_modify(|n| *n += 1);
         match known {
-            Some(true) => Ok(Done {
+            Some(Ok(_)) => Ok(Done {
                 words: match until {
                     None => {
                         format!("{id} is yours: no more pages, and reef keeps its hands off it")
@@ -159,7 +171,7 @@ impl Operator {
                     ),
                 },
             }),
-            Some(false) => refuse(format!("{id} is resolved already")),
+            Some(Err(())) => refuse(format!("{id} is resolved already")),
             None => {
                 refuse(format!("there is no incident {id}; `reef incidents` shows the open ones"))
             }

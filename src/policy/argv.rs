@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::value::write_part;
+
 mod check;
 pub mod classify;
 mod programs;
@@ -63,14 +65,9 @@ impl Argv {
 impl fmt::Display for Argv {
     /// For people: quoted where a reader could mistake where an argument ends. Never for a shell.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
         for (i, part) in self.0.iter().enumerate() {
             f.write_str(if i == 0 { "" } else { " " })?;
-            if !part.is_empty() && part.chars().all(plain) {
-                f.write_str(part)?;
-            } else {
-                write!(f, "{part:?}")?;
-            }
+            write_part(f, part)?;
         }
         Ok(())
     }

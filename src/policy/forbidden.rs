@@ -45,6 +45,7 @@ fn undo_of(step: &Step) -> Option<&Call> {
 /// drill; [`Scratch::Outside`] for everybody else.
 pub fn forbidden(step: &Step, protected: &Protected, scratch: Scratch) -> Option<String> {
     own_state(&step.call, protected, scratch)
+        .or_else(|| reef_itself(&step.call))
         .or_else(|| private_key(&step.call))
         .or_else(|| cluster(&step.call))
 }
@@ -81,6 +82,64 @@ fn own_state(call: &Call, protected: &Protected, scratch: Scratch) -> Option<Str
             arg_paths(call).iter().find_map(|path| hit(path).or_else(|| above(path)))
         })?;
     Some(format!("{own} is reef's own: nothing may touch it"))
+}
+
+/// A raw command that names reef: its program, its unit.
+fn reef_itself(call: &Call) -> Option<String> {
+    let own = |word: &str| ["reef", "reef.service"].contains(&word);
+    let named = parts(call).iter().any(|part| {
+        let last = part.rsplit('/').next().unwrap_or(part);
+        own(last) || tokens(part).any(own)
+    });
+    named.then(|| "reef's own program and unit are a human's alone".to_owned())
+}
+
+/// The parts of every raw command in a call.
+fn parts(call: &Call) -> Vec<String> {
+    let mut found = Vec::new();
+    for value in call.args.values() {
+        each(value, &mut |value| {
+            if let Value::Argv(parts) = value {
+                found.extend(parts.iter().cloned());
+            }
+        });
+    }
+    found
+}
+
+/// What a shell, or a program with a small language of its own, would read as one word.
+fn tokens(part: &str) -> impl Iterator<Item = &str> {
+    let cuts = |c: char| c.is_whitespace() || "\"'`=:,;|&<>(){}[]$@".contains(c);
+    part.split(cuts).filter(|token| !token.is_empty())
+}
+
+/// The paths that a part of a raw command names, with `..` resolved by name; of a name without a folder
+/// only one that private keys have.
+fn named_paths(part: &str) -> Vec<AbsPath> {
+    let mut found = Vec::new();
+    for token in tokens(part) {
+        match token.find('/') {
+            // `--output=/x` and `-I/x` name /x; `.ssh/x` is below wherever it is run.
+            Some(at) => {
+                let from = if token.starts_with('-') { &token[at..] } else { token };
+                let mut kept: Vec<&str> = Vec::new();
+                for name in from.split('/') {
+                    match name {
+                        ".." => drop(kept.pop()),
+                        "" | "." | "~" => {}
+                        name => kept.push(name),
+                    }
+                }
+                found.extend(AbsPath::new(&format!("/{}", kept.join("/"))));
+            }
+            None => {
+                let path = AbsPath::new(&format!("/{token}")).ok();
+                let of_keys = |path: &AbsPath| is_key(path) && !token.ends_with("_key");
+                found.extend(path.filter(of_keys));
+            }
+        }
+    }
+    found
 }
 
 /// Folders of private keys.
@@ -151,6 +210,7 @@ fn words(call: &Call) -> Vec<String> {
             Value::Word(word) => found.push(word.as_str().to_owned()),
             Value::Target(target) => found.push(name(target)),
             Value::Text(text) => found.push(text.as_str().to_owned()),
+            Value::Argv(parts) => found.extend(parts.iter().cloned()),
             Value::Int(_)
             | Value::Bytes(_)
             | Value::Span(_)
@@ -173,6 +233,7 @@ fn arg_paths(call: &Call) -> Vec<AbsPath> {
         each(value, &mut |value| match value {
             Value::Path(path) => paths.push(path.clone()),
             Value::Target(target) => paths.extend(target.as_path()),
+            Value::Argv(parts) => paths.extend(parts.iter().flat_map(|part| named_paths(part))),
             Value::Int(_)
             | Value::Bytes(_)
             | Value::Span(_)
@@ -308,6 +369,42 @@ mod tests {
         let mut forged = of("kube.tls_secret", "secret", &secret);
         forged.call.args.insert("secret".into(), text);
         assert!(unnamed(&forged, &named).is_some());
+    }
+
+    #[test]
+    fn raw_commands_that_name_what_is_forbidden_are_refused() {
+        for (command, want) in [
+            ("rm -rf /var/lib/reef", Some("reef's own")),
+            ("rm -rf /var/lib", Some("reef's own")),
+            ("rm -rf /", Some("reef's own")),
+            ("cp /srv/x /var/lib/x/../reef/reef.db", Some("reef's own")),
+            ("sqlite3 file:/var/lib/reef/reef.db?mode=rw", Some("reef's own")),
+            ("sh -c 'echo>/etc/reef/reef.toml'", Some("reef's own")),
+            ("systemctl stop reef.service", Some("reef's own")),
+            ("systemctl stop reef", Some("reef's own")),
+            ("/usr/bin/reef resume", Some("reef's own")),
+            ("sh -c 'pkill reef'", Some("reef's own")),
+            ("cat /root/.ssh/id_ed25519", Some("private key")),
+            ("cat id_ed25519", Some("private key")),
+            ("tar -cf/tmp/x.tar ../root/.ssh", Some("private key")),
+            ("openssl rsa -in=/etc/ssl/private/web.pem", Some("private key")),
+            ("kubectl delete ns apps", Some("namespace")),
+            ("kubectl delete namespaces/apps", Some("namespace")),
+            ("kubectl create clusterrolebinding x", Some("RBAC")),
+            ("systemctl restart nginx.service", None),
+            ("docker restart reef-proxy", None),
+            ("redis-cli get my_key", None),
+            ("mount /srv/photos", None),
+        ] {
+            let parts: Vec<String> = match command.split_once(" '") {
+                Some((before, script)) => {
+                    let script = script.trim_end_matches('\'').to_owned();
+                    before.split(' ').map(str::to_owned).chain([script]).collect()
+                }
+                None => command.split(' ').map(str::to_owned).collect(),
+            };
+            check("host.exec", "nas", vec![Value::Argv(parts)], want);
+        }
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub struct GateFacts {
     /// The leash in effect, see [`crate::policy::leash::effective`].
     pub leash: Leash,
     pub source: Source,
+    /// Who works on the step's host by hand: says who.
+    pub hands: Option<String>,
     pub confirmed: Confirmed,
     /// A lease key of this step that another run holds, and that run.
     pub lease_held_by: Option<(Target, RunId)>,
@@ -66,6 +68,7 @@ pub enum Rule {
     Forbidden,
     Hold,
     Leash,
+    Hands,
     Lease,
     Limits,
     Breaker,
@@ -111,6 +114,10 @@ pub fn reasons(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Vec<(Rule, 
         .or_else(|| unnamed(asked.step, &facts.named));
     let (hold, limits, breaker) = match drill {
         Drill::Yes => (Verdict::Allow, Verdict::Allow, Verdict::Allow),
+        // What was promised with the approved plan puts things back: that so much failed is why it is due.
+        Drill::No if is_promised_undo(asked, facts) => {
+            (held(facts), Verdict::Allow, Verdict::Allow)
+        }
         Drill::No => (
             held(facts),
             limits::judge(&facts.actions, asked.run, asked.step, &facts.limits, now),
@@ -122,6 +129,7 @@ pub fn reasons(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Vec<(Rule, 
         (Rule::Forbidden, forbidden.map_or(Verdict::Allow, forbid)),
         (Rule::Hold, hold),
         (Rule::Leash, leash),
+        (Rule::Hands, hands(asked, facts, drill, now)),
         (Rule::Lease, lease(asked, facts)),
         (Rule::Limits, limits),
         (Rule::Breaker, breaker),
@@ -159,6 +167,10 @@ fn is_drill(origin: &Origin, facts: &GateFacts) -> Drill {
         | Origin::Operator { .. }
         | Origin::Timer => Drill::No,
     }
+}
+
+fn is_promised_undo(asked: &Asked<'_>, facts: &GateFacts) -> bool {
+    matches!(asked.origin, Origin::Undo(_)) && facts.source == Source::Promised
 }
 
 fn paused(facts: &GateFacts) -> Verdict {
@@ -200,6 +212,23 @@ fn approves(approval: &ApprovedDigest, asked: &Asked<'_>, now: Millis) -> bool {
     approval.digest == asked.plan
         && now < approval.expires_at
         && !approval.used.contains(&asked.step.name)
+}
+
+/// Somebody works there by hand: then a human decides, who may be the same one. What was promised with an
+/// earlier plan's approval, and what this plan's approval covers, goes on.
+fn hands(asked: &Asked<'_>, facts: &GateFacts, drill: Drill, now: Millis) -> Verdict {
+    let approved = facts.approval.as_ref().is_some_and(|a| approves(a, asked, now));
+    match &facts.hands {
+        Some(why)
+            if drill == Drill::No
+                && !approved
+                && facts.source != Source::Promised
+                && facts.confirmed == Confirmed::No =>
+        {
+            Verdict::Ask { why: why.clone() }
+        }
+        Some(_) | None => Verdict::Allow,
+    }
 }
 
 fn lease(asked: &Asked<'_>, facts: &GateFacts) -> Verdict {

@@ -11,8 +11,9 @@
 //! - [`fact`]: past actions as the folds see them; [`limits`] and [`breaker`]: those folds
 //! - [`forbidden`]: what no leash and no approval allows
 //! - [`judge`]: the strictest of all of them, for one step
+//! - [`denied`]: the missing right behind a failure, and the grant that would serve
 //! - [`telling`]: quiet hours, silences, the storm cap: when and how much the human is told
-//! - [`confirm`]: what a human typed, as a confirmation
+//! - [`confirm`]: what a human typed, as a confirmation; [`inventory`]: what is kept about a host
 //! - [`budget`]: caps and prices of model calls
 //! - [`redact`]: secrets out of text; [`template`]: log lines to templates; [`fence`]: tainted text
 //!   into a prompt
@@ -23,9 +24,12 @@ pub mod breaker;
 pub mod budget;
 pub mod coincide;
 pub mod confirm;
+pub mod denied;
 pub mod fact;
 pub mod fence;
 pub mod forbidden;
+pub mod growth;
+pub mod inventory;
 pub mod judge;
 pub mod leash;
 pub mod limits;

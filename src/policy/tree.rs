@@ -38,12 +38,22 @@ pub enum Attention {
     Gathering,
 }
 
+/// Whether a probe can see how something stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sight {
+    #[default]
+    Seen,
+    /// Nobody can look. What would be told by whom nobody reaches is explained by that one.
+    Blind,
+}
+
 /// How one signal stands at this moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     pub signal: Signal,
     /// Confirmed by triage.
     pub severity: Severity,
+    pub sight: Sight,
     /// When it turned red, while it is.
     pub red_at: Option<Millis>,
     pub attention: Attention,
@@ -169,7 +179,12 @@ fn explainer<'a>(
     if let Some(host) = on_host(Cause::HostDown) {
         return Some(host);
     }
-    if let Some(parent) = red_parent(one, by_signal) {
+    if let Some(parent) = nearest(one, by_signal, |s| s.severity == Severity::Red) {
+        return Some(parent);
+    }
+    if one.sight == Sight::Blind
+        && let Some(parent) = nearest(one, by_signal, |s| s.sight == Sight::Blind)
+    {
         return Some(parent);
     }
     match one.cause {
@@ -178,9 +193,13 @@ fn explainer<'a>(
     }
 }
 
-/// The nearest red above it, over its parent and all that it depends on; of several as near the one that turned red
-/// first.
-fn red_parent<'a>(one: &Standing, by_signal: &Index<'a>) -> Option<&'a Standing> {
+/// The nearest above it that would explain it, over its parent and all that it depends on; of several as near the one
+/// that turned red first.
+fn nearest<'a>(
+    one: &Standing,
+    by_signal: &Index<'a>,
+    explains: impl Fn(&Standing) -> bool,
+) -> Option<&'a Standing> {
     let mut seen = BTreeSet::from([&one.signal]);
     let mut next: Vec<&Signal> = one.above().collect();
     while !next.is_empty() {
@@ -189,9 +208,9 @@ fn red_parent<'a>(one: &Standing, by_signal: &Index<'a>) -> Option<&'a Standing>
             .filter_map(|signal| by_signal.get(*signal).copied())
             .filter(|standing| seen.insert(&standing.signal))
             .collect();
-        let reds = level.iter().copied().filter(|s| s.severity == Severity::Red);
-        if let Some(red) = reds.min_by_key(|s| age(s)) {
-            return Some(red);
+        let found = level.iter().copied().filter(|s| explains(s));
+        if let Some(found) = found.min_by_key(|s| age(s)) {
+            return Some(found);
         }
         // What lies behind a green parent is reached: the grandparent explains nothing here.
         next = level

@@ -8,7 +8,7 @@ pub mod track;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::reading::Reading;
+use crate::model::reading::{Concern, Reading};
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 pub use crate::policy::triage::often::{Beside, Clearing, Often, OutOf};
@@ -170,8 +170,12 @@ impl SignalState {
         }
         let state = if let Self::Unseen { before, .. } = self { *before } else { self };
         let green_in_grace = state.green_at().is_some_and(|at| tuning.grace_from <= at);
-        let waits =
-            if now < tuning.grace_until && !green_in_grace { Waits::Yes } else { Waits::No };
+        // Whoever comes in does not wait until the services are up.
+        let usual = reading.concern == Concern::Usual;
+        let waits = match usual && now < tuning.grace_until && !green_in_grace {
+            true => Waits::Yes,
+            false => Waits::No,
+        };
         // A probe whose clearing levels are milder than its firing ones would flap.
         let clears = reading.clears.max(reading.severity);
         let seen = Seen { severity: reading.severity, clears, waits, beside, at: now };
@@ -215,6 +219,11 @@ impl SignalState {
             Self::Unseen { before, .. } => before.is_undecided(),
             Self::New | Self::Green { .. } | Self::Open { .. } => false,
         }
+    }
+
+    /// Whether nobody can look at it now, or nobody has yet.
+    pub fn is_unseen(&self) -> bool {
+        matches!(self, Self::Unseen { .. } | Self::New)
     }
 
     /// When it turned red, while it is.

@@ -6,10 +6,10 @@ use crate::clients::answer::{NoAnswer, within};
 use crate::clients::json::Api;
 use crate::clients::prometheus::{AlertState, Prometheus};
 use crate::model::ids::Word;
-use crate::model::reading::Reading;
+use crate::model::reading::{ABOUT_HOST, Concern, Reading};
 use crate::model::severity::Severity;
 use crate::model::taint::Tainted;
-use crate::model::target::Signal;
+use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
@@ -21,6 +21,7 @@ use crate::probe::{NetProbe, Past, service};
 
 const ALERTS: &str = "alerts";
 const WATCHDOG: &str = "watchdog";
+const SECURITY: &str = "security";
 /// Labels that name the machine that an alert is about.
 const HOST_LABELS: [&str; 4] = ["instance", "host", "hostname", "node"];
 
@@ -119,6 +120,13 @@ impl AlertsProbe {
         let labels = Value::Text(Tainted::bounded(&shown(&alert.labels), 400));
         reading.values.insert("labels".into(), labels);
         let host = place.and_then(|place| self.cx.host_of(without_port(place)));
+        if reason == SECURITY {
+            // It is for the human, and nothing explains it.
+            reading.concern = Concern::Security;
+            let host = host.map(|host| Value::Target(Target::host(host)));
+            reading.values.extend(host.map(|host| (ABOUT_HOST.to_owned(), host)));
+            return reading;
+        }
         reading.parent = host.filter(|host| *host != self.cx.here).map(|host| host_signal(&host));
         reading
     }
@@ -156,7 +164,7 @@ impl Firing {
             return (Severity::Green, why);
         }
         if self.is_security() {
-            return (Severity::Red, "security");
+            return (Severity::Red, SECURITY);
         }
         let said = self.labels.get("severity").map(|said| said.to_ascii_lowercase());
         match said.as_deref() {
@@ -230,6 +238,10 @@ impl NetProbe for AlertsProbe {
     fn retired(&mut self) -> Vec<Signal> {
         self.parts.retired()
     }
+
+    fn recall(&mut self, parts: &[Signal]) {
+        self.parts.recall(&self.voice.signal("part"), parts);
+    }
 }
 
 /// What a reading of it has; `alert` and `labels` where it is one alert's.
@@ -237,6 +249,11 @@ pub fn gives() -> Vec<Gives> {
     vec![
         voice::endpoint(),
         Gives { name: "alert", kind: Kind::Word, doc: "the alert's name, where it is a plain one" },
+        Gives {
+            name: ABOUT_HOST,
+            kind: Kind::Target,
+            doc: "the host that an alert about security names",
+        },
         Gives { name: "labels", kind: Kind::Text, doc: "its labels, in one line" },
     ]
 }
@@ -320,12 +337,25 @@ mod tests {
         let target = told[1].signal.target.to_string();
         assert!(target.starts_with("mini:endpoint:main.DiskFull-nas-9100."), "{target}");
         assert_eq!(told[1].parent, Some(host_signal(&HostName::of("nas"))));
-        assert!(gives().iter().all(|g| told[1].values[g.name].fits(&g.kind)));
+        let fits = |g: &Gives| told[1].values.get(g.name).is_none_or(|v| v.fits(&g.kind));
+        assert!(gives().iter().all(fits));
         assert_eq!(told[1].words.as_str(), "DiskFull (instance=nas:9100, severity=page)");
         assert_eq!((told[2].severity, told[2].reason.as_str()), (Severity::Green, "ok"));
         let after = probe.judge(&[], Millis(2));
         assert_eq!((after.len(), after[1].severity), (2, Severity::Red));
         assert_eq!(probe.retired(), [told[1].signal.clone()]);
+    }
+
+    #[test]
+    fn an_alert_about_security_is_for_the_human_and_names_its_host() {
+        let mut probe = probe("http://127.0.0.1:1/", Settings::default());
+        let pairs = [("alertname", "RootLogin"), ("security", "true"), ("instance", "nas:9100")];
+        let told =
+            probe.judge(&[Firing { labels: labels(&pairs), ..Firing::default() }], Millis(1));
+        assert_eq!((told[1].severity, told[1].concern), (Severity::Red, Concern::Security));
+        assert_eq!(told[1].parent, None, "nothing explains it");
+        let nas = Value::Target(Target::host(HostName::of("nas")));
+        assert_eq!(told[1].values.get(ABOUT_HOST), Some(&nas));
     }
 
     #[tokio::test]

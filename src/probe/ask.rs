@@ -4,6 +4,7 @@ mod context;
 
 use std::collections::BTreeMap;
 
+use crate::clients::dns::Server;
 use crate::clients::http::url::WebUrl;
 use crate::config::given::Given;
 use crate::config::keys::Key;
@@ -44,6 +45,16 @@ pub struct Endpoint {
     pub url: Option<WebUrl>,
     /// Host and port of its TLS server.
     pub tls: Option<(String, u16)>,
+    /// What it is asked, where it is a resolver.
+    pub resolver: Option<Resolver>,
+}
+
+/// A name server and the two names that it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolver {
+    pub server: Server,
+    pub own: Option<String>,
+    pub upstream: String,
 }
 
 /// The keys that every probe takes.
@@ -75,7 +86,7 @@ impl Common {
     }
 
     /// The keys that make sense for a probe of this machine as a whole: `every`, `timeout`,
-    /// `fire_after`, `fire_of`, `clear_after`, `tolerance` and `wakes`.
+    /// `fire_after`, `fire_of`, `clear_after`, `tolerance`, `tolerances` and `wakes`.
     pub fn of_machine(section: &mut Section, default: &Self) -> Self {
         let mut common = Self {
             every: section.or("every", default.every),
@@ -334,16 +345,19 @@ impl<'a> Ask<'a> {
         given
     }
 
-    /// `served_by = "unit:nginx"` or `"container:jellyfin"`, on the probe's host or with a host before it.
+    /// `served_by = "unit:nginx"`, `"container:jellyfin"` or `"compose:media/jellyfin"`, on the probe's host
+    /// or with a host before it.
     fn served_by(&mut self, host: &HostName) -> Option<Target> {
         let given: String = self.opt("served_by")?;
         let complete = match given.split_once(':') {
             Some(("unit", name)) => format!("{host}:unit:{}", with_suffix(name)),
-            Some(("container", name)) => format!("{host}:container:{name}"),
+            Some((kind @ ("container" | "compose"), name)) => format!("{host}:{kind}:{name}"),
             Some((_, rest)) if rest.starts_with("unit:") => with_suffix(&given),
-            Some((_, rest)) if rest.starts_with("container:") => given.clone(),
+            Some((_, rest)) if rest.starts_with("container:") || rest.starts_with("compose:") => {
+                given.clone()
+            }
             Some(_) | None => {
-                self.mistake("served_by", "is no unit and no container: write \"unit:NAME\", \"container:NAME\", or a host before it");
+                self.mistake("served_by", "is no unit and no container: write \"unit:NAME\", \"container:NAME\", \"compose:PROJECT/SERVICE\", or a host before it");
                 return None;
             }
         };

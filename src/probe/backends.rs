@@ -121,6 +121,10 @@ impl NetProbe for BackendsProbe {
     fn retired(&mut self) -> Vec<Signal> {
         self.parts.retired()
     }
+
+    fn recall(&mut self, parts: &[Signal]) {
+        self.parts.recall(&self.voice.signal("part"), parts);
+    }
 }
 
 /// What a reading of it has; `serving` and `down` where it is one backend's.

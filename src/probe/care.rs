@@ -1,5 +1,7 @@
 //! What a probe's keys say about how its signals are triaged and told, beyond rows of looks.
 
+use std::collections::BTreeMap;
+
 use crate::config::given::Given;
 use crate::config::section::Section;
 use crate::config::setting::Setting;
@@ -54,12 +56,14 @@ impl Setting for FireOf {
     }
 }
 
-/// The keys `fire_of`, `tolerance` and `depends_on` of a probe.
+/// The keys `fire_of`, `tolerance`, `tolerances` and `depends_on` of a probe.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Care {
     pub fire_of: FireOf,
     /// For how long it may be red before that pages. None: at once.
     pub tolerance: Option<Span>,
+    /// The same for single things that it speaks of, by their names: `jellyfin`, `/srv`.
+    pub tolerances: BTreeMap<String, Span>,
     /// Hosts and probes as the config names them, whose red explains this one's.
     pub needs: Vec<String>,
     /// The same as signals, once all names are known.
@@ -72,6 +76,7 @@ impl Care {
         Self {
             fire_of: section.opt("fire_of").unwrap_or(default.fire_of),
             tolerance: section.opt("tolerance").or(default.tolerance),
+            tolerances: tolerances(section),
             ..default.clone()
         }
     }
@@ -80,10 +85,24 @@ impl Care {
         Self {
             fire_of: ask.opt("fire_of").unwrap_or(default.fire_of),
             tolerance: ask.opt("tolerance").or(default.tolerance),
+            tolerances: default.tolerances,
             needs: ask.list("depends_on").unwrap_or(default.needs),
             depends_on: Vec::new(),
         }
     }
+}
+
+/// `tolerances = { jellyfin = "10m" }`
+fn tolerances(section: &mut Section) -> BTreeMap<String, Span> {
+    if !section.has("tolerances") {
+        return BTreeMap::new();
+    }
+    let mut inner = section.section("tolerances");
+    let names = inner.keys();
+    let found = names.into_iter().filter_map(|name| Some((name.clone(), inner.opt(&name)?)));
+    let found = found.collect();
+    inner.finish();
+    found
 }
 
 /// A unit's name as people write it has no `.service`.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::change::Change;
 use crate::model::fact::{Fact, Facts, NoFact};
+use crate::model::guard::Known;
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
@@ -65,18 +66,19 @@ impl HostProbe for IfThere {
             return Vec::new();
         }
         let mut readings = self.inner.judge(facts, past, now);
-        self.absent = None;
+        let mut absent = self.inner.absent();
         readings.retain(|reading| {
             if reading.severity != Severity::Unknown || self.spoken.contains(&reading.signal) {
                 return true;
             }
-            let absent = self.asked == Asked::ByItself && reading.reason.as_str() == "absent";
-            if absent {
-                self.absent = Some(reading.words.as_str().to_owned());
+            let is_absent = self.asked == Asked::ByItself && reading.reason.as_str() == "absent";
+            if is_absent {
+                absent.get_or_insert_with(|| reading.words.as_str().to_owned());
             }
             // The host's own probe says that nobody reaches it.
-            reached && !absent
+            reached && !is_absent
         });
+        self.absent = absent;
         self.spoken.extend(readings.iter().map(|reading| reading.signal.clone()));
         readings
     }
@@ -87,6 +89,10 @@ impl HostProbe for IfThere {
 
     fn changes(&mut self) -> Vec<Change> {
         self.inner.changes()
+    }
+
+    fn learned(&mut self) -> Vec<(Signal, Known)> {
+        self.inner.learned()
     }
 }
 

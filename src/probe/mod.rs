@@ -43,6 +43,7 @@ pub mod raid;
 pub mod reach;
 pub mod reef_self;
 pub mod s3;
+pub mod security;
 pub mod series;
 pub mod service;
 pub mod smart;
@@ -69,6 +70,7 @@ use tokio::sync::mpsc;
 use crate::Fut;
 use crate::model::change::Change;
 use crate::model::fact::{Fact, Facts};
+use crate::model::guard::{Known, Recall};
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
@@ -133,6 +135,12 @@ pub trait HostProbe: Send {
     fn absent(&self) -> Option<String> {
         None
     }
+
+    /// What the last look learned to be usual. Taken once after each look, and kept over restarts; asked for again by
+    /// [`Past::known`].
+    fn learned(&mut self) -> Vec<(Signal, Known)> {
+        Vec::new()
+    }
 }
 
 /// A probe over the network. It may keep its client and its past; one look at a time.
@@ -152,6 +160,8 @@ pub trait NetProbe: Send {
     /// Hands over the bell by which it may ask for a look before its time. Called once, before the first
     /// look.
     fn listen(&mut self, _bell: Bell) {}
+    /// Signals of its parts that a former life knew: a part that the next whole look does not see is gone.
+    fn recall(&mut self, _parts: &[Signal]) {}
 }
 
 /// Asks for a look of one probe before its time. An event is no reading: all it does is ring.
@@ -192,6 +202,10 @@ pub trait Past: Send + Sync {
     /// How far `value` lies from yesterday's, against the days before; `None` with fewer than three.
     fn daily(&self, _signal: &Signal, _value: f64, _now: Millis) -> Option<Daily> {
         None
+    }
+    /// What is known of a signal and is nothing new.
+    fn known(&self, _signal: &Signal) -> Recall {
+        Recall::Nothing
     }
     /// The finished hours of four weeks and their medians, oldest first.
     fn hours(&self, _signal: &Signal, _now: Millis) -> Vec<(Millis, f64)> {

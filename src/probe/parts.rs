@@ -14,6 +14,8 @@ use crate::probe::voice::Voice;
 
 /// More parts than anybody looks at one by one; the mildest beyond are counted only.
 const MOST: usize = 300;
+/// When a part was seen that a former life spoke of.
+const BEFORE: Millis = Millis(i64::MIN);
 /// The longest name of a part that is kept as it is.
 const NAME: usize = 80;
 
@@ -38,6 +40,18 @@ impl Parts {
         Self { linger, ..Self::default() }
     }
 
+    /// The parts of `main` among what was spoken of before this life: what the first whole look does not see is missing
+    /// like any other.
+    pub fn recall(&mut self, main: &Signal, before: &[Signal]) {
+        let beginning = format!("{}.", main.target.name());
+        let is_part = |signal: &&Signal| {
+            signal.target.on() == main.target.on() && signal.target.name().starts_with(&beginning)
+        };
+        for signal in before.iter().filter(is_part) {
+            self.known.entry(signal.clone()).or_insert((BEFORE, None));
+        }
+    }
+
     /// What a whole look says: `main` first, then its parts, the worst of them where there are too many,
     /// and what was there before and is missing.
     pub fn seen(&mut self, mut main: Reading, mut parts: Vec<Reading>) -> Vec<Reading> {
@@ -58,6 +72,9 @@ impl Parts {
         self.known.retain(|signal, (seen, parent)| {
             if *seen == now {
                 return true;
+            }
+            if *seen == BEFORE {
+                *seen = now - Span(1);
             }
             // What lies on a machine that is down is not gone, but out of sight.
             let hidden = parent.as_ref().is_some_and(|parent| ill.contains(parent));
@@ -84,8 +101,11 @@ impl Parts {
         let now = main.at;
         let main_signal = main.signal.clone();
         let of = |(signal, (_, parent)): (&Signal, &(Millis, Option<Signal>))| Reading {
-            // Whoever does not answer explains what it would have told.
-            parent: parent.clone().or_else(|| Some(main_signal.clone())),
+            // Whoever does not answer explains what it would have told, over another part or by itself.
+            parent: parent
+                .clone()
+                .filter(|parent| self.known.contains_key(parent))
+                .or_else(|| Some(main_signal.clone())),
             ..Reading::unknown(signal.clone(), now, Word::of(why.word()), &why.to_string())
         };
         let parts: Vec<Reading> = self.known.iter().map(of).collect();
@@ -157,6 +177,25 @@ mod tests {
         assert!(parts.retired().is_empty());
         let blind = parts.unseen(main(12), &NoAnswer::Refused);
         assert_eq!((blind.len(), blind[1].reason.as_str()), (2, "refused"));
+    }
+
+    #[test]
+    fn what_a_former_life_knew_is_gone_where_the_first_whole_look_does_not_see_it() {
+        let main_signal = voice().signal("alerts");
+        let [a, b] = ["a", "b"].map(|name| said(name, Severity::Red, 1).signal);
+        let other = Voice::new("alerts", "mini:endpoint:main2".parse().unwrap());
+        let other = part(&other, "x").signal("alert");
+        let before = [a.clone(), b.clone(), other, main_signal.clone()];
+        for (mut parts, gone) in [(Parts::new(), 1), (Parts::lingering(Span(10)), 0)] {
+            parts.recall(&main_signal, &before);
+            let blind = parts.unseen(main(1), &NoAnswer::Refused);
+            assert_eq!((blind.len(), &blind[1].parent), (3, &Some(main_signal.clone())));
+            assert!(parts.retired().is_empty(), "nobody could look");
+            parts.seen(main(2), vec![said("b", Severity::Red, 2)]);
+            assert_eq!(parts.retired().len(), gone);
+            parts.seen(main(20), vec![said("b", Severity::Red, 20)]);
+            assert_eq!(parts.retired().len(), 1 - gone);
+        }
     }
 
     #[test]

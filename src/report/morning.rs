@@ -350,6 +350,7 @@ pub fn about(signal: &Signal) -> String {
         | Thing::Member
         | Thing::Container
         | Thing::Stack
+        | Thing::Composed
         | Thing::Service
         | Thing::Node
         | Thing::Reef => format!("{probe} {}:{}", target.on(), target.name()),

@@ -28,7 +28,7 @@ pub fn announce(
     now: Millis,
 ) -> anyhow::Result<()> {
     let pressing = words.about == UNKNOWN;
-    if incident.care.silent && !pressing && words.about != RESOLVED {
+    if incident.care.silent && !incident.is_security() && !pressing && words.about != RESOLVED {
         return Ok(());
     }
     let payload = json!({ "incident": incident.id, "title": words.title, "body": words.body });
@@ -67,8 +67,12 @@ pub const UNKNOWN: &str = "unknown action";
 /// The message that an incident is over.
 pub const RESOLVED: &str = "resolved";
 
-/// When an incident may page: past its tolerance and, unless it may wake somebody, past the quiet hours.
+/// When an incident may page: past its tolerance and, unless it may wake somebody, past the quiet hours. What may be an
+/// intruder's doing wakes everybody.
 pub fn pages_at(rules: &Rules, incident: &Incident, now: Millis) -> Millis {
+    if incident.is_security() {
+        return now;
+    }
     let from = match incident.severity {
         Severity::Red => incident.pages_from().max(now),
         Severity::Green | Severity::Unknown | Severity::Yellow => now,

@@ -1,8 +1,12 @@
 //! The context that an incident deserves: what the agent is told before it looks itself.
 
+use std::io::Read;
+
 use crate::agent::Brief;
+use crate::model::ids::HostName;
 use crate::model::incident::Incident;
 use crate::model::time::Span;
+use crate::policy::inventory;
 use crate::policy::trend::{self, DriftRule};
 use crate::run::inquire::{Gathered, Subject};
 use crate::run::runner::Runner;
@@ -31,6 +35,7 @@ impl Runner {
             worked_before: self.worked_before(&incident).await?,
             related: around.iter().filter(not_green).take(MOST).cloned().collect(),
             host_state: host_state.take(2 * MOST).collect(),
+            inventory: self.inventory_of(incident.signal.target.on()),
             recent_changes: self.recent_changes(&incident).await?,
             runbook: gathered.book.clone(),
             offers: gathered.offers(),
@@ -39,6 +44,18 @@ impl Runner {
             now: self.clock.now(),
             incident,
         }))
+    }
+
+    /// The part of the inventory that is about a host. It is read anew each time, for people correct it.
+    fn inventory_of(&self, host: &HostName) -> String {
+        let mut bytes = Vec::new();
+        let read = std::fs::File::open(&self.inventory)
+            .and_then(|file| file.take(inventory::LARGEST).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => inventory::about(&String::from_utf8_lossy(&bytes), host),
+            // Most have none: the rest of the context does without.
+            Err(_) => String::new(),
+        }
     }
 
     /// What changed on its host in the last day, newest last, and since when its number drifts.

@@ -15,6 +15,7 @@ use crate::model::plan::{Ending, Leash, OnFailure, Origin, Plan};
 use crate::model::run::RunState;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
+use crate::model::tool::Undo;
 use crate::run::announce::{UNKNOWN, Words, announce, asks_later, headline, loudness};
 use crate::run::runner::Runner;
 use crate::store::db::Db;
@@ -112,7 +113,11 @@ impl Runner {
             return Ok(());
         }
         let rows = self.store.call(move |db| db.actions_of(run)).await?;
-        for row in rows.into_iter().rev().filter(|row| !settle::is_unknown(row)) {
+        // What cannot be undone stays as it is: the others still are undone.
+        let undone = |row: &crate::store::actions::ActionRow| {
+            !settle::is_unknown(row) && matches!(row.step.undo, Undo::By(_))
+        };
+        for row in rows.into_iter().rev().filter(undone) {
             Box::pin(self.undo(row.id, Origin::Undo(row.id))).await?;
         }
         Ok(())

@@ -351,8 +351,27 @@ fn by_hand(
     if let Some(path) = on.as_path() {
         reading.values.insert("path".into(), crate::model::value::Value::Path(path));
     }
-    if on.thing() == crate::model::target::Thing::Unit {
-        reading.values.insert("unit".into(), crate::model::value::Value::Target(on.clone()));
+    use crate::model::target::Thing;
+    let name = match on.thing() {
+        Thing::Unit => Some("unit"),
+        Thing::Container | Thing::Composed => Some("container"),
+        Thing::Stack => Some("stack"),
+        Thing::Host
+        | Thing::Path
+        | Thing::Process
+        | Thing::Endpoint
+        | Thing::Interface
+        | Thing::Log
+        | Thing::Backup
+        | Thing::Check
+        | Thing::Member
+        | Thing::Service
+        | Thing::Node
+        | Thing::Object
+        | Thing::Reef => None,
+    };
+    if let Some(name) = name {
+        reading.values.insert(name.into(), crate::model::value::Value::Target(on.clone()));
     }
     reading
 }

@@ -2,7 +2,7 @@
 
 use crate::model::approval::Choice;
 use crate::model::ids::RunId;
-use crate::model::plan::{OnFailure, Plan, RunbookRef, Step, Verify};
+use crate::model::plan::{Ending, OnFailure, Plan, RunbookRef, Step, Verify};
 use crate::model::time::Span;
 use crate::run::inquire::{Case, Gathered, Inquired, WITHIN};
 use crate::run::runner::{Runner, Start};
@@ -46,7 +46,8 @@ impl Runner {
             }));
         }
         if gathered.steps.is_empty() {
-            return Ok(None);
+            let why = runbook::escalation(book, bindings)?;
+            return Ok(why.map(|why| Inquired::Ended(Ending::Escalated(why))));
         }
         let steps = gathered.steps.clone();
         Ok(Some(Inquired::Plan(Box::new(self.plan(case, gathered, steps)?))))

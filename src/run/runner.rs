@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -56,6 +57,8 @@ pub struct Runner {
     pub periods: Box<dyn Fn(Millis) -> Periods + Send + Sync>,
     /// `08:41`, in the operator's zone.
     pub hm: Box<dyn Fn(Millis) -> String + Send + Sync>,
+    /// What the operator keeps about the hosts: `inventory.md` of the state folder, whether it is there or not.
+    pub inventory: PathBuf,
     /// Bytes for the fence around what a model is shown; fresh each time.
     pub nonce: fn() -> [u8; 16],
 }

@@ -20,8 +20,8 @@ fn pause(looked: u32) -> Span {
 /// Green is to stay: looked at now and then, and at the end.
 fn until_sure(plan: &Plan, since: Millis, now: Millis) -> Span {
     let stays = match &plan.verify {
-        Verify::Probe { stays, .. } => *stays,
-        Verify::Query { .. } | Verify::Not(_) => Span(0),
+        Verify::Probe { stays, .. } | Verify::Query { stays, .. } => *stays,
+        Verify::Not(_) => Span(0),
     };
     (since + stays).since(now).clamp(Span(300), Span::secs(10))
 }
@@ -62,7 +62,7 @@ impl Runner {
                     Green::No
                 }
             },
-            Verify::Query { call, value, is } => {
+            Verify::Query { call, value, is, .. } => {
                 match self.gate.query(&Origin::Timer, call).await {
                     Ok(found) if found.values.get(value).is_some_and(|v| v.to_string() == *is) => {
                         Green::Yes

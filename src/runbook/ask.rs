@@ -56,6 +56,16 @@ pub fn leaves<'a>(
     Ok(None)
 }
 
+/// What a human is told where no step and no question applies: the first `escalate` block that holds.
+pub fn escalation(book: &Runbook, bindings: &Bindings) -> Result<Option<String>, ResolveError> {
+    for escalate in &book.escalations {
+        if conditions_hold(&escalate.when, bindings)? == Holds::Yes {
+            return Ok(Some(escalate.why.fill(bindings, None)));
+        }
+    }
+    Ok(None)
+}
+
 /// The question in words; each value bounded and on one line.
 pub fn question(ask: &AskDef, bindings: &Bindings) -> String {
     ask.question.fill(bindings, None)

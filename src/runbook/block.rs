@@ -9,8 +9,8 @@ use crate::runbook::fields::{Toml, read};
 use crate::runbook::literal::Literal;
 use crate::runbook::reference::{EachItem, Names, Ref, Said, Sees, Template};
 use crate::runbook::{
-    Arg, AskDef, Asked, Condition, LeaveDef, Lines, Mistake, OptionDef, Stands, StepDef, Test,
-    VerifyRule,
+    Arg, AskDef, Asked, Condition, EscalateDef, LeaveDef, Lines, Mistake, OptionDef, Stands,
+    StepDef, Test, VerifyRule,
 };
 
 /// A fenced block with what its references may name.
@@ -92,6 +92,17 @@ pub(super) fn read_leave(at: &Fenced<'_>, out: &mut Vec<Mistake>) -> Option<Leav
     Some(leave)
 }
 
+/// Reads what is told to a human.
+pub(super) fn read_escalate(at: &Fenced<'_>, out: &mut Vec<Mistake>) -> Option<EscalateDef> {
+    let (mut escalate, lines) = read(at.toml, out, |s| {
+        let when = conditions(s, at.names, Sees::All);
+        let why = template(s, "why", at.names, EachItem::No);
+        Some(EscalateDef { when, why: why?, line: at.line })
+    })?;
+    place(&mut escalate.when, &lines, "when.value", at.line);
+    Some(escalate)
+}
+
 /// Reads how a fix is proven.
 pub(super) fn read_verify(at: &Fenced<'_>, out: &mut Vec<Mistake>) -> Option<VerifyRule> {
     let (rule, _) = read(at.toml, out, |s| {
@@ -105,19 +116,17 @@ pub(super) fn read_verify(at: &Fenced<'_>, out: &mut Vec<Mistake>) -> Option<Ver
             }
             return Some(VerifyRule::Probe { within, stays });
         }
-        for key in ["within", "stays"] {
-            if s.has(key) {
-                s.opt::<Span>(key);
-                s.mistake(key, "does not go with a query, which is asked once after the last step");
-            }
-        }
+        // Without them it is asked once, after the last step.
+        let within = s.or("within", Span(0));
+        let stays = s.or("stays", Span(0));
         let mut q = s.section("query");
         let tool = q.need::<ToolName>("tool");
         let value = q.need::<String>("value");
         let is = q.need::<Literal>("is");
         let args = args(&mut q, at.names, Sees::All);
         q.finish();
-        Some(VerifyRule::Query { tool: tool?, args, value: value?, is: is?, line: at.line })
+        let (tool, value, is) = (tool?, value?, is?);
+        Some(VerifyRule::Query { tool, args, value, is, within, stays, line: at.line })
     })?;
     Some(rule)
 }

@@ -36,6 +36,10 @@ pub fn check(
     for leave in &book.leave {
         checker.conditions(&leave.when);
     }
+    for escalate in &book.escalations {
+        checker.conditions(&escalate.when);
+        checker.template(&escalate.why, escalate.line);
+    }
     checker.verify();
     checker.examples();
     let mut out = checker.out;
@@ -222,6 +226,7 @@ impl Checker<'_> {
             | Kind::Flag
             | Kind::Word
             | Kind::Target
+            | Kind::Argv
             | Kind::Text => false,
         };
         if path && Tier::Low < spec.max_tier && self.book.roots.is_empty() {
@@ -337,7 +342,9 @@ impl Checker<'_> {
     }
 
     fn verify(&mut self) {
-        let VerifyRule::Query { tool, args, value, is, line } = &self.book.verify else { return };
+        let VerifyRule::Query { tool, args, value, is, line, .. } = &self.book.verify else {
+            return;
+        };
         let Some(spec) = self.tool(tool, *line) else {
             return self.say(*line, format!("verify: no tool is called \"{tool}\""));
         };
@@ -389,6 +396,7 @@ fn has_text(kind: &Kind) -> bool {
         | Kind::Flag
         | Kind::Word
         | Kind::Path
+        | Kind::Argv
         | Kind::Target => false,
     }
 }

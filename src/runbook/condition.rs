@@ -32,6 +32,7 @@ pub fn conditions_hold(when: &[Condition], bindings: &Bindings) -> Result<Holds,
             | Value::Word(_)
             | Value::Path(_)
             | Value::Target(_)
+            | Value::Argv(_)
             | Value::Text(_) => std::slice::from_ref(value),
         };
         let mut held = false;

@@ -13,7 +13,7 @@ use crate::model::time::Span;
 use crate::model::tool::{Bounds, Tier};
 use crate::model::value::Kind;
 use crate::runbook::fields::{Toml, read, word_of};
-use crate::runbook::literal::{Literal, thing};
+use crate::runbook::literal::{Literal, command, thing};
 use crate::runbook::reference::Names;
 use crate::runbook::{
     DEFAULT_VERIFY, Example, Lines, Match, Mistake, Param, Pattern, Runbook, TargetMatch,
@@ -45,6 +45,7 @@ pub(super) fn read_front(
             max_tier: s.or("max_tier", Tier::Low),
             tools: s.list::<ToolName>("tools").unwrap_or_default(),
             roots: read_roots(s),
+            commands: read_commands(s),
             attempts: at_least_one(s, "attempts", 1),
             cooldown: s.or("cooldown", Span::hours(1)),
             escalate: word_of(
@@ -63,6 +64,7 @@ pub(super) fn read_front(
             params: params.into_iter().collect(),
             blocks: Vec::new(),
             leave: Vec::new(),
+            escalations: Vec::new(),
             verify: DEFAULT_VERIFY,
             prose: String::new(),
             must_match: read_examples(s, "must_match"),
@@ -111,6 +113,24 @@ fn read_roots(s: &mut Section) -> Vec<AbsPath> {
         Some(_) | None => {}
     }
     roots.unwrap_or_default()
+}
+
+/// `commands = [["sh", "-c", "..."]]`.
+fn read_commands(s: &mut Section) -> Vec<Vec<String>> {
+    let wrong = "is no list of commands; write commands = [[\"sh\", \"-c\", \"...\"]]";
+    let Some(given) = s.opt::<Literal>("commands") else { return Vec::new() };
+    let Literal::List(items) = given else {
+        s.mistake("commands", wrong);
+        return Vec::new();
+    };
+    let one = |item: &Literal| match item {
+        Literal::List(parts) => command(parts).ok(),
+        Literal::Text(_) | Literal::Int(_) | Literal::Flag(_) => None,
+    };
+    items.iter().map(one).collect::<Option<Vec<_>>>().unwrap_or_else(|| {
+        s.mistake("commands", wrong);
+        Vec::new()
+    })
 }
 
 fn read_match(s: &mut Section) -> Match {

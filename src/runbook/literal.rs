@@ -40,6 +40,7 @@ impl Literal {
             }
             (Kind::Target, Self::Text(text)) => target(text, host).map(Value::Target),
             (Kind::Text, Self::Text(text)) => Ok(Value::Text(Tainted::new(text))),
+            (Kind::Argv, Self::List(items)) => command(items).map(Value::Argv).map_err(named),
             (Kind::List(of), Self::List(items)) => items
                 .iter()
                 .map(|item| item.read(of, host))
@@ -53,6 +54,7 @@ impl Literal {
                 | Kind::Word
                 | Kind::Path
                 | Kind::Target
+                | Kind::Argv
                 | Kind::Text
                 | Kind::List(_),
                 _,
@@ -114,9 +116,13 @@ impl Literal {
             Kind::List(of) => {
                 Self::List(text.split(',').map(|item| Self::typed(item.trim(), of)).collect())
             }
-            Kind::Bytes | Kind::Span | Kind::Word | Kind::Path | Kind::Target | Kind::Text => {
-                plain()
-            }
+            Kind::Bytes
+            | Kind::Span
+            | Kind::Word
+            | Kind::Path
+            | Kind::Target
+            | Kind::Argv
+            | Kind::Text => plain(),
         }
     }
 
@@ -143,6 +149,22 @@ impl Literal {
     }
 }
 
+/// A program and its arguments, each a text of its own.
+pub(super) fn command(items: &[Literal]) -> Result<Vec<String>, String> {
+    let parts: Option<Vec<String>> = items
+        .iter()
+        .map(|item| match item {
+            Literal::Text(text) => Some(text.clone()),
+            Literal::Int(_) | Literal::Flag(_) | Literal::List(_) => None,
+        })
+        .collect();
+    match parts {
+        Some(parts) if parts.first().is_some_and(|program| !program.is_empty()) => Ok(parts),
+        Some(_) => Err("names no program".into()),
+        None => Err("is no list of texts".into()),
+    }
+}
+
 fn how_to_write(kind: &Kind) -> &'static str {
     match kind {
         Kind::Int => "; write 10",
@@ -152,6 +174,7 @@ fn how_to_write(kind: &Kind) -> &'static str {
         Kind::Word => "; write one word in quotes",
         Kind::Path => "; write it from the root: /var/log",
         Kind::Target => "; write unit:NAME, /path or HOST:unit:NAME",
+        Kind::Argv => "; write it as [\"df\", \"-h\"]",
         Kind::Text => "; write it in quotes",
         Kind::List(_) => "; write [\"one\", \"two\"]",
     }

@@ -1,7 +1,7 @@
 //! Markdown runbooks: parse, check, select, bind.
 //!
 //! A runbook is plain Markdown with TOML front matter (`+++`) and fenced TOML blocks `step`, `ask`,
-//! `leave` and `verify`. [`parse()`] reads one file alone, [`check()`] holds it against the tools and the
+//! `leave`, `escalate` and `verify`. [`parse()`] reads one file alone, [`check()`] holds it against the tools and the
 //! readings, [`select()`] finds the one that answers a reading, and [`Bindings`], [`resolve()`] and
 //! [`offers`] turn its steps into calls and its questions into words. Nothing here does I/O.
 
@@ -34,7 +34,7 @@ mod shipped;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{Offer, asks, leaves, offers, question};
+pub use ask::{Offer, asks, escalation, leaves, offers, question};
 pub use bind::{Bindings, Bound};
 pub use check::check;
 pub use condition::{Holds, conditions_hold};
@@ -61,6 +61,8 @@ pub struct Runbook {
     pub tools: Vec<ToolName>,
     /// Steps above low touch no path outside these.
     pub roots: Vec<AbsPath>,
+    /// Commands that run what their arguments say, allowed to the letter.
+    pub commands: Vec<Vec<String>>,
     /// Runs for one incident, at least 1.
     pub attempts: u32,
     /// The time between two of them.
@@ -76,6 +78,8 @@ pub struct Runbook {
     pub blocks: Vec<Block>,
     /// What is no fault: where one holds, nothing is done and nobody is told.
     pub leave: Vec<LeaveDef>,
+    /// What is told where no step and no question applies; the first that holds.
+    pub escalations: Vec<EscalateDef>,
     pub verify: VerifyRule,
     /// The Markdown without the front matter and the machine's blocks.
     pub prose: String,
@@ -156,6 +160,15 @@ pub struct LeaveDef {
     pub line: usize,
 }
 
+/// What is for a human: the cause, and what to do next.
+#[derive(Debug, Clone)]
+pub struct EscalateDef {
+    /// All must hold; without any it stands when nothing else does.
+    pub when: Vec<Condition>,
+    pub why: Template,
+    pub line: usize,
+}
+
 /// `{ value = "largest.kind", is = "logs" }`. On a list it holds when it holds for one item.
 #[derive(Debug, Clone)]
 pub struct Condition {
@@ -202,6 +215,9 @@ pub enum VerifyRule {
         /// The name of one value that the tool gives.
         value: String,
         is: Literal,
+        /// How long the value may take to become so; no time at all is one look after the last step.
+        within: Span,
+        stays: Span,
         line: usize,
     },
 }
@@ -296,6 +312,16 @@ impl Runbook {
 
     /// What bounds every call of this runbook.
     pub fn bounds(&self) -> Bounds {
-        Bounds { roots: self.roots.clone(), max_targets: self.max_targets }
+        let mut named = self.named();
+        if let Some(TargetMatch::Exact(target)) = &self.matches.target {
+            named.insert(target.clone());
+        }
+        let named = named.into_iter().collect();
+        Bounds {
+            roots: self.roots.clone(),
+            max_targets: self.max_targets,
+            commands: self.commands.clone(),
+            named,
+        }
     }
 }

@@ -11,7 +11,9 @@ use crate::runbook::block::{self, Fenced};
 use crate::runbook::fields::{self, Toml, brief};
 use crate::runbook::front;
 use crate::runbook::reference::Names;
-use crate::runbook::{Asked, Block, DEFAULT_VERIFY, LeaveDef, Mistake, Runbook, VerifyRule};
+use crate::runbook::{
+    Asked, Block, DEFAULT_VERIFY, EscalateDef, LeaveDef, Mistake, Runbook, VerifyRule,
+};
 
 /// The longest file that is read, in bytes: a hundred times what anybody reads at 3 AM.
 const LONGEST: usize = 256 << 10;
@@ -25,6 +27,7 @@ enum FenceKind {
     Step,
     Ask,
     Leave,
+    Escalate,
     Verify,
 }
 
@@ -65,6 +68,7 @@ pub fn parse(name: RunbookName, text: &str) -> Result<Runbook, Vec<Mistake>> {
         Some(front) if out.is_empty() => Ok(Runbook {
             blocks: blocks.blocks,
             leave: blocks.leave,
+            escalations: blocks.escalations,
             verify: blocks.verify.unwrap_or(DEFAULT_VERIFY),
             prose: prose(body, &fences),
             ..front
@@ -82,6 +86,7 @@ pub fn parse(name: RunbookName, text: &str) -> Result<Runbook, Vec<Mistake>> {
 struct Blocks {
     blocks: Vec<Block>,
     leave: Vec<LeaveDef>,
+    escalations: Vec<EscalateDef>,
     verify: Option<VerifyRule>,
 }
 
@@ -97,6 +102,7 @@ fn read_blocks(fences: &[Fence], names: &Names, out: &mut Vec<Mistake>) -> Block
             }
             FenceKind::Ask => found.blocks.extend(block::read_ask(&at, out).map(Block::Ask)),
             FenceKind::Leave => found.leave.extend(block::read_leave(&at, out)),
+            FenceKind::Escalate => found.escalations.extend(block::read_escalate(&at, out)),
             FenceKind::Verify => {
                 n_verify += 1;
                 if n_verify == 2 {
@@ -163,10 +169,11 @@ fn fences(body: &str, body_line: usize, out: &mut Vec<Mistake>) -> Vec<Fence> {
 
 /// What the word after a fence asks for; a block that is nearly ours is told, never passed over.
 fn fence_kind(info: &str, line: usize, out: &mut Vec<Mistake>) -> Option<FenceKind> {
-    const KINDS: [(&str, FenceKind); 4] = [
+    const KINDS: [(&str, FenceKind); 5] = [
         ("step", FenceKind::Step),
         ("ask", FenceKind::Ask),
         ("leave", FenceKind::Leave),
+        ("escalate", FenceKind::Escalate),
         ("verify", FenceKind::Verify),
     ];
     let word = info.trim();

@@ -79,7 +79,7 @@ pub fn resolve_verify(
         VerifyRule::Probe { within, stays } => {
             Ok(Verify::Probe { signal: signal.clone(), within: *within, stays: *stays })
         }
-        VerifyRule::Query { tool, args, value, is, line: _ } => {
+        VerifyRule::Query { tool, args, value, is, within, stays, line: _ } => {
             let wrong = |why: String| ResolveError(format!("verify with {tool}: {why}"));
             let spec = spec.ok_or_else(|| wrong("there is no such tool".into()))?;
             let gives = spec.gives.iter().find(|gives| gives.name == value);
@@ -90,7 +90,8 @@ pub fn resolve_verify(
                 Ok(args) => {
                     let (tool, target) = (tool.clone(), signal.target.clone());
                     let call = Call { tool, target, args, bounds: bounds.clone() };
-                    Ok(Verify::Query { call, value: value.clone(), is })
+                    let (within, stays) = (*within, *stays);
+                    Ok(Verify::Query { call, value: value.clone(), is, within, stays })
                 }
                 Err(Missing::NotThere(why)) => Ok(Verify::Not(why)),
                 Err(Missing::Wrong(why)) => Err(wrong(why)),
@@ -173,6 +174,7 @@ fn argument(
         | Value::Word(_)
         | Value::Path(_)
         | Value::Target(_)
+        | Value::Argv(_)
         | Value::Text(_) => Ok(value),
     }
 }
@@ -194,6 +196,7 @@ fn about(arg: &Arg, bindings: &Bindings) -> Result<Target, Missing> {
         | Value::Flag(_)
         | Value::Word(_)
         | Value::List(_)
+        | Value::Argv(_)
         | Value::Text(_) => {
             Err(Missing::Wrong(format!("a {} is neither a target nor a path", value.kind())))
         }
@@ -210,6 +213,7 @@ fn has_text(value: &Value) -> bool {
         | Value::Flag(_)
         | Value::Word(_)
         | Value::Path(_)
+        | Value::Argv(_)
         | Value::Target(_) => false,
     }
 }
@@ -225,6 +229,7 @@ fn paths(value: &Value) -> Vec<AbsPath> {
         | Value::Span(_)
         | Value::Flag(_)
         | Value::Word(_)
+        | Value::Argv(_)
         | Value::Text(_) => Vec::new(),
     }
 }

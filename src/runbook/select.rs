@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use crate::model::ids::{HostName, Word};
-use crate::model::reading::Reading;
+use crate::model::reading::{Concern, Reading};
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Millis;
@@ -37,8 +37,11 @@ pub struct Pattern(pub Regex);
 
 impl Match {
     /// Whether a reading is of the kind that this runbook answers. A match that names no severity
-    /// takes yellow and red.
+    /// takes yellow and red. What may be an intruder's doing is taken by none: it is for the human.
     pub fn takes(&self, reading: &Reading) -> bool {
+        if reading.concern == Concern::Security {
+            return false;
+        }
         let target = &reading.signal.target;
         (self.probe.is_empty() || self.probe.contains(&reading.signal.probe))
             && self.takes_severity(reading.severity)
@@ -222,6 +225,20 @@ mod tests {
             assert_eq!((matches.acts_at(Yellow), matches.acts_at(Red)), (yellow, red));
             assert!(!matches.acts_at(Unknown));
         }
+    }
+
+    #[test]
+    fn no_runbook_takes_what_may_be_an_intruders_doing() {
+        let all = [
+            book("any", r#"{ probe = ["security", "disk"] }"#),
+            book("probe", r#"{ probe = "security" }"#),
+            book("exact", r#"{ target = "nas" }"#),
+        ];
+        let usual = reading("security", "nas", Severity::Red, "ports");
+        assert_eq!(select(&all, &usual).map(|book| book.name.as_str()), Some("exact"));
+        let (signal, reason) = (usual.signal, Word::of("port"));
+        let alarm = Reading::security(signal, Millis(0), reason, "new port", &[]);
+        assert!(select(&all, &alarm).is_none());
     }
 
     #[test]

@@ -10,14 +10,22 @@ macro_rules! book {
 pub fn shipped() -> Vec<(&'static str, &'static str)> {
     vec![
         book!("certificate"),
+        book!("compose-update"),
+        book!("container-crashloop"),
+        book!("container-oom"),
+        book!("container-unhealthy"),
         book!("cpu"),
         book!("disk-full"),
+        book!("dns"),
         book!("error-disk-space"),
         book!("error-spike"),
+        book!("host-down"),
         book!("http-down"),
         #[cfg(feature = "kube")]
         book!("kube-node-not-ready"),
+        book!("log-rotation"),
         book!("memory-pressure"),
+        book!("nas-unreachable"),
         #[cfg(feature = "kube")]
         book!("pod-crashloop"),
         book!("service-failed"),

@@ -25,6 +25,7 @@ mod changes;
 mod columns;
 pub mod db;
 pub mod incidents;
+mod known;
 pub mod leases;
 pub mod lock;
 pub mod open;

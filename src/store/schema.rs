@@ -28,7 +28,11 @@ impl Schema {
 pub(in crate::store) const STATE: Schema = Schema {
     file: "reef.db",
     application_id: 0x7265_6566,
-    steps: &[include_str!("schema/state-1.sql"), include_str!("schema/state-2.sql")],
+    steps: &[
+        include_str!("schema/state-1.sql"),
+        include_str!("schema/state-2.sql"),
+        include_str!("schema/state-3.sql"),
+    ],
     pragmas: "PRAGMA synchronous = FULL;
               PRAGMA foreign_keys = ON;
               PRAGMA secure_delete = ON;

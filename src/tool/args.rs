@@ -9,6 +9,7 @@ use crate::model::target::{AbsPath, Target, Thing};
 use crate::model::time::Span;
 use crate::model::tool::{Call, Input, Need, ToolError, ToolSpec};
 use crate::model::value::{Kind, Value};
+use crate::policy::argv::Argv;
 
 /// Makes a query or an action of arguments that fit the spec.
 pub type Parse = Box<dyn Fn(&Args<'_>) -> Result<Parsed, ToolError> + Send + Sync>;
@@ -157,6 +158,21 @@ impl<'a> Args<'a> {
     pub fn span(&self, name: &str) -> Option<Span> {
         match self.call.args.get(name) {
             Some(Value::Span(span)) => Some(*span),
+            _ => None,
+        }
+    }
+
+    /// A command: bounded, its program named.
+    pub fn argv(&self, name: &str) -> Result<Argv, ToolError> {
+        match self.call.args.get(name) {
+            Some(Value::Argv(parts)) => Argv::new(parts.clone()).map_err(refused),
+            _ => Err(refused(format!("{name} is missing"))),
+        }
+    }
+
+    pub fn bytes(&self, name: &str) -> Option<u64> {
+        match self.call.args.get(name) {
+            Some(Value::Bytes(bytes)) => Some(*bytes),
             _ => None,
         }
     }

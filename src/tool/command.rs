@@ -6,6 +6,7 @@ use crate::model::time::Span;
 use crate::model::tool::ToolError;
 use crate::policy::argv::classify::{Class, classify, classify_with};
 use crate::policy::argv::{Argv, ReadOnly};
+use crate::policy::denied::{Said, Want, denied};
 use crate::tool::args::{failed, refused};
 use crate::tool::world::World;
 use std::sync::Arc;
@@ -46,14 +47,48 @@ fn only_reads(argv: &Argv, class: Class) -> Result<ReadOnly, ToolError> {
     }
 }
 
+/// Those of these commands that only read: for a fixed list of looks, where one more or less is no matter.
+pub fn reads(all: &[&[&str]]) -> Vec<ReadOnly> {
+    all.iter().filter_map(|parts| read_only(parts).ok()).collect()
+}
+
+/// Runs a reading command, and once more where the way to the host broke: it changes nothing.
+pub async fn output(
+    link: &dyn HostLink,
+    argv: &ReadOnly,
+    timeout: Span,
+) -> Result<Output, ToolError> {
+    let mut said = link.read(argv, timeout).await;
+    if let Err(LinkError::NotStarted(_) | LinkError::Lost(_)) = said {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        said = link.read(argv, timeout).await;
+    }
+    let program = argv.argv().program();
+    let output = said.map_err(|e: LinkError| failed(format!("{program}: {e}")))?;
+    let denied = denied(&Said {
+        host: link.name(),
+        standing: &link.standing(),
+        argv: argv.argv().as_slice(),
+        timeout,
+        want: Want::Look,
+        code: output.code,
+        stderr: output.stderr.as_str(),
+    });
+    match denied {
+        Some(denied) => {
+            Err(failed(format!("{program}: {denied} (it said: {})", output.stderr.first_line())))
+        }
+        None => Ok(output),
+    }
+}
+
 /// Runs a reading command; an exit code above zero is an error with the first line that it said.
 pub async fn read(
     link: &dyn HostLink,
     argv: &ReadOnly,
     timeout: Span,
 ) -> Result<Output, ToolError> {
-    let said = link.read(argv, timeout).await;
-    let output = said.map_err(|e: LinkError| failed(format!("{}: {e}", argv.argv().program())))?;
+    let output = output(link, argv, timeout).await?;
     match output.code {
         Some(0) => Ok(output),
         code => {

@@ -68,6 +68,7 @@ impl Query for Usage {
                 return Err(failed("the collection told of no process"));
             };
             let mut values = process::identify(&self.host, first, &self.inventory);
+            values.remove("place");
             if let Some(target) = values.remove("busiest") {
                 values.insert("process".into(), target);
             }

@@ -24,6 +24,8 @@ use crate::tool::command;
 use crate::tool::unit::word;
 use crate::tool::world::{Inventory, World};
 
+mod remote;
+
 fn list_spec() -> ToolSpec {
     ToolSpec {
         name: ToolName::of("process.list"),
@@ -38,7 +40,13 @@ fn list_spec() -> ToolSpec {
             gives("name", Kind::Word, "its name"),
             gives("busy_percent", Kind::Int, "of one core"),
             gives("unit", Kind::Target, "its unit, where it has one"),
-            gives("restartable", Kind::Flag, "whether the config declares that unit restartable"),
+            gives("container", Kind::Target, "its container, where it has one"),
+            gives("place", Kind::Word, "unit, container, or none: where it runs"),
+            gives(
+                "restartable",
+                Kind::Flag,
+                "whether the config declares that unit or container restartable",
+            ),
             gives("verdict", Kind::Word, "spike, runaway, job or unsure"),
         ],
         max_tier: Tier::Low,
@@ -62,7 +70,7 @@ fn kill_spec() -> ToolSpec {
         max_tier: Tier::High,
         tiers: "always high",
         undo: "none: a process that has ended does not come back",
-        errors: "a process that is protected (pid 1, kernel threads, sshd, reef, databases), or is another one by now",
+        errors: "a process that is protected (pid 1, kernel threads, sshd, reef, databases), or is another one by now; no right to end it",
         timeout: Span::secs(20),
         example: "tool = \"process.kill\"\nargs = { process = \"mini:pid:4711@123456\" }",
     }
@@ -109,6 +117,36 @@ async fn ask(link: &dyn HostLink, wanted: &BTreeSet<Fact>) -> Result<Vec<Process
     }
 }
 
+/// The id of the container whose scope a unit is: `docker-ID.scope`, `libpod-ID.scope`.
+fn container_of(unit: &str) -> Option<&str> {
+    let inner = unit.strip_suffix(".scope")?;
+    let id = inner.strip_prefix("docker-").or_else(|| inner.strip_prefix("libpod-"))?;
+    (id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
+}
+
+/// Adds the container that a process runs in, where it runs in one.
+pub async fn contained(
+    values: &mut Values,
+    link: &dyn HostLink,
+    process: &Process,
+    inventory: &Inventory,
+) {
+    let Some(id) = process.unit.as_ref().and_then(|unit| container_of(unit.as_str())) else {
+        return;
+    };
+    let mut facts = link.facts(&BTreeSet::from([Fact::Containers])).await;
+    let Some(Ok(FactValue::Containers(all))) = facts.remove(&Fact::Containers) else { return };
+    let found = all.into_iter().find(|c| c.id == id);
+    let target =
+        found.and_then(|c| Target::new(link.name().clone(), Thing::Container, &c.name).ok());
+    if let Some(target) = target {
+        let restartable = inventory.restartable.contains(&target);
+        values.insert("restartable".into(), Value::Flag(restartable));
+        values.insert("place".into(), Value::Word(Word::of("container")));
+        values.insert("container".into(), Value::Target(target));
+    }
+}
+
 /// The values by which a runbook names a process: `busiest`, `name`, `unit`, `restartable`.
 pub fn identify(host: &HostName, process: &Process, inventory: &Inventory) -> Values {
     let mut values = Values::new();
@@ -120,7 +158,10 @@ pub fn identify(host: &HostName, process: &Process, inventory: &Inventory) -> Va
     let name: String = process.comm.chars().map(plain).collect();
     values.insert("name".into(), Value::Word(word(name.trim_start_matches('-'))));
     let unit = process.unit.as_ref();
+    let unit = unit.filter(|unit| container_of(unit.as_str()).is_none());
     let unit = unit.and_then(|u| Target::new(host.clone(), Thing::Unit, u.as_str()).ok());
+    let place = if unit.is_some() { "unit" } else { "none" };
+    values.insert("place".into(), Value::Word(Word::of(place)));
     let restartable = unit.as_ref().is_some_and(|u| inventory.restartable.contains(u));
     values.insert("restartable".into(), Value::Flag(restartable));
     if let Some(unit) = unit {
@@ -145,7 +186,9 @@ impl Query for List {
                 past.keep(&self.host, &all, now);
                 verdict
             };
-            let mut values = identify(&self.host, first, &self.world.inventory);
+            let inventory = &self.world.inventory;
+            let mut values = identify(&self.host, first, inventory);
+            contained(&mut values, self.link.as_ref(), first, inventory).await;
             let percent = i64::from(first.busy.unwrap_or(0) / 100);
             values.insert("busy_percent".into(), Value::Int(percent));
             values.insert("verdict".into(), Value::Word(Word::of(verdict.as_str())));
@@ -202,7 +245,6 @@ const NEVER: &[&str] = &[
 pub fn kill(world: &World) -> Box<dyn Tool> {
     let world = world.clone();
     made(kill_spec(), move |args| {
-        args.only_on(&world.here)?;
         let target = args.target("process", Thing::Process)?.clone();
         let id = ProcessId::parse(target.name())
             .ok_or_else(|| refused(format!("{target} is no process: write PID@START")))?;
@@ -213,6 +255,10 @@ pub fn kill(world: &World) -> Box<dyn Tool> {
         };
         if id.pid <= 1 {
             return Err(refused("pid 1 is the whole machine"));
+        }
+        if *target.on() != world.here {
+            let link = command::link(&world, &target)?;
+            return remote::kill(&world, link, target, id, ending);
         }
         Ok(Parsed::Action(Box::new(Kill { world: world.clone(), target, id, ending })))
     })
@@ -239,18 +285,38 @@ impl Kill {
         if line.contains(&self.id.pid) {
             return Err(refused(format!("{} is reef or what it runs under", process.comm)));
         }
-        let databases = self.world.inventory.databases.iter().map(String::as_str);
-        for name in NEVER.iter().copied().chain(databases) {
-            // The kernel keeps 15 bytes of a name. A process may call itself what it likes, so the
-            // program's file counts too.
-            let comm = name.get(..15).unwrap_or(name);
-            let program = process.program.as_deref().unwrap_or("");
-            if process.comm == comm || program == name {
-                return Err(refused(format!("{name} is never ended by reef")));
-            }
-        }
+        let program = process.program.as_deref().unwrap_or("");
+        may_end(&self.world.inventory, &process.comm, program)?;
         Ok(process)
     }
+}
+
+/// Refuses what no call may end. The kernel keeps 15 bytes of a name; a process may call itself what it
+/// likes, so the program's file counts too.
+pub(super) fn may_end(inventory: &Inventory, comm: &str, program: &str) -> Result<(), ToolError> {
+    let databases = inventory.databases.iter().map(String::as_str);
+    for name in NEVER.iter().copied().chain(databases) {
+        if comm == name.get(..15).unwrap_or(name) || program == name {
+            return Err(refused(format!("{name} is never ended by reef")));
+        }
+    }
+    Ok(())
+}
+
+/// The effect of ending a process, in words.
+pub(super) fn effect(comm: &str, id: ProcessId, ending: Ending) -> (Effect, Undo) {
+    let how = match ending {
+        Ending::Term => "asks it to end (SIGTERM)",
+        Ending::Kill => "ends it at once (SIGKILL), what it had not saved is lost",
+    };
+    let effect = Effect {
+        words: format!("end {comm} (pid {}): {how}", id.pid),
+        max_items: 1,
+        max_bytes: 0,
+        takes: Some(Span::secs(5)),
+        artifact: None,
+    };
+    (effect, Undo::Impossible("a process that has ended does not come back".into()))
 }
 
 impl Action for Kill {
@@ -269,18 +335,7 @@ impl Action for Kill {
     fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>> {
         Box::pin(async move {
             let process = self.check().await?;
-            let how = match self.ending {
-                Ending::Term => "asks it to end (SIGTERM)",
-                Ending::Kill => "ends it at once (SIGKILL), what it had not saved is lost",
-            };
-            let effect = Effect {
-                words: format!("end {} (pid {}): {how}", process.comm, self.id.pid),
-                max_items: 1,
-                max_bytes: 0,
-                takes: Some(Span::secs(5)),
-                artifact: None,
-            };
-            Ok((effect, Undo::Impossible("a process that has ended does not come back".into())))
+            Ok(effect(&process.comm, self.id, self.ending))
         })
     }
 

@@ -6,20 +6,47 @@ use crate::tool::kube::{
     apply, cordon, drain, evict, node, patch, pod, restart, rollout, said, scale, tls_secret,
 };
 use crate::tool::world::World;
-use crate::tool::{disk, files, human, logs, memory, process, unit, web};
+use crate::tool::{
+    compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
+    process, raw, tail, unit, web,
+};
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
     vec![
+        compose::read::check(world),
+        compose::health::health(world),
+        compose::read::ps(world),
+        compose::update::pull(world),
+        compose::restart::restart(world),
+        compose::rollback::rollback(world),
+        compose::update::up(world),
+        container::read::inspect(world),
+        container::read::list(world),
+        container::read::logs(world),
+        container::memory::memory(world),
+        container::act::restart(world),
+        container::act::start(world),
         disk::usage(world),
+        net::lookup(world),
         files::clean(world),
         files::compress(world),
         files::decompress(world),
         files::empty_quarantine(world),
         files::quarantine(world),
         files::restore(world),
+        tail::tail(world),
+        tail::log(world),
+        host::df(world),
+        raw::exec(world),
+        host::load(world),
+        host::reboot(world),
+        raw::run(world),
         web::get(world),
         human::message(world),
+        image::prune(world),
+        image::pull(world),
+        journal::vacuum(world),
         #[cfg(feature = "kube")]
         apply::apply(world),
         #[cfg(feature = "kube")]
@@ -57,6 +84,10 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         logs::patterns(world),
         logs::rotate(world),
         memory::usage(world),
+        mount::mount(world),
+        mount::status(world),
+        mount::unmount(world),
+        net::reach(world),
         process::kill(world),
         process::list(world),
         web::inspect(world),

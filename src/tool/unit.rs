@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::Fut;
-use crate::clients::host::{HostLink, LinkError};
+use crate::clients::host::HostLink;
 use crate::gate::permit::Permit;
 use crate::gate::tool::{Action, Parsed, Query, Tool};
 use crate::model::fact::{Fact, FactValue, Unit};
@@ -20,6 +20,7 @@ use crate::policy::argv::{Argv, ReadOnly};
 use crate::tool::args::{failed, gives, made, optional, refused, required};
 use crate::tool::command;
 use crate::tool::lines::{Keep, Lines};
+use crate::tool::outcome::Doing;
 use crate::tool::world::World;
 
 fn status_spec() -> ToolSpec {
@@ -77,7 +78,7 @@ fn restart_spec() -> ToolSpec {
         tiers: "always high",
         undo: "none: a restart cannot be taken back",
         errors: "a unit that is not loaded, or that reef and its operator sit on; no right to manage units (`reef install --print polkit` prints the grant)",
-        timeout: Span::secs(120),
+        timeout: RESTART_TIMEOUT,
         example: "tool = \"unit.restart\"\nargs = { unit = \"mini:unit:nginx.service\" }",
     }
 }
@@ -195,20 +196,24 @@ pub fn restart(world: &World) -> Box<dyn Tool> {
     let timeout = spec.timeout;
     made(spec, move |args| {
         let unit = args.target("unit", Thing::Unit)?.clone();
-        let full = unit.name().contains('.');
-        if !full || !unit.name().ends_with(".service") {
-            return Err(refused(format!(
-                "{} is no service: name it in full, X.service",
-                unit.name()
-            )));
-        }
-        if let Some(why) = never(unit.name()) {
-            return Err(refused(format!("{} is never restarted by reef: {why}", unit.name())));
-        }
+        let argv = restart_command(unit.name())?;
         let link = command::link(&world, &unit)?;
-        let argv = command::argv(&["systemctl", "restart", unit.name()])?;
         Ok(Parsed::Action(Box::new(Restart { link, argv, unit, timeout })))
     })
+}
+
+/// How long a restart may take.
+pub const RESTART_TIMEOUT: Span = Span::secs(120);
+
+/// The command that restarts a service that may be restarted.
+pub fn restart_command(name: &str) -> Result<Argv, ToolError> {
+    if !name.ends_with(".service") {
+        return Err(refused(format!("{name} is no service: name it in full, X.service")));
+    }
+    if let Some(why) = never(name) {
+        return Err(refused(format!("{name} is never restarted by reef: {why}")));
+    }
+    command::argv(&["systemctl", "restart", name])
 }
 
 /// Units whose restart cuts the branch that reef, or the operator, sits on.
@@ -270,22 +275,20 @@ impl Action for Restart {
 
     fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult> {
         Box::pin(async move {
-            match self.link.exec(&permit, &self.argv, self.timeout).await {
-                Ok(output) if output.code == Some(0) => {
-                    ActionResult::Done(format!("restarted {} in {}", self.unit, output.took))
-                }
-                Ok(output) => ActionResult::Failed(format!(
-                    "systemctl restart {} ended with {}: {}",
-                    self.unit.name(),
-                    output.code.map_or("a signal".to_owned(), |c| format!("code {c}")),
-                    output.stderr.first_line()
-                )),
-                Err(LinkError::NotStarted(why)) => ActionResult::NotStarted(why),
-                // systemd goes on with a restart whose asker is gone.
-                Err(why @ (LinkError::TimedOut(_) | LinkError::Lost(_))) => {
-                    ActionResult::Unknown(format!("restart {}: {why}", self.unit))
-                }
-            }
+            let name = self.unit.name();
+            let after = [
+                &["systemctl", "status", "-n", "0", "--no-pager", name][..],
+                &["journalctl", "-u", name, "-n", "10", "--no-pager", "-o", "cat"],
+            ];
+            let doing = Doing {
+                link: self.link,
+                argv: self.argv,
+                timeout: self.timeout,
+                what: format!("systemctl restart {}", self.unit),
+                done: format!("restarted {}", self.unit),
+                after: command::reads(&after),
+            };
+            doing.run(&permit).await
         })
     }
 }

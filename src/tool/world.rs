@@ -5,16 +5,22 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::Fut;
+use crate::clients::banner;
+use crate::clients::dns::{Dns, NoAddress, Server};
+use crate::clients::docker::engine::Engines;
 use crate::clients::files::Files;
 use crate::clients::host::Hosts;
 use crate::clients::http::url::WebUrl;
 use crate::clients::http::{GetRequest, Http};
+use crate::clients::ping::{Echoes, ping};
 use crate::clients::signal::Processes;
+use crate::clients::ssh::keys;
 use crate::clients::tls::{Leaf, Tls};
 use crate::clock::Clock;
+use crate::config::hosts::Ssh;
 use crate::model::ids::{HostName, ToolName};
 use crate::model::message::Urgency;
-use crate::model::target::{AbsPath, Target};
+use crate::model::target::{AbsPath, Signal, Target};
 use crate::model::time::{Millis, Span};
 
 /// Everything that tools reach, wired by the composition root. Cheap to clone.
@@ -27,6 +33,10 @@ pub struct World {
     pub files: Arc<dyn Files>,
     /// This machine's processes, for signals.
     pub processes: Arc<dyn Processes>,
+    /// The container engines that may be acted on.
+    pub engines: Engines,
+    /// What was seen before.
+    pub history: Arc<dyn History>,
     pub web: Arc<dyn Web>,
     pub outbox: Arc<dyn Outbox>,
     pub deeds: Arc<dyn Deeds>,
@@ -90,7 +100,7 @@ impl Deeds for NoDeeds {
 pub struct Inventory {
     /// Endpoints by their name in the config.
     pub endpoints: BTreeMap<String, Endpoint>,
-    /// Units that may be restarted for using too much; a failed unit needs no entry.
+    /// Units and containers that may be restarted for using too much; a failed one needs no entry.
     pub restartable: BTreeSet<Target>,
     /// Logs by their name in the config.
     pub logs: BTreeMap<String, LogSource>,
@@ -104,9 +114,23 @@ pub struct Inventory {
     pub patterns: Vec<String>,
     /// Where certbot keeps its renewal files, commonly `/etc/letsencrypt/renewal`.
     pub certbot: Option<AbsPath>,
-    /// The unit behind an endpoint, by the endpoint's name: how `tls.inspect` knows that Caddy or
-    /// Traefik renews.
+    /// Name servers of the config, by the name of their endpoint.
+    pub resolvers: BTreeMap<String, Resolver>,
+    /// How each other host of the config is reached.
+    pub ways: BTreeMap<HostName, Ssh>,
+    /// Mount points that the config lets reef mount and unmount.
+    pub mounts: BTreeSet<Target>,
+    /// Folders whose files may be read at their end.
+    pub tails: BTreeSet<Target>,
+    /// Git working trees whose commits may be told.
+    pub repositories: BTreeSet<Target>,
+    /// The command that reboots a host.
+    pub reboots: BTreeMap<HostName, Vec<String>>,
+    /// The unit or container behind an endpoint, by the endpoint's name: how `tls.inspect` knows that Caddy
+    /// or Traefik renews, and `compose.health` whom to ask.
     pub served_by: BTreeMap<String, Target>,
+    /// Places of compose files that reef may apply, by host: `/opt/stacks/*`.
+    pub stacks: BTreeMap<HostName, Vec<String>>,
 }
 
 /// A network endpoint that the config names.
@@ -127,6 +151,16 @@ pub struct Peer {
     pub name: String,
 }
 
+/// A name server, and the two names that it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolver {
+    pub server: Server,
+    /// A name that it knows by itself.
+    pub own: Option<String>,
+    /// A name of the world.
+    pub upstream: String,
+}
+
 /// Where a log's lines come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogSource {
@@ -140,6 +174,11 @@ pub trait Web: Send + Sync + fmt::Debug {
     fn get<'a>(&'a self, url: &'a WebUrl) -> Fut<'a, Result<Answer, String>>;
     /// The certificate that a server presents, whether or not it is trusted.
     fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>>;
+    /// One word for each of a resolver's two names: `ok`, `nxdomain`, `refused`, `timeout` ... `None` where
+    /// it has no name of its own that could be asked.
+    fn resolve<'a>(&'a self, resolver: &'a Resolver) -> Fut<'a, Resolved>;
+    /// Whether a port opens and whether the machine answers a ping.
+    fn knock<'a>(&'a self, host: &'a HostName, ssh: &'a Ssh) -> Fut<'a, Knocked>;
 }
 
 /// What a GET brought.
@@ -147,6 +186,22 @@ pub trait Web: Send + Sync + fmt::Debug {
 pub struct Answer {
     pub status: u16,
     pub took: Span,
+}
+
+/// What a resolver said to each of its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    pub own: Option<&'static str>,
+    pub upstream: &'static str,
+}
+
+/// What a machine said to a knock, in one word each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Knocked {
+    /// `open`, `refused`, `timeout`, `unreachable`, `dns`; `behind` where another host leads to it.
+    pub port: &'static str,
+    /// `answers`, `silent` or `unknown`, where this machine may not ping.
+    pub ping: &'static str,
 }
 
 /// The real network.
@@ -168,11 +223,76 @@ impl Web for Network {
         })
     }
 
+    fn resolve<'a>(&'a self, resolver: &'a Resolver) -> Fut<'a, Resolved> {
+        Box::pin(async move {
+            let dns = Dns::new(resolver.server, Span::secs(5));
+            let word = |answer: &Result<_, NoAddress>| match answer {
+                Ok(_) => "ok",
+                Err(why) => why.word(),
+            };
+            let upstream = dns.addresses(&resolver.upstream);
+            let (own, upstream) = match &resolver.own {
+                Some(name) => {
+                    let (own, upstream) = tokio::join!(dns.addresses(name), upstream);
+                    (Some(word(&own)), upstream)
+                }
+                None => (None, upstream.await),
+            };
+            Resolved { own, upstream: word(&upstream) }
+        })
+    }
+
+    fn knock<'a>(&'a self, host: &'a HostName, ssh: &'a Ssh) -> Fut<'a, Knocked> {
+        Box::pin(async move {
+            let Ok(route) = keys::route(host, ssh).await else {
+                return Knocked { port: "setup", ping: "unknown" };
+            };
+            if route.jump.is_some() {
+                // Only the host that is gone through can tell.
+                return Knocked { port: "behind", ping: "unknown" };
+            }
+            let echoes = Echoes { count: 2, wait: Span::secs(1) };
+            let (port, ping) = tokio::join!(
+                banner::look(&route.hostname, route.port, None, Span::secs(4)),
+                ping(&route.hostname, echoes)
+            );
+            let port = match port {
+                Ok(_) => "open",
+                Err(why) => why.word(),
+            };
+            let ping = match ping {
+                Ok(echoed) if !echoed.took.is_empty() => "answers",
+                Ok(_) => "silent",
+                Err(_) => "unknown",
+            };
+            Knocked { port, ping }
+        })
+    }
+
     fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {
         Box::pin(async move {
             let seen = self.tls.look(&peer.host, peer.port, &peer.name, PATIENCE).await;
             seen.map(|seen| seen.leaf).map_err(|e| format!("{}:{}: {e}", peer.host, peer.port))
         })
+    }
+}
+
+/// What was seen before.
+pub trait History: Send + Sync + fmt::Debug {
+    /// The numbers of a signal since then, oldest first.
+    fn since<'a>(&'a self, signal: &'a Signal, since: Millis) -> Fut<'a, Result<Numbers, String>>;
+}
+
+/// Numbers at their instants.
+pub type Numbers = Vec<(Millis, f64)>;
+
+/// A world in which nothing was seen before.
+#[derive(Debug)]
+pub struct NoHistory;
+
+impl History for NoHistory {
+    fn since<'a>(&'a self, _: &'a Signal, _: Millis) -> Fut<'a, Result<Numbers, String>> {
+        Box::pin(async { Ok(Numbers::new()) })
     }
 }
 

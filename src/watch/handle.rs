@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::Fut;
 use crate::model::ids::HostName;
-use crate::model::reading::Reading;
+use crate::model::reading::{Concern, Reading};
 use crate::model::target::Signal;
 use crate::run::runner::Looker;
 use crate::watch::ticker::{About, Above, Command, Standing};
@@ -91,7 +91,10 @@ impl Looker for Handle {
     fn around<'a>(&'a self, host: &'a HostName) -> Fut<'a, Vec<Reading>> {
         Box::pin(async move {
             let all = self.snapshot().await;
-            all.into_iter().map(|s| s.reading).filter(|r| r.signal.target.on() == host).collect()
+            let readings = all.into_iter().map(|standing| standing.reading);
+            // What a model is shown: nothing that an intruder may have done.
+            let usual = |r: &Reading| r.concern == Concern::Usual && r.signal.target.on() == host;
+            readings.filter(usual).collect()
         })
     }
 }

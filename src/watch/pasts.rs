@@ -1,7 +1,10 @@
 //! The pasts of all signals, shared between the loop and the looks under way.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::model::guard::{Known, Recall};
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
 use crate::model::time::Millis;
@@ -11,11 +14,49 @@ use crate::probe::past::Pasts;
 
 /// Pasts behind a lock that is held for a lookup only. Loop and looks share a thread, so nobody waits.
 #[derive(Debug, Default)]
-pub(crate) struct SharedPasts(Mutex<Pasts>);
+pub(crate) struct SharedPasts {
+    pasts: Mutex<Pasts>,
+    /// None before the former life's was read.
+    known: Mutex<Option<BTreeMap<Signal, Known>>>,
+    /// Whether somebody asked before, and held their tongue.
+    asked: AtomicBool,
+}
+
+/// Whether somebody asked in vain before it was known what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InVain {
+    Yes,
+    No,
+}
 
 impl SharedPasts {
     fn pasts(&self) -> MutexGuard<'_, Pasts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pasts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<BTreeMap<Signal, Known>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a former life knew, or what a look learned.
+    pub(crate) fn learn(&self, more: impl IntoIterator<Item = (Signal, Known)>) -> InVain {
+        let mut known = self.known();
+        let asked = known.is_none() && self.asked.load(Ordering::Relaxed);
+        known.get_or_insert_default().extend(more);
+        if asked { InVain::Yes } else { InVain::No }
+    }
+
+    /// What is known of a signal, with these items as they are told; one without a state is gone.
+    pub(crate) fn accept(&self, signal: &Signal, what: &[(&str, &str)]) -> Known {
+        let mut all = self.known();
+        let known = all.get_or_insert_default().entry(signal.clone()).or_default();
+        for (item, state) in what {
+            match *state {
+                "" => drop(known.remove(*item)),
+                state => drop(known.insert((*item).to_owned(), state.to_owned())),
+            }
+        }
+        known.clone()
     }
 
     pub(crate) fn note(&self, reading: &Reading) {
@@ -32,6 +73,16 @@ impl SharedPasts {
 }
 
 impl Past for SharedPasts {
+    fn known(&self, signal: &Signal) -> Recall {
+        match &*self.known() {
+            None => {
+                self.asked.store(true, Ordering::Relaxed);
+                Recall::NotYet
+            }
+            Some(known) => known.get(signal).cloned().map_or(Recall::Nothing, Recall::Is),
+        }
+    }
+
     fn same_hour(&self, signal: &Signal, now: Millis) -> Option<f64> {
         self.pasts().same_hour(signal, now)
     }

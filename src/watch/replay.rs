@@ -9,7 +9,7 @@ use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
 use crate::model::time::{Millis, Span};
-use crate::policy::tree::{Attention, Standing, explained_by};
+use crate::policy::tree::{Attention, Sight, Standing, explained_by};
 use crate::policy::triage::track::Track;
 use crate::policy::triage::{Change, Tuning};
 use crate::probe::past::Pasts;
@@ -179,6 +179,7 @@ impl Replay {
             Some(Standing {
                 signal: signal.clone(),
                 severity: one.track.state.severity(),
+                sight: Sight::Seen,
                 red_at: one.track.state.red_at(),
                 attention: Attention::New,
                 cause: cause(signal),

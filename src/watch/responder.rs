@@ -1,5 +1,6 @@
 //! From changes to incidents, and from incidents to runs.
 
+pub mod alarm;
 mod begin;
 mod changes;
 pub mod picture;
@@ -23,7 +24,7 @@ use crate::store::actions::Drill;
 use crate::store::readings::Sample;
 use crate::watch::handle::Handle;
 use crate::watch::responder::picture::{Known, consider, resolve};
-use crate::watch::ticker::{About, Changed, News};
+use crate::watch::ticker::{About, Batch, Changed, News};
 
 /// Names of probes that belong to a drill begin so.
 pub const DRILL: &str = "drill.";
@@ -116,26 +117,33 @@ impl Responder {
     async fn take(&mut self, news: News) -> anyhow::Result<()> {
         match news {
             News::Changed(changed) => self.changed(*changed).await,
-            News::Readings(readings) => {
-                self.remind(&readings).await?;
-                self.keep(readings).await
+            News::Readings(batch) => {
+                self.remind(&batch.whole).await?;
+                self.evidence(&batch.whole).await?;
+                self.keep(batch).await
             }
             News::Recorded(changes) => {
                 let store = self.runner.store.readings();
                 store.call(move |readings| readings.add_changes(&changes)).await
             }
+            News::Learned(known) => self.runner.store.call(move |db| db.save_known(&known)).await,
             News::Triage(states) => self.reconcile(states).await,
             News::Gone(signals) => self.forget(&signals).await,
         }
     }
 
     /// History. Losing a batch loses a minute of it and nothing else.
-    async fn keep(&mut self, readings: Vec<Reading>) -> anyhow::Result<()> {
-        for reading in &readings {
-            if reading.severity == Severity::Green {
-                self.last.remove(&reading.signal);
-            } else {
-                self.last.insert(reading.signal.clone(), reading.clone());
+    async fn keep(&mut self, batch: Batch) -> anyhow::Result<()> {
+        let Batch { samples, whole } = batch;
+        for reading in whole {
+            if reading.severity != Severity::Green {
+                self.last.insert(reading.signal.clone(), reading);
+            }
+        }
+        for (signal, at, severity, _) in &samples {
+            let known = self.last.get(signal);
+            if *severity == Severity::Green && known.is_some_and(|last| last.at <= *at) {
+                self.last.remove(signal);
             }
         }
         let now = self.runner.clock.now();
@@ -143,16 +151,10 @@ impl Responder {
             .store
             .readings()
             .call(move |store| {
-                store.intern_all(readings.iter().map(|reading| &reading.signal))?;
-                let mut rows = Vec::with_capacity(readings.len());
-                for reading in readings {
-                    let signal = store.intern(&reading.signal)?;
-                    rows.push(Sample {
-                        signal,
-                        at: reading.at,
-                        severity: reading.severity,
-                        value: reading.value,
-                    });
+                store.intern_all(samples.iter().map(|(signal, ..)| signal))?;
+                let mut rows = Vec::with_capacity(samples.len());
+                for (signal, at, severity, value) in samples {
+                    rows.push(Sample { signal: store.intern(&signal)?, at, severity, value });
                 }
                 store.add(&rows)?;
                 store.maintain(now)
@@ -202,8 +204,8 @@ impl Responder {
             .store
             .call(move |db| {
                 db.atomically(|db| {
-                    if db.incident_of(&reading.signal)?.is_some() {
-                        return Ok(());
+                    if let Some(incident) = db.incident_of(&reading.signal)? {
+                        return alarm::again(db, incident);
                     }
                     let mut incident = db.open_incident(&reading, drill, now)?;
                     incident.severity = severity;
@@ -252,7 +254,10 @@ impl Responder {
             .call(move |db| {
                 db.atomically(|db| {
                     let Some(incident) = db.incident_of(&signal)? else { return Ok(()) };
-                    resolve(db, &rules, incident, now)
+                    match incident.waits_for_a_human() {
+                        true => alarm::healed(db, incident, now),
+                        false => resolve(db, &rules, incident, now),
+                    }
                 })
             })
             .await?;

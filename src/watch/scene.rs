@@ -6,7 +6,7 @@ use crate::model::incident::{Incident, IncidentState};
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Thing};
 use crate::model::time::{Millis, Span};
-use crate::policy::tree::{Attention, Cause, Standing};
+use crate::policy::tree::{Attention, Cause, Sight, Standing};
 use crate::watch::ticker::{About, Above};
 
 /// How long it is waited for something above that is bad, and not yet often enough to say.
@@ -21,6 +21,7 @@ fn standing(incident: &Incident, about: Option<&About>, attention: Attention) ->
     Standing {
         signal: incident.signal.clone(),
         severity: incident.severity,
+        sight: sight(incident),
         red_at: (incident.severity == Severity::Red)
             .then(|| incident.red_at.unwrap_or(incident.opened_at)),
         attention,
@@ -43,6 +44,7 @@ pub(crate) fn standings(
     let without = without.map(|(signal, above)| Standing {
         signal: signal.clone(),
         severity: above.severity,
+        sight: above.sight,
         red_at: None,
         // It is nothing to be answered.
         attention: Attention::Acknowledged,
@@ -93,6 +95,14 @@ pub(crate) fn gathering(
     found
 }
 
+/// Whether it is an incident because nobody could look.
+fn sight(incident: &Incident) -> Sight {
+    match incident.reading.severity {
+        Severity::Unknown => Sight::Blind,
+        Severity::Green | Severity::Yellow | Severity::Red => Sight::Seen,
+    }
+}
+
 /// Explained so far, and nothing above is red any more: it is set free with this very look at the picture.
 fn is_freed_now(
     incident: &Incident,
@@ -101,7 +111,10 @@ fn is_freed_now(
 ) -> bool {
     let IncidentState::Explained { .. } = incident.state else { return false };
     let hangs_on = about.get(&incident.signal).into_iter().flat_map(About::above);
-    !hangs_on.filter_map(|one| above.get(one)).any(|above| above.severity == Severity::Red)
+    let blind = sight(incident) == Sight::Blind;
+    let explains =
+        |above: &Above| above.severity == Severity::Red || blind && above.sight == Sight::Blind;
+    !hangs_on.filter_map(|one| above.get(one)).any(explains)
 }
 
 /// Whether anything above it, directly or further up, is bad and not confirmed.

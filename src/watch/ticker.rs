@@ -15,11 +15,13 @@ use crate::clients::events::{Events, WakeReason};
 use crate::clients::host::Hosts;
 use crate::clock::Clock;
 use crate::model;
+use crate::model::guard::Known;
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
+use crate::policy::tree::Sight;
 use crate::policy::triage::track::Track;
 use crate::policy::triage::{Change, SignalState};
 use crate::probe::{How, Past, Probe};
@@ -44,13 +46,33 @@ pub enum News {
     /// A signal changed for good: after its looks in a row, with hysteresis.
     Changed(Box<Changed>),
     /// History, in batches.
-    Readings(Vec<Reading>),
+    Readings(Batch),
+    /// What is known from now on of signals, and is nothing new.
+    Learned(Vec<(Signal, Known)>),
     /// What looks saw changed on the estate.
     Recorded(Vec<model::change::Change>),
     /// Signals that nothing watches any more, after a reload.
     Gone(Vec<Signal>),
     /// The counters of triage, to be stored so that a restart starts nothing over.
     Triage(BTreeMap<Signal, Track>),
+}
+
+/// The readings since the last batch.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Of each reading what history keeps: whole, a thousand probes would hold megabytes here.
+    pub samples: Vec<(Signal, Millis, Severity, Option<f64>)>,
+    /// Those that say more than that: what is not green, and certificates, whose dates are reminded of.
+    pub whole: Vec<Reading>,
+}
+
+impl Batch {
+    fn add(&mut self, reading: &Reading) {
+        self.samples.push((reading.signal.clone(), reading.at, reading.severity, reading.value));
+        if reading.severity != Severity::Green || reading.signal.probe.as_str() == "tls" {
+            self.whole.push(reading.clone());
+        }
+    }
 }
 
 /// A change of a signal, with what the config says about its probe.
@@ -73,6 +95,8 @@ pub struct About {
     pub wakes: bool,
     /// For how long it may be red before that pages.
     pub tolerance: Option<Span>,
+    /// The same for single things that it speaks of, by their names.
+    pub tolerances: BTreeMap<String, Span>,
 }
 
 impl About {
@@ -89,6 +113,7 @@ pub struct Above {
     pub severity: Severity,
     /// Bad at its last looks, and not yet often enough to say.
     pub undecided: bool,
+    pub sight: Sight,
     pub about: About,
 }
 
@@ -131,11 +156,18 @@ pub enum Command {
     Seed {
         triage: BTreeMap<Signal, Track>,
         pasts: Vec<(Signal, Vec<(Millis, f64)>)>,
+        known: BTreeMap<Signal, Known>,
+    },
+    /// A human knows what this reading tells: it is nothing new any more.
+    Accept {
+        reading: Box<Reading>,
     },
     /// New probes after a reload; counters and pasts stay.
     Replace {
         probes: Vec<Probe>,
         hosts: Hosts,
+        /// Where this machine's container engine is now.
+        engine: Option<PathBuf>,
     },
     /// Watch one more for a while: a drill's scratch folder. Its signals are forgotten on `Remove`.
     Add {
@@ -173,7 +205,7 @@ pub struct Ticker {
     news: mpsc::UnboundedSender<News>,
     states: BTreeMap<Signal, Track>,
     last: BTreeMap<Signal, (Reading, usize, Millis)>,
-    batch: Vec<Reading>,
+    batch: Batch,
     flushed_at: Instant,
     /// This machine, where its events wake probes.
     listens_on: Option<HostName>,
@@ -182,6 +214,8 @@ pub struct Ticker {
     events: Option<Events>,
     /// Network probes ring here when something announced itself to them.
     bells: (mpsc::Sender<Arc<str>>, mpsc::Receiver<Arc<str>>),
+    /// Probes that are due before their time, each at an instant.
+    soon: Vec<(Instant, usize)>,
     /// Who waits until these probes have looked.
     all_asked: Vec<(BTreeSet<usize>, oneshot::Sender<()>)>,
     /// Who waits for a fresh look at a probe, and whether that look has begun.
@@ -231,12 +265,13 @@ impl Ticker {
             news,
             states: BTreeMap::new(),
             last: BTreeMap::new(),
-            batch: Vec::new(),
+            batch: Batch::default(),
             flushed_at: now,
             listens_on: None,
             engine: None,
             events: None,
             bells: mpsc::channel(RINGING),
+            soon: Vec::new(),
             all_asked: Vec::new(),
             waiting: Vec::new(),
         }
@@ -264,6 +299,7 @@ impl Ticker {
                 .grid
                 .next_deadline()
                 .map(|at| self.origin + std::time::Duration::from_millis(at));
+            let soon = self.soon.iter().map(|(at, _)| *at).min();
             self.beat(next);
             tokio::select! {
                 biased;
@@ -276,6 +312,7 @@ impl Ticker {
                     None => break,
                 },
                 () = wait_until(next) => self.tick(),
+                () = wait_until(soon) => self.begin_soon(),
             }
         }
         self.flush();
@@ -362,13 +399,14 @@ impl Ticker {
                 }
                 for probe in probes {
                     let pasts = Arc::clone(&self.pasts);
-                    let (readings, changes) =
+                    let (readings, changes, learned) =
                         match self.slots.get_mut(probe).and_then(|slot| slot.how.as_mut()) {
                             Some(How::Host(host)) => {
-                                (host.judge(&facts, &*pasts, now), host.changes())
+                                (host.judge(&facts, &*pasts, now), host.changes(), host.learned())
                             }
                             Some(How::Net(_)) | None => Default::default(),
                         };
+                    self.learn(learned);
                     self.record(changes);
                     self.retire(probe, &readings);
                     self.looked(probe, readings);
@@ -379,6 +417,7 @@ impl Ticker {
                 let retired = how.retired();
                 if let Some(slot) = self.slots.get_mut(probe) {
                     slot.how = Some(How::Net(how));
+                    slot.recall(&self.states);
                 }
                 self.looked(probe, readings);
                 self.forget(&retired);
@@ -390,6 +429,13 @@ impl Ticker {
                     self.looked(probe, readings);
                 }
             }
+        }
+    }
+
+    fn learn(&self, learned: Vec<(Signal, Known)>) {
+        if !learned.is_empty() {
+            self.pasts.learn(learned.clone());
+            self.tell(News::Learned(learned));
         }
     }
 
@@ -418,8 +464,29 @@ impl Ticker {
             }
         }
         self.answer(probe, &readings);
-        if !gone {
-            self.batch.extend(readings);
+        if gone {
+            return;
+        }
+        for reading in readings {
+            self.batch.add(&reading);
+            self.stand(probe, reading);
+        }
+    }
+
+    /// Remembers the last reading of a signal, and since when it is as severe.
+    fn stand(&mut self, probe: usize, reading: Reading) {
+        match self.last.get_mut(&reading.signal) {
+            Some((last, by, since)) => {
+                if last.severity != reading.severity {
+                    *since = reading.at;
+                }
+                *last = reading;
+                *by = probe;
+            }
+            None => {
+                let at = reading.at;
+                self.last.insert(reading.signal.clone(), (reading, probe, at));
+            }
         }
     }
 
@@ -461,28 +528,21 @@ impl Ticker {
         let known = self.states.get_mut(&reading.signal);
         let seen_before = known.is_some();
         let track = known.unwrap_or(&mut fresh);
+        // One that was never seen holds nobody up.
+        let was_ill = track.state != SignalState::New && track.state.severity() != Severity::Green;
         let (state, change) = std::mem::take(track).look(reading, &tuning, reading.at);
+        let recovered = was_ill && state.state.severity() == Severity::Green;
         *track = state;
         if !seen_before {
             self.states.insert(reading.signal.clone(), fresh);
         }
-        match self.last.get_mut(&reading.signal) {
-            Some((last, by, since)) => {
-                if last.severity != reading.severity {
-                    *since = reading.at;
-                }
-                last.clone_from(reading);
-                *by = probe;
-            }
-            None => {
-                let stands = (reading.clone(), probe, reading.at);
-                self.last.insert(reading.signal.clone(), stands);
-            }
-        }
         if let Some(change) = change {
-            let about = slot.about.clone().explained_by(reading);
+            let about = slot.about.clone().for_reading(reading);
             let changed = Changed { change, reading: reading.clone(), about };
             self.tell(News::Changed(Box::new(changed)));
+        }
+        if recovered {
+            self.children_of(&reading.signal);
         }
     }
 
@@ -518,7 +578,7 @@ impl Ticker {
         self.flushed_at = Instant::now();
         self.pasts.forget(self.clock.now());
         let batch = std::mem::take(&mut self.batch);
-        if !batch.is_empty() {
+        if !batch.samples.is_empty() {
             self.tell(News::Readings(batch));
         }
         self.tell(News::Triage(self.states.clone()));
@@ -532,9 +592,12 @@ impl Ticker {
 }
 
 impl About {
-    /// With the parent that the look itself found, where it found one.
-    fn explained_by(self, reading: &Reading) -> Self {
-        Self { parent: reading.parent.clone().or(self.parent), ..self }
+    /// As it is for one reading: with the parent that the look itself found, where it found one, and the
+    /// tolerance of the thing it is about.
+    fn for_reading(self, reading: &Reading) -> Self {
+        let own = self.tolerances.get(reading.signal.target.name()).copied();
+        let parent = reading.parent.clone().or(self.parent);
+        Self { parent, tolerance: own.or(self.tolerance), ..self }
     }
 }
 

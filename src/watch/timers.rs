@@ -92,7 +92,8 @@ fn repeat_page(db: &mut Db, rules: &Rules, timer: &Timer, now: Millis) -> anyhow
     }
     let explained = matches!(incident.state, IncidentState::Explained { .. });
     let at = pages_at(rules, &incident, now);
-    if explained || incident.care.silent || now < at {
+    let silent = incident.care.silent && !incident.is_security();
+    if explained || silent || now < at {
         return page_later(db, incident.id, &timer.payload, at.max(now + NOT_YET));
     }
     let text =

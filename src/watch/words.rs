@@ -18,6 +18,18 @@ pub(crate) fn opened(incident: &Incident) -> Words {
     Words { title: headline(incident), body, severity: incident.severity, about: "opened" }
 }
 
+/// What may be an intruder's doing.
+pub(crate) fn alarm(incident: &Incident) -> Words {
+    let host = incident.signal.target.on();
+    let body = format!(
+        "{}\n{}: reef does nothing about it, and nothing by itself on {host} until `reef ack {}` says that you know it.",
+        first_line(incident),
+        incident.id,
+        incident.id
+    );
+    Words { title: headline(incident), body, severity: incident.severity, about: "security" }
+}
+
 /// It began within a silence, which is over.
 pub(crate) fn still_there(incident: &Incident, silence: &str) -> Words {
     let body = format!(
@@ -61,6 +73,11 @@ pub(crate) fn resolved(incident: &Incident, last_run: Option<&RunRow>, now: Mill
         }
         Some(RunState::Acting { .. } | RunState::Verifying { .. }) => {
             "while a run of reef's was at work on it".into()
+        }
+        Some(RunState::Inquiring { .. } | RunState::Waiting { .. }) | None
+            if incident.is_security() =>
+        {
+            "you acknowledged it, and it is known now".into()
         }
         Some(RunState::Inquiring { .. } | RunState::Waiting { .. }) | None => {
             "by itself, or by your hands".into()

@@ -82,11 +82,18 @@ async fn steps_that_the_model_picks_still_ask_the_human() {
     let pick = Script::call("conclude_steps", json!({"steps": ["restart"], "why": "it crashed"}));
     let model = Arc::new(ScriptedModel::new(vec![pick]));
     setup.model = Some(Arc::clone(&model) as _);
+    let about = "# Inventory\n## nas\n- of another host\n## mini\n- web.service: it may be down for an hour\n";
+    std::fs::write(setup.folder.path().join("inventory.md"), about).unwrap();
     let house = setup.start().await;
     fails(&house).await;
     house.until("it asks", |h| pending(h).len() == 1).await;
     assert_eq!(model.violations(), Vec::<String>::new());
     assert_eq!(model.requests().len(), 1);
+    let told = model.requests()[0].bytes();
+    assert!(
+        told.contains("it may be down for an hour") && !told.contains("of another host"),
+        "{told}"
+    );
     let approval = pending(&house).remove(0);
     assert!(approval.question.contains("model, unproven: it crashed"), "{}", approval.question);
     house.pass(Span::mins(30)).await;

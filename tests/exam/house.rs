@@ -13,7 +13,7 @@ use reef::daemon::jobs::{self, Schedule};
 use reef::daemon::life;
 use reef::daemon::live::{Folders, Making};
 use reef::daemon::recall;
-use reef::daemon::wire::{SecretPrograms, ToolOutbox};
+use reef::daemon::wire::{SecretPrograms, Seen, ToolOutbox};
 use reef::exam::estate::Estate;
 use reef::exam::host::FakeHost;
 use reef::exam::phone::Phone;
@@ -92,9 +92,17 @@ impl Setup {
                 estate.host(&host).unwrap().unit(&unit(name));
             }
         }
-        let runbooks: String = ["service-failed", "memory-pressure", "disk-full", "http-down"]
-            .map(|book| format!("[runbook.{book}]\nleash = \"{ceiling}\"\n"))
-            .concat();
+        let runbooks: String = [
+            "service-failed",
+            "memory-pressure",
+            "disk-full",
+            "http-down",
+            "container-oom",
+            "container-unhealthy",
+            "container-crashloop",
+        ]
+        .map(|book| format!("[runbook.{book}]\nleash = \"{ceiling}\"\n"))
+        .concat();
         let config = format!(
             "host_name = \"mini\"\ntimezone = \"UTC\"\nceiling = \"{ceiling}\"\n{UNITS}[web]\nlisten = \"off\"\n{runbooks}"
         );
@@ -156,6 +164,7 @@ impl Setup {
         let inventory = assembled.inventory(&folders.state, &folders.scratch);
         let (estate, store, quarantine) =
             (Arc::clone(&self.estate), self.store.clone(), folders.quarantine.clone());
+        let seen = Seen(self.store.clone());
         let parts = Parts {
             here: mini(),
             clock: Arc::clone(&clock),
@@ -165,7 +174,9 @@ impl Setup {
             scope: HoldScope::Global,
             tools: Box::new(move |rules| {
                 let outbox = ToolOutbox { store, clock: estate.clock(), rules };
-                tools(&estate.world(mini(), inventory, Arc::new(outbox), quarantine))
+                let mut world = estate.world(mini(), inventory, Arc::new(outbox), quarantine);
+                world.history = Arc::new(seen);
+                tools(&world)
             }),
             reload: Box::new(|_| Box::new(|| Box::pin(async { Err("no".to_owned()) }))),
             pulse,

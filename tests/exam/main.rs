@@ -9,14 +9,18 @@
 )]
 
 mod agent;
+mod blind;
+mod containers;
 mod crash;
 mod failure;
 mod gate;
+mod hands;
 mod hold;
 mod house;
 
 mod replay;
 mod restart;
+mod security;
 mod telling;
 mod triage;
 mod week;

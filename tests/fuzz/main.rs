@@ -18,3 +18,4 @@ mod mutate;
 mod machines;
 mod networks;
 mod people;
+mod shells;

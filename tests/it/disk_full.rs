@@ -41,7 +41,7 @@ runbook_dir = "{}"
 [web]
 listen = "off"
 [probe]
-off = ["memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "dns.resolver", "unit", "reef"]
+off = ["memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "security", "dns.resolver", "unit", "reef"]
 disk = {{ every = "1s", fire_after = 2, clear_after = 1, ignore = [{}] }}
 [runbook.disk-full]
 leash = "auto"

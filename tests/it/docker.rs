@@ -28,8 +28,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::lab::{Lab, PATIENCE, command};
 
-struct Engine {
-    lab: Lab,
+pub struct Engine {
+    pub lab: Lab,
     docker: Arc<Docker>,
     probes: Vec<Probe>,
 }
@@ -44,14 +44,14 @@ fn probes() -> Vec<Probe> {
 }
 
 impl Engine {
-    fn up(name: &str, stacks: Vec<String>) -> Option<Self> {
+    pub fn up(name: &str, stacks: Vec<String>) -> Option<Self> {
         let lab = Lab::up("dockerd", name, &[])?;
         let socket = PathBuf::from(lab.get("SOCKET"));
         let docker = Arc::new(Docker::new(Place { socket, named: Named::Yes, stacks }));
         Some(Self { lab, docker, probes: probes() })
     }
 
-    fn try_docker(&self, args: &[&str]) -> (bool, String) {
+    pub fn try_docker(&self, args: &[&str]) -> (bool, String) {
         let mut docker: Command = command("docker");
         docker.env("DOCKER_HOST", self.lab.get("DOCKER_HOST")).args(args).stdin(Stdio::null());
         let output = docker.output().unwrap();
@@ -61,14 +61,14 @@ impl Engine {
     }
 
     #[track_caller]
-    fn run(&self, args: &[&str]) {
+    pub fn run(&self, args: &[&str]) {
         let (good, text) = self.try_docker(args);
         assert!(good, "docker {args:?}: {text}");
     }
 
     /// `docker run -d --network none --name NAME OPTIONS IMAGE PROGRAM...`
     #[track_caller]
-    fn start(&self, name: &str, options: &[&str], program: &[&str]) {
+    pub fn start(&self, name: &str, options: &[&str], program: &[&str]) {
         let begin = ["run", "-d", "--network", "none", "--name", name];
         self.run(&[&begin[..], options, &[self.lab.get("IMAGE")], program].concat());
     }

@@ -75,7 +75,7 @@ impl Machine {
                 &text.replace(patient, "within = \"30s\"\nstays = \"1s\""),
             );
         }
-        let off = r#"off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "dns.resolver", "unit", "reef"]"#;
+        let off = r#"off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "security", "dns.resolver", "unit", "reef"]"#;
         let config = format!(
             "ceiling = \"auto\"\nrunbook_dir = \"/etc/reef/runbooks\"\n[web]\nlisten = \"off\"\n[probe]\n{off}\n{probes}\n\
              [runbook.service-failed]\nleash = \"auto\"\n[runbook.http-down]\nleash = \"auto\"\n"
@@ -182,6 +182,32 @@ fn a_failed_service_is_restarted_and_a_stopped_one_left_alone() {
     // A clean end as systemd asks for it.
     machine.run(&["systemctl", "stop", "reef"]);
     assert_eq!(machine.run(&["systemctl", "show", "reef", "-p", "Result", "--value"]), "success");
+    init_finds_them(&machine);
+}
+
+/// What runs here gets a line, what was stopped none; what failed and what makes backups stand in the inventory.
+#[track_caller]
+fn init_finds_them(machine: &Machine) {
+    let nightly = "[Service]\nType=oneshot\nExecStart=-/usr/bin/restic -p hunter2 backup /srv\n";
+    machine.write("/etc/systemd/system/nightly.service", nightly);
+    machine.write("/etc/systemd/system/nightly.timer", "[Timer]\nOnCalendar=daily\n");
+    machine.write("/opt/init/ssh_config", "Host *\n  User nobody\n");
+    machine.run(&["systemctl", "daemon-reload"]);
+    machine.run(&["systemctl", "start", "nightly.timer"]);
+    let own = ["-c", "/opt/init/config.toml", "--state", "/opt/init/state"];
+    let init = ["init", "--yes", "--ssh-config", "/opt/init/ssh_config"];
+    let (code, text) = machine.reef(&[&own[..], &init].concat());
+    assert_eq!(code, 0, "{text}");
+    let config = machine.run(&["cat", "/opt/init/config.toml"]);
+    let line = "unit.web = { unit = \"web.service\", tolerance = \"10 min\" }";
+    assert!(config.lines().any(|l| l == line) && !config.contains("unit.quiet"), "{config}");
+    assert!(config.contains("restic by nightly.timer") && !config.contains("hunter2"), "{config}");
+    let (code, text) = machine.reef(&[&own[..], &["config", "check"]].concat());
+    assert_eq!(code, 0, "{text}");
+    let inventory = machine.run(&["cat", "/opt/init/state/inventory.md"]);
+    for line in ["- web.service failed once", "- backup: restic by nightly.timer"] {
+        assert!(inventory.contains(line), "no {line} in\n{inventory}");
+    }
 }
 
 #[test]

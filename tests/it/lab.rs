@@ -16,12 +16,15 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-/// What every config begins with that must not look at the machine of the test.
+/// What every config begins with that must not look at the machine of the test. Who else works there is
+/// none of its business.
 pub const ALONE: &str = r#"
+[host.this]
+disturb = true
 [web]
 listen = "off"
 [probe]
-off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "dns.resolver", "unit", "reef", "docker", "compose", "swarm", "uplink"]
+off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "security", "dns.resolver", "unit", "reef", "docker", "compose", "swarm", "uplink"]
 "#;
 
 /// How long anything that reef does by itself may take on a machine that is busy with a build as well.
@@ -78,21 +81,33 @@ impl Said {
 pub struct Home {
     folder: TempDir,
     state: PathBuf,
-    /// The only volume of the lab that its daemon shall see; the other tests fill theirs meanwhile.
-    volume: Option<PathBuf>,
+    /// What the daemon's own mount namespace is made with.
+    namespace: Option<String>,
 }
 
 impl Home {
     pub fn new(config: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("reef-it-").tempdir().unwrap();
-        let home = Self { state: folder.path().join("state"), folder, volume: None };
+        let home = Self { state: folder.path().join("state"), folder, namespace: None };
         home.configure(config);
         home
     }
 
     /// With a volume of the lab, in a mount namespace that holds no other one.
     pub fn with_volume(volume: &Lab) -> Self {
-        Self { volume: Some(volume.get("MOUNT").into()), ..Self::new("") }
+        // What is mounted later, outside, does not come in; the other tests fill their volumes meanwhile.
+        let script = format!(
+            r#"while read -r _ path _; do
+                case $path in "{}") ;; /tmp/reef-lab*/volume-*) umount -l "$path" ;; esac
+            done </proc/self/mounts"#,
+            volume.get("MOUNT")
+        );
+        Self::new("").in_namespace(script)
+    }
+
+    /// With a daemon in a mount namespace of its own, in which this script ran first.
+    pub fn in_namespace(self, script: String) -> Self {
+        Self { namespace: Some(script), ..self }
     }
 
     /// With its state somewhere else.
@@ -136,18 +151,12 @@ impl Home {
         reef_with(command(env!("CARGO_BIN_EXE_reef")), &self.config(), &self.state)
     }
 
-    /// As [`Home::command`], where only its own volume is mounted.
+    /// As [`Home::command`], in its own mount namespace where it has one.
     fn command_alone(&self) -> Command {
-        let Some(volume) = &self.volume else { return self.command() };
+        let Some(script) = &self.namespace else { return self.command() };
         let mut alone = command("unshare");
-        // What is mounted later, outside, does not come in.
-        let script = r#"
-            own=$1; shift
-            while read -r _ path _; do
-                case $path in "$own") ;; /tmp/reef-lab*/volume-*) umount -l "$path" ;; esac
-            done </proc/self/mounts
-            exec "$@""#;
-        alone.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]).arg(volume);
+        let script = format!("{script}\nexec \"$@\"");
+        alone.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]);
         alone.arg(env!("CARGO_BIN_EXE_reef"));
         reef_with(alone, &self.config(), &self.state)
     }

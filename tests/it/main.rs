@@ -10,11 +10,13 @@
 
 mod lab;
 
+mod acts;
 mod asked;
 mod backtest;
 mod check;
 #[cfg(feature = "kube")]
 mod cluster;
+mod containers;
 mod databases;
 mod disk_full;
 mod docker;
@@ -22,6 +24,7 @@ mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod init;
 mod install;
 mod killed;
 #[cfg(feature = "kube")]
@@ -31,7 +34,10 @@ mod memory;
 mod network;
 mod paused;
 mod remote;
+mod security;
 mod services;
 mod spikes;
 mod told;
+mod units;
+mod updates;
 mod walk;

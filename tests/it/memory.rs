@@ -10,7 +10,7 @@ ceiling = "auto"
 [web]
 listen = "off"
 [probe]
-off = ["disk", "memory", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "dns.resolver", "unit", "reef"]
+off = ["disk", "memory", "cpu", "net", "errors.journal", "smart", "zfs", "raid", "time", "heat", "updates", "boot", "security", "dns.resolver", "unit", "reef"]
 oom = { every = "4s" }
 [runbook.memory-pressure]
 leash = "auto"

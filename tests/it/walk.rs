@@ -7,6 +7,32 @@ use rustix::process::Signal;
 use crate::lab::{ALONE, Home};
 
 #[test]
+fn the_first_config_is_written_once_and_is_one() {
+    let home = Home::new(ALONE);
+    let ssh = home.path().join("ssh_config");
+    std::fs::write(&ssh, "Host github.com\nHost *.example\n").unwrap();
+    let init = ["init", "--yes", "--ssh-config", ssh.to_str().unwrap()];
+    let said = home.reef(&init).failed(2);
+    assert!(said.err.contains("never overwrites") && said.err.contains("config.toml"), "{said:#?}");
+    assert_eq!(std::fs::read_to_string(home.config()).unwrap(), ALONE);
+    std::fs::remove_file(home.config()).unwrap();
+    // Without a terminal it asks nobody, and says what to do.
+    let said = home.reef(&["init"]).failed(2);
+    assert!(said.err.contains("--yes") && !home.config().exists(), "{said:#?}");
+    let said = home.reef(&["init", "--yes", "--ssh-config", "/nonexistent"]).failed(2);
+    assert!(said.err.contains("/nonexistent") && !home.config().exists(), "{said:#?}");
+    let said = home.reef(&init).ok();
+    assert!(said.out.contains("this machine") && said.out.contains("config check"), "{said:#?}");
+    let said = home.reef(&["config", "check"]).ok();
+    assert!(said.out.starts_with("ok: "), "{said:#?}");
+    let text = std::fs::read_to_string(home.config()).unwrap();
+    assert!(text.contains("left out: github.com (a place for code)"), "{text}");
+    assert!(home.state().join("inventory.md").is_file());
+    home.reef(&init).failed(2);
+    assert_eq!(std::fs::read_to_string(home.config()).unwrap(), text);
+}
+
+#[test]
 fn a_runbook_is_tested_without_a_reason_and_without_a_host_name() {
     let home = Home::new(ALONE);
     let reef = home.start();

@@ -224,6 +224,7 @@ async fn a_flood_in_the_brief_is_cut() {
     let long = "w".repeat(100_000);
     brief.host_state = vec![long.clone(); 1_000];
     brief.recent_changes = vec![long.clone(); 1_000];
+    brief.inventory = long.repeat(1_000);
     brief.worked_before = vec![long.clone(); 1_000];
     brief.history = vec![brief.incident.reading.clone(); 10_000];
     brief.related = vec![brief.incident.reading.clone(); 10_000];

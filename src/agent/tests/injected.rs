@@ -64,7 +64,7 @@ fn words(bench: &mut TestBench, text: &str) {
     }
 }
 
-pub(super) const CHANNELS: [Channel; 16] = [
+pub(super) const CHANNELS: [Channel; 17] = [
     ("log template of the reading", |text, brief, _| {
         let template = Value::Text(Tainted::new(text));
         brief.incident.reading.values.insert("template".into(), template);
@@ -99,6 +99,7 @@ pub(super) const CHANNELS: [Channel; 16] = [
     ("past reading", |text, brief, _| brief.history[0].words = Tainted::new(text)),
     ("process title", |text, brief, _| brief.host_state.push(format!("busiest: {text}"))),
     ("container image", |text, brief, _| brief.recent_changes.push(format!("image {text}"))),
+    ("inventory", |text, brief, _| brief.inventory.push_str(&format!("\n- container: {text}"))),
     ("earlier fix", |text, brief, _| brief.worked_before.push(text.to_owned())),
     ("journal line", |text, _, bench| words(bench, text)),
     ("value of a look", |text, _, bench| {

@@ -58,6 +58,7 @@ fn runbook() -> Runbook {
         leash: Leash::Ask,
         max_tier: Tier::High,
         tools: ["files.clean", "files.compress"].map(ToolName::of).to_vec(),
+        commands: Vec::new(),
         roots: vec![AbsPath::new("/var/log").unwrap()],
         attempts: 2,
         cooldown: Span::hours(1),
@@ -67,6 +68,7 @@ fn runbook() -> Runbook {
         params: BTreeMap::from([("what".to_owned(), param)]),
         blocks: vec![],
         leave: vec![],
+        escalations: vec![],
         verify: VerifyRule::Probe { within: Span::mins(5), stays: Span::mins(1) },
         prose: "Logs grow when rotation stops. Data growing is not ours to delete: ask.".into(),
         must_match: vec![],
@@ -124,6 +126,7 @@ pub(super) fn brief() -> Brief {
             reading("http", "nas:endpoint:jellyfin", Severity::Red, "502"),
         ],
         host_state: vec!["load 0.3 per core".into(), "memory 40 % used".into()],
+        inventory: "## mini\n- nginx.service: may be down for 10 min".into(),
         recent_changes: vec!["nginx.service restarted 2 h ago".into()],
         runbook: Some(runbook()),
         offers: vec![

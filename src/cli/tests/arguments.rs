@@ -16,6 +16,8 @@ fn everything_in_the_manual_parses() {
     for line in [
         "run",
         "run --dry-run -c /etc/reef/config.toml --state /var/lib/reef",
+        "init",
+        "init --yes -c /tmp/reef.toml --ssh-config /etc/ssh/ssh_config --json",
         "check",
         "check nas -v --json",
         "--json status",
@@ -112,7 +114,7 @@ fn help_is_short_and_says_what_the_exit_codes_mean() {
         .collect();
     assert_eq!(
         commands.join(" "),
-        "run check status incidents approvals approve deny ack silence ping undo settle audit report runbook \
+        "run init check status incidents approvals approve deny ack silence ping undo settle audit report runbook \
          tools host config pause resume reload backtest drill install"
     );
 }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clients::collector::followed::{Journal, Tail};
 use crate::clients::collector::volumes::Hanging;
-use crate::clients::collector::{Arg, Ask, Piece, Printed, processes, sections, volumes};
+use crate::clients::collector::{Arg, Ask, Piece, Printed, guard, processes, sections, volumes};
 use crate::clients::docker::printed;
 use crate::clients::host::lines::Errors;
 use crate::clients::host::scan::Scan;
-use crate::clients::host::{arrays, drives, pace, pools, proc, sensors, systemd, upkeep};
+use crate::clients::host::{
+    arrays, drives, guarded, hands, pace, pools, proc, sensors, systemd, upkeep,
+};
 use crate::model::fact::{Fact, FactValue, Facts, NoFact, OomKills};
 use crate::model::ids::UnitName;
 use crate::model::target::AbsPath;
@@ -21,6 +23,7 @@ pub struct Kept {
     scan: Scan,
     kills: Option<OomKills>,
     journal: Journal,
+    logins: guard::Read,
     tails: BTreeMap<AbsPath, Tail>,
     hanging: Hanging,
     could_write: BTreeSet<AbsPath>,
@@ -69,6 +72,9 @@ impl Kept {
                 continue;
             }
             asks.push(self.ask(fact));
+            if *fact == Fact::Hands {
+                asks.extend([Ask::of(sections::PEOPLE), Ask::of(sections::BOOT)]);
+            }
             if *fact == Fact::Memory {
                 asks.push(Ask::of(sections::ARCSTATS));
             } else if *fact == Fact::Volumes {
@@ -94,7 +100,7 @@ impl Kept {
             Fact::Uptime => Ask::of(sections::UPTIME),
             Fact::Unit(name) => Ask::with(sections::UNITS, Arg::units([name].into_iter())),
             Fact::FailedUnits => Ask::of(sections::FAILED),
-            Fact::Processes(_) | Fact::Busiest => Ask::of(sections::PROCESSES),
+            Fact::Processes(_) | Fact::Busiest | Fact::Hands => Ask::of(sections::PROCESSES),
             Fact::JournalErrors => self.journal.ask(),
             Fact::FileLines(path) => Tail::new(path.clone()).ask(),
             Fact::Containers => Ask::of(sections::CONTAINERS),
@@ -107,12 +113,14 @@ impl Kept {
             Fact::Updates => Ask::of(sections::UPDATES),
             Fact::Sensors => Ask::of(sections::SENSORS),
             Fact::Boot => Ask::of(sections::BOOT),
+            Fact::Logins(_) => self.logins.ask(),
+            Fact::Listening => guard::ports(),
+            Fact::Guarded(_) => Ask::of(sections::GUARDED),
         }
     }
 
     fn served(&self) -> Ask {
-        let pending = self.hanging.iter().map(|(path, pid)| (*pid, path));
-        Ask::with(sections::SERVED, Arg::hanging(pending))
+        Ask::with(sections::SERVED, Arg::hanging(self.hanging.pending()))
     }
 
     /// Answers every wanted fact from what came back. `self` must be as it was when [`Kept::asks`] asked.
@@ -151,6 +159,10 @@ impl Kept {
                     piece.and_then(|p| self.journal.look(p, with.redactor)).map(FactValue::Lines)
                 }
                 (Fact::FileLines(path), _) => self.lines(path, printed, with.redactor),
+                (Fact::Logins(_), _) => {
+                    let piece = printed.good(&self.logins.ask());
+                    piece.and_then(|piece| self.logins.look(piece)).map(FactValue::Logins)
+                }
                 (fact, _) => one(fact, &self.ask(fact), printed, with),
             };
             facts.insert(fact.clone(), found);
@@ -276,6 +288,14 @@ fn one(fact: &Fact, ask: &Ask, printed: &Printed, with: Reading<'_>) -> Result<F
         Fact::Uptime => {
             proc::uptime(&good()?.text("")).map(FactValue::Uptime).map_err(NoFact::Failed)
         }
+        Fact::Hands => {
+            let mut table = processes::hands(good()?);
+            // An older collector tells no names, which is no reason to tell nothing.
+            let text = |section| printed.good(&Ask::of(section)).map(|p| p.text("")).ok();
+            table.names = text(sections::PEOPLE).map(|t| hands::names(&t)).unwrap_or_default();
+            table.booted_at = text(sections::BOOT).as_deref().and_then(hands::booted);
+            Ok(FactValue::Hands(hands::judge(&table, None)))
+        }
         Fact::Boot => upkeep::boot(&good()?.text("")).map(FactValue::Boot).map_err(NoFact::Failed),
         Fact::FailedUnits => {
             let mut units = shown(good()?, with.now)?;
@@ -328,12 +348,15 @@ fn one(fact: &Fact, ask: &Ask, printed: &Printed, with: Reading<'_>) -> Result<F
             Ok(FactValue::Updates(upkeep::updates(&told)))
         }
         Fact::Sensors => Ok(FactValue::Sensors(sensors::read(&good()?.text("")))),
+        Fact::Listening => guard::listens(good()?),
+        Fact::Guarded(_) => Ok(FactValue::Guarded(guarded::printed(&good()?.text("")))),
         Fact::Volumes
         | Fact::OomKills
         | Fact::Unit(_)
         | Fact::Processes(_)
         | Fact::Busiest
         | Fact::JournalErrors
+        | Fact::Logins(_)
         | Fact::FileLines(_) => Err(odd()),
     }
 }

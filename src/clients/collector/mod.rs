@@ -7,6 +7,7 @@
 
 pub mod facts;
 pub mod followed;
+pub mod guard;
 pub mod processes;
 pub mod sections;
 pub mod volumes;
@@ -57,6 +58,12 @@ impl Arg {
     pub fn numbers_and_path(numbers: &[u64], path: &AbsPath) -> Self {
         let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
         Self(format!("{} {path}", numbers.join(" ")))
+    }
+
+    /// A journal's cursor, or `-`, then numbers.
+    pub fn cursor_and_numbers(cursor: &str, numbers: &[u64]) -> Self {
+        let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+        Self(format!("{} {}", Self::word(cursor).0, numbers.join(" ")))
     }
 
     /// Units' names, which have no white space and no leading dash by their type.
@@ -156,7 +163,8 @@ impl Request {
             match words[..] {
                 ["hello", _, how] => read.installed = how == "installed",
                 ["open", n] => open = n.parse().ok().map(|n: usize| (n, Piece::default())),
-                ["part", part] => part.clone_into(&mut name),
+                // The name may have a path in it.
+                ["part", ..] => line.trim_start_matches("part ").clone_into(&mut name),
                 ["shut", n, code] => {
                     if let Some((of, mut piece)) = open.take()
                         && n.parse() == Ok(of)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::clients::collector::Piece;
-use crate::clients::host::{pids, scan::Scan};
+use crate::clients::host::{hands, pids, scan::Scan};
 use crate::model::fact::Process;
 use crate::model::ids::UnitName;
 
@@ -68,18 +68,37 @@ fn of_pid<'a>(line: &'a str, file: &str) -> Option<(u32, &'a str)> {
     Some((pid.parse().ok()?, rest.strip_prefix(file)?.strip_prefix(':')?))
 }
 
-/// What `head -c` prints of several files: `==> /proc/12/cmdline <==`, then its beginning.
+/// The same as who works by hand is judged of.
+pub fn hands(piece: &Piece) -> hands::Table {
+    let mut table = hands::Table {
+        stats: piece.text("stat").lines().map(str::to_owned).collect(),
+        lines: lines(piece.bytes("programs")),
+        ..hands::Table::default()
+    };
+    for line in piece.text("about").lines() {
+        if let Some((pid, rest)) = of_pid(line, "status")
+            && let Some(uid) = pids::uid(rest)
+        {
+            table.uids.insert(pid, uid);
+        }
+    }
+    table
+}
+
 fn programs(printed: &[u8]) -> BTreeMap<u32, String> {
+    let lines = lines(printed).into_iter();
+    lines.filter_map(|(pid, line)| Some((pid, pids::program(line.as_bytes())?))).collect()
+}
+
+/// What `head -c` prints of several files: `==> /proc/12/cmdline <==`, then its beginning.
+fn lines(printed: &[u8]) -> BTreeMap<u32, String> {
     let text = String::from_utf8_lossy(printed);
     let mut found = BTreeMap::new();
     for piece in text.split("==> /proc/") {
-        let Some((head, cmdline)) = piece.split_once(" <==\n") else { continue };
-        let pid = head.strip_suffix("/cmdline").and_then(|pid| pid.parse().ok());
-        if let (Some(pid), Some(program)) =
-            (pid, pids::program(cmdline.trim_end_matches('\n').as_bytes()))
-        {
+        let Some((head, line)) = piece.split_once(" <==\n") else { continue };
+        if let Some(pid) = head.strip_suffix("/cmdline").and_then(|pid| pid.parse().ok()) {
             // The first is the real one: what comes after may be the text of a command line.
-            found.entry(pid).or_insert(program);
+            found.entry(pid).or_insert_with(|| line.trim_end_matches('\n').to_owned());
         }
     }
     found

@@ -11,6 +11,7 @@ const JOURNAL_SH: &str = include_str!("sections/journal.sh");
 const DISKS: &str = include_str!("sections/disks.sh");
 const DOCKER: &str = include_str!("sections/docker.sh");
 const SYSTEM: &str = include_str!("sections/system.sh");
+const GUARD: &str = include_str!("sections/guard.sh");
 
 macro_rules! sections {
     ($($(#[$doc:meta])* $constant:ident = $name:literal in $text:ident;)*) => {
@@ -42,6 +43,8 @@ sections! {
     FAILED = "failed" in UNITS_SH;
     /// Parts `stat`, `about`, `cgroup` and `programs`.
     PROCESSES = "processes" in PROCESSES_SH;
+    /// Lines `NAME:UID`.
+    PEOPLE = "people" in PROCESSES_SH;
     /// A path.
     BELOW = "below" in FILES;
     /// `INODE SKIP PATH`; parts `list`, `listold`, `old`, `head`, `new`.
@@ -65,4 +68,10 @@ sections! {
     UPDATES = "updates" in SYSTEM;
     /// Lines `CHIP LABEL INPUT MAX CRIT`.
     SENSORS = "sensors" in SYSTEM;
+    /// `CURSOR INODE SKIP`; parts `journal`, or `file` and `lines`, or `why`; `size`, `wtmp` and `end`.
+    LOGINS = "logins" in GUARD;
+    /// Parts `tcp`, `tcp6`, `udp`, `udp6` and `who`.
+    LISTENING = "listening" in GUARD;
+    /// Lines `root NAME`, `file KIND DIGEST LINES PATH` and `hidden KIND PATH`.
+    GUARDED = "guarded" in GUARD;
 }

@@ -68,6 +68,8 @@ async fn every_shell_answers_every_fact() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a b"), "ERROR before\n").unwrap();
     let tools = Tools::new(&[]);
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
     for shell in shells() {
         let wanted = BTreeSet::from([
             Fact::Volumes,
@@ -95,6 +97,9 @@ async fn every_shell_answers_every_fact() {
             Fact::Containers,
             Fact::Stacks,
             Fact::Swarm,
+            Fact::Logins(None),
+            Fact::Listening,
+            Fact::Guarded(Vec::new()),
         ]);
         let facts = collect(&shell, &mut Kept::default(), &wanted, &tools).await;
         assert_eq!(facts.keys().cloned().collect::<BTreeSet<_>>(), wanted);
@@ -121,6 +126,10 @@ async fn every_shell_answers_every_fact() {
         assert!(volumes.iter().any(|v| v.mount.as_str() == "/" && 0 < v.total_bytes));
         let FactValue::Interfaces(nets) = had(Fact::Interfaces) else { panic!() };
         assert!(nets.iter().any(|net| net.name == "lo"));
+        let FactValue::Guarded(guarded) = had(Fact::Guarded(Vec::new())) else { panic!() };
+        assert!(guarded.roots.contains(&"root".to_owned()), "{shell:?} {guarded:?}");
+        let FactValue::Listening(ports) = had(Fact::Listening) else { panic!() };
+        assert!(ports.iter().any(|l| l.port == port), "{shell:?} {ports:?}");
         assert!(matches!(had(Fact::Boot), FactValue::Boot(boot) if boot.at.0 != 0));
     }
 }

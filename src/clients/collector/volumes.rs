@@ -1,6 +1,6 @@
 //! Volumes of another host, from its mountinfo and what `df -P` says of the local ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clients::collector::Piece;
 use crate::clients::host::mountinfo::{self, Access};
@@ -8,8 +8,26 @@ use crate::clients::host::mounts::one_of_each_pool;
 use crate::model::fact::Volume;
 use crate::model::target::AbsPath;
 
-/// A mount that hung, and the process that was left there to wait for it.
-pub type Hanging = BTreeMap<AbsPath, u32>;
+/// Mounts that hung.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Hanging {
+    /// The processes that were left there to wait, and for which mount at that place.
+    waiting: BTreeMap<AbsPath, Waiting>,
+    /// All that ever hung: of these it is told that they answer again.
+    once: BTreeSet<AbsPath>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Waiting {
+    pid: u32,
+    device: String,
+}
+
+impl Hanging {
+    pub fn pending(&self) -> impl Iterator<Item = (u32, &AbsPath)> {
+        self.waiting.iter().map(|(path, waiting)| (waiting.pid, path))
+    }
+}
 
 /// A row of `df -P`: total and available, by mount point.
 struct Row {
@@ -18,7 +36,7 @@ struct Row {
 }
 
 /// The volumes on its own disks; `could_write` are mounts that were writable once, as for this machine.
-pub fn local(piece: &Piece, could_write: &mut std::collections::BTreeSet<AbsPath>) -> Vec<Volume> {
+pub fn local(piece: &Piece, could_write: &mut BTreeSet<AbsPath>) -> Vec<Volume> {
     let (mounts, blocks, inodes) =
         (piece.text("mountinfo"), piece.text("blocks"), piece.text("inodes"));
     let (blocks, inodes) = (rows(&blocks), rows(&inodes));
@@ -61,15 +79,35 @@ pub fn local(piece: &Piece, could_write: &mut std::collections::BTreeSet<AbsPath
 /// hung before, and hangs now.
 pub fn served(piece: &Piece, mounts: &str, hanging: &mut Hanging) -> Vec<Volume> {
     let mounts = mountinfo::parse(mounts);
-    hanging.clear();
+    let mut before = std::mem::take(&mut hanging.waiting);
     let mut volumes = Vec::new();
     for line in piece.text("").lines() {
-        let Some((pid, path)) = line.strip_prefix("hangs ").and_then(|l| l.split_once(' ')) else {
-            continue;
+        let (path, pid) = match line.split_once(' ') {
+            Some(("answers", path)) => (path, None),
+            Some(("hangs", rest)) => match rest.split_once(' ') {
+                Some((pid, path)) => (path, pid.parse::<u32>().ok()),
+                None => continue,
+            },
+            _ => continue,
         };
-        let (Ok(pid), Ok(path)) = (pid.parse(), AbsPath::new(path)) else { continue };
-        hanging.insert(path.clone(), pid);
+        let Ok(path) = AbsPath::new(path) else { continue };
         let mount = mounts.iter().rfind(|mount| mount.path == path);
+        let device = mount.map_or_else(String::new, |m| m.device.clone());
+        match pid {
+            Some(pid) => {
+                // What waits for a mount that was detached meanwhile says nothing of the new one, which is
+                // asked the next time.
+                let of_another = before
+                    .remove(&path)
+                    .is_some_and(|known| known.pid == pid && known.device != device);
+                if !of_another {
+                    hanging.waiting.insert(path.clone(), Waiting { pid, device });
+                }
+                hanging.once.insert(path.clone());
+            }
+            None if hanging.once.contains(&path) => {}
+            None => continue,
+        }
         volumes.push(Volume {
             source: mount.map_or_else(|| "a server".to_owned(), |m| m.source.clone()),
             fs: mount.map_or_else(String::new, |m| m.fs.clone()),
@@ -79,7 +117,7 @@ pub fn served(piece: &Piece, mounts: &str, hanging: &mut Hanging) -> Vec<Volume>
             total_inodes: 0,
             free_inodes: 0,
             read_only: false,
-            stale: Some("does not answer: whatever touches it there hangs".to_owned()),
+            stale: pid.map(|_| "does not answer: whatever touches it there hangs".to_owned()),
         });
     }
     volumes
@@ -160,8 +198,15 @@ Filesystem      Inodes  IUsed   IFree IUse% Mounted on\n\
         let volumes = served(&piece(&[("", text)]), MOUNTS, &mut hanging);
         assert_eq!((volumes.len(), volumes[0].source.as_str()), (1, "nas:/x"));
         assert!(volumes[0].stale.is_some());
-        assert_eq!(hanging, Hanging::from([(AbsPath::new("/mnt/nfs").unwrap(), 4711)]));
+        let nfs = AbsPath::new("/mnt/nfs").unwrap();
+        assert_eq!(hanging.pending().collect::<Vec<_>>(), [(4_711, &nfs)]);
+        // Made anew while the old child still waits: it is forgotten, and the new mount asked.
+        let anew = MOUNTS.replace("0:40", "0:50");
+        assert_eq!(served(&piece(&[("", text)]), &anew, &mut hanging).len(), 1);
+        assert_eq!(hanging.pending().count(), 0);
+        // It answers again, and that is told of what hung once.
+        let answers = served(&piece(&[("", "answers /mnt/nfs\n")]), &anew, &mut hanging);
+        assert_eq!((answers.len(), answers[0].stale.clone()), (1, None));
         assert_eq!(served(&piece(&[("", "")]), MOUNTS, &mut hanging), []);
-        assert!(hanging.is_empty());
     }
 }

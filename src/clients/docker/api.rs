@@ -1,17 +1,19 @@
-//! The engine's HTTP API over its unix socket: GETs only, in a version that both sides speak.
+//! The engine's HTTP API over its unix socket, in a version that both sides speak. What is no GET takes a
+//! permit.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use reqwest::{Client, Response};
+use reqwest::{Client, Method, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::clients::http;
 use crate::clients::http::error::HttpError;
+use crate::gate::permit::Permit;
 use crate::model::fact::NoFact;
 use crate::model::taint::Tainted;
 use crate::model::time::Span;
@@ -85,6 +87,13 @@ impl From<ApiError> for NoFact {
     }
 }
 
+/// A request that changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    Post,
+    Delete,
+}
+
 /// The engine behind one socket. Nothing is connected before it is first asked; the connection is kept.
 pub struct Api {
     socket: PathBuf,
@@ -152,12 +161,46 @@ impl Api {
         answered
     }
 
+    /// Sends a request that changes something, once. 304 (it is so already) counts as done. What comes after
+    /// the request was handed over, a time limit or a broken connection, leaves open whether it happened.
+    pub async fn send(
+        &self,
+        _permit: &Permit,
+        how: Sent,
+        path: &str,
+        within: Span,
+    ) -> Result<Vec<u8>, ApiError> {
+        // Who cannot be asked which version it speaks was sent nothing.
+        let version = tokio::time::timeout(WITHIN.duration(), self.negotiated()).await;
+        let version = match version {
+            Ok(Ok(version)) => version,
+            Ok(Err(ApiError::Broken(_) | ApiError::TimedOut(_))) | Err(_) => {
+                return Err(ApiError::Refused(self.socket.clone()));
+            }
+            Ok(Err(error)) => return Err(error),
+        };
+        let method = match how {
+            Sent::Post => Method::POST,
+            Sent::Delete => Method::DELETE,
+        };
+        let sending = async {
+            let started = Instant::now();
+            let response = self.request(method, &versioned(version, path)).await?;
+            answered(response, started).await
+        };
+        let sent = tokio::time::timeout(within.duration(), sending).await;
+        match sent.unwrap_or(Err(ApiError::TimedOut(within))) {
+            Err(ApiError::Status(304, _)) => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
     /// An answer that goes on for as long as the engine lives: its events. Only its beginning has a
     /// time limit.
     pub async fn stream(&self, path: &str) -> Result<Response, ApiError> {
         let opening = async {
             let version = self.negotiated().await?;
-            let response = self.send(&versioned(version, path)).await?;
+            let response = self.request(Method::GET, &versioned(version, path)).await?;
             match response.status().as_u16() {
                 200 => Ok(response),
                 status => Err(ApiError::Status(status, String::new())),
@@ -171,18 +214,7 @@ impl Api {
     async fn once(&self, path: &str) -> Result<Vec<u8>, ApiError> {
         let version = self.negotiated().await?;
         let started = Instant::now();
-        let response = self.send(&versioned(version, path)).await?;
-        let answer =
-            http::read(response, LONGEST, started).await.map_err(|e| broken(&e.to_string()))?;
-        match answer.status {
-            200..300 if answer.cut => Err(broken("it is too long")),
-            200..300 => Ok(answer.body),
-            status => {
-                let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
-                let words = Tainted::bounded(&said.message, 300).first_line().to_owned();
-                Err(ApiError::Status(status, words))
-            }
-        }
+        answered(self.request(Method::GET, &versioned(version, path)).await?, started).await
     }
 
     /// The version to ask in. The engine is asked once, and again after a connection was lost.
@@ -191,7 +223,7 @@ impl Api {
         if let Some(version) = known {
             return Ok(version);
         }
-        let response = self.send("/_ping").await?;
+        let response = self.request(Method::GET, "/_ping").await?;
         let told = response.headers().get("api-version").and_then(|value| value.to_str().ok());
         let version = told.and_then(Version::parse).unwrap_or(NEWEST).min(NEWEST);
         // Read to its end, so that the connection is kept.
@@ -205,9 +237,9 @@ impl Api {
         *self.version.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    async fn send(&self, path: &str) -> Result<Response, ApiError> {
+    async fn request(&self, method: Method, path: &str) -> Result<Response, ApiError> {
         // The host of this URL is never looked up: the connection goes to the socket.
-        let request = self.client()?.get(format!("http://docker{path}"));
+        let request = self.client()?.request(method, format!("http://docker{path}"));
         self.calls.fetch_add(1, Ordering::Relaxed);
         request.send().await.map_err(|error| self.sort(&error))
     }
@@ -237,6 +269,20 @@ impl Api {
             Some(std::io::ErrorKind::PermissionDenied) => ApiError::Forbidden(self.socket.clone()),
             Some(std::io::ErrorKind::ConnectionRefused) => ApiError::Refused(self.socket.clone()),
             Some(_) | None => ApiError::Broken(HttpError::of(error).to_string()),
+        }
+    }
+}
+
+async fn answered(response: Response, started: Instant) -> Result<Vec<u8>, ApiError> {
+    let answer =
+        http::read(response, LONGEST, started).await.map_err(|e| broken(&e.to_string()))?;
+    match answer.status {
+        200..300 if answer.cut => Err(broken("it is too long")),
+        200..300 => Ok(answer.body),
+        status => {
+            let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let words = Tainted::bounded(&said.message, 300).first_line().to_owned();
+            Err(ApiError::Status(status, words))
         }
     }
 }

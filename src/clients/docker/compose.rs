@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use crate::clients::host::{mountinfo, walk};
 use crate::model::container::{Container, Stack, StackService, is_no};
+use crate::model::digest::{Canonical, Digest};
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 
@@ -45,6 +46,8 @@ type Stamp = (i64, i64, u64);
 /// A compose file, as far as it matters here.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct File {
+    /// Over its text, and over the texts of those that lie over it.
+    written: Option<Digest>,
     name: Option<String>,
     services: BTreeMap<String, Service>,
 }
@@ -78,8 +81,9 @@ struct Deploy {
 impl File {
     /// The error says where it is wrong.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let digest = Some(Digest::of(text.as_bytes()));
         if text.trim().is_empty() {
-            return Ok(Self::default());
+            return Ok(Self { written: digest, ..Self::default() });
         }
         let written: Written = serde_saphyr::from_str(text).map_err(|error| {
             let said = error.to_string();
@@ -88,6 +92,7 @@ impl File {
         let services = written.services.unwrap_or_default().into_iter();
         let name = written.name.as_ref().and_then(Json::as_str).filter(|n| !n.contains('$'));
         Ok(Self {
+            written: digest,
             name: name.map(str::to_owned),
             services: services.map(|(name, s)| (name, s.unwrap_or_default())).collect(),
         })
@@ -95,6 +100,11 @@ impl File {
 
     /// Lays a further file over this one: what it says of a service holds.
     fn over(&mut self, further: &Self) {
+        let mut to = Canonical::new("compose files 1");
+        for digest in [self.written, further.written].iter().flatten() {
+            to = to.bytes(&digest.0);
+        }
+        self.written = Some(to.finish());
         if further.name.is_some() {
             self.name.clone_from(&further.name);
         }
@@ -221,7 +231,7 @@ pub(super) fn stack(
     let name = name.map(str::to_owned).or_else(|| whole.name.clone());
     let folder = || files.first().and_then(|f| f.as_path().parent()?.file_name()?.to_str());
     let name = name.unwrap_or_else(|| normal(folder().unwrap_or_default()));
-    Stack { name, services: whole.services(), files, fault }
+    Stack { name, services: whole.services(), files, fault, written: whole.written }
 }
 
 /// A folder's name as compose makes a project's of it.
@@ -406,8 +416,8 @@ volumes: { data: }
         }
         bomb.push_str("services: { a: { labels: *m } }\n");
         assert!(File::parse(&bomb).is_err());
-        assert_eq!(File::parse("").unwrap(), File::default());
-        assert_eq!(File::parse("services:\n").unwrap(), File::default());
+        assert_eq!(File::parse("").unwrap().services, File::default().services);
+        assert!(File::parse("services:\n").unwrap().services.is_empty());
     }
 
     #[test]

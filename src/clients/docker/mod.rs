@@ -1,12 +1,21 @@
 //! Docker, or Podman's compatible socket: containers, compose projects and a Swarm, read over the engine's
-//! own socket. Reads only.
+//! own socket. What changes anything is apart: [`engine`], by the socket or by the `docker` command of
+//! another host, and [`project`], by the command of compose.
 
 pub mod api;
+mod by_api;
+mod by_command;
 mod compose;
+pub mod engine;
+mod memory;
 pub mod printed;
+pub mod project;
 pub mod stream;
 mod swarm;
 mod told;
+
+pub use by_api::ByApi;
+pub use by_command::{ByCommand, sort};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -78,6 +87,7 @@ struct Known {
 
 #[derive(Debug)]
 struct Seen {
+    pid: Option<u32>,
     standing: String,
     /// When a list last showed that it still is as it was.
     at: Millis,
@@ -149,8 +159,8 @@ impl Docker {
                 seen => seen,
             };
             let path = format!("/containers/{}/json", quoted(&row.id));
-            let mut container = match self.api.get::<Inspected>(&path).await {
-                Ok(inspected) => inspected.container(),
+            let (pid, mut container) = match self.api.get::<Inspected>(&path).await {
+                Ok(inspected) => (inspected.pid(), inspected.container()),
                 // Removed between the list and now.
                 Err(ApiError::Status(404, _)) => continue,
                 Err(error) => return Err(self.missing(error)),
@@ -159,7 +169,7 @@ impl Docker {
                 keep(&mut container, &seen.container);
             }
             let standing = row.standing();
-            let seen = Seen { standing, at: now, looked_at: now, container };
+            let seen = Seen { pid, standing, at: now, looked_at: now, container };
             known.containers.insert(row.id.clone(), seen);
             fresh.insert(row.id.clone());
         }
@@ -176,9 +186,24 @@ impl Docker {
             }
             let made = known.images.get(&seen.container.image_id).copied().flatten();
             seen.container.image_created_at = made;
+            seen.container.memory = self.memory(seen).await;
             containers.push(seen.container.clone());
         }
         Ok(containers)
+    }
+
+    /// What one with a limit uses: of its cgroup, or of the engine where that is not to be seen.
+    async fn memory(&self, seen: &Seen) -> Option<u64> {
+        let Container { state: ContainerState::Running, memory_limit: Some(_), id, .. } =
+            &seen.container
+        else {
+            return None;
+        };
+        if let Some(used) = seen.pid.and_then(|pid| memory::used(pid, id)) {
+            return Some(used);
+        }
+        let path = format!("/containers/{}/stats?stream=false&one-shot=true", quoted(id));
+        self.api.get::<memory::Stats>(&path).await.ok()?.used()
     }
 
     /// Asks for the events about those that ended or restarted since they were last seen, all at once.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::clients::collector::Piece;
 use crate::clients::docker::compose::{self, File};
+use crate::clients::docker::memory;
 use crate::clients::docker::told::{self, Inspected};
 use crate::clock::zone::instant;
 use crate::model::container::{Container, ContainerState, Stack, Swarm};
@@ -17,7 +18,14 @@ pub fn containers(piece: &Piece) -> Result<Vec<Container>, NoFact> {
     if !piece.has("end") {
         return Err(NoFact::Failed("what docker told of its containers was cut off".into()));
     }
-    inspected(&piece.text("containers"), &piece.text("events"), &piece.text("images"))
+    let mut all =
+        inspected(&piece.text("containers"), &piece.text("events"), &piece.text("images"))?;
+    let used = piece.text("memory");
+    let used = memory::printed(&used);
+    for container in &mut all {
+        container.memory = used.get(container.id.as_str()).copied();
+    }
+    Ok(all)
 }
 
 /// `inspected` is one JSON object after the other, or one list of them, as plain `docker inspect` prints it.

@@ -80,6 +80,7 @@ pub(super) struct Inspected {
     restart_count: u32,
     state: State,
     host_config: HostConfig,
+    mounts: Option<Vec<Mounted>>,
     config: Config,
 }
 
@@ -93,6 +94,7 @@ struct State {
     error: Option<String>,
     started_at: String,
     finished_at: String,
+    pid: u32,
     #[serde(alias = "Healthcheck")]
     health: Option<HealthState>,
 }
@@ -109,6 +111,11 @@ struct HealthState {
 struct HostConfig {
     restart_policy: Option<Policy>,
     privileged: bool,
+    pid_mode: Option<String>,
+    network_mode: Option<String>,
+    binds: Option<Vec<String>>,
+    /// In bytes; 0 is no limit.
+    memory: u64,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -120,15 +127,48 @@ struct Policy {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
+struct Mounted {
+    source: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct Config {
     image: String,
     labels: Labels,
 }
 
+/// The socket of an engine, under whichever folder.
+const ENGINES: [&str; 3] = ["/docker.sock", "/podman.sock", "/containerd.sock"];
+
 impl Inspected {
+    /// How it reaches beyond itself: whoever holds an engine's socket is root on the host.
+    fn reaches(&self) -> Vec<String> {
+        let HostConfig { pid_mode, network_mode, binds, .. } = &self.host_config;
+        let mounted = self.mounts.iter().flatten().map(|mounted| mounted.source.as_str());
+        let bound = binds.iter().flatten().filter_map(|bind| bind.split(':').next());
+        let holds = mounted.chain(bound).any(|from| ENGINES.iter().any(|end| from.ends_with(end)));
+        let is_host = |mode: &Option<String>| mode.as_deref() == Some("host");
+        [
+            (is_host(pid_mode), "host pid"),
+            (is_host(network_mode), "host network"),
+            (holds, "docker.sock"),
+        ]
+        .into_iter()
+        .filter(|(so, _)| *so)
+        .map(|(_, what)| what.to_owned())
+        .collect()
+    }
+
+    /// The number of its first process, while it runs.
+    pub(super) fn pid(&self) -> Option<u32> {
+        (0 < self.state.pid).then_some(self.state.pid)
+    }
+
     /// The fact. How it ended is told from events, and when its image was made from the images.
     pub(super) fn container(self) -> Container {
-        let State { status, exit_code, oom_killed, error, started_at, finished_at, health } =
+        let reaches = self.reaches();
+        let State { status, exit_code, oom_killed, error, started_at, finished_at, health, .. } =
             self.state;
         let state = ContainerState::parse(&status);
         Container {
@@ -149,6 +189,9 @@ impl Inspected {
             policy: of_policy(&self.host_config.restart_policy.unwrap_or_default()),
             ended: Ended::Untold,
             privileged: self.host_config.privileged,
+            reaches,
+            memory_limit: Some(self.host_config.memory).filter(|limit| 0 < *limit),
+            memory: None,
             labels: kept(self.config.labels),
         }
     }

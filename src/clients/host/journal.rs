@@ -151,8 +151,17 @@ impl Found {
     }
 }
 
+/// The cursor of one entry, and `PROGRAM: MESSAGE` of its first line.
+pub fn entry(line: &[u8]) -> Option<(String, String)> {
+    let entry: Value = serde_json::from_slice(line).ok()?;
+    let cursor = entry.get("__CURSOR").and_then(Value::as_str)?.to_owned();
+    let who = entry.get("SYSLOG_IDENTIFIER").and_then(Value::as_str).unwrap_or("?");
+    let what = message(entry.get("MESSAGE"));
+    Some((cursor, format!("{who}: {}", what.lines().next().unwrap_or(""))))
+}
+
 /// A message is text, or an array of bytes where it is no UTF-8, or null where it is too long.
-fn message(field: Option<&Value>) -> String {
+pub(in crate::clients) fn message(field: Option<&Value>) -> String {
     match field {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(bytes)) => {

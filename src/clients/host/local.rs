@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -13,14 +13,17 @@ use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
 use crate::clients::docker::{Docker, Place};
 use crate::clients::host::cgroups::Kills;
+use crate::clients::host::guard::Guard;
 use crate::clients::host::journal::Journal;
+use crate::clients::host::kernel::{failed, text};
 use crate::clients::host::lines::Errors;
 use crate::clients::host::mounts::Rooms;
 use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
 use crate::clients::host::{
-    HostLink, LinkError, Output, arrays, mountinfo, proc, sensors, systemd, upkeep, walk,
+    HostLink, LinkError, Output, arrays, hands, kernel, mountinfo, own_name, proc, raised, sensors,
+    systemd, walk,
 };
 use crate::clients::process::{Given, Limits, run, run_raw};
 use crate::clock::Clock;
@@ -30,10 +33,14 @@ use crate::model::ids::{HostName, UnitName};
 use crate::model::target::AbsPath;
 use crate::model::time::Span;
 use crate::policy::argv::{Argv, ReadOnly};
+use crate::policy::denied::{self, Standing, Sudo};
 use crate::policy::redact::Redactor;
 
 /// What programs may take together: each has less.
 const PROGRAMS: Span = Span::secs(60);
+
+/// What sudo and its time limit may take beyond the command's own time.
+const LATER: Span = Span::secs(4);
 
 /// The machine that reef runs on.
 pub struct LocalHost {
@@ -46,6 +53,8 @@ pub struct LocalHost {
     rooms: tokio::sync::Mutex<Rooms>,
     journal: tokio::sync::Mutex<Journal>,
     docker: Docker,
+    guard: tokio::sync::Mutex<Guard>,
+    sudo: Sudo,
 }
 
 #[derive(Default)]
@@ -73,7 +82,15 @@ impl LocalHost {
             rooms: tokio::sync::Mutex::default(),
             journal: tokio::sync::Mutex::default(),
             docker: Docker::new(Place::default()),
+            guard: tokio::sync::Mutex::default(),
+            sudo: Sudo::No,
         }
+    }
+
+    /// What acts on it runs as root by `sudo -n`.
+    #[must_use]
+    pub fn with_sudo(self, sudo: Sudo) -> Self {
+        Self { sudo, ..self }
     }
 
     /// With its container engine somewhere else, or with compose files that no container names.
@@ -84,15 +101,16 @@ impl LocalHost {
 
     async fn collect(&self, wanted: &BTreeSet<Fact>) -> Facts {
         let mut facts = self.quick(wanted);
-        let (served, walked, units, journal, programs, engine) = tokio::join!(
+        let (served, walked, units, journal, programs, engine, guard) = tokio::join!(
             self.volumes(wanted),
             walked(wanted),
             self.units(wanted),
             self.journal(wanted),
             self.programs(wanted),
-            self.docker.facts(wanted, self.clock.now())
+            self.docker.facts(wanted, self.clock.now()),
+            self.guard(wanted)
         );
-        for more in [served, walked, units, journal, programs, engine] {
+        for more in [served, walked, units, journal, programs, engine, guard] {
             facts.extend(more);
         }
         facts
@@ -108,13 +126,13 @@ impl LocalHost {
         let mut facts = Facts::new();
         for fact in wanted {
             let found = match fact {
-                Fact::Memory => memory(),
-                Fact::Pressure => pressure(),
+                Fact::Memory => kernel::memory(),
+                Fact::Pressure => kernel::pressure(),
                 Fact::OomKills => text("/proc/vmstat").and_then(|vmstat| {
                     let kills = counted.kills.read(&vmstat, Path::new("/sys/fs/cgroup"));
                     kills.map(FactValue::OomKills).map_err(NoFact::Absent)
                 }),
-                Fact::Cpu => cpu(),
+                Fact::Cpu => kernel::cpu(),
                 Fact::Interfaces => {
                     text("/proc/net/dev").map(|t| FactValue::Interfaces(proc::interfaces(&t)))
                 }
@@ -134,7 +152,8 @@ impl LocalHost {
                 Fact::Sensors => {
                     sensors::here(Path::new("/sys/class/hwmon")).map(FactValue::Sensors)
                 }
-                Fact::Boot => boot(),
+                Fact::Boot => kernel::boot(),
+                Fact::Hands => hands::here(Path::new("/proc")).map(FactValue::Hands),
                 Fact::Volumes
                 | Fact::Folder(_)
                 | Fact::Newest(_)
@@ -147,7 +166,10 @@ impl LocalHost {
                 | Fact::Drives
                 | Fact::Pools
                 | Fact::TimeSync
-                | Fact::Updates => continue,
+                | Fact::Updates
+                | Fact::Logins(_)
+                | Fact::Listening
+                | Fact::Guarded(_) => continue,
             };
             facts.insert(fact.clone(), found);
         }
@@ -191,6 +213,15 @@ impl LocalHost {
         }
         let lines = self.journal.lock().await.look(&self.redactor).await;
         Facts::from([(Fact::JournalErrors, lines.map(FactValue::Lines))])
+    }
+
+    async fn guard(&self, wanted: &BTreeSet<Fact>) -> Facts {
+        let asked =
+            |fact: &Fact| matches!(fact, Fact::Logins(_) | Fact::Listening | Fact::Guarded(_));
+        match wanted.iter().any(asked) {
+            true => self.guard.lock().await.facts(wanted).await,
+            false => Facts::new(),
+        }
     }
 
     async fn units(&self, wanted: &BTreeSet<Fact>) -> Facts {
@@ -262,9 +293,20 @@ impl LocalHost {
         }
     }
 
-    async fn run(&self, argv: &Argv, timeout: Span) -> Result<Output, LinkError> {
+    async fn run(&self, argv: &[String], timeout: Span) -> Result<Output, LinkError> {
         let limits = Limits { timeout, ..Limits::default() };
-        run(argv.as_slice(), limits, &Given::default(), &self.redactor).await
+        run(argv, limits, &Given::default(), &self.redactor).await
+    }
+
+    /// By sudo, with the limit inside: a signal from here would not reach what runs as root.
+    async fn as_root(&self, argv: &Argv, timeout: Span) -> Result<Output, LinkError> {
+        let patience = Span(timeout.0.saturating_add(LATER.0));
+        let output = self.run(&raised(argv.as_slice(), timeout), patience).await?;
+        match output.code {
+            // timeout(1): 124 where the time struck, 137 where it took the second signal.
+            Some(124 | 137) => Err(LinkError::TimedOut(timeout)),
+            Some(_) | None => Ok(output),
+        }
     }
 }
 
@@ -277,8 +319,12 @@ impl HostLink for LocalHost {
         Box::pin(self.collect(wanted))
     }
 
+    fn standing(&self) -> Standing {
+        Standing { user: own_name(), sudo: self.sudo, place: denied::Place::Here }
+    }
+
     fn read<'a>(&'a self, argv: &'a ReadOnly, timeout: Span) -> Fut<'a, Result<Output, LinkError>> {
-        Box::pin(self.run(argv.argv(), timeout))
+        Box::pin(self.run(argv.argv().as_slice(), timeout))
     }
 
     fn exec<'a>(
@@ -287,7 +333,12 @@ impl HostLink for LocalHost {
         argv: &'a Argv,
         timeout: Span,
     ) -> Fut<'a, Result<Output, LinkError>> {
-        Box::pin(self.run(argv, timeout))
+        Box::pin(async move {
+            match self.sudo {
+                Sudo::No => self.run(argv.as_slice(), timeout).await,
+                Sudo::Yes => self.as_root(argv, timeout).await,
+            }
+        })
     }
 }
 
@@ -323,7 +374,11 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
             | Fact::TimeSync
             | Fact::Updates
             | Fact::Sensors
-            | Fact::Boot => continue,
+            | Fact::Boot
+            | Fact::Hands
+            | Fact::Logins(_)
+            | Fact::Listening
+            | Fact::Guarded(_) => continue,
         };
         let mounts = mounts.get_or_insert_with(|| {
             mountinfo::parse(&text("/proc/self/mountinfo").unwrap_or_default())
@@ -333,44 +388,6 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
         facts.insert(fact.clone(), found);
     }
     facts
-}
-
-fn memory() -> Result<FactValue, NoFact> {
-    let meminfo = text("/proc/meminfo")?;
-    // Without ZFS there is no such file, and that is as good as an empty ARC.
-    let arc = std::fs::read_to_string("/proc/spl/kstat/zfs/arcstats").ok();
-    proc::memory(&meminfo, arc.as_deref()).map(FactValue::Memory).map_err(NoFact::Failed)
-}
-
-fn pressure() -> Result<FactValue, NoFact> {
-    let read = |name: &str| {
-        std::fs::read_to_string(PathBuf::from("/proc/pressure").join(name)).map_err(|_| {
-            let todo = "this kernel tells no pressure; psi=1 on its command line turns it on";
-            NoFact::Absent(todo.into())
-        })
-    };
-    let (cpu, memory, io) = (read("cpu")?, read("memory")?, read("io")?);
-    proc::pressure(&cpu, &memory, &io).map(FactValue::Pressure).map_err(NoFact::Failed)
-}
-
-fn cpu() -> Result<FactValue, NoFact> {
-    let (load, stat) = (text("/proc/loadavg")?, text("/proc/stat")?);
-    proc::cpu(&load, &stat).map(FactValue::Cpu).map_err(NoFact::Failed)
-}
-
-fn boot() -> Result<FactValue, NoFact> {
-    let (id, stat) = (text("/proc/sys/kernel/random/boot_id")?, text("/proc/stat")?);
-    upkeep::boot(&format!("{id}{stat}")).map(FactValue::Boot).map_err(NoFact::Failed)
-}
-
-fn text(path: &str) -> Result<String, NoFact> {
-    std::fs::read(path)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .map_err(|why| failed(path, &why))
-}
-
-fn failed(path: &str, why: &std::io::Error) -> NoFact {
-    NoFact::Failed(format!("cannot read {path}: {why}"))
 }
 
 /// What systemd's monotonic times are on.

@@ -3,9 +3,14 @@
 pub mod arrays;
 pub mod cgroups;
 pub mod drives;
+pub mod guard;
+pub mod guarded;
+pub mod hands;
 pub mod journal;
+mod kernel;
 pub mod lines;
 pub mod local;
+pub mod logins;
 pub mod mountinfo;
 pub mod mounts;
 pub mod pace;
@@ -14,6 +19,7 @@ pub mod pools;
 pub mod proc;
 pub mod scan;
 pub mod sensors;
+pub mod sockets;
 pub mod systemd;
 pub mod tail;
 pub mod upkeep;
@@ -30,6 +36,7 @@ use crate::model::ids::HostName;
 use crate::model::taint::Tainted;
 use crate::model::time::Span;
 use crate::policy::argv::{Argv, ReadOnly};
+use crate::policy::denied::{Standing, seconds};
 
 /// A way to one host.
 pub trait HostLink: Send + Sync + fmt::Debug {
@@ -40,6 +47,10 @@ pub trait HostLink: Send + Sync + fmt::Debug {
     /// How many collections a tick may take: over a network one must do.
     fn trips(&self) -> Trips {
         Trips::ByPace
+    }
+    /// As whom reef acts there.
+    fn standing(&self) -> Standing {
+        Standing::default()
     }
     /// Runs a command that the classifier proved to be read-only.
     fn read<'a>(&'a self, argv: &'a ReadOnly, timeout: Span) -> Fut<'a, Result<Output, LinkError>>;
@@ -94,6 +105,23 @@ impl fmt::Display for LinkError {
 }
 
 impl std::error::Error for LinkError {}
+
+/// A command as root, under a limit that is inside: `sudo -n timeout -k 2 120 systemctl restart x`.
+pub fn raised(argv: &[String], timeout: Span) -> Vec<String> {
+    let seconds = seconds(timeout).to_string();
+    let wrappers = ["sudo", "-n", "timeout", "-k", "2", &seconds].map(str::to_owned);
+    wrappers.into_iter().chain(argv.iter().cloned()).collect()
+}
+
+/// The name of the user that runs this, by /etc/passwd.
+pub fn own_name() -> Option<String> {
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2) == Some(&uid.as_str())).then(|| fields.first().map(|n| (*n).to_owned()))?
+    })
+}
 
 /// The hosts that reef knows, by name.
 pub type Hosts = BTreeMap<HostName, Arc<dyn HostLink>>;

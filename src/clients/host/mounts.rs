@@ -55,12 +55,20 @@ enum NoRoom {
 
 type Answer = Result<Room, NoRoom>;
 
+/// A child that was asked. `device` tells the mount that it waits for from a later one at the same place.
+#[derive(Debug)]
+struct Pending {
+    device: String,
+    asked_at: Instant,
+    answer: oneshot::Receiver<Answer>,
+}
+
 /// The volumes of this machine, from collection to collection.
 #[derive(Debug, Default)]
 pub struct Rooms {
     asking: Asking,
-    /// Children that have not answered yet.
-    pending: BTreeMap<AbsPath, (Instant, oneshot::Receiver<Answer>)>,
+    /// Children that have not answered yet, by where they were sent.
+    pending: BTreeMap<AbsPath, Pending>,
     /// Mounts that could be written once: when they are read-only now, something happened.
     writable: BTreeSet<AbsPath>,
     children: JoinSet<()>,
@@ -80,7 +88,7 @@ impl Rooms {
         // All servers are asked before the first answer is waited for.
         for (mount, reach) in &found {
             if *reach == Reach::Remote {
-                self.ask(&mount.path);
+                self.ask(mount);
             }
         }
         let deadline = Instant::now() + self.asking.patience.duration();
@@ -107,15 +115,18 @@ impl Rooms {
         }
     }
 
-    fn ask(&mut self, path: &AbsPath) {
-        if self.pending.contains_key(path) {
+    fn ask(&mut self, mount: &Mount) {
+        let path = &mount.path;
+        // What waits for a mount that was detached meanwhile says nothing of the new one.
+        if self.pending.get(path).is_some_and(|known| known.device == mount.device) {
             return;
         }
         let (sender, receiver) = oneshot::channel();
         let mut argv = self.asking.argv.clone();
         argv.push(path.as_str().to_owned());
         let limit = self.asking.limit;
-        self.pending.insert(path.clone(), (Instant::now(), receiver));
+        let (device, asked_at) = (mount.device.clone(), Instant::now());
+        self.pending.insert(path.clone(), Pending { device, asked_at, answer: receiver });
         self.children.spawn(async move {
             let limits = Limits { timeout: limit, max_output: 4_096 };
             let answer = match run_raw(&argv, limits, &Given::default()).await {
@@ -139,16 +150,16 @@ impl Rooms {
     }
 
     async fn answer(&mut self, path: &AbsPath, deadline: Instant) -> Answer {
-        let Some((asked_at, mut receiver)) = self.pending.remove(path) else {
+        let Some(mut pending) = self.pending.remove(path) else {
             return Err(NoRoom::Stale("was not asked".into()));
         };
         let patience = deadline.saturating_duration_since(Instant::now());
-        match timeout(patience, &mut receiver).await {
+        match timeout(patience, &mut pending.answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_gone)) => Err(NoRoom::Stale("the child that asked was lost".into())),
             Err(_) => {
-                let waits = Span::from(asked_at.elapsed());
-                self.pending.insert(path.clone(), (asked_at, receiver));
+                let waits = Span::from(pending.asked_at.elapsed());
+                self.pending.insert(path.clone(), pending);
                 Err(NoRoom::Stale(format!("has not answered for {waits}")))
             }
         }
@@ -258,6 +269,25 @@ mod tests {
     fn asking(script: &str) -> Asking {
         let argv = ["sh", "-c", script].map(str::to_owned).to_vec();
         Asking { argv, patience: Span(300), limit: Span(700) }
+    }
+
+    #[tokio::test]
+    async fn a_mount_that_was_made_anew_is_asked_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = folder.path().join("first");
+        // Only the first child hangs.
+        let script = format!(
+            "[ -e {0} ] || {{ touch {0}; sleep 100; }}; echo 4096 1000 500 400 10 5",
+            first.display()
+        );
+        let mut rooms = Rooms::new(asking(&script));
+        assert!(rooms.volumes(REMOTE).await.remove(0).stale.is_some());
+        assert!(
+            rooms.volumes(REMOTE).await.remove(0).stale.is_some(),
+            "the same child is waited for"
+        );
+        let anew = REMOTE.replace("0:60", "0:61");
+        assert_eq!(rooms.volumes(&anew).await.remove(0).stale, None);
     }
 
     #[tokio::test]

@@ -26,6 +26,7 @@ pub fn is_quick(fact: &Fact) -> bool {
         | Fact::FileLines(_)
         | Fact::Arrays
         | Fact::Sensors
+        | Fact::Hands
         | Fact::Boot => true,
         // A stale mount costs a second, a unit between stop and start three, a walk up to twenty.
         Fact::Volumes
@@ -40,7 +41,10 @@ pub fn is_quick(fact: &Fact) -> bool {
         | Fact::Drives
         | Fact::Pools
         | Fact::TimeSync
-        | Fact::Updates => false,
+        | Fact::Updates
+        | Fact::Logins(_)
+        | Fact::Listening
+        | Fact::Guarded(_) => false,
     }
 }
 

@@ -54,8 +54,15 @@ pub fn unit(cgroup: &str) -> Option<UnitName> {
     [line("name=systemd"), line("")].into_iter().flatten().find_map(unit_of_path)
 }
 
-/// The innermost service or scope of a cgroup's path, as systemd names it.
+/// The innermost service or scope of a cgroup's path, as systemd names it. A container whose engine keeps its
+/// cgroups by itself is told as the scope that it would have with systemd: `docker-ID.scope`.
 pub fn unit_of_path(path: &str) -> Option<UnitName> {
+    if let Some(id) = path.strip_prefix("/docker/").and_then(|rest| rest.split('/').next())
+        && id.len() == 64
+        && id.bytes().all(|b| b.is_ascii_hexdigit())
+    {
+        return UnitName::new(format!("docker-{id}.scope")).ok();
+    }
     let part = path.split('/').rfind(|p| p.ends_with(".service") || p.ends_with(".scope"))?;
     UnitName::new(unescape(part)).ok()
 }

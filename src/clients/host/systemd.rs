@@ -84,7 +84,11 @@ async fn show(names: &[UnitName], now: Now) -> Result<Vec<Unit>, NoFact> {
     }
 }
 
-async fn systemctl(command: &str, names: &[UnitName]) -> Result<Raw, NoFact> {
+/// Runs a `systemctl` that only shows; its words are constants, and `names` end it.
+pub(in crate::clients) async fn systemctl(
+    command: &str,
+    names: &[UnitName],
+) -> Result<Raw, NoFact> {
     let words = command.split(' ').map(str::to_owned);
     let argv: Vec<String> = words.chain(names.iter().map(ToString::to_string)).collect();
     let limits = Limits { timeout: Span::secs(8), max_output: 1 << 20 };

@@ -199,7 +199,7 @@ fn expand(path: &str) -> String {
 }
 
 /// The home folder of the user that runs this, by /etc/passwd: as ssh itself finds it.
-fn home() -> Option<String> {
+pub fn home() -> Option<String> {
     let uid = rustix::process::getuid().as_raw().to_string();
     let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
     passwd.lines().find_map(|line| {

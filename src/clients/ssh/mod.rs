@@ -1,6 +1,9 @@
 //! A host behind SSH: one multiplexed connection, one collection per tick.
 
+pub mod gatekeeper;
 pub mod keys;
+pub mod quote;
+mod read;
 mod way;
 mod words;
 
@@ -11,13 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use openssh::Stdio;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use crate::Fut;
 use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
-use crate::clients::host::{HostLink, LinkError, Output, Trips};
+use crate::clients::host::{HostLink, LinkError, Output, Trips, raised};
+use crate::clients::ssh::read::{LONGEST, bounded, until_whole};
 pub use crate::clients::ssh::way::Turns;
 use crate::clients::ssh::way::{NoWay, SLACK, Way};
 use crate::clock::Clock;
@@ -28,12 +32,9 @@ use crate::model::ids::HostName;
 use crate::model::taint::Tainted;
 use crate::model::time::Span;
 use crate::policy::argv::{Argv, ReadOnly};
+use crate::policy::denied::{Place, Standing, Sudo, seconds};
 use crate::policy::redact::Redactor;
 
-/// Kept of a command's stdout and of its stderr each; what comes after is read and dropped.
-const LONGEST: usize = 1 << 20;
-/// The same of a collection, which may have a megabyte of each followed log.
-const LONGEST_COLLECTION: usize = 8 << 20;
 /// The whole of one collection of what is told at once. What takes longer is cut off, and what came before
 /// it counts.
 const COLLECTION: Span = Span::secs(18);
@@ -53,6 +54,9 @@ exit $code"#;
 pub struct SshHost {
     name: HostName,
     way: Way,
+    /// By a second key, for what may change something.
+    act: Option<Way>,
+    sudo: Sudo,
     clock: Arc<dyn Clock>,
     redactor: Arc<Redactor>,
     /// Held over no await.
@@ -84,8 +88,14 @@ impl SshHost {
         clock: Arc<dyn Clock>,
         redactor: Arc<Redactor>,
     ) -> Self {
+        let act = ssh.act_key.clone().map(|key| {
+            let by_key = Ssh { key_file: Some(key), ..ssh.clone() };
+            Way::new(name.clone(), by_key, control_dir.clone())
+        });
         Self {
             way: Way::new(name.clone(), ssh, control_dir),
+            act,
+            sudo: Sudo::No,
             name,
             clock,
             redactor,
@@ -99,6 +109,9 @@ impl SshHost {
     #[must_use]
     pub fn in_turn(mut self, turns: &Turns) -> Self {
         self.way.turns = turns.clone();
+        if let Some(way) = &mut self.act {
+            way.turns = turns.clone();
+        }
         self
     }
 
@@ -106,6 +119,9 @@ impl SshHost {
     #[must_use]
     pub fn that_may_be_off(mut self) -> Self {
         self.way.may_be_off = true;
+        if let Some(way) = &mut self.act {
+            way.may_be_off = true;
+        }
         self
     }
 
@@ -113,6 +129,13 @@ impl SshHost {
     #[must_use]
     pub fn with_stacks(mut self, stacks: Vec<String>) -> Self {
         self.kept = Mutex::new(Kept::with_stacks(stacks));
+        self
+    }
+
+    /// What acts there runs as root by `sudo -n`.
+    #[must_use]
+    pub fn with_sudo(mut self, sudo: Sudo) -> Self {
+        self.sudo = sudo;
         self
     }
 
@@ -128,16 +151,33 @@ impl SshHost {
 
     /// Runs `argv` under a limit on the host, because dropping it here would not end it there.
     async fn run(&self, argv: &[String], timeout: Span) -> Result<Left, LinkError> {
-        let session = self.way.session().await;
+        let seconds = seconds(timeout).to_string();
+        let limited = ["sh", "-c", LIMITED, "reef", &seconds].map(str::to_owned);
+        let line = quote::line(&[&limited[..], argv].concat());
+        self.send(&self.way, &line, timeout).await
+    }
+
+    /// Runs a command that may change something: by the key that may, as root where the config says so.
+    async fn act(&self, argv: &[String], timeout: Span) -> Result<Left, LinkError> {
+        match (&self.act, self.sudo) {
+            // The gatekeeper there puts the limit, and sudo, in front.
+            (Some(way), _) => self.send(way, &quote::line(argv), timeout).await,
+            (None, Sudo::Yes) => {
+                self.send(&self.way, &quote::line(&raised(argv, timeout)), timeout).await
+            }
+            (None, Sudo::No) => self.run(argv, timeout).await,
+        }
+    }
+
+    /// Sends a line for the login shell there.
+    async fn send(&self, way: &Way, line: &str, timeout: Span) -> Result<Left, LinkError> {
+        let session = way.session().await;
         let session = session.map_err(|why| LinkError::NotStarted(why.words().to_owned()))?;
         self.trips.fetch_add(1, Ordering::Relaxed);
-        let seconds = timeout.duration().as_secs().max(1);
         let patience = timeout.duration() + SLACK.duration();
         let running = async {
             let mut child = session
-                .command("sh")
-                .args(["-c", LIMITED, "reef", &seconds.to_string()])
-                .args(argv)
+                .raw_command(line)
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
@@ -159,10 +199,15 @@ impl SshHost {
         let left = tokio::time::timeout(patience, running)
             .await
             .unwrap_or_else(|_| Err(LinkError::Lost(format!("no end came within {timeout}"))))?;
+        let name = &self.name;
         match left.code {
             Some(126) if words::only_collects(&left.stderr) => Err(LinkError::NotStarted(format!(
-                "the key that reef uses for {} may only look: nothing can be done there by it",
-                self.name
+                "the key that reef uses for {name} may only look: nothing can be done there by it; \
+                 `reef host authorize {name} --act` prints a second one's line"
+            ))),
+            Some(126) if words::not_listed(&left.stderr) => Err(LinkError::NotStarted(format!(
+                "the key by which reef acts on {name} may not run this there: `reef host authorize \
+                 {name} --act` prints what it may by the present config"
             ))),
             // timeout(1): 124 where the time struck, 137 where it took the second signal.
             Some(124 | 137) => Err(LinkError::TimedOut(timeout)),
@@ -174,18 +219,16 @@ impl SshHost {
         }
     }
 
-    async fn output(&self, argv: &Argv, timeout: Span) -> Result<Output, LinkError> {
-        let started = Instant::now();
-        let left = self.run(argv.as_slice(), timeout).await?;
+    fn clean(&self, left: &Left, started: Instant) -> Output {
         let clean = |bytes: &[u8]| {
             Tainted::bounded(&self.redactor.redact(&String::from_utf8_lossy(bytes)), LONGEST)
         };
-        Ok(Output {
+        Output {
             code: left.code,
             stdout: clean(&left.stdout),
             stderr: clean(&left.stderr),
             took: Span::from(started.elapsed()),
-        })
+        }
     }
 
     async fn collect(&self, wanted: &BTreeSet<Fact>) -> Facts {
@@ -236,10 +279,10 @@ impl SshHost {
         let mut said = Vec::new();
         let running = async {
             // A key that may only collect runs the collector that lies there, whatever is asked for.
-            let mut command = session.command(CALLED);
+            let mut command = session.raw_command(CALLED);
             if !self.installed.load(Ordering::Relaxed) {
-                command = session.command("sh");
-                command.args(["-c", &request.program(), CALLED]);
+                let sent = ["sh", "-c", &request.program(), CALLED];
+                command = session.raw_command(quote::line(&sent));
             }
             let (stdin, stdout, stderr) = (Stdio::piped(), Stdio::piped(), Stdio::piped());
             let spawned = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn().await;
@@ -294,35 +337,11 @@ fn within(wanted: &BTreeSet<Fact>) -> Span {
     let any = |is: fn(&Fact) -> bool| wanted.iter().any(is);
     if any(|fact| matches!(fact, Fact::Drives | Fact::Updates | Fact::Newest(_))) {
         Span::secs(55)
-    } else if any(|fact| matches!(fact, Fact::Folder(_))) {
+    } else if any(|fact| matches!(fact, Fact::Folder(_) | Fact::Logins(_) | Fact::Guarded(_))) {
         Span::secs(28)
     } else {
         COLLECTION
     }
-}
-
-/// Reads until the collector's last mark.
-async fn until_whole(mut from: impl AsyncRead + Unpin, request: &Request, into: &mut Vec<u8>) {
-    let mut chunk = vec![0; 32 << 10];
-    while let Ok(n @ 1..) = from.read(&mut chunk).await {
-        let room = LONGEST_COLLECTION.saturating_sub(into.len()).min(n);
-        into.extend_from_slice(&chunk[..room]);
-        if request.is_whole(into) || room == 0 {
-            return;
-        }
-    }
-}
-
-/// Reads to the end and keeps the first part.
-async fn bounded(from: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut kept = Vec::new();
-    let Some(mut from) = from else { return kept };
-    let mut chunk = vec![0; 16 << 10];
-    while let Ok(n @ 1..) = from.read(&mut chunk).await {
-        let room = LONGEST.saturating_sub(kept.len()).min(n);
-        kept.extend_from_slice(&chunk[..room]);
-    }
-    kept
 }
 
 impl HostLink for SshHost {
@@ -338,8 +357,17 @@ impl HostLink for SshHost {
         Box::pin(self.collect(wanted))
     }
 
+    fn standing(&self) -> Standing {
+        let user = self.way.ssh.user.as_ref().map(ToString::to_string);
+        Standing { user, sudo: self.sudo, place: Place::There }
+    }
+
     fn read<'a>(&'a self, argv: &'a ReadOnly, timeout: Span) -> Fut<'a, Result<Output, LinkError>> {
-        Box::pin(self.output(argv.argv(), timeout))
+        Box::pin(async move {
+            let started = Instant::now();
+            let left = self.run(argv.argv().as_slice(), timeout).await?;
+            Ok(self.clean(&left, started))
+        })
     }
 
     fn exec<'a>(
@@ -348,7 +376,11 @@ impl HostLink for SshHost {
         argv: &'a Argv,
         timeout: Span,
     ) -> Fut<'a, Result<Output, LinkError>> {
-        Box::pin(self.output(argv, timeout))
+        Box::pin(async move {
+            let started = Instant::now();
+            let left = self.act(argv.as_slice(), timeout).await?;
+            Ok(self.clean(&left, started))
+        })
     }
 }
 

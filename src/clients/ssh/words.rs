@@ -5,6 +5,7 @@ use std::error::Error as _;
 use openssh::Error;
 
 use crate::clients::host::LinkError;
+use crate::clients::ssh::gatekeeper::REFUSES;
 use crate::model::ids::HostName;
 use crate::model::taint::Tainted;
 
@@ -66,6 +67,11 @@ pub(super) fn only_collects(stderr: &[u8]) -> bool {
     String::from_utf8_lossy(stderr).contains("this key may only look at this host")
 }
 
+/// Whether the gatekeeper of a key that may act refused the command.
+pub(super) fn not_listed(stderr: &[u8]) -> bool {
+    String::from_utf8_lossy(stderr).contains(REFUSES)
+}
+
 /// Whether exit 126 or 127 is of `timeout` itself, or of the shell that did not find it, and not of a
 /// program that was started.
 pub(super) fn never_started(stderr: &[u8]) -> bool {
@@ -74,6 +80,8 @@ pub(super) fn never_started(stderr: &[u8]) -> bool {
         || text.contains("timeout: not found")
         || text.contains("timeout: command not found")
         || text.contains("timeout: can't execute")
+        || text.contains("sudo: not found")
+        || text.contains("sudo: command not found")
 }
 
 #[cfg(test)]

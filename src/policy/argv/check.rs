@@ -1,5 +1,6 @@
 //! What the values and operands of reading commands may be: each kind has its own small alphabet.
 
+use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 
 /// A kind of value.
@@ -37,6 +38,8 @@ pub(in crate::policy::argv) enum Check {
     Device,
     /// A ZFS pool or data set; begins with a letter, so it is no interval.
     Data,
+    /// The same, or a comma list of a data set's properties.
+    Property,
     /// Kinds of a cluster that hold no secret, or `kind/name`.
     Kinds,
     /// One of these, letter by letter.
@@ -74,6 +77,7 @@ impl Check {
             Self::Readable => plain_path(value) && readable(value),
             Self::Device => value.starts_with("/dev/") && plain_path(value) && all("_.:/-"),
             Self::Data => first_letter && all("_.:@-/"),
+            Self::Property => first_letter && all("_.:@-/,"),
             Self::Kinds => kinds(value),
             Self::OneOf(words) => words.contains(&value),
         }
@@ -88,7 +92,11 @@ fn digits(text: &str) -> bool {
 /// one ever stand between here and the program.
 fn plain_path(value: &str) -> bool {
     let odd = |c: char| "*?[]{}$`;|&<>()!\\\"'~#\u{7f}".contains(c) || c.is_control();
-    AbsPath::new(value).is_ok_and(|path| path.as_str() == value) && !value.contains(odd)
+    // A name that hides or turns letters around is not the one that a human read.
+    let shown = Tainted::bounded(value, 2 * value.len());
+    AbsPath::new(value).is_ok_and(|path| path.as_str() == value)
+        && !value.contains(odd)
+        && shown.as_str() == value
 }
 
 /// Files of /proc that hold figures and no secret, and that can be read twice.

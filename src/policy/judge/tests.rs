@@ -39,6 +39,7 @@ fn facts() -> GateFacts {
         hold: None,
         leash: Leash::Ask,
         source: Source::MatchedRunbook,
+        hands: None,
         confirmed: Confirmed::No,
         lease_held_by: None,
         actions: vec![],
@@ -311,4 +312,23 @@ proptest! {
         let facts = GateFacts { approval: approved(&plan()), ..facts() };
         prop_assert_ne!(judged(&other, &facts), Verdict::Allow);
     }
+}
+
+#[test]
+fn somebodys_hands_turn_a_yes_into_a_question_and_nothing_into_a_no() {
+    let anna = Some("anna is logged in on nas since 02:10".to_owned());
+    let auto = GateFacts { leash: Leash::Auto, hands: anna.clone(), ..facts() };
+    check("somebody is there", &auto, "ask");
+    let Verdict::Ask { why } = judged(&plan(), &auto) else { panic!() };
+    assert!(why.contains("anna"), "{why}");
+    check(
+        "who said yes knows",
+        &GateFacts { approval: approved(&plan()), ..auto.clone() },
+        "allow",
+    );
+    check("what was promised", &GateFacts { source: Source::Promised, ..auto.clone() }, "ask");
+    check("observe", &GateFacts { leash: Leash::Observe, ..auto }, "forbid");
+    let mut low = plan();
+    low.steps[0].tier = Tier::Low;
+    assert_eq!(judged(&low, &GateFacts { hands: anna, ..facts() }), Verdict::Allow);
 }

@@ -26,6 +26,7 @@ fn red(text: &str, at: i64) -> Standing {
         _ => Cause::Own,
     };
     Standing {
+        sight: Sight::Seen,
         signal,
         severity: Severity::Red,
         red_at: Some(minute(at)),

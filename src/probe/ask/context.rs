@@ -12,6 +12,7 @@ use crate::config::keys::Keys;
 use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target};
 use crate::policy::redact::Redactor;
+use crate::probe::care::Care;
 use crate::probe::if_there::Sleeps;
 use crate::probe::push::Board;
 use crate::probe::reef_self::{Tally, Uncounted};
@@ -25,6 +26,8 @@ pub struct Context {
     pub hosts: BTreeSet<HostName>,
     /// Those reached over the network, with what the config names as their parent.
     pub remotes: BTreeMap<HostName, Option<String>>,
+    /// What the config says of how they are told when nobody reaches them.
+    pub care: BTreeMap<HostName, Care>,
     /// Hosts all of whose probes may page at night.
     pub wakes: BTreeSet<HostName>,
     /// Hosts that may be off.
@@ -65,6 +68,7 @@ impl Context {
             hosts: BTreeSet::from([here.clone()]),
             here,
             remotes: BTreeMap::new(),
+            care: BTreeMap::new(),
             wakes: BTreeSet::new(),
             sleepers: BTreeSet::new(),
             known_as: BTreeMap::new(),

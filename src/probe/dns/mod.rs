@@ -11,7 +11,7 @@ use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
-use crate::probe::ask::{Ask, Common, Context, Draft, Named, host_signal};
+use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, Resolver, host_signal};
 use crate::probe::{How, NetProbe, Past};
 
 /// A name that is kept for documentation and is always there (RFC 2606).
@@ -44,13 +44,21 @@ impl Settings {
 pub struct DnsProbe {
     settings: Settings,
     target: Target,
+    /// What runs it, where the config says so.
+    served_by: Option<Target>,
     dns: Dns,
 }
 
 impl DnsProbe {
     pub fn new(settings: Settings, target: Target) -> Self {
         let dns = Dns::new(settings.server, settings.timeout);
-        Self { settings, target, dns }
+        Self { settings, target, served_by: None, dns }
+    }
+
+    /// With what runs it.
+    #[must_use]
+    pub fn served_by(self, served_by: Option<Target>) -> Self {
+        Self { served_by, ..self }
     }
 
     fn signal(&self, aspect: &'static str) -> Signal {
@@ -110,6 +118,10 @@ impl DnsProbe {
 
     fn with_endpoint(&self, mut reading: Reading) -> Reading {
         reading.values.insert("endpoint".into(), Value::Target(self.target.clone()));
+        if let Some(unit) = &self.served_by {
+            let name = if unit.thing() == Thing::Container { "container" } else { "unit" };
+            reading.values.insert(name.into(), Value::Target(unit.clone()));
+        }
         reading
     }
 }
@@ -119,13 +131,22 @@ impl NetProbe for DnsProbe {
         Box::pin(async move {
             let own_name = self.settings.own.as_deref().unwrap_or(OF_THE_HOME);
             let upstream_name = self.settings.upstream.as_str();
-            let (own, upstream) =
+            let (own_answer, upstream) =
                 tokio::join!(self.dns.addresses(own_name), self.dns.addresses(upstream_name));
             let own = match &self.settings.own {
-                Some(name) => self.reading("own", name, &own, now),
-                None => self.reading_alive(&own, now),
+                Some(name) => self.reading("own", name, &own_answer, now),
+                None => self.reading_alive(&own_answer, now),
             };
-            vec![own, self.reading("upstream", upstream_name, &upstream, now)]
+            // Where nobody answers, nothing is known of the world's names: that is one fault and not two.
+            let upstream = if is_dead(&own_answer) && is_dead(&upstream) {
+                let words = format!("{} does not answer", self.settings.server);
+                let reading =
+                    Reading::unknown(self.signal("upstream"), now, Word::of("dead"), &words);
+                self.with_endpoint(reading)
+            } else {
+                self.reading("upstream", upstream_name, &upstream, now)
+            };
+            vec![own, upstream]
         })
     }
 
@@ -140,6 +161,11 @@ impl NetProbe for DnsProbe {
     }
 }
 
+/// Whether nobody answered at all.
+fn is_dead(answer: &Result<Vec<IpAddr>, NoAddress>) -> bool {
+    matches!(answer, Err(NoAddress::TimedOut(_) | NoAddress::Closed | NoAddress::Unreachable(_)))
+}
+
 /// One of the two signals of a resolver.
 fn signal(target: Target, aspect: &'static str) -> Signal {
     Signal { probe: Word::of("dns"), target, aspect: Word::of(aspect) }
@@ -147,7 +173,10 @@ fn signal(target: Target, aspect: &'static str) -> Signal {
 
 /// What a reading of it has.
 pub fn gives() -> Vec<Gives> {
-    vec![Gives { name: "endpoint", kind: Kind::Target, doc: "the resolver, HOST:endpoint:NAME" }]
+    vec![
+        Gives { name: "endpoint", kind: Kind::Target, doc: "the resolver, HOST:endpoint:NAME" },
+        Gives { name: "unit", kind: Kind::Target, doc: "what runs it, where served_by says so" },
+    ]
 }
 
 /// `dns.NAME = "192.168.1.3"`, or a table with the keys of [`Settings`] and the common ones.
@@ -193,9 +222,20 @@ fn draft(name: &str, settings: Settings, target: Target, common: &Common) -> Dra
     common.timeout = Span(settings.timeout.0 + 1_000);
     let main = signal(target.clone(), "own");
     let parent = common.parent.clone();
-    let how = How::Net(Box::new(DnsProbe::new(settings, target)));
+    let watched = Endpoint {
+        target: target.clone(),
+        url: None,
+        tls: None,
+        resolver: Some(Resolver {
+            server: settings.server,
+            own: settings.own.clone(),
+            upstream: settings.upstream.clone(),
+        }),
+    };
+    let served_by = common.served_by.clone();
+    let how = How::Net(Box::new(DnsProbe::new(settings, target).served_by(served_by)));
     let probe = common.probe(Word::of("dns"), format!("dns.{name}"), host, how);
-    Draft { probe, main, parent, endpoint: None, named: Named::Yes }
+    Draft { probe, main, parent, endpoint: Some(watched), named: Named::Yes }
 }
 
 fn parse_server(given: &str) -> Result<Server, String> {

@@ -14,8 +14,8 @@ use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Millis;
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value, Values};
-use crate::probe::docker::matches;
 use crate::probe::docker::told::Told;
+use crate::probe::docker::{engine, matches};
 use crate::probe::spoken::number;
 use crate::probe::{HostProbe, Past};
 
@@ -126,7 +126,7 @@ impl ComposeProbe {
 
     fn blind(&self, now: Millis, why: Option<&NoFact>) -> Vec<Reading> {
         // That the engine does not answer says the `docker` probe.
-        self.told.blind(now, why)
+        self.told.blind(&engine(&self.host), now, why)
     }
 }
 

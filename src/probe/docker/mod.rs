@@ -19,7 +19,7 @@ use crate::model::taint::Tainted;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
-use crate::model::value::{Kind, Value, Values};
+use crate::model::value::{Kind, Value, Values, human_bytes};
 use crate::policy::rate::{RestartRule, Restarts};
 use crate::probe::docker::judge::{Known, Verdict, judge};
 use crate::probe::docker::told::Told;
@@ -29,6 +29,9 @@ use crate::probe::{HostProbe, Past};
 /// Looks in a row that fire: each state here has stood for a while already, and events make the first
 /// look an early one.
 pub const FIRE_AFTER: u32 = 2;
+
+/// The aspect under which the memory of a container is kept.
+pub const MEMORY: &str = "memory";
 
 /// Who watches these better: Swarm by its services, Kubernetes by its pods.
 const OTHERS: [&str; 2] = ["com.docker.swarm.task.id", "io.kubernetes.pod.name"];
@@ -117,6 +120,7 @@ pub fn gives() -> Vec<Gives> {
         Gives { name: "image_age", kind: Kind::Span, doc: "how long ago its image was built" },
         Gives { name: "project", kind: Kind::Text, doc: "its compose project" },
         Gives { name: "service", kind: Kind::Text, doc: "its service in the project" },
+        Gives { name: "limit", kind: Kind::Bytes, doc: "what it may use in memory, where limited" },
     ]
 }
 
@@ -237,6 +241,23 @@ impl DockerProbe {
         Some(reading)
     }
 
+    /// What one with a limit uses of its memory. Never a fault: it is kept for the day on which it runs out.
+    fn memory(&self, c: &Container, now: Millis) -> Option<Reading> {
+        let (used, limit) = (c.memory?, c.memory_limit?);
+        let target = Target::new(self.host.clone(), Thing::Container, &c.name).ok()?;
+        let signal =
+            Signal { probe: Word::of("docker"), target: target.clone(), aspect: Word::of(MEMORY) };
+        let words = format!("{} of {}", human_bytes(used), human_bytes(limit));
+        let mut reading = Reading::new(signal, now, Severity::Green, Word::of("ok"), &words);
+        reading.value = Some(number(used));
+        reading.unit = Some(Unit::Bytes);
+        reading.values = Values::from([
+            ("container".to_owned(), Value::Target(target)),
+            ("limit".to_owned(), Value::Bytes(limit)),
+        ]);
+        Some(reading)
+    }
+
     /// The engine itself, and the oldest image that something runs from: for the report.
     fn engine(&self, containers: &[Container], now: Millis) -> Vec<Reading> {
         let runs = containers.iter().filter(|c| c.state == ContainerState::Running).count();
@@ -264,9 +285,14 @@ impl DockerProbe {
     fn blind(&self, now: Millis, why: Option<&NoFact>) -> Vec<Reading> {
         match self.told.is_empty() {
             true => vec![missing(host_signal("docker", &self.host, "engine"), now, why)],
-            false => self.told.blind(now, why),
+            false => self.told.blind(&engine(&self.host), now, why),
         }
     }
+}
+
+/// The signal of a host's engine, which explains what it would tell of.
+fn engine(host: &HostName) -> Signal {
+    host_signal("docker", host, "engine")
 }
 
 fn values(c: &Container, target: Target, now: Millis) -> Values {
@@ -282,6 +308,9 @@ fn values(c: &Container, target: Target, now: Millis) -> Values {
         ("policy".to_owned(), word(c.policy.as_str())),
         ("image".to_owned(), text(&c.image)),
     ]);
+    if let Some(limit) = c.memory_limit {
+        values.insert("limit".to_owned(), Value::Bytes(limit));
+    }
     if let Some(made_at) = c.image_created_at {
         values.insert("image_age".to_owned(), Value::Span(now.since(made_at)));
     }
@@ -311,6 +340,7 @@ impl HostProbe for DockerProbe {
         for container in containers {
             if self.watches(container) {
                 readings.extend(self.container(container, now));
+                readings.extend(self.memory(container, now));
             }
         }
         self.looked = true;

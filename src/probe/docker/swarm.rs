@@ -13,8 +13,8 @@ use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Millis;
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value, Values};
-use crate::probe::docker::matches;
 use crate::probe::docker::told::Told;
+use crate::probe::docker::{engine, matches};
 use crate::probe::spoken::{host_signal, number};
 use crate::probe::{HostProbe, Past};
 
@@ -161,7 +161,7 @@ impl HostProbe for SwarmProbe {
                 let signal = host_signal("swarm", &self.host, "quorum");
                 let words = format!("the managers have lost their quorum: {why}");
                 let quorum = Reading::new(signal, now, Severity::Red, Word::of("quorum"), &words);
-                let mut readings = self.told.blind(now, None);
+                let mut readings = self.told.blind(&quorum.signal, now, None);
                 readings.retain(|reading| reading.signal != quorum.signal);
                 readings.push(quorum);
                 readings
@@ -172,7 +172,10 @@ impl HostProbe for SwarmProbe {
             }
             // It left the swarm, or never was in one.
             Some(Ok(FactValue::Swarm(None))) => self.told.complete(Vec::new(), now),
-            other => self.told.blind(now, other.and_then(|found| found.as_ref().err())),
+            other => {
+                let why = other.and_then(|found| found.as_ref().err());
+                self.told.blind(&engine(&self.host), now, why)
+            }
         }
     }
 }

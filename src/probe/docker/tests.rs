@@ -36,6 +36,9 @@ fn container(name: &str) -> Container {
         policy: RestartPolicy::No,
         ended: Ended::Untold,
         privileged: false,
+        reaches: Vec::new(),
+        memory_limit: None,
+        memory: None,
         labels: BTreeMap::new(),
     }
 }
@@ -336,6 +339,7 @@ fn of_project(service: &str, state: ContainerState) -> Container {
 fn a_service_without_a_container_is_missed_where_the_project_runs() {
     use ContainerState::{Exited, Running};
     let stack = Stack {
+        written: None,
         name: "media".into(),
         files: vec![AbsPath::new("/opt/media/compose.yaml").unwrap()],
         services: vec![

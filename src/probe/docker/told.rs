@@ -51,9 +51,13 @@ impl Told {
         readings
     }
 
-    /// Everything that was spoken of cannot be seen now.
-    pub(super) fn blind(&self, now: Millis, why: Option<&NoFact>) -> Vec<Reading> {
+    /// Everything that was spoken of cannot be seen now, which the engine explains.
+    pub(super) fn blind(&self, engine: &Signal, now: Millis, why: Option<&NoFact>) -> Vec<Reading> {
         let there = self.signals.iter().filter(|(_, gone)| **gone == 0);
-        there.map(|(signal, _)| missing(signal.clone(), now, why)).collect()
+        let unknown = |(signal, _): (&Signal, &u32)| Reading {
+            parent: (signal != engine).then(|| engine.clone()),
+            ..missing(signal.clone(), now, why)
+        };
+        there.map(unknown).collect()
     }
 }

@@ -241,7 +241,8 @@ impl HttpProbe {
         reading.values.insert("endpoint".into(), endpoint);
         reading.values.insert("status".into(), Value::Int(i64::from(judged.status)));
         if let Some(unit) = &self.served_by {
-            let name = if unit.thing() == Thing::Container { "container" } else { "unit" };
+            let contained = matches!(unit.thing(), Thing::Container | Thing::Composed);
+            let name = if contained { "container" } else { "unit" };
             reading.values.insert(name.into(), Value::Target(unit.clone()));
         }
         reading
@@ -323,8 +324,12 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     probe.parent = known.filter(|known| *known != ask.cx.here).map(|known| host_signal(&known));
     let parent = common.parent.clone();
     let tls_at = url.is_https().then(|| (url.host().to_owned(), url.port()));
-    let watched =
-        Endpoint { target: endpoint.clone(), url: Some(url.clone()), tls: tls_at.clone() };
+    let watched = Endpoint {
+        target: endpoint.clone(),
+        url: Some(url.clone()),
+        tls: tls_at.clone(),
+        resolver: None,
+    };
     let mut drafts = vec![Draft {
         probe,
         main: main.clone(),

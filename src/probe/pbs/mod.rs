@@ -264,6 +264,10 @@ impl NetProbe for PbsProbe {
     fn retired(&mut self) -> Vec<Signal> {
         self.parts.retired()
     }
+
+    fn recall(&mut self, parts: &[Signal]) {
+        self.parts.recall(&self.voice.signal("part"), parts);
+    }
 }
 
 /// What a reading of it has.

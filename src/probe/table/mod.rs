@@ -16,6 +16,7 @@ use crate::model::time::Span;
 use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, host_signal};
 use crate::probe::if_there::{Asked, IfThere, Sleeps};
 pub use crate::probe::table::kinds::{Kind, Made, gives_of, kind, kinds};
+pub use crate::probe::table::units::enabled as usual_units;
 use crate::probe::{How, Probe, dns, errors, reach, reef_self, uplink};
 
 /// What is watched.
@@ -27,7 +28,22 @@ pub struct Watched {
 }
 
 /// What was written, by the table of its kind: mistakes found later still belong to its lines.
-type Written = Vec<(Section, Vec<(String, Vec<Draft>)>)>;
+type Written = Vec<(Section, Vec<OfName>)>;
+
+/// What was written under one name.
+#[derive(Debug)]
+struct OfName {
+    name: String,
+    drafts: Vec<Draft>,
+    /// It made no probe, because of a mistake that was told.
+    lost: Option<Lost>,
+}
+
+/// What a probe that could not be made names above itself, each by its key.
+#[derive(Debug)]
+struct Lost {
+    above: Vec<(&'static str, String)>,
+}
 
 /// Reads `[probe]` and the tables beside it and adds the defaults of this machine: a named probe replaces
 /// the default of its name, and `off = ["cpu", "dns.resolver"]` takes defaults away.
@@ -180,7 +196,7 @@ fn written(section: &mut Section, root: &mut Section, cx: &Context) -> Written {
 }
 
 fn all(written: &Written) -> impl Iterator<Item = &Draft> {
-    written.iter().flat_map(|(_, of_kind)| of_kind).flat_map(|(_, drafts)| drafts)
+    written.iter().flat_map(|(_, of_kind)| of_kind).flat_map(|one| &one.drafts)
 }
 
 /// `spoken_for` are the signals of probes that the config names.
@@ -261,7 +277,7 @@ fn of_one_kind(
     configure: fn(&mut Ask<'_>) -> Vec<Draft>,
     section: &mut Section,
     cx: &Context,
-) -> Vec<(String, Vec<Draft>)> {
+) -> Vec<OfName> {
     let mut found = Vec::new();
     for (name, entry) in section.entries() {
         let mut ask = match entry {
@@ -270,7 +286,13 @@ fn of_one_kind(
             Entry::Other => Ask::bare(&name, section, cx),
         };
         let drafts = configure(&mut ask);
-        found.push((name, drafts));
+        let lost = drafts.is_empty().then(|| {
+            let needs = ask.list::<String>("depends_on").unwrap_or_default();
+            let needs = needs.into_iter().map(|given| ("depends_on", given));
+            let parent = ask.opt::<String>("parent").map(|given| ("parent", given));
+            Lost { above: parent.into_iter().chain(needs).collect() }
+        });
+        found.push(OfName { name, drafts, lost });
     }
     found
 }
@@ -284,6 +306,7 @@ fn watched(drafts: Vec<Draft>) -> Watched {
                 Some(known) => {
                     known.url = known.url.take().or(endpoint.url);
                     known.tls = known.tls.take().or(endpoint.tls);
+                    known.resolver = known.resolver.take().or(endpoint.resolver);
                 }
                 None => all.endpoints.push(endpoint),
             }

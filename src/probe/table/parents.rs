@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::mistakes::hint;
 use crate::config::section::Section;
-use crate::model::ids::HostName;
-use crate::model::target::Signal;
+use crate::model::ids::{HostName, Word};
+use crate::model::target::{Signal, Target, Thing};
 use crate::probe::ask::{Context, Draft, Named, host_signal};
 use crate::probe::reach;
-use crate::probe::table::{Written, all, full_name};
+use crate::probe::table::{OfName, Written, all, full_name};
 
 /// Turns `parent = "nas"` and `parent = "http.photos"` into signals, and drops implied probes whose
 /// name the config took for itself.
@@ -25,11 +25,25 @@ pub(super) fn resolve(
             mains.insert(draft.probe.name.clone(), draft.main.clone());
         }
     }
+    for (section, of_kind) in &written {
+        // Not to be taken for one that nobody wrote.
+        for OfName { name, .. } in of_kind.iter().filter(|one| one.lost.is_some()) {
+            let full = format!("{}.{name}", section.name());
+            mains.entry(full).or_insert_with(|| lost_signal(section.name(), name, cx));
+        }
+    }
     let named: BTreeSet<String> =
         all(&written).filter(|draft| draft.named == Named::Yes).map(full_name).collect();
     let mut drafts: Vec<Draft> = Vec::new();
     for (mut section, of_kind) in written {
-        for (name, mut of_name) in of_kind {
+        for OfName { name, drafts: mut of_name, lost } in of_kind {
+            // It has another mistake; who stands above it is checked all the same.
+            for (key, given) in lost.into_iter().flat_map(|lost| lost.above) {
+                let own = lost_signal(section.name(), &name, cx);
+                if let Err(why) = parent(&given, &own, &mains, cx) {
+                    section.mistake(&name, format!("{key}: {why}"));
+                }
+            }
             of_name.retain(|d| d.named == Named::Yes || !named.contains(&d.probe.name));
             for mut draft in of_name {
                 if let Some(given) = draft.parent.take() {
@@ -65,9 +79,30 @@ pub(super) fn resolve(
                 Err(why) => root.mistake("host", format!("the parent of {host}: {why}")),
             }
         }
+        if let Some(care) = cx.care.get(host) {
+            draft.probe.care.tolerance = care.tolerance;
+            for given in &care.needs {
+                let found = parent(given, &draft.main, &mains, cx);
+                match found.and_then(|signal| no_circle(signal, &draft.main, &drafts)) {
+                    Ok(signal) => draft.probe.care.depends_on.push(signal),
+                    Err(why) => root.mistake("host", format!("depends_on of {host}: {why}")),
+                }
+            }
+        }
         drafts.push(draft);
     }
     drafts
+}
+
+/// Stands for a probe that could not be made. Nothing ever looks at it: its config is refused.
+fn lost_signal(kind: &str, name: &str, cx: &Context) -> Signal {
+    let here = || Target::host(cx.here.clone());
+    let target = Target::new(cx.here.clone(), Thing::Check, &format!("{kind}.{name}"));
+    Signal {
+        probe: Word::of("lost"),
+        target: target.unwrap_or_else(|_| here()),
+        aspect: Word::of("lost"),
+    }
 }
 
 /// How many hosts stand between this one and reef.

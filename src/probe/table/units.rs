@@ -62,7 +62,7 @@ pub(super) fn of_remote(host: &HostName, spoken_for: BTreeSet<Signal>) -> Draft 
 }
 
 /// The usual units that some target wants, as `systemctl enable` leaves its links.
-fn enabled(systemd: &Path) -> Vec<UnitName> {
+pub fn enabled(systemd: &Path) -> Vec<UnitName> {
     let is_wanted = |name: &str| {
         ["multi-user.target.wants", "sysinit.target.wants", "default.target.wants"]
             .iter()

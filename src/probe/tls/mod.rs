@@ -360,7 +360,7 @@ fn draft(
     };
     let at = (settings.at.host.clone(), settings.at.port);
     let host = endpoint.on().clone();
-    let watched = Endpoint { target: endpoint.clone(), url: None, tls: Some(at) };
+    let watched = Endpoint { target: endpoint.clone(), url: None, tls: Some(at), resolver: None };
     let main = signal(endpoint.clone());
     let mut common = common.clone();
     // The handshake has its own time; the look has a second more to say so.

@@ -242,12 +242,15 @@ fn a_proof_is_the_probe_or_a_query_or_none() {
     assert_eq!(verify(&probe, &bindings), want);
     let query = |unit: &str| {
         let rest = format!(
-            "```verify\nquery = {{ tool = \"unit.status\", args = {{ unit = \"{unit}\" }}, value = \"state\", is = \"active\" }}\n```\n"
+            "```verify\nquery = {{ tool = \"unit.status\", args = {{ unit = \"{unit}\" }}, value = \"state\", is = \"active\" }}\nwithin = \"3m\"\nstays = \"20s\"\n```\n"
         );
         let (book, bindings) = bound(&rest, &[]);
         verify(&book, &bindings)
     };
-    let Verify::Query { call, value, is } = query("unit:a.service") else { panic!("no query") };
+    let Verify::Query { call, value, is, within, stays } = query("unit:a.service") else {
+        panic!("no query")
+    };
+    assert_eq!((within, stays), (Span::mins(3), Span::secs(20)));
     assert_eq!((value.as_str(), is.as_str()), ("state", "active"));
     assert_eq!(call.args["unit"].to_string(), "mini:unit:a.service");
     assert_eq!(query("reading.unit"), Verify::Not("the reading gives no unit".into()));

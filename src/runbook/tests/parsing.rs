@@ -224,12 +224,7 @@ const SLIPS: &[(&str, &str, usize, &str)] = &[
     ("leave", "when = []\nwhy = \"x\"", 6, "nothing would ever be done"),
     ("verify", "wihtin = \"5m\"", 7, "did you mean \"within\"?"),
     ("verify", "within = \"0s\"", 7, "no time at all"),
-    (
-        "verify",
-        "within = \"5m\"\nquery = { tool = \"disk.usage\", value = \"kind\", is = \"logs\", args = { path = \"/a\" } }",
-        7,
-        "does not go with a query",
-    ),
+    ("verify", "stays = \"1 moment\"\nquery = { tool = \"disk.usage\" }", 7, "1 moment"),
     ("stpe", "name = \"a\"", 6, "did you mean \"step\"?"),
     ("Step", "name = \"a\"", 6, "did you mean \"step\"?"),
     ("step one", "name = \"a\"", 6, "did you mean \"step\"?"),

@@ -82,6 +82,8 @@ fn each_reading_goes_to_its_runbook() {
     let books = all();
     let mut space = reading("errors", "mini:log:journal", Yellow);
     let line = "open(<*>): No space left on device";
+    let mut stale = reading("disk", "mini:/mnt/photos", Red);
+    stale.reason = Word::of("stale");
     space.values.insert("template".into(), Value::Text(Tainted::new(line)));
     for (reading, want) in [
         (reading("disk", "mini:/", Red), Some("disk-full")),
@@ -96,7 +98,19 @@ fn each_reading_goes_to_its_runbook() {
         (reading("tls", "mini:endpoint:site", Yellow), Some("certificate")),
         (reading("errors", "mini:log:journal", Yellow), Some("error-spike")),
         (space, Some("error-disk-space")),
-        (reading("dns", "mini:endpoint:own", Red), None),
+        (docker("unhealthy", Red), Some("container-unhealthy")),
+        (docker("unhealthy", Yellow), None),
+        (docker("oom", Red), Some("container-oom")),
+        (docker("oom", Yellow), Some("container-oom")),
+        (docker("restarts", Red), Some("container-crashloop")),
+        (docker("exited", Red), Some("container-crashloop")),
+        (docker("intended", Yellow), None),
+        (reading("compose", "mini:stack:media", Red), None),
+        (reading("dns", "mini:endpoint:own", Red), Some("dns")),
+        (reading("host", "nas", Red), Some("host-down")),
+        (reading("unit", "nas:unit:logrotate.service", Red), Some("log-rotation")),
+        (stale, Some("nas-unreachable")),
+        (reading("s3", "mini:endpoint:own", Red), None),
         (of_kube("k3s/media/deployment/jellyfin", Red, "crash-loop"), Some("pod-crashloop")),
         (of_kube("k3s/media/deployment/jellyfin", Yellow, "oom"), Some("pod-crashloop")),
         (of_kube("k3s/media/deployment/jellyfin", Red, "unschedulable"), None),
@@ -117,6 +131,135 @@ fn of_kube(target: &str, severity: Severity, reason: &'static str) -> Reading {
     let mut of = reading("kube", target, severity);
     of.reason = Word::of(reason);
     of
+}
+
+fn docker(reason: &'static str, severity: Severity) -> Reading {
+    let mut reading = reading("docker", "mini:container:app", severity);
+    reading.reason = Word::of(reason);
+    reading.values.insert("container".into(), target("mini:container:app"));
+    reading
+}
+
+/// What a container's runbook does: the steps, and what it escalates with where there is none.
+fn container(
+    named: &str,
+    reading: &Reading,
+    found_by: &[(&str, &[(&str, Value)])],
+) -> (Vec<String>, Option<String>) {
+    let book = one(named);
+    let mut bindings = Bindings::new(&book, reading);
+    for (step, values) in found_by {
+        bindings.found(&step_name(step), &found(values));
+    }
+    let did = acting(&book, &mut bindings);
+    let why = match did.is_empty() && asks(&book, &bindings, 0).unwrap().is_empty() {
+        true => crate::runbook::escalation(&book, &bindings).unwrap(),
+        false => None,
+    };
+    (did, why)
+}
+
+#[test]
+fn an_unhealthy_container_is_restarted_once_and_what_keeps_data_is_told() {
+    let red = docker("unhealthy", Severity::Red);
+    for (state, health, restartable, acts) in [
+        ("running", "unhealthy", true, true),
+        ("running", "unhealthy", false, false),
+        ("running", "healthy", true, false),
+        ("restarting", "unhealthy", false, false),
+        ("exited", "unhealthy", true, false),
+    ] {
+        let state = [
+            ("state", word(state)),
+            ("health", word(health)),
+            ("restartable", Value::Flag(restartable)),
+        ];
+        let (did, why) = container("container-unhealthy", &red, &[("state", &state)]);
+        assert_eq!((did == ["restart"], why.is_none()), (acts, acts), "{state:?}: {did:?} {why:?}");
+    }
+}
+
+#[test]
+fn after_an_oom_kill_a_spike_is_started_and_a_leak_is_told() {
+    for (state, verdict, kills, acts, says) in [
+        ("exited", "spike", 1, true, ""),
+        ("exited", "host", 1, true, ""),
+        ("exited", "spike", 3, false, "killed 3 times within a day"),
+        ("exited", "leak", 1, false, "consider memory limit increase or code fix"),
+        ("running", "leak", 2, false, "consider memory limit increase or code fix"),
+        ("restarting", "leak", 2, false, "consider memory limit increase or code fix"),
+        ("exited", "start", 1, false, "cannot even start"),
+        ("exited", "unsure", 1, false, "asks"),
+        ("running", "unsure", 1, false, "it is running now"),
+    ] {
+        let of_state = [("state", word(state)), ("restartable", Value::Flag(state == "exited"))];
+        let of_memory = [("verdict", word(verdict)), ("kills", Value::Int(kills))];
+        let by = [("state", &of_state[..]), ("memory", &of_memory[..])];
+        let (did, why) = container("container-oom", &docker("oom", Severity::Red), &by);
+        assert_eq!(did == ["start"], acts, "{state} {verdict} {kills}: {did:?}");
+        match why {
+            Some(why) => assert!(why.contains(says), "{state} {verdict} {kills}: {why}"),
+            None => assert!(acts || says == "asks", "{state} {verdict} {kills}"),
+        }
+    }
+    // What keeps data is not started by a runbook that does not name it.
+    let of_state = [("state", word("exited")), ("restartable", Value::Flag(false))];
+    let of_memory = [("verdict", word("spike")), ("kills", Value::Int(1))];
+    let by = [("state", &of_state[..]), ("memory", &of_memory[..])];
+    let (did, why) = container("container-oom", &docker("oom", Severity::Red), &by);
+    assert!(did.is_empty() && why.is_some(), "{did:?}");
+}
+
+#[test]
+fn a_crash_is_started_once_only_where_that_can_help() {
+    for (reason, state, code, restartable, acts) in [
+        ("exited", "exited", 1, true, Some("start")),
+        ("exited", "exited", 139, true, Some("start-after-signal")),
+        ("exited", "exited", 127, true, None),
+        ("exited", "exited", 125, true, None),
+        ("exited", "exited", 1, false, None),
+        ("restarts", "restarting", 1, false, None),
+        ("restarts", "running", 1, true, None),
+        ("start", "created", 127, false, None),
+    ] {
+        let of_state = [
+            ("state", word(state)),
+            ("exit_code", Value::Int(code)),
+            ("restartable", Value::Flag(restartable)),
+        ];
+        let red = docker(reason, Severity::Red);
+        let (did, why) = container("container-crashloop", &red, &[("state", &of_state)]);
+        assert_eq!(did.first().map(String::as_str), acts, "{reason} {state} {code}");
+        assert!(
+            did.len() < 2 && why.is_some() == acts.is_none(),
+            "{reason} {state} {code}: {why:?}"
+        );
+    }
+}
+
+#[test]
+fn an_update_wants_a_declared_project_that_is_well_and_room() {
+    for (declared, compose, gib, healthy, acts) in [
+        (true, "plugin", 40, true, true),
+        (true, "apart", 3, true, true),
+        (false, "plugin", 40, true, false),
+        (true, "none", 40, true, false),
+        (true, "plugin", 1, true, false),
+        (true, "plugin", 40, false, false),
+    ] {
+        let mut by_hand = reading("compose", "mini:stack:media", Severity::Red);
+        by_hand.values.insert("stack".into(), target("mini:stack:media"));
+        let before = [
+            ("declared", Value::Flag(declared)),
+            ("compose", word(compose)),
+            ("free", Value::Bytes(gib << 30)),
+        ];
+        let well = [("healthy", Value::Flag(healthy))];
+        let by = [("before", &before[..]), ("well", &well[..])];
+        let (did, why) = container("compose-update", &by_hand, &by);
+        assert_eq!(did == ["pull", "up"], acts, "{declared} {compose} {gib} {healthy}: {did:?}");
+        assert_eq!(why.is_none(), acts, "{why:?}");
+    }
 }
 
 /// Kind, place, and whether it is safe to touch.
@@ -210,17 +353,14 @@ fn disk_full_asks_with_the_candidates_when_it_is_ambiguous() {
 #[test]
 fn cpu_leaves_a_spike_offers_a_restart_and_asks_when_unsure() {
     let book = one("cpu");
-    for (verdict, restartable, left, offered) in [
-        ("spike", true, true, vec![]),
-        ("job", false, true, vec![]),
-        (
-            "runaway",
-            true,
-            false,
-            vec!["Restart mini:unit:app.service", "Leave it: it is meant to work"],
-        ),
-        ("runaway", false, false, vec!["I will handle it", "Leave it: it is meant to work"]),
-        ("unsure", true, false, vec!["It is meant to work", "I will handle it"]),
+    let leave = "Leave it: it is meant to work";
+    for (verdict, place, restartable, left, offered) in [
+        ("spike", "unit", true, true, vec![]),
+        ("job", "unit", false, true, vec![]),
+        ("runaway", "unit", true, false, vec!["Restart mini:unit:app.service", leave]),
+        ("runaway", "container", true, false, vec!["Restart mini:container:app", leave]),
+        ("runaway", "unit", false, false, vec!["I will handle it", leave]),
+        ("unsure", "none", true, false, vec!["It is meant to work", "I will handle it"]),
     ] {
         let mut bindings = Bindings::new(&book, &reading("cpu", "mini", Severity::Yellow));
         bindings.found(
@@ -231,6 +371,8 @@ fn cpu_leaves_a_spike_offers_a_restart_and_asks_when_unsure() {
                 ("busy_percent", Value::Int(98)),
                 ("busiest", target("mini:pid:7@100")),
                 ("unit", target("mini:unit:app.service")),
+                ("container", target("mini:container:app")),
+                ("place", word(place)),
                 ("restartable", Value::Flag(restartable)),
             ]),
         );
@@ -266,6 +408,40 @@ fn http_down_restarts_what_the_config_names_and_else_asks() {
         let did = acting(&book, &mut bindings);
         assert_eq!(did == ["restart"], acts, "{unit:?} {state}: {did:?}");
         assert_eq!(asks(&book, &bindings, did.len()).unwrap().is_empty(), acts);
+    }
+}
+
+#[test]
+fn http_down_restarts_the_container_that_the_config_names() {
+    let book = one("http-down");
+    for (state, restartable, acts) in [
+        ("running", true, true),
+        ("exited", true, true),
+        ("exited", false, false),
+        ("restarting", false, false),
+    ] {
+        let mut down = reading("http", "mini:endpoint:site", Severity::Red);
+        down.values.insert("endpoint".into(), target("mini:endpoint:site"));
+        down.values.insert("container".into(), target("mini:compose:photos/web"));
+        let mut bindings = Bindings::new(&book, &down);
+        let values = [
+            ("container", target("mini:container:photos-web-1")),
+            ("state", word(state)),
+            ("restartable", Value::Flag(restartable)),
+            ("why_not", Value::Text(Tainted::new("somebody stopped it"))),
+        ];
+        bindings.found(&step_name("box"), &found(&values));
+        let did = acting(&book, &mut bindings);
+        assert_eq!(did == ["restart-container"], acts, "{state} {restartable}: {did:?}");
+        let asked = asks(&book, &bindings, did.len()).unwrap();
+        assert_eq!(asked.is_empty(), acts);
+        if let Some(ask) = asked.first() {
+            let text = question(ask, &bindings);
+            assert!(
+                text.contains("photos-web-1") && text.contains("somebody stopped it"),
+                "{text}"
+            );
+        }
     }
 }
 
@@ -340,6 +516,141 @@ fn memory_restarts_only_what_was_killed_or_is_declared_restartable() {
     }
 }
 
+/// Runs nas-unreachable: what the look found.
+fn nas(found_there: &[(&str, Value)]) -> (Vec<String>, Option<String>) {
+    let book = one("nas-unreachable");
+    let mut disk = reading("disk", "mini:/mnt/photos", Severity::Red);
+    disk.reason = Word::of("stale");
+    let mut bindings = Bindings::new(&book, &disk);
+    bindings.found(&step_name("look"), &found(found_there));
+    let steps = acting(&book, &mut bindings);
+    (steps, crate::runbook::escalation(&book, &bindings).unwrap())
+}
+
+#[test]
+fn a_mount_is_made_anew_only_where_it_is_declared_and_its_server_answers() {
+    let stale = ("state", word("stale"));
+    let server = ("server", target("nas"));
+    let open = ("server_port", word("open"));
+    let declared = |yes| ("declared", Value::Flag(yes));
+    let (steps, _) = nas(&[stale.clone(), declared(true), server.clone(), open.clone()]);
+    assert_eq!(steps, ["detach", "mount"]);
+    for (found_there, part) in [
+        (vec![stale.clone(), declared(false), server.clone(), open], "add it to `mounts`"),
+        (
+            vec![stale.clone(), declared(true), server, ("server_port", word("timeout"))],
+            "because its server nas does not",
+        ),
+        (vec![stale, declared(true)], "is no host of the config"),
+    ] {
+        let (steps, why) = nas(&found_there);
+        assert!(steps.is_empty(), "{steps:?}");
+        assert!(why.as_ref().is_some_and(|why| why.contains(part)), "{why:?}");
+    }
+}
+
+#[test]
+fn each_cause_of_a_host_that_is_down_has_its_next_step() {
+    let book = one("host-down");
+    for (port, ping, part) in [
+        ("open", "answers", "does not get in"),
+        ("refused", "unknown", "systemctl start ssh"),
+        ("dns", "unknown", "has no address"),
+        ("timeout", "answers", "it hangs"),
+        ("behind", "unknown", "the host before it"),
+        ("timeout", "silent", "its power"),
+        ("unreachable", "unknown", "its power"),
+    ] {
+        let mut bindings = Bindings::new(&book, &reading("host", "nas", Severity::Red));
+        let values = [("port", word(port)), ("ping", word(ping))];
+        bindings.found(&step_name("reach"), &found(&values));
+        assert!(acting(&book, &mut bindings).is_empty());
+        let why = crate::runbook::escalation(&book, &bindings).unwrap().unwrap();
+        assert!(why.contains(part) && why.contains("Next: "), "{port} {ping}: {why}");
+    }
+}
+
+#[test]
+fn a_name_server_is_restarted_only_where_it_does_not_answer() {
+    let book = one("dns");
+    let run = |alive: bool, state: Option<&'static str>, aspect: &'static str| {
+        let mut dns = reading("dns", "mini:endpoint:own", Severity::Red);
+        dns.signal.aspect = Word::of(aspect);
+        dns.values.insert("endpoint".into(), target("mini:endpoint:own"));
+        if state.is_some() {
+            dns.values.insert("unit".into(), target("mini:unit:dnsmasq.service"));
+        }
+        let mut bindings = Bindings::new(&book, &dns);
+        let values = [
+            ("alive", Value::Flag(alive)),
+            ("upstream", word("timeout")),
+            ("own", word("nxdomain")),
+        ];
+        bindings.found(&step_name("look"), &found(&values));
+        if let Some(state) = state {
+            bindings.found(&step_name("service"), &found(&[("state", word(state))]));
+            bindings.found(&step_name("said"), &found(&[]));
+        }
+        let steps = acting(&book, &mut bindings);
+        (steps, crate::runbook::escalation(&book, &bindings).unwrap().unwrap())
+    };
+    for state in ["active", "failed", "activating"] {
+        assert_eq!(run(false, Some(state), "own").0, ["restart"], "{state}");
+    }
+    for (alive, state, aspect, part) in [
+        (false, Some("inactive"), "own", "somebody stopped it"),
+        (false, None, "own", "served_by"),
+        (true, Some("active"), "upstream", "uplink"),
+        (true, Some("active"), "own", "a record"),
+    ] {
+        let (steps, why) = run(alive, state, aspect);
+        assert!(steps.is_empty() && why.contains(part), "{steps:?} {why}");
+    }
+}
+
+#[test]
+fn a_rotation_is_run_again_once_and_only_with_room_for_it() {
+    let book = one("log-rotation");
+    let run = |state: &'static str, percent: i64, attempt: u32| {
+        let mut unit = reading("unit", "mini:unit:logrotate.service", Severity::Red);
+        unit.values.insert("unit".into(), target("mini:unit:logrotate.service"));
+        let mut bindings = Bindings::new(&book, &unit).on_attempt(attempt);
+        bindings.found(&step_name("state"), &found(&[("state", word(state))]));
+        bindings.found(&step_name("said"), &found(&[]));
+        let room = [("used_percent", Value::Int(percent)), ("path", path("/var"))];
+        bindings.found(&step_name("room"), &found(&room));
+        (acting(&book, &mut bindings), crate::runbook::escalation(&book, &bindings).unwrap())
+    };
+    assert_eq!(run("failed", 60, 1).0, ["again"]);
+    assert!(run("failed", 60, 2).0.is_empty());
+    assert!(run("inactive", 60, 1).0.is_empty());
+    let (steps, why) = run("failed", 99, 1);
+    assert!(steps.is_empty() && why.unwrap().contains("/var is full"));
+}
+
+#[test]
+fn a_command_stands_in_a_runbook_to_the_letter_and_comes_from_nowhere_else() {
+    use crate::runbook::tests::stub::{book, mistakes};
+    let front = "max_tier = \"critical\"\ntools = [\"host.exec\", \"disk.usage\"]\n\
+                 commands = [[\"sh\", \"-c\", \"sync; echo 1\"]]";
+    let step = |argv: &str| {
+        format!("```step\nname = \"do\"\ntool = \"host.exec\"\nargs = {{ argv = {argv} }}\n```\n")
+    };
+    let good = book(front, &step("[\"sh\", \"-c\", \"sync; echo 1\"]"));
+    assert_eq!(good.bounds().commands, [["sh", "-c", "sync; echo 1"]]);
+    for (argv, part) in [
+        ("\"reading.path\"", "not a command"),
+        ("[]", "names no program"),
+        ("[\"\", \"x\"]", "names no program"),
+        ("[\"echo\", 1]", "list of texts"),
+        ("[\"echo\", \"reading.path\"]", "a reference in a list"),
+    ] {
+        let text = crate::runbook::tests::stub::file(front, &step(argv));
+        let said = told(&mistakes(&text));
+        assert!(said.contains(part), "{argv}: {said}");
+    }
+}
+
 #[test]
 fn a_crash_loop_is_answered_by_what_ails_the_pod() {
     use Severity::{Red, Yellow};
@@ -380,6 +691,16 @@ fn a_crash_loop_is_answered_by_what_ails_the_pod() {
             let did = acting(&book, &mut bindings);
             let want: Vec<&str> = want.into_iter().collect();
             assert_eq!(did, want, "{class} {owner} {healthy} {stateless} {evictions}");
+            let why = crate::runbook::escalation(&book, &bindings).unwrap().unwrap();
+            let says = match (class, stateless, evictions) {
+                ("image" | "config", ..) => "no restart cures this",
+                ("memory", ..) => "onsider memory limit increase or code fix",
+                (_, _, 2..) => "crashes repeatedly",
+                (_, false, _) => "keeps state",
+                _ if owner != "deployment" => "is not evicted by me",
+                _ => "the worst is",
+            };
+            assert!(why.contains(says), "{class} {owner} {stateless} {evictions}: {why}");
         }
     }
 }

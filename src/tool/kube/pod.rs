@@ -71,6 +71,7 @@ fn pod_spec() -> ToolSpec {
                 "as the cluster shows it now: CrashLoopBackOff, OOMKilled, Running ...",
             ),
             gives("last_reason", Kind::Word, "how its container ended last: OOMKilled, Error ..."),
+            gives("says", Kind::Text, "all of it in one line, for people"),
             gives("exit_code", Kind::Int, "with which code"),
             gives("restarts", Kind::Int, "of that container in all"),
             gives("container", Kind::Word, "the container that it is about"),
@@ -201,8 +202,10 @@ impl Query for Describe {
             values.insert("evictions".into(), Value::Int(evictions.into()));
             let on = Target::new(self.target.on().clone(), Thing::Member, &pod.spec.node_name);
             values.extend(on.ok().map(|on| ("node".to_owned(), Value::Target(on))));
-            let words = words(&self.target, &owner, &pod, &found, memory);
+            let says = says(&pod, &found, memory);
+            let words = format!("{} of {owner}: {says}", self.target);
             values.insert("owner".into(), Value::Target(owner));
+            values.insert("says".into(), Value::Text(told(&self.known, &says)));
             Ok(Found { values, words: told(&self.known, &words) })
         })
     }
@@ -249,14 +252,8 @@ fn values(pod: &Pod, found: &Finding<'_>, memory: Memory, now: Millis) -> Values
 }
 
 /// All of it in one line: that is what reaches the human.
-fn words(
-    target: &Target,
-    owner: &Target,
-    pod: &Pod,
-    found: &Finding<'_>,
-    memory: Memory,
-) -> String {
-    let mut words = format!("{target} of {owner}: {}", found.ill.word());
+fn says(pod: &Pod, found: &Finding<'_>, memory: Memory) -> String {
+    let mut words = found.ill.word().to_owned();
     match found.container {
         Some(one) => words += &of_container(one, found),
         None => words += &format!(", {}", pod.status.phase),

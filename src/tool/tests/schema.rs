@@ -10,15 +10,24 @@ use crate::model::time::Span;
 use crate::model::tool::{Bounds, Call, Need, Tier, ToolError};
 use crate::model::value::{Kind, Value, Values};
 
+const DIGEST: &str = "0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a0f3a";
+
 /// A value of the kind that every tool with such an argument takes, or at least understands.
 fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
     let thing =
         |thing, name| Value::Target(Target::new(super::stage::here(), thing, name).unwrap());
     match (name, kind) {
+        ("container", Kind::Target) => thing(Thing::Container, "web"),
+        ("stack", Kind::Target) => thing(Thing::Stack, "media"),
+        ("service", Kind::Target) => thing(Thing::Composed, "media/web"),
+        ("services", Kind::List(_)) => Value::List(vec![word("web")]),
+        ("images", Kind::List(_)) => Value::List(vec![word(DIGEST)]),
         ("unit", Kind::Target) => thing(Thing::Unit, "nginx.service"),
         ("endpoint", Kind::Target) => thing(Thing::Endpoint, "photos"),
         ("log", Kind::Target) => thing(Thing::Log, "journal"),
         ("process", Kind::Target) => thing(Thing::Process, "4711@1"),
+        ("mount", Kind::Target) => thing(Thing::Path, "/mnt/photos"),
+        (_, Kind::Argv) => Value::Argv(vec!["df".into(), "-h".into()]),
         ("what", Kind::Word) => word("rotated-logs"),
         ("pod", Kind::Target) => thing(Thing::Object, "media/pod/jellyfin-1"),
         ("workload", Kind::Target) => thing(Thing::Object, "media/deployment/jellyfin"),
@@ -32,6 +41,7 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("signal", Kind::Word) => word("term"),
         (_, Kind::Word) => word("a1"),
         (_, Kind::Path) => path(&stage.root()),
+        (_, Kind::Bytes) => Value::Bytes(1 << 30),
         (_, Kind::Int) => Value::Int(2),
         (_, Kind::Span) => Value::Span(Span::days(30)),
         (_, Kind::Flag) => Value::Flag(true),
@@ -51,7 +61,19 @@ fn smallest(stage: &Stage, tool: &dyn Tool) -> Call {
     if spec.name.as_str() == "files.empty_quarantine" {
         args.push(("all", Value::Flag(true)));
     }
-    stage.call(spec.name.as_str(), &args)
+    match spec.name.as_str() {
+        "files.tail" => args = vec![("path", path(&stage.root().join("app.log")))],
+        "host.exec" => {
+            let parts = ["zpool", "clear", "tank"].map(str::to_owned).to_vec();
+            args = vec![("argv", Value::Argv(parts))];
+        }
+        _ => {}
+    }
+    let mut call = stage.call(spec.name.as_str(), &args);
+    if spec.name.as_str() == "host.reboot" {
+        call.target = Target::host(super::stage::here());
+    }
+    call
 }
 
 fn refusal(stage: &Stage, call: &Call) -> String {
@@ -91,15 +113,39 @@ fn the_table_is_what_runbooks_are_written_against() {
     let stage = Stage::new();
     let names: Vec<_> = stage.tools().iter().map(|t| t.spec().name.to_string()).collect();
     let want = [
+        "compose.check",
+        "compose.health",
+        "compose.ps",
+        "compose.pull",
+        "compose.restart",
+        "compose.rollback",
+        "compose.up",
+        "container.inspect",
+        "container.list",
+        "container.logs",
+        "container.memory",
+        "container.restart",
+        "container.start",
         "disk.usage",
+        "dns.lookup",
         "files.clean",
         "files.compress",
         "files.decompress",
         "files.empty_quarantine",
         "files.quarantine",
         "files.restore",
+        "files.tail",
+        "git.log",
+        "host.df",
+        "host.exec",
+        "host.load",
+        "host.reboot",
+        "host.run",
         "http.get",
         "human.message",
+        "image.prune",
+        "image.pull",
+        "journal.vacuum",
         "kube.apply",
         "kube.cordon",
         "kube.drain",
@@ -120,6 +166,10 @@ fn the_table_is_what_runbooks_are_written_against() {
         "logs.patterns",
         "logs.rotate",
         "memory.usage",
+        "mount.mount",
+        "mount.status",
+        "mount.unmount",
+        "net.reach",
         "process.kill",
         "process.list",
         "tls.inspect",
@@ -282,7 +332,20 @@ fn arguments(tool: &dyn Tool) -> Values {
             Kind::Path => Value::Path(AbsPath::new(text).unwrap()),
             Kind::Target => Value::Target(target(text)),
             Kind::Span => Value::Span(Span::days(text.strip_suffix('d').unwrap().parse().unwrap())),
-            other @ (Kind::Bytes | Kind::List(_) | Kind::Text) => panic!("no example of {other}"),
+            Kind::List(_) => {
+                let items = given.as_array().unwrap().iter();
+                Value::List(items.map(|item| word(item.as_str().unwrap())).collect())
+            }
+            Kind::Bytes => {
+                use crate::config::setting::{Bytes, Setting};
+                let given = crate::config::given::Given::Text(text.to_owned());
+                Value::Bytes(Bytes::read(&given).unwrap().0)
+            }
+            Kind::Argv => {
+                let parts = given.as_array().unwrap().iter();
+                Value::Argv(parts.map(|part| part.as_str().unwrap().to_owned()).collect())
+            }
+            other @ Kind::Text => panic!("no example of {other}"),
         }
     };
     args.iter().map(|(n, v)| (n.clone(), value(n, v))).collect()
@@ -305,6 +368,9 @@ fn every_example_parses() {
         }
         let mut call = stage.call(tool.spec().name.as_str(), &[]);
         call.args = args;
+        if tool.spec().name.as_str() == "host.reboot" {
+            call.target = Target::host(super::stage::here());
+        }
         call.bounds.roots = vec![AbsPath::new("/var/log").unwrap()];
         if let Err(why) = stage.parse(&call) {
             panic!("{}: {why}", tool.spec().name);

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::Fut;
+use crate::clients::dns::Server;
 use crate::clients::files::LocalFiles;
 use crate::clients::host::{HostLink, LinkError, Output};
 use crate::clients::http::url::WebUrl;
 use crate::clients::signal::LocalProcesses;
 use crate::clients::tls::Leaf;
 use crate::clock::Clock;
+use crate::config::hosts::Ssh;
 use crate::gate::permit::Permit;
 use crate::gate::tool::{Action, Parsed, Query, Tool};
 use crate::model::fact::{Fact, FactValue, Facts, NoFact};
@@ -26,7 +28,8 @@ use crate::model::value::Value;
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::tool::table::table;
 use crate::tool::world::{
-    Answer, Endpoint, Inventory, LogSource, NoDeeds, Outbox, Peer, Web, World,
+    Answer, Endpoint, Inventory, Knocked, LogSource, NoDeeds, NoHistory, Outbox, Peer, Resolved,
+    Resolver, Web, World,
 };
 
 #[derive(Debug)]
@@ -94,6 +97,14 @@ struct FakeWeb;
 impl Web for FakeWeb {
     fn get<'a>(&'a self, _: &'a WebUrl) -> Fut<'a, Result<Answer, String>> {
         Box::pin(async { Ok(Answer { status: 502, took: Span(38) }) })
+    }
+
+    fn resolve<'a>(&'a self, _: &'a Resolver) -> Fut<'a, Resolved> {
+        Box::pin(async { Resolved { own: Some("ok"), upstream: "timeout" } })
+    }
+
+    fn knock<'a>(&'a self, _: &'a HostName, _: &'a Ssh) -> Fut<'a, Knocked> {
+        Box::pin(async { Knocked { port: "refused", ping: "answers" } })
     }
 
     fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {
@@ -170,6 +181,21 @@ impl Stage {
             restartable: [target("mini:unit:nginx.service")].into(),
             logs: [("journal".to_owned(), LogSource::Journal)].into(),
             patterns: vec!["disk".into()],
+            resolvers: ["photos".to_owned(), "pihole".to_owned()]
+                .map(|name| {
+                    let upstream = "example.com".to_owned();
+                    (name, Resolver { server: Server::System, own: None, upstream })
+                })
+                .into(),
+            ways: [(here(), Ssh::default())].into(),
+            mounts: [target("mini:/mnt/photos")].into(),
+            tails: [abs(&dir.path().join("files")), AbsPath::new("/var/log").unwrap()]
+                .map(|root| Target::path(here(), &root))
+                .into(),
+            repositories: [abs(&dir.path().join("files")), AbsPath::new("/opt/stacks").unwrap()]
+                .map(|root| Target::path(here(), &root))
+                .into(),
+            reboots: [(here(), vec!["systemctl".into(), "reboot".into()])].into(),
             ..Inventory::default()
         };
         change(&mut inventory, dir.path());
@@ -179,6 +205,8 @@ impl Stage {
             hosts: [(here(), link)].into(),
             files: Arc::new(LocalFiles),
             processes: Arc::new(LocalProcesses),
+            engines: [(here(), Arc::new(super::engine::Silent) as _)].into(),
+            history: Arc::new(NoHistory),
             web: Arc::new(FakeWeb),
             outbox: outbox.clone(),
             deeds: Arc::new(NoDeeds),

@@ -133,7 +133,11 @@ impl HostSeries {
             | Fact::TimeSync
             | Fact::Updates
             | Fact::Sensors
-            | Fact::Boot => None,
+            | Fact::Boot
+            | Fact::Logins(_)
+            | Fact::Listening
+            | Fact::Guarded(_)
+            | Fact::Hands => None,
         };
         found.ok_or_else(|| NoFact::Failed("Prometheus has nothing of it".into()))
     }

@@ -16,6 +16,7 @@ use crate::policy::tree::{Decision, Hold, Scene, tree};
 use crate::run::announce::{announce, loudness};
 use crate::store::db::Db;
 use crate::watch::breakers;
+use crate::watch::responder::alarm;
 use crate::watch::scene;
 use crate::watch::ticker::{About, Above};
 use crate::watch::words;
@@ -48,7 +49,11 @@ pub(super) fn consider(
     now: Millis,
 ) -> anyhow::Result<Considered> {
     let Known { about, above } = known;
-    let mut unresolved = db.unresolved()?;
+    let (alarms, mut unresolved): (Vec<Incident>, Vec<Incident>) =
+        db.unresolved()?.into_iter().partition(Incident::is_security);
+    for incident in alarms {
+        alarm::tell(db, rules, incident, now)?;
+    }
     let mut considered = Considered {
         again_at: silence(db, rules, about, &mut unresolved, now)?,
         ..Considered::default()

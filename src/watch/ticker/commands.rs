@@ -12,12 +12,17 @@ use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Millis;
+use crate::policy::tree::Sight;
 use crate::policy::triage::SignalState;
 use crate::probe::{Bell, How, Probe};
 use crate::watch::grid::Grid;
 use crate::watch::looks::Looks;
+use crate::watch::pasts::InVain;
 use crate::watch::ticker::slot::{Slot, names, rhythms};
 use crate::watch::ticker::{About, Above, Command, News, Standing, Ticker, Waiting};
+
+/// What is due together before its time is begun within this.
+const SPREAD: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Ticker {
     pub(super) fn obey(&mut self, command: Command) {
@@ -52,13 +57,24 @@ impl Ticker {
                 drop(reply.send(self.slots.iter().filter_map(absent).collect()));
             }
             Command::Wake { probe, target } => self.wake(&probe, target.as_ref()),
-            Command::Seed { triage, pasts } => {
+            Command::Seed { triage, pasts, known } => {
                 self.states.extend(triage);
+                self.recall();
+                if self.pasts.learn(known) == InVain::Yes {
+                    // They have held their tongue so far.
+                    self.wake(&Word::of("security"), None);
+                }
                 for (signal, hours) in pasts {
                     self.pasts.seed(&signal, hours);
                 }
             }
-            Command::Replace { probes, hosts } => self.replace(probes, hosts),
+            Command::Accept { reading } => self.accept(&reading),
+            Command::Replace { probes, hosts, engine } => {
+                if self.engine.is_some() {
+                    self.engine = engine;
+                }
+                self.replace(probes, hosts);
+            }
             Command::Add { probe } => self.add(*probe),
             Command::Remove { name } => self.remove(&name),
         }
@@ -117,6 +133,10 @@ impl Ticker {
                 let above = Above {
                     severity: state.map_or(Severity::Unknown, SignalState::severity),
                     undecided: state.is_some_and(SignalState::is_undecided),
+                    sight: match state.is_none_or(SignalState::is_unseen) {
+                        true => Sight::Blind,
+                        false => Sight::Seen,
+                    },
                     about: of_it,
                 };
                 found.insert(one.clone(), above);
@@ -130,7 +150,7 @@ impl Ticker {
     fn about(&self, signal: &Signal) -> Option<About> {
         let about = self.slots.get(self.probe_of(signal)?)?.about.clone();
         Some(match self.last.get(signal) {
-            Some((reading, ..)) => about.explained_by(reading),
+            Some((reading, ..)) => about.for_reading(reading),
             None => about,
         })
     }
@@ -143,7 +163,7 @@ impl Ticker {
             Some(Standing {
                 reading: reading.clone(),
                 state,
-                about: slot.about.clone().explained_by(reading),
+                about: slot.about.clone().for_reading(reading),
                 since: *since,
             })
         };
@@ -155,6 +175,7 @@ impl Ticker {
         // Looks under way end into the void: their indices mean nothing any more.
         self.looks = Looks::default();
         self.waiting.clear();
+        self.soon.clear();
         self.all_asked.clear();
         self.grid = Grid::new(&rhythms(&probes));
         self.origin = Instant::now();
@@ -180,6 +201,64 @@ impl Ticker {
         self.tell(News::Gone(gone));
         let last = &self.last;
         self.states.retain(|signal, _| last.contains_key(signal));
+        self.recall();
+    }
+
+    fn recall(&mut self) {
+        for slot in &mut self.slots {
+            slot.recall(&self.states);
+        }
+    }
+
+    /// What a human acknowledged is known from now on, and looked at anew.
+    fn accept(&mut self, reading: &Reading) {
+        let what = reading.what();
+        if !what.is_empty() {
+            let known = self.pasts.accept(&reading.signal, &what);
+            self.tell(News::Learned(vec![(reading.signal.clone(), known)]));
+        }
+        let (reply, _) = oneshot::channel();
+        if let Some(probe) = self.probe_of(&reading.signal) {
+            self.look_now(probe, None, reply);
+        }
+    }
+
+    /// What could not be green while this was not is due now: nobody waits for the next look to learn that all is well
+    /// again. Spread over a second, those of one host together.
+    pub(super) fn children_of(&mut self, parent: &Signal) {
+        let ill = |(reading, probe, _): &(Reading, usize, Millis)| {
+            if reading.severity == Severity::Green {
+                return None;
+            }
+            let slot = self.slots.get(*probe).filter(|slot| !slot.gone)?;
+            let of_it = reading.parent.as_ref().or(slot.about.parent.as_ref());
+            let hangs = of_it == Some(parent) || slot.about.depends_on.contains(parent);
+            hangs.then_some(*probe)
+        };
+        let mut due: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+        for probe in self.last.values().filter_map(ill) {
+            let Some(slot) = self.slots.get(probe) else { continue };
+            let together = match slot.how {
+                Some(How::Host(_)) => slot.host.to_string(),
+                Some(How::Net(_)) | None => slot.about.name.clone(),
+            };
+            due.entry(together).or_default().insert(probe);
+        }
+        let (now, groups) = (Instant::now(), due.len().max(1));
+        for (n, probes) in due.into_values().enumerate() {
+            let at = now + SPREAD.mul_f64(n as f64 / groups as f64);
+            self.soon.extend(probes.into_iter().map(|probe| (at, probe)));
+        }
+    }
+
+    pub(super) fn begin_soon(&mut self) {
+        let now = Instant::now();
+        let (due, later) =
+            std::mem::take(&mut self.soon).into_iter().partition(|(at, _)| *at <= now);
+        self.soon = later;
+        let due: Vec<(Instant, usize)> = due;
+        let due: Vec<usize> = due.into_iter().map(|(_, probe)| probe).collect();
+        self.begin(&due);
     }
 
     fn add(&mut self, probe: Probe) {
@@ -260,6 +339,8 @@ impl Ticker {
         self.pulse.add(&self.pulse.events, 1);
         let fact = reason.fact();
         let wants = |slot: &Slot| match &slot.how {
+            // Of a host where something happens all the time, who came in is not asked for as often.
+            Some(How::Host(_)) if slot.kind.as_str() == "security" => false,
             Some(How::Host(probe)) => {
                 self.listens_on.as_ref() == Some(&slot.host) && probe.wants().contains(&fact)
             }
@@ -269,5 +350,40 @@ impl Ticker {
             .filter(|i| !self.slots[*i].gone && wants(&self.slots[*i]))
             .collect();
         self.begin(&due);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::watch::pulse::Pulse;
+
+    #[tokio::test]
+    async fn a_reload_listens_where_the_engine_is_now() {
+        let (news, _told) = mpsc::unbounded_channel();
+        let pulse = Arc::new(Pulse::default());
+        let clock = Arc::new(SystemClock);
+        let new = || {
+            let (news, pulse) = (news.clone(), Arc::clone(&pulse));
+            Ticker::new(Vec::new(), Hosts::new(), Millis(0), Arc::clone(&clock) as _, pulse, news)
+        };
+        let replace = |at: &str| Command::Replace {
+            probes: Vec::new(),
+            hosts: Hosts::new(),
+            engine: Some(PathBuf::from(at)),
+        };
+        let mut ticker = new().with_engine(PathBuf::from("/run/docker.sock"));
+        ticker.obey(replace("/run/podman.sock"));
+        assert_eq!(ticker.engine.as_deref(), Some(std::path::Path::new("/run/podman.sock")));
+        // Who listened to none does not begin to.
+        let mut deaf = new();
+        deaf.obey(replace("/run/podman.sock"));
+        assert_eq!(deaf.engine, None);
     }
 }

@@ -1,9 +1,12 @@
 //! One probe as the tick loop keeps it.
 
+use std::collections::BTreeMap;
+
 use crate::model::ids::{HostName, Word};
-use crate::model::target::Target;
+use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
 use crate::policy::triage::Tuning;
+use crate::policy::triage::track::Track;
 use crate::probe::{How, Probe};
 use crate::watch::grid::Rhythm;
 use crate::watch::ticker::About;
@@ -20,6 +23,14 @@ pub(super) struct Slot {
     pub(super) gone: bool,
     /// How many signals its last look spoke of.
     pub(super) told: usize,
+    /// Whether it was told what a former life, or a former config, knew of its parts.
+    recalled: Recalled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recalled {
+    NotYet,
+    Yes,
 }
 
 impl Slot {
@@ -32,6 +43,7 @@ impl Slot {
                 depends_on: probe.care.depends_on,
                 wakes: probe.wakes,
                 tolerance: probe.care.tolerance,
+                tolerances: probe.care.tolerances,
             },
             kind: probe.kind,
             host: probe.host,
@@ -47,6 +59,22 @@ impl Slot {
             how: Some(probe.how),
             gone: false,
             told: 0,
+            recalled: Recalled::NotYet,
+        }
+    }
+
+    /// Tells a network probe once which of its parts were spoken of before it was made: one that is gone meanwhile is
+    /// gone for it too. One that is away is told when it is back.
+    pub(super) fn recall(&mut self, states: &BTreeMap<Signal, Track>) {
+        let (Recalled::NotYet, Some(How::Net(probe))) = (self.recalled, &mut self.how) else {
+            return;
+        };
+        let (kind, host) = (&self.kind, &self.host);
+        let of_it = |signal: &&Signal| signal.probe == *kind && signal.target.on() == host;
+        let parts: Vec<Signal> = states.keys().filter(of_it).cloned().collect();
+        if !parts.is_empty() {
+            probe.recall(&parts);
+            self.recalled = Recalled::Yes;
         }
     }
 }
@@ -61,4 +89,34 @@ pub(super) fn rhythms(probes: &[Probe]) -> Vec<Rhythm> {
         How::Net(_) => probe.name.clone(),
     };
     probes.iter().map(|probe| Rhythm { every: probe.every, key: key(probe) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::reading::Reading;
+    use crate::model::severity::Severity;
+    use crate::model::target::Signal;
+
+    #[test]
+    fn one_thing_may_be_down_for_longer_than_the_others() {
+        let about = About {
+            name: "docker".into(),
+            every: Span::mins(1),
+            parent: None,
+            depends_on: Vec::new(),
+            wakes: false,
+            tolerance: Some(Span::mins(10)),
+            tolerances: BTreeMap::from([("jellyfin".to_owned(), Span::hours(1))]),
+        };
+        for (container, want) in [("jellyfin", Span::hours(1)), ("db", Span::mins(10))] {
+            let target: Target = format!("mini:container:{container}").parse().unwrap();
+            let signal = Signal { probe: Word::of("docker"), target, aspect: Word::of("state") };
+            let red =
+                Reading::new(signal, Millis(0), Severity::Red, Word::of("exited"), "it ended");
+            assert_eq!(about.clone().for_reading(&red).tolerance, Some(want), "{container}");
+        }
+    }
 }

@@ -13,13 +13,39 @@ refused() {
     return 1
 }
 
+# used PID ID: what the cgroup of a container's first process holds, and how much of that is cache.
+used() {
+    at=
+    while IFS=: read -r _ what path; do
+        case $path in *..*|'') continue ;; *"$2"*) ;; *) continue ;; esac
+        case ,$what, in
+        *,memory,*) at=/sys/fs/cgroup/memory$path/memory.usage_in_bytes; break ;;
+        ,,) at=/sys/fs/cgroup$path/memory.current ;;
+        esac
+    done 2>/dev/null <"/proc/$1/cgroup"
+    [ -n "$at" ] && [ -r "$at" ] || return 0
+    read -r held <"$at" || return 0
+    cache=0
+    while read -r key n; do
+        case $key in total_inactive_file) cache=$n; break ;; inactive_file) cache=$n ;; esac
+    done 2>/dev/null <"${at%/*}/memory.stat"
+    echo "$2 $held $cache"
+}
+
 # One JSON object for each container, without its environment, which holds secrets.
 s_containers() {
     engine || return
     ids=$(limit 8 "$engine" ps -aq --no-trunc 2>&1) || { refused "$ids"; return; }
     part containers
     # shellcheck disable=SC2086 # ids are digits, one argument each
-    [ -z "$ids" ] || limit 12 "$engine" inspect --type container --format '{"Id":{{json .Id}},"Name":{{json .Name}},"Created":{{json .Created}},"Image":{{json .Image}},"RestartCount":{{json .RestartCount}},"State":{{json .State}},"HostConfig":{"RestartPolicy":{{json .HostConfig.RestartPolicy}},"Privileged":{{json .HostConfig.Privileged}}},"Config":{"Image":{{json .Config.Image}},"Labels":{{json .Config.Labels}}}}' $ids 2>/dev/null
+    [ -z "$ids" ] || limit 12 "$engine" inspect --type container --format '{"Id":{{json .Id}},"Name":{{json .Name}},"Created":{{json .Created}},"Image":{{json .Image}},"RestartCount":{{json .RestartCount}},"State":{{json .State}},"HostConfig":{"RestartPolicy":{{json .HostConfig.RestartPolicy}},"Privileged":{{json .HostConfig.Privileged}},"PidMode":{{json .HostConfig.PidMode}},"NetworkMode":{{json .HostConfig.NetworkMode}},"Binds":{{json .HostConfig.Binds}},"Memory":{{json .HostConfig.Memory}}},"Mounts":{{json .Mounts}},"Config":{"Image":{{json .Config.Image}},"Labels":{{json .Config.Labels}}}}' $ids 2>/dev/null
+    part memory
+    # shellcheck disable=SC2086
+    [ -z "$ids" ] || limit 5 "$engine" inspect --type container --format '{{.State.Pid}} {{.Id}} {{.HostConfig.Memory}}' $ids 2>/dev/null |
+        while read -r pid id most; do
+            case $pid$most in *[!0-9]*) continue ;; esac
+            [ "$pid" -gt 0 ] && [ "${most:-0}" -gt 0 ] && used "$pid" "$id"
+        done
     part events
     now=$(date +%s)
     limit 5 "$engine" events --since $((now - 3600)) --until "$now" --filter type=container --filter event=kill \
@@ -33,9 +59,11 @@ s_containers() {
 # The compose files that containers name, and those in the places of the argument; a part `file PATH` each.
 s_stacks() {
     engine || return
+    named=$(limit 8 "$engine" ps -a --format '{{.Label "com.docker.compose.project.working_dir"}}|{{.Label "com.docker.compose.project.config_files"}}' 2>&1) || { refused "$named"; return; }
     {
-        limit 8 "$engine" ps -a --format '{{.Label "com.docker.compose.project.working_dir"}}|{{.Label "com.docker.compose.project.config_files"}}' 2>/dev/null
+        printf '%s\n' "$named"
         [ -z "$1" ] || for place in $1; do
+            case $place in *.yml|*.yaml) [ ! -f "$place" ] || printf '%s|%s\n' "${place%/*}" "$place"; continue ;; esac
             [ ! -d "$place" ] || for file in compose.yaml compose.yml docker-compose.yml docker-compose.yaml; do
                 [ ! -f "$place/$file" ] || { printf '%s|%s\n' "$place" "$file"; break; }
             done

@@ -10,3 +10,5 @@ s_processes() {
     head -c 200 /proc/[0-9]*/cmdline 2>/dev/null
     return 0
 }
+
+s_people() { cut -d: -f1,3 /etc/passwd; }

@@ -82,6 +82,43 @@ const READ_LINES: &[&str] = &[
     "smartctl -H -n standby /dev/sda",
     "smartctl -A -d sat -j /dev/disk/by-id/ata-X",
     "timedatectl show",
+    "systemctl list-jobs --no-legend",
+    "who -u",
+    "w -h",
+    "last -n 20 -F",
+    "loginctl list-sessions --no-legend",
+    "dmesg -T --level err,warn",
+    "sysctl -n net.ipv4.ip_forward",
+    "vmstat -s",
+    "chronyc -n tracking",
+    "resolvectl status",
+    "pgrep -af nginx",
+    "fuser -vm /srv/photos",
+    "wc -l /var/log/syslog",
+    "zcat /var/log/syslog.2.gz",
+    "netstat -tulpn",
+    "ethtool -S eth0",
+    "ip rule show",
+    "wg show wg0",
+    "nft list ruleset",
+    "swapon --show --bytes",
+    "lvs --noheadings -o lv_name,lv_size --units b",
+    "mdadm --detail /dev/md0",
+    "hdparm -C /dev/sda",
+    "fdisk -l /dev/sda",
+    "nvme smart-log -o json /dev/nvme0",
+    "smartctl --scan",
+    "btrfs device stats /srv",
+    "zpool iostat -v tank",
+    "zfs get -Hp used,available tank/home",
+    "apt list --upgradable",
+    "dpkg -l openssh-server",
+    "rpm -qa",
+    "podman ps -a --format=json",
+    "docker images --no-trunc",
+    "docker stats --no-stream web",
+    "docker network inspect bridge",
+    "kubectl rollout history deploy/web -n apps",
 ];
 
 #[test]
@@ -281,6 +318,15 @@ fn a_log_that_the_config_names_may_be_read() {
 }
 
 #[test]
+fn the_commits_of_a_repository_are_read_in_one_form_only() {
+    let repository = AbsPath::new("/opt/stacks").unwrap();
+    let log = git_log(&repository, 5);
+    assert!(log.argv().as_slice().contains(&"protocol.allow=never".to_owned()));
+    // What people write themselves stays what git makes of it.
+    assert_eq!(word(&classify(log.argv())), "evaluator");
+}
+
+#[test]
 fn a_reason_names_what_was_wrong() {
     let why = |line| match classify(&argv(line)) {
         Class::ReadOnly(_) => String::new(),
@@ -297,7 +343,7 @@ fn a_reason_names_what_was_wrong() {
 
 #[test]
 fn no_evaluator_stands_in_the_table() {
-    for read in READS {
+    for read in reads::all() {
         assert!(!EVALUATORS.contains(&read.program), "{}", read.program);
         for (name, ..) in read.valued {
             assert!(name.len() == 2 || name.starts_with("--"), "{} {name}", read.program);
@@ -329,7 +375,7 @@ fn commands_are_bounded() {
 
 /// Whether the option stands in any row of that program, as the whole string that it is.
 fn listed(program: &str, option: &str) -> bool {
-    READS.iter().filter(|read| read.program == program).any(|read| {
+    reads::all().filter(|read| read.program == program).any(|read| {
         let name = option.split_once('=').map_or(option, |(name, _)| name);
         read.flags.contains(&option)
             || read.valued.iter().any(|(n, ..)| *n == name)

@@ -5,7 +5,7 @@ use crate::probe::ask::Common;
 use crate::probe::docker::{compose, swarm};
 use crate::probe::table::kinds::{Kind, Made};
 use crate::probe::{
-    boot, cpu, disk, docker, heat, memory, net, oom, raid, smart, time, updates, zfs,
+    boot, cpu, disk, docker, heat, memory, net, oom, raid, security, smart, time, updates, zfs,
 };
 
 const MINUTE: Span = Span::mins(1);
@@ -20,7 +20,7 @@ fn slow(every: Span) -> Common {
 }
 
 /// Those of a machine as a whole, of this one and of every other host.
-pub(super) const MACHINE: [Kind; 15] = [
+pub(super) const MACHINE: [Kind; 16] = [
     Kind {
         name: "disk",
         probe: "disk",
@@ -198,6 +198,19 @@ pub(super) const MACHINE: [Kind; 15] = [
         made: Made::Machine {
             common: || every(Span::mins(5)),
             make: |_, host| Box::new(boot::LastBoot::new(host)),
+        },
+    },
+    Kind {
+        name: "security",
+        probe: "security",
+        summary: "logins, open ports, keys, sudoers, cron and containers with rights: what is new, for you alone",
+        example: "security = { failures = 50, ignore = [\"tcp 8096\"] }",
+        gives: security::gives,
+        made: Made::Machine {
+            common: || Common { fire_after: 1, clear_after: 1, ..every(Span::mins(5)) },
+            make: |section, host| {
+                Box::new(security::Security::new(security::configure(section), host))
+            },
         },
     },
 ];

@@ -1,0 +1,61 @@
+//! Which commands reef may ever need to run on a host: what a key that may act is authorized for, letter by
+//! letter.
+
+use std::collections::BTreeSet;
+
+use crate::clients::ssh::gatekeeper::Listed;
+use crate::model::ids::HostName;
+use crate::model::target::Thing;
+use crate::model::time::Span;
+use crate::policy::argv::Argv;
+use crate::tool::world::Inventory;
+use crate::tool::{command, journal, mount, unit};
+
+/// What is known of a host beside the inventory.
+#[derive(Debug, Clone, Default)]
+pub struct Needs {
+    /// Units that are watched on it.
+    pub units: BTreeSet<String>,
+    /// Commands that runbooks name to the letter.
+    pub commands: Vec<Vec<String>>,
+    /// Whether a runbook vacuums its journal.
+    pub vacuums: bool,
+}
+
+/// All of them, each once, in the order of their texts.
+pub fn grants(host: &HostName, inventory: &Inventory, needs: &Needs) -> Vec<Listed> {
+    let mut all: Vec<Listed> = Vec::new();
+    let mut add = |argv: Argv, timeout: Span| {
+        if all.iter().all(|known| known.argv != argv) {
+            all.push(Listed { argv, timeout });
+        }
+    };
+    let restartable = inventory.restartable.iter();
+    let restartable = restartable.filter(|t| t.on() == host && t.thing() == Thing::Unit);
+    let units: BTreeSet<&str> =
+        restartable.map(|unit| unit.name()).chain(needs.units.iter().map(String::as_str)).collect();
+    for name in units {
+        if let Ok(argv) = unit::restart_command(name) {
+            add(argv, unit::RESTART_TIMEOUT);
+        }
+    }
+    for path in inventory.mounts.iter().filter(|m| m.on() == host).filter_map(|m| m.as_path()) {
+        for argv in mount::commands(&path) {
+            add(argv, mount::TIMEOUT);
+        }
+    }
+    if needs.vacuums
+        && let Ok(argv) = journal::command(journal::KEEP)
+    {
+        add(argv, journal::TIMEOUT);
+    }
+    let raw = needs.commands.iter().chain(inventory.reboots.get(host));
+    for parts in raw {
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        if let Ok(argv) = command::argv(&parts) {
+            add(argv, Span::secs(60));
+        }
+    }
+    all.sort_by_key(|listed| listed.argv.to_string());
+    all
+}

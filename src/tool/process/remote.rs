@@ -1,0 +1,139 @@
+//! Ending a process of another host: by its number and its start time, in one constant program there.
+
+use std::sync::Arc;
+
+use crate::Fut;
+use crate::clients::host::{HostLink, LinkError};
+use crate::clients::signal::{Ending, ProcessId};
+use crate::gate::permit::Permit;
+use crate::gate::tool::{Action, Parsed};
+use crate::model::target::Target;
+use crate::model::time::Span;
+use crate::model::tool::{ActionResult, Effect, Repeat, Tier, ToolError, Undo};
+use crate::policy::argv::{Argv, ReadOnly};
+use crate::tool::args::{failed, refused};
+use crate::tool::command;
+use crate::tool::process::{effect, may_end};
+use crate::tool::world::{Inventory, World};
+
+/// Ends process `$1` if it began at `$2`, with signal `$3`, and waits for it: 3 where it is another one or
+/// gone, 4 where it is still there after five seconds. Nothing is spliced into it.
+const PROGRAM: &str = r#"pid=$1 start=$2 signal=$3
+began() {
+    stat=$(cat "/proc/$pid/stat" 2>/dev/null) || return 1
+    set -f; set -- ${stat##*) }
+    case $1 in Z|X) return 1 ;; esac
+    [ "${20}" = "$start" ]
+}
+began || exit 3
+kill -s "$signal" "$pid" || exit 5
+n=0
+while [ $n -lt 25 ]; do began || exit 0; sleep 0.2 2>/dev/null || { sleep 1; n=$((n + 4)); }; n=$((n + 1)); done
+exit 4"#;
+
+/// Takes the call.
+pub(super) fn kill(
+    world: &World,
+    link: Arc<dyn HostLink>,
+    target: Target,
+    id: ProcessId,
+    ending: Ending,
+) -> Result<Parsed, ToolError> {
+    let pid = id.pid.to_string();
+    let look = command::read_only(&["cat", &format!("/proc/{pid}/stat")])?;
+    let line = command::read_only(&["cat", &format!("/proc/{pid}/cmdline")])?;
+    let signal = match ending {
+        Ending::Term => "TERM",
+        Ending::Kill => "KILL",
+    };
+    let start = id.start.to_string();
+    let argv = command::argv(&["sh", "-c", PROGRAM, "reef", &pid, &start, signal])?;
+    let inventory = world.inventory.clone();
+    Ok(Parsed::Action(Box::new(Kill { link, inventory, target, id, ending, look, line, argv })))
+}
+
+struct Kill {
+    link: Arc<dyn HostLink>,
+    inventory: Arc<Inventory>,
+    target: Target,
+    id: ProcessId,
+    ending: Ending,
+    look: ReadOnly,
+    line: ReadOnly,
+    argv: Argv,
+}
+
+impl Kill {
+    /// Its name, if it is the one that was named and may be ended.
+    async fn check(&self) -> Result<String, ToolError> {
+        let gone =
+            || refused(format!("{} has ended; nothing has its number and start", self.target));
+        let look = command::output(self.link.as_ref(), &self.look, Span::secs(5)).await?;
+        if look.code != Some(0) {
+            return Err(gone());
+        }
+        let stat = look.stdout.as_str();
+        let odd = || failed(format!("{} is not as proc(5) says", self.target));
+        let (_, rest) = stat.split_once(" (").ok_or_else(odd)?;
+        let (comm, rest) = rest.rsplit_once(") ").ok_or_else(odd)?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        // By proc(5), where the state is the third: parent 4, flags 9, start 22.
+        let field = |n: usize| fields.get(n - 3).and_then(|f| f.parse::<u64>().ok());
+        if field(22) != Some(self.id.start) {
+            return Err(gone());
+        }
+        if field(9).is_some_and(|flags| flags & 0x0020_0000 != 0) || field(4) == Some(2) {
+            return Err(refused(format!("{comm} is a thread of the kernel")));
+        }
+        let line = command::output(self.link.as_ref(), &self.line, Span::secs(5)).await?;
+        let first = line.stdout.as_str().split(['\0', ' ']).next().unwrap_or("");
+        may_end(&self.inventory, comm, first.rsplit('/').next().unwrap_or(""))?;
+        Ok(comm.to_owned())
+    }
+}
+
+impl Action for Kill {
+    fn tier(&self) -> Tier {
+        Tier::High
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Never
+    }
+
+    fn lease(&self) -> Vec<Target> {
+        vec![self.target.clone()]
+    }
+
+    fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>> {
+        Box::pin(async move { Ok(effect(&self.check().await?, self.id, self.ending)) })
+    }
+
+    fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult> {
+        Box::pin(async move {
+            let comm = match self.check().await {
+                Ok(comm) => comm,
+                Err(why) => return ActionResult::NotStarted(why.to_string()),
+            };
+            let name = format!("{comm} ({})", self.target);
+            match self.link.exec(&permit, &self.argv, Span::secs(15)).await {
+                Ok(output) => match output.code {
+                    Some(0) => ActionResult::Done(format!("ended {name}")),
+                    Some(3) => ActionResult::NotStarted(format!("{name} had ended by itself")),
+                    Some(4) => ActionResult::Failed(format!(
+                        "{name} got {} and is still there after 5 s",
+                        self.ending.word()
+                    )),
+                    Some(_) | None => ActionResult::NotStarted(format!(
+                        "{name} could not be signalled: {}",
+                        output.stderr.first_line()
+                    )),
+                },
+                Err(LinkError::NotStarted(why)) => ActionResult::NotStarted(why),
+                Err(why @ (LinkError::TimedOut(_) | LinkError::Lost(_))) => {
+                    ActionResult::Unknown(format!("end {name}: {why}"))
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! The operator's hands: while somebody works on a host, what would happen there by itself is asked.
+
+use reef::gate::hands::Onlooker;
+use reef::model::audit::AuditKind;
+use reef::model::hands::{Hands, Person};
+use reef::model::plan::Leash;
+use reef::model::taint::Tainted;
+use reef::model::time::Span;
+use reef::operator::order::Order;
+
+use crate::house::{MONDAY_NOON, Setup, mini, unit};
+
+fn anna() -> Hands {
+    let since = Some(MONDAY_NOON - Span::mins(110));
+    Hands { people: vec![Person { user: Tainted::new("anna"), since }], work: Vec::new() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_somebody_is_logged_in_it_asks_and_says_who() {
+    let setup = Setup::new(Leash::Auto);
+    setup.host().hands(anna());
+    let house = setup.start().await;
+    house.pass(Span::mins(5)).await;
+    house.host().unit_fails(&unit("web"));
+    house.until("it asks", |h| !h.audited(AuditKind::Asked).is_empty()).await;
+    assert!(house.host().effects().is_empty(), "{}", house.story());
+    let heard = house.estate.phone.heard();
+    assert!(
+        heard.iter().any(|m| m.body.contains("anna is logged in on mini since 10:10")),
+        "{heard:#?}"
+    );
+    // A yes is a yes, though she is still there.
+    house
+        .order(Order::Approve { id: reef::model::ids::ApprovalId(1), choice: None, typed: None })
+        .await
+        .unwrap();
+    house.until("it was done", |h| h.ended() == 1).await;
+    assert_eq!(house.host().effects().len(), 1, "{}", house.story());
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_backup_runs_it_asks_too_and_afterwards_no_more() {
+    let setup = Setup::new(Leash::Auto);
+    let work = vec![Tainted::new("vzdump (pid 4711)")];
+    setup.host().hands(Hands { people: Vec::new(), work });
+    let house = setup.start().await;
+    house.pass(Span::mins(5)).await;
+    house.host().unit_fails(&unit("web"));
+    house.until("it asks", |h| !h.audited(AuditKind::Asked).is_empty()).await;
+    assert!(house.host().effects().is_empty(), "{}", house.story());
+    let heard = house.estate.phone.heard();
+    assert!(heard.iter().any(|m| m.body.contains("vzdump (pid 4711) runs on mini")), "{heard:#?}");
+    house.host().hands(Hands::default());
+    house.host().unit_starts(&unit("web"));
+    house.until("it is over", |h| h.unresolved().is_empty()).await;
+    house.host().unit_fails(&unit("db"));
+    house.until("the other unit is healed by itself", |h| h.host().is_active(&unit("db"))).await;
+    assert_eq!(house.host().effects().len(), 1, "{}", house.story());
+    house.end().await;
+}
+
+#[derive(Debug)]
+struct Changes(std::sync::atomic::AtomicU32);
+
+impl Onlooker for Changes {
+    /// Nobody at the first look, anna from the second on.
+    fn hands<'a>(
+        &'a self,
+        _: &'a reef::model::ids::HostName,
+    ) -> reef::Fut<'a, Option<Result<Hands, String>>> {
+        let n = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Box::pin(async move { Some(Ok(if n == 0 { Hands::default() } else { anna() })) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_between_the_plan_and_the_action_holds_it() {
+    let setup = Setup::new(Leash::Auto);
+    let house = setup.start().await;
+    house.operator.runner.gate.look_by(std::sync::Arc::new(Changes(0.into())));
+    house.pass(Span::mins(5)).await;
+    house.host().unit_fails(&unit("web"));
+    house.until("the run ended", |h| h.ended() == 1).await;
+    assert!(house.endings()[0].contains("anna is logged in on mini"), "{}", house.story());
+    assert!(house.host().effects().is_empty(), "{}", house.story());
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_be_asked_about_is_asked_about() {
+    #[derive(Debug)]
+    struct Blind;
+    impl Onlooker for Blind {
+        fn hands<'a>(
+            &'a self,
+            _: &'a reef::model::ids::HostName,
+        ) -> reef::Fut<'a, Option<Result<Hands, String>>> {
+            Box::pin(async { Some(Err("its collector is older".to_owned())) })
+        }
+    }
+    let setup = Setup::new(Leash::Auto);
+    let house = setup.start().await;
+    house.operator.runner.gate.look_by(std::sync::Arc::new(Blind));
+    house.pass(Span::mins(5)).await;
+    house.host().unit_fails(&unit("web"));
+    house.until("it asks", |h| !h.audited(AuditKind::Asked).is_empty()).await;
+    assert!(house.host().effects().is_empty(), "{}", house.story());
+    assert_eq!(house.host().violations(), Vec::<String>::new(), "{}", mini());
+    house.end().await;
+}
