@@ -1,4 +1,4 @@
-//! `reef approvals`.
+//! `reef approvals [renew A-17]`.
 
 use crate::cli::Cx;
 use crate::cli::exit::{Exit, Failure};
@@ -6,17 +6,32 @@ use crate::cli::left;
 use crate::cli::page::{Ink, Page};
 use crate::cli::when::When;
 use crate::model::approval::{Approval, ApprovalState};
+use crate::model::ids::ApprovalId;
 use crate::operator::order::Order;
-use crate::operator::view::Approvals;
+use crate::operator::view::{Approvals, Planned};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The answered and expired ones of the last 90 days too
     #[arg(long)]
     all: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Plan an old question afresh from how things are now, and ask again
+    Renew {
+        /// The question: A-17
+        id: ApprovalId,
+    },
 }
 
 pub(crate) async fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
+    if let Some(Command::Renew { id }) = &args.command {
+        return renew(cx, *id).await;
+    }
     let json = match cx.ask_if_running(&Order::Approvals { all: args.all }).await? {
         Some(json) => json,
         None => {
@@ -25,6 +40,23 @@ pub(crate) async fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
     };
     cx.show(json, render)?;
     Ok(Exit::DONE)
+}
+
+/// What came of it: another question, a plan that runs by itself by now, or nothing to do.
+async fn renew(cx: &mut Cx, id: ApprovalId) -> Result<Exit, Failure> {
+    let json = cx.ask(&Order::Renew { id }).await?;
+    cx.show(json, render_renewed)?;
+    Ok(Exit::DONE)
+}
+
+pub(crate) fn render_renewed(planned: &Planned, page: &Page) -> String {
+    let mut out = page.wrap(&planned.words, 0);
+    match planned.approval {
+        Some(id) => out.push_str(&format!("  reef approve {id}   reef deny {id}\n")),
+        None if planned.plan.is_some() => out.push_str("it runs: its leash allows that by now\n"),
+        None => out.push_str("nothing is asked\n"),
+    }
+    out
 }
 
 pub(crate) fn render(view: &Approvals, page: &Page) -> String {

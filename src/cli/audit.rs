@@ -1,19 +1,23 @@
-//! `reef audit list|show|verify`.
+//! `reef audit list|show|verify|timeline|export`.
 
 use crate::cli::Cx;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::left;
-use crate::cli::page::{Detail, Ink, Page, count, cut};
+use crate::cli::page::{Detail, Ink, Page, count, cut, pad, width};
 use crate::cli::table::{Cell, Table, pairs};
 use crate::cli::when::When;
-use crate::clock::zone::stamp;
-use crate::model::audit::{AuditKind, AuditPayload, AuditRecord};
+use crate::clock::zone::{Zone, stamp};
+use crate::control::client::view;
+use crate::model::audit::{AuditKind, AuditPayload, AuditRecord, ChainHead};
+use crate::model::digest::Digest;
 use crate::model::ids::{ActionId, IncidentId};
 use crate::model::severity::Severity;
 use crate::model::time::Millis;
 use crate::operator::audit as log;
 use crate::operator::order::Order;
-use crate::operator::view::{AuditEntryView, AuditPage, AuditProof};
+use crate::operator::timeline::{self, Timeline};
+use crate::operator::view::{AuditEntryView, AuditExport, AuditPage, AuditProof};
+use crate::store::Store;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -25,7 +29,22 @@ pub(crate) enum Command {
         id: ActionId,
     },
     /// Hold the whole log against itself and against the heads that were written down elsewhere
-    Verify,
+    Verify {
+        /// A head that was kept off the box, as each delivered report carries it
+        #[arg(long, value_name = "HEX@SEQ", value_parser = head)]
+        head: Vec<ChainHead>,
+    },
+    /// What happened to an incident, from its first reading to its end
+    Timeline {
+        /// The incident: I-42
+        incident: IncidentId,
+    },
+    /// All records as JSON lines, oldest first, with what the chain over them is made of
+    Export {
+        /// Only those after this number
+        #[arg(long, default_value_t = 0)]
+        after: i64,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -44,6 +63,14 @@ pub(crate) struct ListArgs {
     text: Option<String>,
 }
 
+/// A head as it stands in a message: 64 hex digits and the record's number.
+fn head(given: &str) -> Result<ChainHead, String> {
+    const WHY: &str = "write it as it stands in the message: 64 hex digits, @, the number";
+    let (hash, seq) = given.split_once('@').ok_or(WHY)?;
+    let hash = Digest::try_from(hash.to_ascii_lowercase()).map_err(|_| WHY)?;
+    Ok(ChainHead { seq: seq.parse().map_err(|_| WHY)?, hash })
+}
+
 fn kind(given: &str) -> Result<AuditKind, String> {
     let words: Vec<&str> = AuditKind::ALL.into_iter().map(AuditKind::as_str).collect();
     AuditKind::parse(given).ok_or_else(|| format!("kinds are {}", words.join(", ")))
@@ -53,7 +80,9 @@ pub(crate) async fn run(cx: &mut Cx, command: Command) -> Result<Exit, Failure> 
     match command {
         Command::List(args) => list(cx, args).await,
         Command::Show { id } => show(cx, id.0).await,
-        Command::Verify => verify(cx).await,
+        Command::Verify { head } => verify(cx, head).await,
+        Command::Timeline { incident } => timeline(cx, incident).await,
+        Command::Export { after } => export(cx, after).await,
     }
 }
 
@@ -86,12 +115,48 @@ async fn show(cx: &mut Cx, seq: i64) -> Result<Exit, Failure> {
     Ok(Exit::DONE)
 }
 
-async fn verify(cx: &mut Cx) -> Result<Exit, Failure> {
-    let json = match cx.ask_if_running(&Order::AuditVerify).await? {
+async fn timeline(cx: &mut Cx, incident: IncidentId) -> Result<Exit, Failure> {
+    let json = match cx.ask_if_running(&Order::AuditTimeline { incident }).await? {
         Some(json) => json,
         None => {
             let store = left::open(cx)?;
-            let anchors = store.anchors()?;
+            to_json(&timeline::timeline(&store, cx.env.zone.name(), incident).await?)?
+        }
+    };
+    cx.show(json, render_timeline)?;
+    Ok(Exit::DONE)
+}
+
+/// One line a record, page by page: a log of years is never held whole.
+async fn export(cx: &mut Cx, mut after: i64) -> Result<Exit, Failure> {
+    let mut left: Option<Store> = None;
+    loop {
+        let page: AuditExport = match &left {
+            Some(store) => log::export(store, after).await?,
+            None => match cx.ask_if_running(&Order::AuditExport { after }).await? {
+                Some(json) => view(json)?,
+                None => {
+                    left = Some(left::open(cx)?);
+                    continue;
+                }
+            },
+        };
+        let Some(last) = page.records.last() else { return Ok(Exit::DONE) };
+        after = last.seq;
+        for record in &page.records {
+            let line = serde_json::to_string(record).map_err(anyhow::Error::from)?;
+            cx.out.say(&line)?;
+        }
+    }
+}
+
+async fn verify(cx: &mut Cx, heads: Vec<ChainHead>) -> Result<Exit, Failure> {
+    let json = match cx.ask_if_running(&Order::AuditVerify { heads: heads.clone() }).await? {
+        Some(json) => json,
+        None => {
+            let store = left::open(cx)?;
+            let mut anchors = store.anchors()?;
+            anchors.extend(heads);
             to_json(&log::verify(&store, anchors).await?)?
         }
     };
@@ -141,6 +206,51 @@ fn what(payload: &AuditPayload) -> String {
         (Some(one), None) | (None, Some(one)) => one.clone(),
         (None, None) => payload.call.clone().unwrap_or_default(),
     }
+}
+
+/// The incident in one line, then each act in the labels of an audit trail as people know them, then the whole story.
+pub(crate) fn render_timeline(view: &Timeline, page: &Page) -> String {
+    let zone = Zone::parse(&view.zone).unwrap_or(Zone::UTC);
+    let bold = |text: &str| page.ink(Ink::Bold, text);
+    let mut out =
+        format!("{}  {} {}\n", bold(&view.incident.to_string()), view.severity, view.signal);
+    let opened = format!("{} {}", zone.weekday_day_month(view.opened_at), zone.hms(view.opened_at));
+    let ended = match view.resolved_at {
+        Some(at) => format!("resolved {} after {}", zone.hms(at), at.since(view.opened_at)),
+        None => view.stands.clone(),
+    };
+    out.push_str(&page.wrap(&format!("opened {opened}, {ended}"), 2));
+    if 0 < view.cost_micros {
+        out.push_str(&format!("  model calls cost {}\n", cost(view.cost_micros)));
+    }
+    for act in &view.acts {
+        out.push('\n');
+        let mut say = |label: &str, value: &str| {
+            let value = value.replace('\n', "\n  ");
+            out.push_str(format!("{} {value}", bold(&format!("{label}:"))).trim_end());
+            out.push('\n');
+        };
+        say("Timestamp", &stamp(act.timestamp));
+        say("Agent", &act.agent);
+        say("Action", &act.action);
+        say("Service", &act.service);
+        say("Reason", if act.reason.is_empty() { "None" } else { &act.reason });
+        let chain: Vec<String> = act.tools_called.iter().map(|tool| format!("{tool}()")).collect();
+        say("Tools called", &if chain.is_empty() { "None".into() } else { chain.join(" → ") });
+        say("Errors", act.errors.as_deref().unwrap_or("None"));
+        let took = act.duration.map_or("not known".to_owned(), |took| took.to_string());
+        say("Duration", &took);
+        for (label, value) in &act.more {
+            say(label, value);
+        }
+    }
+    out.push_str(&format!("\n{}\n", page.ink(Ink::Dim, "the whole story:")));
+    let longest = view.story.iter().map(|moment| width(&moment.word)).max().unwrap_or(0);
+    for moment in &view.story {
+        let word = format!("{} {}", zone.hms(moment.at), pad(&moment.word, longest));
+        out.push_str(&page.hang(Ink::Plain, &word, "  ", &moment.words));
+    }
+    out
 }
 
 /// The labels of an audit trail as people know them, then what else is known. Nothing is cut: this is
@@ -204,6 +314,14 @@ fn entry(view: &AuditEntryView, payload: &AuditPayload, say: &mut impl FnMut(&st
     more("Runbook", payload.runbook.clone());
     more("Tier", payload.tier.map(|tier| tier.to_string()));
     more("Call", payload.call.clone());
+    more("Trigger", payload.trigger.clone());
+    more("Host", payload.host.clone());
+    for ran in end.map_or(&payload.commands, |end| &end.commands) {
+        let code = ran.code.map_or("none".to_owned(), |code| code.to_string());
+        more("Command", Some(format!("{} (exit code {code})", ran.argv.join(" "))));
+    }
+    let undo = payload.undo_until.map(|at| format!(", until {}", stamp(at))).unwrap_or_default();
+    more("Undo", payload.undo.clone().map(|how| format!("{how}{undo}")));
     more("Output", of_end(|p| p.output_excerpt.clone()));
     more("Cost", payload.cost_micros.map(cost));
 }

@@ -130,8 +130,8 @@ enum Command {
     /// Runbooks: what they answer, and what they would do
     #[command(subcommand)]
     Runbook(runbook::Command),
-    /// What runbooks can do: tools with tier and inputs
-    Tools,
+    /// What runbooks can do: tools with tier and inputs; `show NAME` tells all of one
+    Tools(tools::Args),
     /// Other hosts: whether they answer, their keys, a key that may only look
     #[command(subcommand)]
     Host(host::Command),
@@ -231,7 +231,7 @@ impl Cx {
             Command::Audit(command) => audit::run(self, command).await,
             Command::Report(args) => report::run(self, &args).await,
             Command::Runbook(command) => runbook::run(self, command).await,
-            Command::Tools => tools::run(self),
+            Command::Tools(args) => tools::run(self, &args),
             Command::Host(command) => host::run(self, command).await,
             Command::Config(command) => config::run(self, &command),
             Command::Pause(args) => pause::run(self, args).await,

@@ -1,5 +1,4 @@
-//! `reef runbook promote NAME [HOST] [--write]`: autonomy is earned, and granted by the human in the
-//! config.
+//! `reef runbook promote|demote NAME [HOST]`: autonomy is earned, and granted by the human in the config.
 
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -18,9 +17,10 @@ use crate::config::given::Source;
 use crate::control::client::view;
 use crate::daemon::life;
 use crate::model::ids::RunbookName;
+use crate::model::plan::Leash;
 use crate::model::time::Millis;
 use crate::operator::order::Order;
-use crate::operator::view::Record;
+use crate::operator::view::{Done, Record};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -28,13 +28,43 @@ pub(crate) struct Args {
     name: RunbookName,
     /// The host [else: this machine]
     host: Option<String>,
-    /// Add the line to the config file; its comments stay
+    /// Add the line to the config file, where its record bears it; comments stay. A demotion is forgotten then
     #[arg(long)]
     write: bool,
+    /// With --write: though its record does not bear it
+    #[arg(long, requires = "write")]
+    unearned: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoteArgs {
+    #[arg(value_parser = crate::cli::runbook::name)]
+    name: RunbookName,
+    /// The host [else: this machine]
+    host: Option<String>,
+    /// How far it may go from now on: ask or observe
+    #[arg(long, default_value = "ask", value_parser = leash)]
+    to: Leash,
+    /// Why, for the audit log
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
+fn leash(given: &str) -> Result<Leash, String> {
+    match Leash::parse(given) {
+        Some(leash @ (Leash::Ask | Leash::Observe)) => Ok(leash),
+        Some(Leash::Auto) | None => Err("a demotion is to ask or to observe".into()),
+    }
+}
+
+pub(crate) async fn demote(cx: &mut Cx, args: DemoteArgs) -> Result<Exit, Failure> {
+    let DemoteArgs { name, host, to: leash, note } = args;
+    cx.just(&Order::RunbookDemote { name, host, leash, note }).await
 }
 
 pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
-    let json = cx.ask(&Order::RunbookRecord { name: args.name, host: args.host }).await?;
+    let order = Order::RunbookRecord { name: args.name.clone(), host: args.host.clone() };
+    let json = cx.ask(&order).await?;
     let record: Record = view(json.clone())?;
     match cx.out.format {
         Format::Json => cx.out.json(&json)?,
@@ -43,21 +73,26 @@ pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
             cx.out.say(&text)?;
         }
     }
-    if args.write {
-        let wrong = |m: crate::config::mistakes::Mistakes| Failure::Usage(m.to_string());
-        let source = Source::find(cx.common.config.as_deref(), &cx.env).map_err(wrong)?;
-        let Some(path) = &source.path else {
-            return Err(anyhow!(
-                "there is no config file yet to write to; put the line into ~/.config/reef/config.toml, with a ceiling that allows it"
-            )
-            .into());
-        };
-        let text = with_line(&source.text, &record.line)?;
-        let changed = Source { text: text.clone(), ..source.clone() };
-        life::check(changed, &cx.env).map_err(wrong)?;
-        replace(path, &text)?;
-        cx.out.note(&format!("written to {}; `reef reload` puts it in force", path.display()));
+    if !args.write {
+        return Ok(Exit::DONE);
     }
+    let wrong = |m: crate::config::mistakes::Mistakes| Failure::Usage(m.to_string());
+    let source = Source::find(cx.common.config.as_deref(), &cx.env).map_err(wrong)?;
+    let Some(path) = &source.path else {
+        return Err(anyhow!(
+            "there is no config file yet to write to; put the line into ~/.config/reef/config.toml, with a ceiling that allows it"
+        )
+        .into());
+    };
+    let text = with_line(&source.text, &record.line)?;
+    let changed = Source { text: text.clone(), ..source.clone() };
+    life::check(changed, &cx.env).map_err(wrong)?;
+    // The daemon says whether its record bears it, and forgets a demotion, before anything is written.
+    let order = Order::RunbookPromote { name: args.name, host: args.host, unearned: args.unearned };
+    let done: Done = view(cx.ask(&order).await?)?;
+    cx.out.note(&done.words);
+    replace(path, &text)?;
+    cx.out.note(&format!("written to {}; `reef reload` puts it in force", path.display()));
     Ok(Exit::DONE)
 }
 
@@ -67,17 +102,37 @@ pub(crate) fn render(record: &Record, zone: &str, now: Millis, page: &Page) -> S
         out.push_str(&format!("{} has not run yet: there is nothing to go by\n", record.name));
     } else {
         let when = When::new(zone, now);
-        let mut table = Table::new(&["host", "runs", "fixed", "not fixed", "last"], &[0]);
+        let head = ["host", "leash", "runs", "fixed", "not fixed", "same by hand", "last"];
+        let mut table = Table::new(&head, &[0]);
         for row in &record.rows {
+            let by_hand = match row.matched + row.differed {
+                0 => "-".to_owned(),
+                all => format!("{} of {all}", row.matched),
+            };
             table.row([
                 row.host.clone().unwrap_or_else(|| "-".into()).into(),
+                row.leash.map_or("-", Leash::as_str).into(),
                 row.runs.to_string().into(),
                 row.fixed.to_string().into(),
                 row.not_fixed.to_string().into(),
+                by_hand.into(),
                 when.at(row.last_at).into(),
             ]);
         }
         out.push_str(&table.render(page));
+        out.push('\n');
+        for row in &record.rows {
+            let host = row.host.as_deref().unwrap_or("without a host");
+            let verdict = match row.lacks.as_slice() {
+                [] => "has earned to act by itself".to_owned(),
+                lacks => format!("has not earned it yet: {}", lacks.join("; ")),
+            };
+            let demoted = match &row.demoted {
+                Some(why) => format!(". Demoted: {why}"),
+                None => String::new(),
+            };
+            out.push_str(&page.wrap(&format!("{host}: {verdict}{demoted}"), 0));
+        }
     }
     out.push_str("\nthis lets it act by itself, as far as the ceilings go (add it to the config, or --write):\n\n");
     for line in record.line.lines() {

@@ -1,4 +1,4 @@
-//! `reef runbook list|show|check|test|run|promote`.
+//! `reef runbook list|show|check|test|run|promote|demote`.
 
 use std::path::{Path, PathBuf};
 
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// What a runbook has shown so far, and the line that lets it act by itself
     Promote(promote::Args),
+    /// Take a leash in on a host, at once
+    Demote(promote::DemoteArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -115,6 +117,7 @@ pub(crate) async fn run(cx: &mut Cx, command: Command) -> Result<Exit, Failure> 
         Command::Test(args) => test(cx, args).await,
         Command::Run(args) => by_hand(cx, args).await,
         Command::Promote(args) => promote::run(cx, args).await,
+        Command::Demote(args) => promote::demote(cx, args).await,
     }
 }
 

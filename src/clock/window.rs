@@ -55,6 +55,16 @@ impl Window {
             .find(|stretch| stretch.from <= at && at < stretch.until)
     }
 
+    /// When it opens the next time after an instant.
+    pub fn next_after(&self, at: Millis, zone: Zone) -> Option<Millis> {
+        let today = zone.local(at).date();
+        // A week has every day of it; two more cover the shifts of summer time.
+        (0..10)
+            .filter_map(|ahead| self.on(today.checked_add_days(Days::new(ahead))?, zone))
+            .map(|stretch| stretch.from)
+            .find(|from| at < *from)
+    }
+
     fn on(&self, day: NaiveDate, zone: Zone) -> Option<Stretch> {
         let bit = 1_u8 << day.weekday().num_days_from_monday();
         if self.days & bit == 0 {

@@ -62,6 +62,11 @@ impl Zone {
         self.at(at).format("%H:%M").to_string()
     }
 
+    /// `08:41:07`.
+    pub fn hms(self, at: Millis) -> String {
+        self.at(at).format("%H:%M:%S").to_string()
+    }
+
     /// `Wed 4 March 2026`.
     pub fn weekday_day_month(self, at: Millis) -> String {
         self.at(at).format("%a %-d %B %Y").to_string()

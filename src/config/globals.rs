@@ -53,6 +53,8 @@ pub struct Report {
 pub struct Limits {
     /// On one target within an hour.
     pub per_service_hour: u32,
+    /// On one target within a day.
+    pub per_service_day: u32,
     /// In all within an hour.
     pub per_hour: u32,
 }
@@ -253,6 +255,7 @@ impl Limits {
     fn read(mut section: Section) -> Self {
         let limits = Self {
             per_service_hour: section.or("per_service_hour", 3),
+            per_service_day: section.or("per_service_day", 5),
             per_hour: section.or("per_hour", 10),
         };
         section.finish();

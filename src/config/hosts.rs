@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::clock::window::Window;
+use crate::clock::zone::Zone;
 use crate::config::given::Given;
 use crate::config::globals::at_least;
 use crate::config::section::{Entry, Section};
-use crate::config::setting::{Address, Setting};
+use crate::config::setting::{Address, Plain, Setting};
 use crate::model::ids::{HostName, RunbookName, UnitName, Word};
 use crate::model::plan::Leash;
 use crate::model::target::{AbsPath, Target, Thing};
@@ -128,6 +130,14 @@ pub struct RunbookSection {
     pub leash: Option<Leash>,
     pub leash_on: BTreeMap<HostName, Leash>,
     pub enabled: bool,
+    /// When it may act, instead of what its front matter says.
+    pub window: Option<Vec<Window>>,
+    /// Whose wall the windows are on.
+    pub timezone: Option<Zone>,
+    /// How long all actions of a run may take together.
+    pub at_most: Option<Span>,
+    /// Other values for its params, as they were written.
+    pub params: BTreeMap<String, Plain>,
 }
 
 /// What this machine may be called in the config.
@@ -284,6 +294,14 @@ pub(super) fn read_runbooks(
     runbooks
 }
 
+fn read_params(mut section: Section) -> BTreeMap<String, Plain> {
+    let names: Vec<String> = section.keys();
+    let read = names.into_iter().filter_map(|name| Some((name.clone(), section.opt(&name)?)));
+    let params = read.collect();
+    section.finish();
+    params
+}
+
 impl RunbookSection {
     fn read(mut section: Section, this: &HostName) -> Self {
         let mut leash_on = BTreeMap::new();
@@ -305,6 +323,10 @@ impl RunbookSection {
             leash,
             leash_on,
             enabled: section.or("enabled", true),
+            window: section.list("window"),
+            timezone: section.opt("timezone"),
+            at_most: section.opt("at_most"),
+            params: read_params(section.section("params")),
         };
         section.finish();
         read

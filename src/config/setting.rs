@@ -219,6 +219,26 @@ impl Setting for Target {
     }
 }
 
+/// One value as it was written, for a key whose kind another layer knows: `"30d"`, `5`, `true`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plain(pub String);
+
+impl Setting for Plain {
+    fn read(given: &Given) -> Result<Self, String> {
+        match given {
+            Given::Text(text) => Ok(Self(text.clone())),
+            Given::Int(n) => Ok(Self(n.to_string())),
+            Given::Flag(b) => Ok(Self(b.to_string())),
+            Given::Float(_) | Given::List(_) | Given::Table(_) | Given::Other(_) => {
+                Err(format!("is {}, not one plain value", given.kind()))
+            }
+        }
+    }
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
 /// Reads one of a closed set of words, with a hint where it is none of them.
 pub fn one_of<T: Copy>(given: &Given, options: &[(&'static str, T)]) -> Result<T, String> {
     let names = options.iter().map(|(name, _)| *name);

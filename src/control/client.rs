@@ -117,6 +117,10 @@ fn patience(order: &Order) -> Span {
         | Order::AuditShow { .. }
         | Order::Runbooks
         | Order::RunbookRecord { .. }
+        | Order::RunbookDemote { .. }
+        | Order::RunbookPromote { .. }
+        | Order::AuditTimeline { .. }
+        | Order::AuditExport { .. }
         | Order::Tools
         | Order::DrillProgress
         | Order::Run { .. }
@@ -131,7 +135,8 @@ fn patience(order: &Order) -> Span {
         | Order::Resume => Span::secs(10),
         Order::Approve { .. } | Order::Reload | Order::Report | Order::Drill => Span::secs(60),
         Order::Check { .. }
-        | Order::AuditVerify
+        | Order::AuditVerify { .. }
+        | Order::Renew { .. }
         | Order::RunbookTest { .. }
         | Order::RunbookRun { .. }
         | Order::Undo { .. } => Span::mins(3),

@@ -23,7 +23,9 @@ pub(crate) fn weight(order: &Order) -> Weight {
         | Order::Approvals { .. }
         | Order::AuditList { .. }
         | Order::AuditShow { .. }
-        | Order::AuditVerify
+        | Order::AuditVerify { .. }
+        | Order::AuditTimeline { .. }
+        | Order::AuditExport { .. }
         | Order::Runbooks
         | Order::RunbookTest { .. }
         | Order::RunbookRecord { .. }
@@ -37,12 +39,15 @@ pub(crate) fn weight(order: &Order) -> Weight {
         | Order::Ping { .. }
         | Order::Report
         | Order::Pause { .. }
+        | Order::RunbookDemote { .. }
         | Order::Reload => Weight::Changes,
         Order::Approve { .. }
         | Order::Deny { .. }
         | Order::Undo { .. }
         | Order::Settle { .. }
+        | Order::Renew { .. }
         | Order::RunbookRun { .. }
+        | Order::RunbookPromote { .. }
         | Order::Resume
         | Order::Drill => Weight::Answers,
     }
@@ -114,6 +119,12 @@ mod tests {
             Order::Settle { action: ActionId(1), became: Became::Ran, note: "x".into() },
             Order::Resume,
             Order::Undo { action: ActionId(1) },
+            Order::Renew { id: ApprovalId(1) },
+            Order::RunbookPromote {
+                name: crate::model::ids::RunbookName::new("disk-full").unwrap(),
+                host: None,
+                unearned: false,
+            },
             Order::RunbookRun {
                 name: crate::model::ids::RunbookName::new("disk-full").unwrap(),
                 on: "mini".parse().unwrap(),

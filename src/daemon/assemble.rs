@@ -7,7 +7,7 @@ use crate::clock::zone::Zone;
 use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::globals::Globals;
-use crate::config::hosts::HostSection;
+use crate::config::hosts::{HostSection, RunbookSection};
 use crate::config::keys::Keys;
 use crate::config::mistakes::{Mistake, Mistakes, hint};
 use crate::config::places::EMBEDDED;
@@ -23,6 +23,7 @@ use crate::probe::ask::{Context, Endpoint};
 use crate::probe::care::Care;
 use crate::probe::reef_self::Tally;
 use crate::probe::{Probe, table};
+use crate::runbook::Runbook;
 use crate::tool::world::{self, Inventory, LogSource};
 use crate::{llm, notify};
 
@@ -71,6 +72,14 @@ pub fn read(
         globals.as_ref().and_then(|g| g.runbooks.get(name)).is_none_or(|section| section.enabled)
     };
     let shelf = books::read(folder.map(AbsPath::as_path), enabled, &wire::tool_specs(&cx.here));
+    let shelf = shelf.map(|mut shelf| {
+        for (name, section) in globals.iter().flat_map(|g| &g.runbooks) {
+            if let Some(book) = shelf.books.iter_mut().find(|book| book.name == *name) {
+                set_params(&mut root, book, section);
+            }
+        }
+        shelf
+    });
     // Without globals nobody knows the operator's own runbooks, if there are any.
     if let Ok(shelf) = &shelf
         && (globals.is_some() || !root.has("runbook_dir"))
@@ -126,6 +135,16 @@ fn about_no_runbook(root: &mut Section, shelf: &Shelf) {
     for name in unknown {
         let hint = hint(&name, shelf.names.iter().map(RunbookName::as_str));
         tables.mistake(&name, format!("is no runbook here{hint}"));
+    }
+}
+
+/// Other values for the params of a runbook, read by the kinds that they have in its front matter.
+fn set_params(root: &mut Section, book: &mut Runbook, section: &RunbookSection) {
+    for (name, given) in &section.params {
+        if let Err(why) = book.set_param(name, &given.0) {
+            let mut tables = root.section("runbook");
+            tables.mistake(book.name.as_str(), format!("params.{name} {why}"));
+        }
     }
 }
 

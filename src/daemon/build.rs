@@ -123,7 +123,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
         rules_now,
         tasks.clone(),
     );
-    let gate = Arc::new(gate.watched(points));
+    let gate = Arc::new(gate.watched(Arc::clone(&points)));
     gate.look_by(Arc::new(Links(live.hosts.clone())));
     let (answers, _) = watch::channel(0);
     let (endings, _) = watch::channel(0);
@@ -160,7 +160,7 @@ pub fn watched(parts: Parts, points: Arc<dyn Points>) -> Daemon {
         runner: Arc::clone(&runner),
         watch: hand.clone(),
         pulse,
-        reporter: Arc::new(reporter),
+        reporter: Arc::new(reporter.watched(points)),
         facts: facts_now,
         reload: reload(swap.clone()),
         here: here.clone(),

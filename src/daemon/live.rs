@@ -25,14 +25,16 @@ use crate::daemon::assemble::Assembled;
 use crate::daemon::wire::{Seen, StoreDeeds, ToolOutbox};
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::tool::Tool;
-use crate::model::ids::HostName;
+use crate::model::ids::{HostName, RunbookName};
 use crate::model::target::AbsPath;
+use crate::model::time::Span;
 use crate::notify::drain::Notifiers;
 use crate::operator::Facts;
 use crate::policy::breaker::BreakerRules;
 use crate::policy::budget::Caps;
 use crate::policy::denied::Sudo;
 use crate::policy::forbidden::Protected;
+use crate::policy::hours::Hours;
 use crate::policy::limits::Limits;
 use crate::policy::redact::Redactor;
 use crate::run::runner::Books;
@@ -219,6 +221,8 @@ impl Making {
             starts: assembled.shelf.books.iter().map(|b| (b.name.clone(), b.leash)).collect(),
             leashes,
             named: assembled.shelf.books.iter().map(|b| (b.name.clone(), b.named())).collect(),
+            hours: hours(assembled),
+            at_most: at_most(assembled),
             disturb: globals
                 .hosts
                 .iter()
@@ -227,6 +231,7 @@ impl Making {
                 .collect(),
             limits: Limits {
                 per_service_hour: globals.limits.per_service_hour,
+                per_service_day: globals.limits.per_service_day,
                 per_hour: globals.limits.per_hour,
             },
             breaker: BreakerRules {
@@ -277,6 +282,28 @@ impl Making {
         };
         crate::tool::table::table(&world)
     }
+}
+
+/// When each runbook may act: the config's word, else its front matter's.
+fn hours(assembled: &Assembled) -> BTreeMap<RunbookName, Hours> {
+    let of_book = |book: &crate::runbook::Runbook| {
+        let section = assembled.globals.runbooks.get(&book.name);
+        let windows = section.and_then(|s| s.window.clone()).unwrap_or_else(|| book.window.clone());
+        let zone = section.and_then(|s| s.timezone).or(book.timezone);
+        let zone = zone.unwrap_or(assembled.globals.timezone);
+        (!windows.is_empty()).then(|| (book.name.clone(), Hours { windows, zone }))
+    };
+    assembled.shelf.books.iter().filter_map(of_book).collect()
+}
+
+/// How long the actions of one run of each runbook may take together.
+fn at_most(assembled: &Assembled) -> BTreeMap<RunbookName, Span> {
+    let of_book = |book: &crate::runbook::Runbook| {
+        let section = assembled.globals.runbooks.get(&book.name);
+        let most = section.and_then(|s| s.at_most).or(book.at_most)?;
+        Some((book.name.clone(), most))
+    };
+    assembled.shelf.books.iter().filter_map(of_book).collect()
 }
 
 fn sudo(section: Option<&HostSection>) -> Sudo {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Fut;
-use crate::clients::host::{HostLink, LinkError, Output};
+use crate::clients::host::{HostLink, LinkError, Output, ran};
 use crate::clock::Clock;
 use crate::exam::unit::{FakeUnit, OnRestart, Restarted};
 use crate::gate::permit::Permit;
@@ -547,43 +547,53 @@ impl HostLink for FakeHost {
         timeout: Span,
     ) -> Fut<'a, Result<Output, LinkError>> {
         Box::pin(async move {
-            if permit.step().call.target.on() != &self.name {
-                let words = format!("a permit for {} on {}", permit.step().call.target, self.name);
-                self.state().violations.push(words.clone());
-                return Err(LinkError::NotStarted(words));
-            }
-            self.reached(timeout).await?;
-            if let Some(witness) =
-                self.witness.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
-            {
-                witness(permit, argv);
-            }
-            let at = self.clock.now();
-            let done = {
-                let mut state = self.state();
-                let action = Some(permit.action());
-                if state.ran.iter().any(|ran| ran.action == action) {
-                    state.violations.push(format!("{} ran twice", permit.action()));
-                }
-                let done = state.command(argv.as_slice(), at);
-                if done.is_some() {
-                    state.ran.push(Ran { at, argv: argv.as_slice().to_vec(), action });
-                }
-                done
-            };
-            match done {
-                Some(Ok((0, words))) => Ok(self.output(0, &words, "")),
-                Some(Ok((code, words))) => Ok(self.output(code, "", &words)),
-                Some(Err(Restarted::Lost)) => {
-                    Err(LinkError::Lost("the connection was reset".into()))
-                }
-                Some(Err(Restarted::Hangs | Restarted::Code(..))) => {
-                    tokio::time::sleep(timeout.duration()).await;
-                    Err(LinkError::TimedOut(timeout))
-                }
-                None => Err(no_program(argv.as_slice())),
-            }
+            let ended = self.executed(permit, argv, timeout).await;
+            permit.note(ran(argv.as_slice(), &ended, &self.redactor));
+            ended
         })
+    }
+}
+
+impl FakeHost {
+    async fn executed(
+        &self,
+        permit: &Permit,
+        argv: &Argv,
+        timeout: Span,
+    ) -> Result<Output, LinkError> {
+        if permit.step().call.target.on() != &self.name {
+            let words = format!("a permit for {} on {}", permit.step().call.target, self.name);
+            self.state().violations.push(words.clone());
+            return Err(LinkError::NotStarted(words));
+        }
+        self.reached(timeout).await?;
+        if let Some(witness) = self.witness.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
+        {
+            witness(permit, argv);
+        }
+        let at = self.clock.now();
+        let done = {
+            let mut state = self.state();
+            let action = Some(permit.action());
+            if state.ran.iter().any(|ran| ran.action == action) {
+                state.violations.push(format!("{} ran twice", permit.action()));
+            }
+            let done = state.command(argv.as_slice(), at);
+            if done.is_some() {
+                state.ran.push(Ran { at, argv: argv.as_slice().to_vec(), action });
+            }
+            done
+        };
+        match done {
+            Some(Ok((0, words))) => Ok(self.output(0, &words, "")),
+            Some(Ok((code, words))) => Ok(self.output(code, "", &words)),
+            Some(Err(Restarted::Lost)) => Err(LinkError::Lost("the connection was reset".into())),
+            Some(Err(Restarted::Hangs | Restarted::Code(..))) => {
+                tokio::time::sleep(timeout.duration()).await;
+                Err(LinkError::TimedOut(timeout))
+            }
+            None => Err(no_program(argv.as_slice())),
+        }
     }
 }
 

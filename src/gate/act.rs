@@ -6,26 +6,35 @@ use tokio::time::Instant;
 use crate::gate::crash::Point;
 use crate::gate::facts;
 use crate::gate::hands::InUse;
-use crate::gate::permit::Permit;
+use crate::gate::permit::{Permit, Trace};
 use crate::gate::record;
 use crate::gate::rules::{Mode, Rules};
-use crate::gate::tool::Parsed;
-use crate::gate::{Acted, Gate, Told};
-use crate::model::audit::AuditKind;
+use crate::gate::tool::{Action, Parsed};
+use crate::gate::{Acted, Gate, Told, tier_of};
+use crate::model::audit::{AuditKind, Ran};
 use crate::model::digest::Digest;
 use crate::model::ids::ActionId;
 use crate::model::plan::{Origin, Plan, Step, Verdict};
 use crate::model::time::{Millis, Span};
-use crate::model::tool::ActionResult;
-use crate::policy::judge::{Asked, judge};
+use crate::model::tool::{ActionResult, ToolSpec};
+use crate::policy::judge::{Asked, judge, waits};
 use crate::store::actions::{ActionRow, Drill};
 use crate::store::db::Db;
+
+/// How an action ended, for its record.
+struct Ended<'a> {
+    id: ActionId,
+    result: &'a ActionResult,
+    took: Span,
+    ran: Vec<Ran>,
+}
 
 /// What the judging transaction came to.
 enum Dispatch {
     Go(ActionId),
     Already(Box<ActionRow>),
     No(String),
+    Later(String),
 }
 
 impl Gate {
@@ -35,10 +44,17 @@ impl Gate {
         let Some(step) = plan.steps.get(n).cloned() else {
             return Ok(Acted::Refused(format!("the plan has no step {}", n + 1)));
         };
-        let action = match self.parse(&step.call) {
-            Ok((_, Parsed::Action(action))) => action,
+        let (spec, action) = match self.parse(&step.call) {
+            Ok((spec, Parsed::Action(action))) => (spec, action),
             Ok((_, Parsed::Query(_))) => return Ok(Acted::Refused("it only looks".into())),
             Err(error) => return Ok(Acted::Refused(error.to_string())),
+        };
+        // A plan says what it was judged by; what counts is what the tool says now.
+        let told_otherwise = contradicts(&step, &spec, action.as_ref());
+        let step = match tokio::time::timeout(spec.timeout.duration(), action.replicas()).await {
+            Ok(Ok(replicas)) => Step { replicas, ..step },
+            Ok(Err(error)) => return Ok(Acted::Refused(error.to_string())),
+            Err(_) => return Ok(Acted::Refused("nobody says how many replicas are left".into())),
         };
         let in_use = self.in_use(plan).await;
         let now = self.clock.now();
@@ -48,7 +64,12 @@ impl Gate {
                 (plan.clone(), step.clone(), self.rules(), told.clone());
             let judged = move |db: &mut Db| {
                 let judging = Judging { rules: &rules, in_use: &in_use, told: &told };
-                db.atomically(|db| dispatch(db, &judging, &plan, &step, now))
+                db.atomically(|db| {
+                    if let Some(why) = told_otherwise {
+                        return refuse(db, &plan, &step, &told, why, now);
+                    }
+                    dispatch(db, &judging, &plan, &step, now)
+                })
             };
             match self.store.call(judged).await {
                 Ok(dispatch) => dispatch,
@@ -64,14 +85,17 @@ impl Gate {
             Dispatch::Go(id) => id,
             Dispatch::Already(row) => return Ok(as_left(&row)),
             Dispatch::No(why) => return Ok(Acted::Refused(why)),
+            Dispatch::Later(why) => return Ok(Acted::Busy(why)),
         };
         self.reached(Point::Dispatched);
         self.called(plan.run, &step.call.tool);
-        let permit = Permit::issue(plan.run, id, step.clone());
+        let ran = Trace::default();
+        let permit = Permit::issue(plan.run, id, step.clone(), ran.clone());
         let began = Instant::now();
         let (ended, result) = oneshot::channel();
         let points = self.points();
         self.tasks.spawn(async move {
+            points.reached(Point::Sending);
             // Whoever asked may be gone; the action goes on, and its dispatch stays open.
             let result = action.run(permit).await;
             points.reached(Point::EffectDone);
@@ -81,25 +105,21 @@ impl Gate {
         let result = result
             .await
             .unwrap_or_else(|_| ActionResult::Unknown("the tool broke while it ran".into()));
-        self.close(plan, &step, id, &result, Span::from(began.elapsed())).await;
+        let ended = Ended { id, result: &result, took: began.elapsed().into(), ran: ran.taken() };
+        self.close(plan, &step, ended).await;
         Ok(Acted::Ended(result))
     }
 
     /// Writes how an action ended. Where that fails the dispatch stays open, which reads as unknown.
-    async fn close(
-        &self,
-        plan: &Plan,
-        step: &Step,
-        id: ActionId,
-        result: &ActionResult,
-        took: Span,
-    ) {
+    async fn close(&self, plan: &Plan, step: &Step, ended: Ended<'_>) {
+        let Ended { id, result, took, ran } = ended;
         let mut entry =
             record::of_step(plan, step, AuditKind::Closed, &self.told(plan.run), self.clock.now());
         entry.payload.action = Some(id);
         entry.payload.outcome = Some(result.word().to_owned());
         entry.payload.took = Some(took);
         entry.payload.output_digest = Some(Digest::of(result.words().as_bytes()));
+        entry.payload.commands = ran;
         match result {
             ActionResult::Done(words) => {
                 entry.payload.output_excerpt = Some(words.chars().take(500).collect());
@@ -157,11 +177,18 @@ fn dispatch(
             verdict.and(Verdict::Forbid { why: "a dry run: nothing is dispatched".into() })
         }
     };
+    if let Ok(facts) = &facts
+        && rules.mode == Mode::Live
+        && let Some(why) = waits(&asked, facts, now)
+    {
+        return Ok(Dispatch::Later(why));
+    }
     let why = match verdict {
         Verdict::Allow => match db.take_leases(&step.lease, plan.run, now)? {
             Ok(()) => {
                 let drill = if plan.origin == Origin::Drill { Drill::Yes } else { Drill::No };
-                let entry = record::of_step(plan, step, AuditKind::Dispatched, told, now);
+                let approval = facts::approved_by(db, plan)?;
+                let entry = record::dispatched(plan, step, told, approval, now);
                 return Ok(Dispatch::Go(db.dispatched(&entry, plan.run, step, drill)?));
             }
             Err(key) => format!("{key} is in use by another run"),
@@ -169,6 +196,27 @@ fn dispatch(
         Verdict::Ask { why } => format!("it would need a yes: {why}"),
         Verdict::Forbid { why } => why,
     };
+    refuse(db, plan, step, told, why, now)
+}
+
+/// Why a step is not what its tool makes of its call: milder than it is, or without what must be free for it.
+fn contradicts(step: &Step, spec: &ToolSpec, action: &dyn Action) -> Option<String> {
+    let tier = tier_of(spec, action);
+    if step.tier < tier {
+        return Some(format!("the plan calls {} {}, and it is {tier}", step.call, step.tier));
+    }
+    let missing = action.lease().into_iter().find(|key| !step.lease.contains(key))?;
+    Some(format!("the plan does not say that {} needs {missing} for itself", step.call))
+}
+
+fn refuse(
+    db: &mut Db,
+    plan: &Plan,
+    step: &Step,
+    told: &Told,
+    why: String,
+    now: Millis,
+) -> anyhow::Result<Dispatch> {
     let mut entry = record::of_step(plan, step, AuditKind::Refused, told, now);
     entry.payload.outcome = Some("forbid".into());
     entry.payload.errors = Some(why.clone());

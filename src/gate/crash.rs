@@ -19,6 +19,8 @@ pub enum Point {
     ApprovalStored,
     /// The `dispatched` record is durable; nothing has happened.
     Dispatched,
+    /// The request is on its way: some of it may have been sent.
+    Sending,
     /// The effect has happened; nobody has recorded how it went.
     EffectDone,
     /// The `closed` record is written, not committed.
@@ -28,21 +30,28 @@ pub enum Point {
     VerifyStarted,
     /// The proof is known and written with the run's ending, not committed.
     VerifyInserted,
+    /// What the past failures mean for acting is written, not committed.
+    BreakerInserted,
+    /// A report lies beside the one that it replaces.
+    ReportWritten,
 }
 
 impl Point {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::BeforeIntent,
         Self::IntentInserted,
         Self::IntentCommitted,
         Self::ApprovalRequested,
         Self::ApprovalStored,
         Self::Dispatched,
+        Self::Sending,
         Self::EffectDone,
         Self::CloseInserted,
         Self::CloseCommitted,
         Self::VerifyStarted,
         Self::VerifyInserted,
+        Self::BreakerInserted,
+        Self::ReportWritten,
     ];
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::gate::hands::InUse;
 use crate::gate::rules::Rules;
 use crate::model::approval::Approval;
-use crate::model::ids::{ActionId, HostName, RunId, StepName};
+use crate::model::ids::{ActionId, ApprovalId, HostName, RunId, RunbookName, StepName};
 use crate::model::incident::Incident;
 use crate::model::plan::{Leash, Origin, Plan, Step};
 use crate::model::target::Target;
@@ -44,7 +44,12 @@ pub(crate) fn read(
     Ok(GateFacts {
         paused: db.flag(PAUSED)?,
         hold: hold_over(db, plan, step)?,
-        leash: leash(db, rules, plan, step)?,
+        leash: leash_of(
+            db,
+            rules,
+            plan.runbook.as_ref().map(|book| &book.name),
+            step.call.target.on(),
+        )?,
         source: source(db, plan, step)?,
         hands: in_use.get(step.call.target.on()).cloned(),
         confirmed: Confirmed::No,
@@ -56,6 +61,11 @@ pub(crate) fn read(
         approval: approved(db, plan.run)?,
         protected: rules.protected.clone(),
         named: rules.named_by(plan.runbook.as_ref().map(|book| &book.name)),
+        // Hours are for beginning: a plan that has begun is not left half done at their end.
+        closed: match rows.iter().any(|row| row.run == plan.run) {
+            true => None,
+            false => rules.closed(plan, now).map(|closed| closed.words),
+        },
     })
 }
 
@@ -75,9 +85,13 @@ fn hold_over(db: &Db, plan: &Plan, step: &Step) -> anyhow::Result<Option<String>
     Ok(over.then(|| format!("several independent reds: {}", by.join(", "))))
 }
 
-fn leash(db: &Db, rules: &Rules, plan: &Plan, step: &Step) -> anyhow::Result<Leash> {
-    let host = step.call.target.on();
-    let runbook = plan.runbook.as_ref().map(|r| &r.name);
+/// The leash in effect for a runbook on a host.
+pub fn leash_of(
+    db: &Db,
+    rules: &Rules,
+    runbook: Option<&RunbookName>,
+    host: &HostName,
+) -> anyhow::Result<Leash> {
     let demoted =
         db.demotions()?.into_iter().find(|d| Some(&d.runbook) == runbook && d.host == *host);
     let leash = effective(
@@ -130,6 +144,15 @@ pub(crate) fn approved(db: &Db, run: RunId) -> anyhow::Result<Option<ApprovedDig
     let used: Vec<StepName> = db.actions_of(run)?.into_iter().map(|row| row.step.name).collect();
     let latest = latest(db, run)?;
     Ok(latest.and_then(|approval| ApprovedDigest::of(&approval, used)))
+}
+
+/// The yes that stands behind a plan, where there is one.
+pub(crate) fn approved_by(db: &Db, plan: &Plan) -> anyhow::Result<Option<ApprovalId>> {
+    let approval = latest(db, plan.run)?;
+    let digest = plan.digest();
+    Ok(approval
+        .filter(|a| ApprovedDigest::of(a, vec![]).is_some_and(|yes| yes.digest == digest))
+        .map(|a| a.id))
 }
 
 /// The newest question of a run.

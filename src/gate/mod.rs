@@ -16,12 +16,12 @@ use crate::clock::Clock;
 use crate::gate::crash::{Point, Points, Unwatched};
 use crate::gate::hands::Onlooker;
 use crate::gate::rules::Rules;
-use crate::gate::tool::{Parsed, Tool};
+use crate::gate::tool::{Action, Parsed, Tool};
 use crate::model::approval::Approval;
-use crate::model::ids::{IncidentId, RunId, StepName, ToolName};
+use crate::model::ids::{ActionId, IncidentId, RunId, StepName, ToolName};
 use crate::model::plan::{Origin, Step};
 use crate::model::reading::Reading;
-use crate::model::tool::{ActionResult, Call, Found, ToolError, ToolSpec};
+use crate::model::tool::{ActionResult, Call, Found, Tier, ToolError, ToolSpec};
 use crate::store::Store;
 
 pub mod act;
@@ -33,6 +33,8 @@ pub(crate) mod record;
 pub mod rules;
 pub mod settle;
 pub mod submit;
+#[cfg(test)]
+mod tests;
 pub mod tool;
 pub mod words;
 
@@ -62,13 +64,15 @@ pub struct Told {
     pub reason: String,
     /// Oldest first.
     pub tools_called: Vec<String>,
+    /// The action that the run undoes, whoever asked for that.
+    pub undoes: Option<ActionId>,
 }
 
 impl Told {
     pub fn about(reading: &Reading, incident: Option<IncidentId>) -> Self {
         let reason =
             format!("{} {}: {}", reading.severity, reading.signal, reading.words.first_line());
-        Self { incident, reason, tools_called: Vec::new() }
+        Self { incident, reason, ..Self::default() }
     }
 }
 
@@ -89,6 +93,8 @@ pub enum Acted {
     /// An earlier life dispatched it and never closed it: nobody knows. It is not dispatched again.
     Open,
     Refused(String),
+    /// Another run is at work on the same thing or host: later, then. Nothing is recorded.
+    Busy(String),
 }
 
 impl fmt::Debug for Gate {
@@ -192,26 +198,27 @@ impl Gate {
             )));
         };
         let within = spec.timeout;
-        let (effect, undo) = match tokio::time::timeout(within.duration(), action.preview()).await {
+        let looking = async {
+            let (effect, undo) = action.preview().await?;
+            Ok::<_, ToolError>((effect, undo, action.replicas().await?))
+        };
+        let (effect, undo, replicas) = match tokio::time::timeout(within.duration(), looking).await
+        {
             Ok(previewed) => previewed?,
             Err(_) => {
-                return Err(ToolError::Failed(format!("its preview did not end within {within}")));
+                let why = format!("its preview did not end within {within}");
+                return Err(ToolError::Failed(why));
             }
         };
         Ok(Step {
             name: name.clone(),
             call: call.clone(),
-            // A tool that calls itself milder than the table allows is taken at its word; one that calls
-            // itself stricter, too. Beyond its table it is a defect, and unclassified is critical.
-            tier: if action.tier() <= spec.max_tier {
-                action.tier()
-            } else {
-                crate::model::tool::Tier::Critical
-            },
+            tier: tier_of(&spec, action.as_ref()),
             effect,
             undo,
             repeat: action.repeat(),
             lease: action.lease(),
+            replicas,
         })
     }
 
@@ -246,6 +253,13 @@ impl Gate {
             tool.ok_or_else(|| ToolError::Refused(format!("there is no tool {}", call.tool)))?;
         Ok((tool.spec().clone(), tool.parse(call)?))
     }
+}
+
+/// A tool that calls itself milder than its table allows is taken at its word. Beyond its table it is a defect, and
+/// what is unclassified is critical.
+fn tier_of(spec: &ToolSpec, action: &dyn Action) -> Tier {
+    let tier = action.tier();
+    if tier <= spec.max_tier { tier } else { Tier::Critical }
 }
 
 fn by_name(tools: Vec<Box<dyn Tool>>) -> Tools {

@@ -1,9 +1,12 @@
 //! The gate's audit records: one way to write each.
 
 use crate::gate::Told;
+use crate::gate::rules::UNDO_FOR;
 use crate::model::audit::{AuditEntry, AuditKind, AuditPayload};
+use crate::model::ids::ApprovalId;
 use crate::model::plan::{Origin, Plan, Step};
 use crate::model::time::Millis;
+use crate::model::tool::Undo;
 
 /// Who acts in a plan, for the records.
 pub(crate) fn actor(plan: &Plan) -> String {
@@ -43,6 +46,9 @@ pub(crate) fn of_plan(
             reason: told.reason.clone(),
             tools_called: told.tools_called.clone(),
             outcome: Some(outcome.to_owned()),
+            trigger: Some(plan.origin.to_string()),
+            host: first.map(|s| s.call.target.on().to_string()),
+            runbook_digest: plan.runbook.as_ref().map(|r| r.digest),
             ..AuditPayload::default()
         },
     }
@@ -61,7 +67,29 @@ pub(crate) fn of_step(
     entry.payload.tier = Some(step.tier);
     entry.payload.target = Some(step.call.target.to_string());
     entry.payload.call = Some(step.call.to_string());
+    entry.payload.host = Some(step.call.target.on().to_string());
     entry.payload.outcome = None;
+    entry
+}
+
+/// The record that must be durable before the step happens: all that is known of it by then.
+pub(crate) fn dispatched(
+    plan: &Plan,
+    step: &Step,
+    told: &Told,
+    approval: Option<ApprovalId>,
+    now: Millis,
+) -> AuditEntry {
+    let mut entry = of_step(plan, step, AuditKind::Dispatched, told, now);
+    entry.payload.approval = approval;
+    entry.payload.undoes = told.undoes;
+    match &step.undo {
+        Undo::By(call) => {
+            entry.payload.undo = Some(call.to_string());
+            entry.payload.undo_until = Some(now + UNDO_FOR);
+        }
+        Undo::Impossible(why) => entry.payload.undo = Some(format!("none: {why}")),
+    }
     entry
 }
 

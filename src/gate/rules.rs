@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ids::{HostName, RunbookName};
-use crate::model::plan::Leash;
+use crate::model::plan::{Leash, Origin, Plan};
 use crate::model::target::Target;
-use crate::model::time::Span;
+use crate::model::time::{Millis, Span};
 use crate::model::tool::Tier;
 use crate::policy::breaker::BreakerRules;
 use crate::policy::forbidden::Protected;
+use crate::policy::hours::{Closed, Hours};
 use crate::policy::limits::Limits;
 use crate::policy::telling::Telling;
+
+/// How long an action can be undone: as long as what was put away is kept.
+pub const UNDO_FOR: Span = Span::days(7);
 
 /// Whether anything may happen at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,6 +39,10 @@ pub struct Rules {
     pub leashes: BTreeMap<(RunbookName, Option<HostName>), Leash>,
     /// The targets that each runbook spells out in its steps.
     pub named: BTreeMap<RunbookName, BTreeSet<Target>>,
+    /// When a runbook may act; always where it is not named.
+    pub hours: BTreeMap<RunbookName, Hours>,
+    /// How long all actions of one run of a runbook may take together.
+    pub at_most: BTreeMap<RunbookName, Span>,
     /// Hosts on which nobody minds that reef acts while they work there.
     pub disturb: BTreeSet<HostName>,
     pub limits: Limits,
@@ -63,6 +71,8 @@ impl Default for Rules {
             starts: BTreeMap::new(),
             leashes: BTreeMap::new(),
             named: BTreeMap::new(),
+            hours: BTreeMap::new(),
+            at_most: BTreeMap::new(),
             disturb: BTreeSet::new(),
             limits: Limits::default(),
             breaker: BreakerRules::default(),
@@ -102,6 +112,13 @@ impl Rules {
     /// The targets that a runbook spells out; none without one.
     pub fn named_by(&self, runbook: Option<&RunbookName>) -> BTreeSet<Target> {
         runbook.and_then(|name| self.named.get(name)).cloned().unwrap_or_default()
+    }
+
+    /// Why a plan may not begin now: it is outside its runbook's hours, or would not end within them. What a
+    /// human typed is not bound by hours: whoever types it is there.
+    pub fn closed(&self, plan: &Plan, now: Millis) -> Option<Closed> {
+        let (Origin::Incident(_), Some(book)) = (&plan.origin, &plan.runbook) else { return None };
+        self.hours.get(&book.name)?.closed(now, plan.takes())
     }
 
     /// How long a question about a plan of this tier stands.

@@ -14,7 +14,7 @@ use crate::model::message::{Message, Urgency};
 use crate::model::plan::{Leash, Plan, Verdict};
 use crate::model::severity::Severity;
 use crate::model::time::Millis;
-use crate::policy::judge::{Asked, GateFacts, Rule, judge, reasons};
+use crate::policy::judge::{Asked, GateFacts, Rule, judge, judge_when_free, reasons};
 use crate::store::approvals::ApprovalDraft;
 use crate::store::db::Db;
 
@@ -183,7 +183,8 @@ fn judge_plan(
         let of_step = match &facts {
             Ok(facts) => {
                 observed &= only_observed(&asked, facts, rules, now);
-                judge(&asked, Ok(facts), now)
+                // What other runs are at work on is waited for when it comes to acting.
+                judge_when_free(&asked, Ok(facts), now)
             }
             // What cannot be judged is refused, not merely observed.
             Err(error) => {
@@ -208,7 +209,9 @@ fn only_observed(asked: &Asked<'_>, facts: &GateFacts, rules: &Rules, now: Milli
     let rules_that_forbid: Vec<Rule> =
         reasons(asked, facts, now).iter().filter_map(forbids).collect();
     let observe = facts.leash == Leash::Observe || rules.mode == Mode::DryRun;
-    observe && rules_that_forbid.iter().all(|rule| *rule == Rule::Leash)
+    // Hours and other runs at work are no reason to say that it may never be done.
+    let mild = |rule: &Rule| matches!(rule, Rule::Leash | Rule::Hours | Rule::Host);
+    observe && rules_that_forbid.iter().all(mild)
 }
 
 #[expect(

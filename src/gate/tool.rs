@@ -4,12 +4,12 @@ use crate::Fut;
 use crate::gate::permit::Permit;
 use crate::model::target::Target;
 use crate::model::tool::{
-    ActionResult, Call, Effect, Found, Repeat, Tier, ToolError, ToolSpec, Undo,
+    ActionResult, Call, Effect, Found, Repeat, Replicas, Tier, ToolError, ToolSpec, Undo,
 };
 
 /// A tool: parses calls into queries or actions. How to write one: one file in `tool/` for its
-/// family, one row in the table there; every method of [`Action`] is required, because a default
-/// that is safe for one tool is not for the next.
+/// family, one row in the table there; every method of [`Action`] that says what is safe is required,
+/// because a default that is safe for one tool is not for the next.
 pub trait Tool: Send + Sync {
     fn spec(&self) -> &ToolSpec;
     /// Checks the arguments' names and kinds, the target and the roots. Looks at nothing.
@@ -37,6 +37,11 @@ pub trait Action: Send + Sync {
     fn lease(&self) -> Vec<Target>;
     /// Counts what would happen and how it would be undone. Reads only: no permit in reach.
     fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>>;
+    /// How many healthy replicas of the service there are and would be left, for what has replicas: the last
+    /// healthy one is never taken. Reads only.
+    fn replicas(&self) -> Fut<'_, Result<Option<Replicas>, ToolError>> {
+        Box::pin(async { Ok(None) })
+    }
     /// Does it, within the effect that the permit's step carries.
     fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult>;
 }

@@ -97,6 +97,33 @@ pub struct AuditPayload {
     /// Of the action's output: its digest and how it began.
     pub output_digest: Option<Digest>,
     pub output_excerpt: Option<String>,
+    /// What wanted it: `incident I-4`, `operator uid 1000`, `timer`.
+    pub trigger: Option<String>,
+    /// The host that it happens on.
+    pub host: Option<String>,
+    /// The runbook's file, to the byte.
+    pub runbook_digest: Option<Digest>,
+    /// The action that this one undoes.
+    pub undoes: Option<ActionId>,
+    /// How it is undone, or why it cannot be.
+    pub undo: Option<String>,
+    /// Until when it can be.
+    pub undo_until: Option<Millis>,
+    /// The commands that it ran, in order.
+    pub commands: Vec<Ran>,
+}
+
+/// One command as it was run under a permit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// Argument by argument, redacted.
+    pub argv: Vec<String>,
+    /// The exit code; `None` where there was none: a signal, a link that broke, a timeout.
+    pub code: Option<i32>,
+    /// Over both outputs, redacted.
+    pub output_digest: Option<Digest>,
+    /// How they began.
+    pub output_excerpt: String,
 }
 
 /// A record as it is appended.
@@ -118,6 +145,25 @@ pub struct AuditRecord {
     pub kind: AuditKind,
     /// `None` where the payload was erased; the chain still holds.
     pub payload: Option<AuditPayload>,
+    pub hash: Digest,
+}
+
+/// A record with all that it takes to check the chain over it somewhere else.
+///
+/// `hash = H(0x00 | previous hash | seq, at, actor, kind, payload_digest)`, numbers as 8 bytes big-endian, texts with
+/// their length as 8 bytes before them; `payload_digest = H(0x01 | salt | payload)`, where the payload is written
+/// without white space, keys in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exported {
+    pub seq: i64,
+    pub at: Millis,
+    pub actor: String,
+    pub kind: AuditKind,
+    /// `None` where it was erased.
+    pub payload: Option<serde_json::Value>,
+    /// As hex; `None` where the payload was erased.
+    pub salt: Option<String>,
+    pub payload_digest: Digest,
     pub hash: Digest,
 }
 

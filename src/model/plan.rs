@@ -8,7 +8,7 @@ use crate::model::digest::{Canonical, Digest};
 use crate::model::ids::{ActionId, IncidentId, RunId, RunbookName, StepName};
 use crate::model::target::{Signal, Target};
 use crate::model::time::Span;
-use crate::model::tool::{Call, Effect, Repeat, Tier, Undo};
+use crate::model::tool::{Call, Effect, Repeat, Replicas, Tier, Undo};
 
 /// Who or what wanted the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,9 @@ pub struct Step {
     pub repeat: Repeat,
     /// What no other action may hold while this one runs and is verified.
     pub lease: Vec<Target>,
+    /// What stands behind the service beside what this step takes away, where the tool can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<Replicas>,
 }
 
 /// How a plan's success is proven.
@@ -111,6 +114,12 @@ impl Plan {
         self.steps.iter().map(|s| s.tier).max().unwrap_or(Tier::Low)
     }
 
+    /// How long it should take as far as its previews say; what they do not say counts for nothing.
+    pub fn takes(&self) -> Span {
+        let all = self.steps.iter().filter_map(|step| step.effect.takes);
+        Span(all.fold(0_i64, |sum, takes| sum.saturating_add(takes.0)))
+    }
+
     /// Over tools, resolved arguments, targets, bounds, artifacts, runbook, verification and
     /// on-failure: one changed byte is another plan. Not over words for people and not over the round,
     /// so that a plan made anew over an unchanged world has the digest that was approved.
@@ -157,7 +166,13 @@ impl Step {
             Repeat::Never => "never",
             Repeat::Safe => "safe",
         };
-        to.text(repeat).list(self.lease.iter(), |to, key| to.text(&key.to_string()))
+        let to = to.text(repeat).list(self.lease.iter(), |to, key| to.text(&key.to_string()));
+        match self.replicas {
+            Some(Replicas { of, healthy, leaves }) => {
+                to.text("replicas").int(of.into()).int(healthy.into()).int(leaves.into())
+            }
+            None => to,
+        }
     }
 }
 

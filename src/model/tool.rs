@@ -167,6 +167,25 @@ pub struct Effect {
     pub artifact: Option<Digest>,
 }
 
+/// How many of a service's replicas are healthy, before an action and while it happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replicas {
+    /// How many there should be.
+    pub of: u32,
+    /// How many are healthy now.
+    pub healthy: u32,
+    /// How many healthy ones the action leaves.
+    pub leaves: u32,
+}
+
+impl Replicas {
+    /// Whether the action takes the last healthy one of several. What has one only has to be down for a
+    /// moment; where none is healthy there is none to take.
+    pub fn takes_the_last(self) -> bool {
+        1 < self.of && 0 < self.healthy && self.leaves == 0
+    }
+}
+
 /// How an action is undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

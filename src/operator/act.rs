@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::gate::settle::{self, Became, NotSettled};
-use crate::model::ids::{ActionId, RunId, RunbookName};
+use crate::model::ids::{ActionId, ApprovalId, RunId, RunbookName};
 use crate::model::incident::{IncidentEvent, IncidentState};
 use crate::model::plan::{Ending, Origin, Verdict};
 use crate::model::run::RunState;
@@ -14,7 +14,7 @@ use crate::model::value::Value;
 use crate::operator::order::{self, Refusal, Who};
 use crate::operator::view::{Done, Planned, RunView};
 use crate::operator::{Operator, refuse};
-use crate::run::runner::Start;
+use crate::run::runner::{Awake, Start};
 use crate::store::actions::ActionRow;
 use crate::store::db::Db;
 
@@ -30,6 +30,21 @@ impl Operator {
     ) -> Result<Planned, Refusal> {
         let run = self.runner.undo(action, Origin::Operator { uid: who.uid }).await?;
         self.planned(run).await
+    }
+
+    /// Plans an old question afresh from the present state; it is asked again, not approved.
+    pub(crate) async fn renew(
+        self: &Arc<Self>,
+        id: ApprovalId,
+        who: Who,
+    ) -> Result<Planned, Refusal> {
+        let Some(old) = self.store().call(move |db| db.approval(id)).await? else {
+            return refuse(format!("there is no question {id}; `reef approvals --all` shows them"));
+        };
+        match self.runner.renew(&old, &who.to_string()).await? {
+            Ok(run) => self.planned(run).await,
+            Err(why) => refuse(why),
+        }
     }
 
     /// What a human says of an unknown action, and what that means for its incident, in one commit.
@@ -86,6 +101,7 @@ impl Operator {
             runbook: Some(name),
             on: Some(on.with_this_as(&self.here)),
             params,
+            awake: Awake::Yes,
         };
         if dry_run {
             return self.dry_run(&start).await;

@@ -98,7 +98,7 @@ impl Operator {
                 refuse(format!("{id} was answered before: it is {}", approval.state.word()))
             }
             AnswerOutcome::Expired(_) => refuse(format!(
-                "{id} had expired, which means no; if it still matters, reef asks again or `reef runbook run` does it by hand"
+                "{id} had expired, which means no; `reef approvals renew {id}` plans afresh and asks again"
             )),
             AnswerOutcome::NoChoice(approval) => refuse(format!(
                 "{id} has choices 1 to {}; say which: `reef approve {id} 1`",

@@ -1,12 +1,15 @@
 //! The audit log as people ask for it.
 
-use crate::model::audit::AuditKind;
+use crate::model::audit::{AuditKind, ChainHead};
 use crate::model::ids::IncidentId;
 use crate::operator::order::Refusal;
-use crate::operator::view::{AuditEntryView, AuditPage, AuditProof};
+use crate::operator::view::{AuditEntryView, AuditExport, AuditPage, AuditProof};
 use crate::operator::{Operator, refuse};
 use crate::store::Store;
 use crate::store::audit::AuditFilter;
+
+/// Records of one page of an export.
+const EXPORTED: u32 = 200;
 
 impl Operator {
     pub(crate) async fn audit_list(
@@ -23,8 +26,14 @@ impl Operator {
         show(self.store(), &self.facts().zone.to_string(), seq).await
     }
 
-    pub(crate) async fn audit_verify(&self) -> Result<AuditProof, Refusal> {
-        verify(self.store(), self.reporter.anchors()).await
+    pub(crate) async fn audit_verify(&self, heads: Vec<ChainHead>) -> Result<AuditProof, Refusal> {
+        let mut anchors = self.reporter.anchors();
+        anchors.extend(heads);
+        verify(self.store(), anchors).await
+    }
+
+    pub(crate) async fn audit_export(&self, after: i64) -> Result<AuditExport, Refusal> {
+        export(self.store(), after).await
     }
 }
 
@@ -55,6 +64,11 @@ pub async fn list(
     Ok(AuditPage { zone: zone.to_owned(), records })
 }
 
+/// Records after a number, each with all that it takes to check the chain over them; an empty page is the end.
+pub async fn export(store: &Store, after: i64) -> Result<AuditExport, Refusal> {
+    Ok(AuditExport { records: store.call(move |db| db.export(after, EXPORTED)).await? })
+}
+
 /// One record, with those of the same run.
 pub async fn show(store: &Store, zone: &str, seq: i64) -> Result<AuditEntryView, Refusal> {
     let record = store.call(move |db| db.audit(seq)).await?;
@@ -75,10 +89,7 @@ pub async fn show(store: &Store, zone: &str, seq: i64) -> Result<AuditEntryView,
 }
 
 /// Holds the whole chain against itself and against the heads that were written down elsewhere.
-pub async fn verify(
-    store: &Store,
-    anchors: Vec<crate::model::audit::ChainHead>,
-) -> Result<AuditProof, Refusal> {
+pub async fn verify(store: &Store, anchors: Vec<ChainHead>) -> Result<AuditProof, Refusal> {
     let n_anchors = anchors.len();
     let report = store.call(move |db| db.verify_chain(&anchors)).await?;
     Ok(AuditProof {

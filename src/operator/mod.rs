@@ -28,11 +28,13 @@ pub mod answer;
 pub mod audit;
 pub mod drill;
 pub mod order;
+pub mod promote;
 pub mod push;
 pub mod runbooks;
 pub mod silence;
 pub mod status;
 pub mod switches;
+pub mod timeline;
 pub mod view;
 
 /// What the config says that people want to see; a reload replaces it.
@@ -107,6 +109,7 @@ impl Operator {
             Order::Approve { id, choice, typed } => {
                 json(&self.approve(id, choice, typed.as_deref(), who).await?)
             }
+            Order::Renew { id } => json(&self.renew(id, who).await?),
             Order::Deny { id } => json(&self.deny(id, who).await?),
             Order::Ack { incident, note, lasts } => {
                 json(&self.acknowledge(incident, note.as_deref(), lasts, who).await?)
@@ -125,7 +128,9 @@ impl Operator {
                 json(&self.audit_list(limit, kind, incident, text).await?)
             }
             Order::AuditShow { seq } => json(&self.audit_show(seq).await?),
-            Order::AuditVerify => json(&self.audit_verify().await?),
+            Order::AuditVerify { heads } => json(&self.audit_verify(heads).await?),
+            Order::AuditTimeline { incident } => json(&self.audit_timeline(incident).await?),
+            Order::AuditExport { after } => json(&self.audit_export(after).await?),
             Order::Report => json(&self.report().await?),
             Order::Runbooks => json(&self.runbooks().await?),
             Order::RunbookTest { probe, severity, target, reason, text } => json(
@@ -138,6 +143,12 @@ impl Operator {
             }
             Order::RunbookRecord { name, host } => {
                 json(&self.runbook_record(name, host.as_deref()).await?)
+            }
+            Order::RunbookDemote { name, host, leash, note } => {
+                json(&self.runbook_demote(name, host.as_deref(), leash, &note, who).await?)
+            }
+            Order::RunbookPromote { name, host, unearned } => {
+                json(&self.runbook_promote(name, host.as_deref(), unearned, who).await?)
             }
             Order::Tools => json(&self.tools()),
             Order::Pause { note } => json(&self.pause(note.as_deref(), who).await?),

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::audit::ChainHead;
 use crate::model::ids::{ActionId, ApprovalId, IncidentId, RunbookName, SilenceId};
+use crate::model::plan::Leash;
 use crate::model::push::Report;
 use crate::model::severity::Severity;
 use crate::model::silence::Pattern;
@@ -37,6 +39,10 @@ pub enum Order {
         typed: Option<String>,
     },
     Deny {
+        id: ApprovalId,
+    },
+    /// Plans an old question afresh and asks again: [`crate::operator::view::Planned`].
+    Renew {
         id: ApprovalId,
     },
     /// "I know": stops a page's repeats and keeps reef's hands off.
@@ -84,8 +90,19 @@ pub enum Order {
     AuditShow {
         seq: i64,
     },
-    /// [`crate::operator::view::AuditProof`].
-    AuditVerify,
+    /// [`crate::operator::view::AuditProof`]. `heads` were kept somewhere else: in a message, on paper.
+    AuditVerify {
+        #[serde(default)]
+        heads: Vec<ChainHead>,
+    },
+    /// What happened to an incident: [`crate::operator::timeline::Timeline`].
+    AuditTimeline {
+        incident: IncidentId,
+    },
+    /// Records after a number, oldest first: [`crate::operator::view::AuditExport`].
+    AuditExport {
+        after: i64,
+    },
     /// Writes the report now: [`crate::operator::view::ReportView`].
     Report,
     /// [`crate::operator::view::Runbooks`].
@@ -109,6 +126,20 @@ pub enum Order {
     RunbookRecord {
         name: RunbookName,
         host: Option<String>,
+    },
+    /// Shortens the leash of a runbook on a host, at once and until it is promoted again.
+    RunbookDemote {
+        name: RunbookName,
+        host: Option<String>,
+        leash: Leash,
+        note: String,
+    },
+    /// Forgets that it was demoted there: the config's leash is in force again.
+    RunbookPromote {
+        name: RunbookName,
+        host: Option<String>,
+        /// Though the record does not bear it.
+        unearned: bool,
     },
     /// [`crate::operator::view::Tools`].
     Tools,

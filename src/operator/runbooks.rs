@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::ids::{HostName, RunbookName, Word};
+use crate::model::ids::Word;
 use crate::model::plan::Origin;
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::value::Value;
+use crate::operator::Operator;
 use crate::operator::order::Refusal;
-use crate::operator::view::{Record, RecordRow, RunbookRow, Runbooks, Tested, ToolRow, Tools};
-use crate::operator::{Operator, refuse};
+use crate::operator::view::{RunbookRow, Runbooks, Tested, ToolRow, Tools};
 use crate::policy::leash::effective;
-use crate::run::runner::Start;
+use crate::run::runner::{Awake, Start};
 use crate::runbook::Runbook;
 
 impl Operator {
@@ -116,42 +116,11 @@ impl Operator {
             runbook: Some(book.name.clone()),
             on: Some(target),
             params: BTreeMap::new(),
+            awake: Awake::Unknown,
         };
         let mut lines: Vec<String> = assumed.into_iter().collect();
         lines.extend(self.runner.rehearse_reading(&start, reading).await?);
         Ok(Tested { runbook: Some(book.name), lines })
-    }
-
-    /// What a runbook has shown so far, and the line that raises its leash.
-    pub(crate) async fn runbook_record(
-        &self,
-        name: RunbookName,
-        host: Option<&str>,
-    ) -> Result<Record, Refusal> {
-        let host = match host {
-            Some(host) => Some(HostName::new(host).map_err(|e| Refusal { why: e.to_string() })?),
-            None => None,
-        };
-        if self.runner.book(&name).is_err() {
-            return refuse(format!("there is no runbook {name}; `reef runbook list` shows them"));
-        }
-        let (book, wanted) = (name.clone(), host.clone());
-        let rows = self.store().call(move |db| db.runbook_record(&book, wanted.as_ref())).await?;
-        let on = host.unwrap_or_else(|| self.here.clone());
-        Ok(Record {
-            line: format!("[runbook.{name}]\nleash = {{ {on} = \"auto\" }}"),
-            name,
-            rows: rows
-                .into_iter()
-                .map(|row| RecordRow {
-                    host: row.host.map(|h| h.to_string()),
-                    runs: row.runs,
-                    fixed: row.fixed,
-                    not_fixed: row.not_fixed,
-                    last_at: row.last_at,
-                })
-                .collect(),
-        })
     }
 
     pub(crate) fn tools(&self) -> Tools {
@@ -173,6 +142,16 @@ pub fn tools<'a>(specs: impl Iterator<Item = &'a crate::model::tool::ToolSpec>) 
             summary: spec.summary.to_owned(),
             inputs: spec.inputs.iter().map(input).collect::<Vec<_>>().join(", "),
             example: spec.example.to_owned(),
+            takes: spec.inputs.iter().map(|i| format!("{}: {}", input(i), i.doc)).collect(),
+            gives: spec
+                .gives
+                .iter()
+                .map(|gives| format!("{} ({}): {}", gives.name, gives.kind, gives.doc))
+                .collect(),
+            tiers: spec.tiers.to_owned(),
+            timeout: spec.timeout,
+            undo: spec.undo.to_owned(),
+            errors: spec.errors.to_owned(),
         }
     };
     Tools { tools: specs.map(row).collect() }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::approval::Approval;
-use crate::model::audit::AuditRecord;
+use crate::model::audit::{AuditRecord, Exported};
 use crate::model::ids::{ActionId, ApprovalId, RunId, RunbookName};
 use crate::model::incident::Incident;
 use crate::model::plan::{Leash, Plan, Verdict};
@@ -196,6 +196,12 @@ pub struct AuditProof {
     pub broken: Option<(i64, String)>,
 }
 
+/// A page of `reef audit export`, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditExport {
+    pub records: Vec<Exported>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportView {
     pub path: String,
@@ -247,6 +253,21 @@ pub struct RecordRow {
     pub fixed: u32,
     pub not_fixed: u32,
     pub last_at: Millis,
+    /// How often a human did by hand what reef would have done, ...
+    #[serde(default)]
+    pub matched: u32,
+    /// ... and how often something else.
+    #[serde(default)]
+    pub differed: u32,
+    /// The leash in force there.
+    #[serde(default)]
+    pub leash: Option<Leash>,
+    /// What the record lacks for acting by itself there; none: it is earned.
+    #[serde(default)]
+    pub lacks: Vec<String>,
+    /// Why it was demoted, where it was.
+    #[serde(default)]
+    pub demoted: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -257,6 +278,22 @@ pub struct ToolRow {
     /// `path (path), older (duration, optional)`.
     pub inputs: String,
     pub example: String,
+    /// What each input means, as far as it is more than its kind: a line an input.
+    #[serde(default)]
+    pub takes: Vec<String>,
+    /// What it finds, for later steps: a line a value.
+    #[serde(default)]
+    pub gives: Vec<String>,
+    /// Which call has which tier.
+    #[serde(default)]
+    pub tiers: String,
+    #[serde(default)]
+    pub timeout: Span,
+    #[serde(default)]
+    pub undo: String,
+    /// What mostly goes wrong.
+    #[serde(default)]
+    pub errors: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -70,6 +70,11 @@ pub struct ActionFact {
 }
 
 impl ActionFact {
+    /// Whether it is under way, or done and being proven.
+    pub fn in_flight(&self) -> bool {
+        self.outcome.is_none() || self.proof == Proof::Pending
+    }
+
     /// Whether it counts at all: not a drill's, not a query.
     pub fn counts(&self) -> bool {
         !self.drill && self.tier != Tier::Low
@@ -110,6 +115,7 @@ pub(in crate::policy) mod tests {
             undo: Undo::Impossible("cannot".to_owned()),
             repeat: Repeat::Never,
             lease: vec![target],
+            replicas: None,
         }
     }
 

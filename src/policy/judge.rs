@@ -59,6 +59,8 @@ pub struct GateFacts {
     pub protected: Protected,
     /// The targets that the plan's runbook spells out; none without a runbook.
     pub named: BTreeSet<Target>,
+    /// Outside the hours of its runbook: says when they begin.
+    pub closed: Option<String>,
 }
 
 /// The rules, in the order in which their reasons are told.
@@ -68,8 +70,11 @@ pub enum Rule {
     Forbidden,
     Hold,
     Leash,
+    Hours,
     Hands,
     Lease,
+    Host,
+    Replicas,
     Limits,
     Breaker,
 }
@@ -90,13 +95,61 @@ pub fn judge(asked: &Asked<'_>, facts: Result<&GateFacts, &str>, now: Millis) ->
         Ok(facts) => facts,
         Err(why) => return forbid(format!("the facts to judge by could not be read: {why}")),
     };
-    let mut verdict = Verdict::Allow;
-    for (_, next) in reasons(asked, facts, now) {
-        if strictness(&verdict) < strictness(&next) {
-            verdict = next;
+    strictest(reasons(asked, facts, now).into_iter().map(|(_, verdict)| verdict))
+}
+
+/// The verdict once other runs are out of the way: what a plan is asked about by.
+pub fn judge_when_free(asked: &Asked<'_>, facts: Result<&GateFacts, &str>, now: Millis) -> Verdict {
+    let Ok(facts) = facts else { return judge(asked, facts, now) };
+    let all = reasons(asked, facts, now).into_iter();
+    strictest(all.filter(|(rule, _)| !passes(*rule, facts)).map(|(_, verdict)| verdict))
+}
+
+/// Why the step only has to wait until another run is done, where nothing else stands against it.
+pub fn waits(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Option<String> {
+    let mut why = None;
+    for (rule, verdict) in reasons(asked, facts, now) {
+        match verdict {
+            Verdict::Allow => {}
+            Verdict::Forbid { why: other } if passes(rule, facts) => {
+                why.get_or_insert(other);
+            }
+            Verdict::Ask { .. } | Verdict::Forbid { .. } => return None,
         }
     }
-    verdict
+    why
+}
+
+/// Whether what a rule says is over by itself soon: another run is at work. A lease that an ended run left
+/// behind is not: somebody has to settle it.
+fn passes(rule: Rule, facts: &GateFacts) -> bool {
+    match rule {
+        Rule::Host => true,
+        Rule::Lease => facts.lease_held_by.as_ref().is_some_and(|(_, run)| at_work(facts, *run)),
+        Rule::Pause
+        | Rule::Forbidden
+        | Rule::Hold
+        | Rule::Leash
+        | Rule::Hours
+        | Rule::Hands
+        | Rule::Replicas
+        | Rule::Limits
+        | Rule::Breaker => false,
+    }
+}
+
+fn at_work(facts: &GateFacts, run: RunId) -> bool {
+    facts.actions.iter().any(|fact| fact.run == run && fact.in_flight())
+}
+
+fn strictest(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
+    let mut strictest = Verdict::Allow;
+    for next in verdicts {
+        if strictness(&strictest) < strictness(&next) {
+            strictest = next;
+        }
+    }
+    strictest
 }
 
 /// What each rule says, in their order.
@@ -112,14 +165,16 @@ pub fn reasons(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Vec<(Rule, 
     }
     let forbidden = forbidden(asked.step, &facts.protected, scratch)
         .or_else(|| unnamed(asked.step, &facts.named));
-    let (hold, limits, breaker) = match drill {
-        Drill::Yes => (Verdict::Allow, Verdict::Allow, Verdict::Allow),
+    let free = || Verdict::Allow;
+    let (hold, host, limits, breaker) = match drill {
+        Drill::Yes => (free(), free(), free(), free()),
         // What was promised with the approved plan puts things back: that so much failed is why it is due.
         Drill::No if is_promised_undo(asked, facts) => {
-            (held(facts), Verdict::Allow, Verdict::Allow)
+            (held(facts), host(asked, facts), free(), free())
         }
         Drill::No => (
             held(facts),
+            host(asked, facts),
             limits::judge(&facts.actions, asked.run, asked.step, &facts.limits, now),
             breakers(asked, facts, now),
         ),
@@ -129,8 +184,11 @@ pub fn reasons(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Vec<(Rule, 
         (Rule::Forbidden, forbidden.map_or(Verdict::Allow, forbid)),
         (Rule::Hold, hold),
         (Rule::Leash, leash),
+        (Rule::Hours, facts.closed.clone().map_or(Verdict::Allow, forbid)),
         (Rule::Hands, hands(asked, facts, drill, now)),
         (Rule::Lease, lease(asked, facts)),
+        (Rule::Host, host),
+        (Rule::Replicas, replicas(asked.step)),
         (Rule::Limits, limits),
         (Rule::Breaker, breaker),
     ]
@@ -203,15 +261,28 @@ fn leash_or_approval(
         scratch,
     });
     match (verdict, &facts.approval) {
-        (Verdict::Ask { .. }, Some(approval)) if approves(approval, asked, now) => Verdict::Allow,
+        (Verdict::Ask { why }, Some(approval)) => match lacks(approval, asked, now) {
+            None => Verdict::Allow,
+            Some(lacks) => Verdict::Ask { why: format!("{why}; {lacks}") },
+        },
         (verdict, _) => verdict,
     }
 }
 
 fn approves(approval: &ApprovedDigest, asked: &Asked<'_>, now: Millis) -> bool {
-    approval.digest == asked.plan
-        && now < approval.expires_at
-        && !approval.used.contains(&asked.step.name)
+    lacks(approval, asked, now).is_none()
+}
+
+/// Why an approval is no yes to this step, if it is none.
+fn lacks(approval: &ApprovedDigest, asked: &Asked<'_>, now: Millis) -> Option<&'static str> {
+    if approval.digest != asked.plan {
+        return Some("what was approved is another plan");
+    }
+    if approval.expires_at <= now {
+        return Some("the approval has expired");
+    }
+    let used = approval.used.contains(&asked.step.name);
+    used.then_some("the approval was used for this step already")
 }
 
 /// Somebody works there by hand: then a human decides, who may be the same one. What was promised with an
@@ -234,6 +305,32 @@ fn hands(asked: &Asked<'_>, facts: &GateFacts, drill: Drill, now: Millis) -> Ver
 fn lease(asked: &Asked<'_>, facts: &GateFacts) -> Verdict {
     match &facts.lease_held_by {
         Some((key, run)) if *run != asked.run => forbid(format!("{run} still works on {key}")),
+        Some(_) | None => Verdict::Allow,
+    }
+}
+
+/// One action above low on a host at a time, from its dispatch to its proof.
+fn host(asked: &Asked<'_>, facts: &GateFacts) -> Verdict {
+    let host = asked.step.call.target.on();
+    let other = facts.actions.iter().find(|fact| {
+        fact.run != asked.run && fact.counts() && fact.in_flight() && fact.target.on() == host
+    });
+    match other {
+        Some(fact) => forbid(format!(
+            "{} is still at work on {host}: one action above low at a time on a host",
+            fact.run
+        )),
+        None => Verdict::Allow,
+    }
+}
+
+/// The last healthy one of several is never taken away, whoever asks for it.
+fn replicas(step: &Step) -> Verdict {
+    match step.replicas {
+        Some(replicas) if replicas.takes_the_last() => forbid(format!(
+            "it would take the last healthy replica of {}: {} of {} are healthy, and none would be left",
+            step.call.target, replicas.healthy, replicas.of
+        )),
         Some(_) | None => Verdict::Allow,
     }
 }

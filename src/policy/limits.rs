@@ -4,26 +4,30 @@ use std::collections::BTreeSet;
 
 use crate::model::ids::RunId;
 use crate::model::plan::{Step, Verdict};
+use crate::model::target::Target;
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Tier;
 use crate::policy::fact::{ActionFact, Outcome};
 
-/// The most actions in an hour. What one run does on one service is one action, however many steps it
-/// takes: a plan that was judged whole is not cut in the middle by its own steps.
+/// The most actions in an hour and in a day. What one run does on one service is one action, however many
+/// steps it takes: a plan that was judged whole is not cut in the middle by its own steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub per_service_hour: u32,
+    /// Three an hour alone would be 72 a day of a crash loop that nobody sees.
+    pub per_service_day: u32,
     pub per_hour: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { per_service_hour: 3, per_hour: 10 }
+        Self { per_service_hour: 3, per_service_day: 5, per_hour: 10 }
     }
 }
 
 /// What the limits look back over.
 const HOUR: Span = Span::hours(1);
+const DAY: Span = Span::days(1);
 
 /// Whether one more action is within the limits. The service is the step's target.
 pub fn judge(
@@ -36,31 +40,54 @@ pub fn judge(
     if step.tier == Tier::Low {
         return Verdict::Allow;
     }
-    // What provably did not happen used nothing up.
-    let recent = || {
-        facts
-            .iter()
-            .filter(|f| f.counts() && f.outcome != Some(Outcome::NotStarted))
-            .filter(|f| now.since(f.at) < HOUR)
-    };
     let service = &step.call.target;
-    let mut all: BTreeSet<_> = recent().map(|f| (f.run, &f.target)).collect();
-    all.insert((run, service));
-    let on_service = all.iter().filter(|(_, target)| *target == service).count();
-    let free =
-        |at: Option<Millis>| at.map_or(HOUR, |at| Span((at + HOUR).0.saturating_sub(now.0).max(0)));
-    if (limits.per_service_hour as usize) < on_service {
-        let oldest = recent().filter(|f| f.target == *service).map(|f| f.at).min();
-        let (n, free) = (limits.per_service_hour, free(oldest));
-        let why = format!("limit: {n} actions an hour on {service} are used up, next in {free}");
-        return Verdict::Forbid { why };
+    let hour = Past::over(facts, HOUR, now);
+    let day = Past::over(facts, DAY, now);
+    let (per_hour, per_day) = (limits.per_service_hour, limits.per_service_day);
+    let forbid = |why: String| Verdict::Forbid { why };
+    if let Some(free) = hour.free(per_hour, run, service, Some(service)) {
+        return forbid(format!(
+            "limit: {per_hour} actions an hour on {service} are used up, next in {free}"
+        ));
     }
-    if (limits.per_hour as usize) < all.len() {
-        let (n, free) = (limits.per_hour, free(recent().map(|f| f.at).min()));
-        let why = format!("limit: {n} actions an hour in all are used up, next in {free}");
-        return Verdict::Forbid { why };
+    if let Some(free) = day.free(per_day, run, service, Some(service)) {
+        return forbid(format!(
+            "limit: {per_day} actions a day on {service} are used up, next in {free}"
+        ));
+    }
+    if let Some(free) = hour.free(limits.per_hour, run, service, None) {
+        let n = limits.per_hour;
+        return forbid(format!("limit: {n} actions an hour in all are used up, next in {free}"));
     }
     Verdict::Allow
+}
+
+/// What was done within the last hour, or day. What provably did not happen used nothing up; what lies ahead
+/// of a clock that jumped back counts as now.
+struct Past<'a> {
+    facts: Vec<&'a ActionFact>,
+    over: Span,
+    now: Millis,
+}
+
+impl<'a> Past<'a> {
+    fn over(facts: &'a [ActionFact], over: Span, now: Millis) -> Self {
+        let counts = |f: &&ActionFact| f.counts() && f.outcome != Some(Outcome::NotStarted);
+        let facts = facts.iter().filter(counts).filter(|f| now.since(f.at) < over).collect();
+        Self { facts, over, now }
+    }
+
+    /// How long until one more of `run` on `service` is free; `None`: it is now. `of` counts one service alone.
+    fn free(&self, most: u32, run: RunId, service: &Target, of: Option<&Target>) -> Option<Span> {
+        let counted = || self.facts.iter().filter(|f| of.is_none_or(|of| f.target == *of));
+        let mut all: BTreeSet<_> = counted().map(|f| (f.run, &f.target)).collect();
+        all.insert((run, service));
+        if all.len() <= most as usize {
+            return None;
+        }
+        let oldest = counted().map(|f| f.at).min().unwrap_or(self.now);
+        Some(Span((oldest + self.over).0.saturating_sub(self.now.0).max(0)))
+    }
 }
 
 #[cfg(test)]
@@ -101,6 +128,24 @@ mod tests {
         // A clock that jumped back refills nothing.
         facts[0].at = NOW + Span::days(1);
         check(&facts, 9, "forbid");
+    }
+
+    #[test]
+    fn five_a_day_on_a_service() {
+        let spread = |n: i64| -> Vec<_> {
+            (1..=n).map(|run| fact(run, ago(Span::hours(4 * run)))).collect()
+        };
+        check(&spread(4), 9, "allow");
+        check(&spread(5), 9, "forbid");
+        let mut facts = spread(5);
+        facts[4].at = ago(DAY);
+        check(&facts, 9, "allow");
+        let step = step("unit.restart", "mini:unit:web.service");
+        let got = judge(&spread(5), RunId(9), &step, &Limits::default(), NOW);
+        assert_eq!(
+            got.why(),
+            "limit: 5 actions a day on mini:unit:web.service are used up, next in 4 h"
+        );
     }
 
     #[test]

@@ -8,8 +8,9 @@
 //!   something restarts; [`renewal`]: whether a certificate should have been renewed by now;
 //!   [`coincide`]: which change they coincide with
 //! - [`leash`]: tier, leash and origin give a verdict
+//! - [`earned`]: what a record must show before a leash may be let out
 //! - [`fact`]: past actions as the folds see them; [`limits`] and [`breaker`]: those folds
-//! - [`forbidden`]: what no leash and no approval allows
+//! - [`forbidden`]: what no leash and no approval allows; [`hours`]: when something may happen at all
 //! - [`judge`]: the strictest of all of them, for one step
 //! - [`denied`]: the missing right behind a failure, and the grant that would serve
 //! - [`telling`]: quiet hours, silences, the storm cap: when and how much the human is told
@@ -25,10 +26,12 @@ pub mod budget;
 pub mod coincide;
 pub mod confirm;
 pub mod denied;
+pub mod earned;
 pub mod fact;
 pub mod fence;
 pub mod forbidden;
 pub mod growth;
+pub mod hours;
 pub mod inventory;
 pub mod judge;
 pub mod leash;

@@ -12,9 +12,11 @@ use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 use crate::policy::budget::Amount;
 use crate::report::morning::{
-    Audit, Blind, Certificate, Chain, Cost, Listed, MOST, Morning, Need, Question, Signals, about,
+    Alike, Audit, Blind, Certificate, Chain, Cost, Listed, MOST, Morning, Need, Question, Shadowed,
+    Signals, about,
 };
 use crate::report::{Standing, incidents, trends};
+use crate::run::repeats::{self, Patched};
 use crate::store::Store;
 use crate::store::actions::{ActionRow, Drill};
 use crate::store::audit::AuditFilter;
@@ -22,6 +24,7 @@ use crate::store::chain::ChainReport;
 use crate::store::db::Db;
 use crate::store::outbox::OutboxStats;
 use crate::store::runs::RunRow;
+use crate::store::shadows::Became;
 
 /// What ended in the period may have begun this much earlier.
 const BEFORE: Span = Span::days(7);
@@ -61,6 +64,34 @@ pub(super) struct Stored {
     outbox: OutboxStats,
     /// What reef stopped acting on, and how that stands.
     breakers: Vec<(String, String)>,
+    /// What was fixed so often that it is not solved.
+    patched: Vec<String>,
+    shadows: Vec<Shadowed>,
+}
+
+/// What reef would have done and what was done without it, newest last.
+fn shadows(db: &Db, since: Millis) -> anyhow::Result<Vec<Shadowed>> {
+    let mut shadows = Vec::new();
+    for shadow in db.shadows_since(since)? {
+        let alike = match shadow.ended.map(|(_, became)| became) {
+            Some(Became::Matched) => Alike::Yes,
+            Some(Became::Differed) => Alike::No,
+            Some(Became::Unclear) => Alike::Unclear,
+            Some(Became::Acted) | None => continue,
+        };
+        let counted = db.matches(&shadow.runbook)?;
+        let counted = counted.iter().find(|row| row.host == shadow.host);
+        shadows.push(Shadowed {
+            at: shadow.ended.map_or(shadow.at, |(at, _)| at),
+            runbook: shadow.runbook.to_string(),
+            host: shadow.host.to_string(),
+            alike,
+            words: shadow.of.words,
+            matched: counted.map_or(0, |row| row.matched),
+            of: counted.map_or(0, |row| row.matched + row.differed),
+        });
+    }
+    Ok(shadows)
 }
 
 /// As the watch noted them when it told of them.
@@ -115,6 +146,7 @@ pub async fn gather(
         needs: Listed::of(needs(&stored, proof.as_ref(), troubles, seen.needs, period.until)),
         fixed: seen.fixed,
         recorded: Listed::of(seen.recorded),
+        shadows: Listed::of(stored.shadows.clone()),
         asked: Listed::of(asked(&stored.approvals, period)),
         blind: Listed::of(blind),
         trends: history.trends,
@@ -165,6 +197,8 @@ fn stored(db: &mut Db, period: Period) -> anyhow::Result<Stored> {
         paused: db.flag(PAUSED)?,
         hold: facts::hold(db)?.map(|hold| hold.by.iter().map(about).collect()).unwrap_or_default(),
         breakers: breakers(db)?,
+        patched: repeats::findings(db, period.until)?.iter().map(Patched::words).collect(),
+        shadows: shadows(db, since)?,
         spent: db.spent_since(since)?,
         model_calls: db.model_calls_since(since)?,
         outbox: db.outbox_stats(since)?,
@@ -264,6 +298,7 @@ fn needs(
         at: row.at,
     }));
     needs.extend(incidents);
+    needs.extend(stored.patched.iter().map(|words| Need::Patched { words: words.clone() }));
     needs
 }
 

@@ -80,6 +80,7 @@ pub(super) fn sort(stored: &Stored, standings: &[Standing], period: Period) -> S
 fn worst_first(need: &Need) -> (Reverse<Severity>, Millis) {
     match need {
         Need::Incident { severity, since, .. } => (Reverse(*severity), *since),
+        Need::Patched { .. } => (Reverse(Severity::Yellow), Millis::default()),
         Need::Settle { at, .. } => (Reverse(Severity::Red), *at),
         Need::Approve { expires_at, .. } => (Reverse(Severity::Red), *expires_at),
         Need::Chain { .. } | Need::Trouble { .. } | Need::Hold { .. } | Need::Breaker { .. } => {

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use crate::Fut;
 use crate::clock::Clock;
 use crate::clock::zone::Zone;
+use crate::gate::crash::{Points, Unwatched};
 use crate::model::audit::ChainHead;
 use crate::model::ids::HostName;
 use crate::model::message::{Message, Urgency};
@@ -78,6 +79,7 @@ pub struct Reporter {
     world: World,
     /// The cron job and a human may want a report at the same time: one after the other.
     writing: Mutex<()>,
+    points: Arc<dyn Points>,
 }
 
 /// A report as it was written.
@@ -95,7 +97,14 @@ impl fmt::Debug for Reporter {
 
 impl Reporter {
     pub fn new(store: Store, clock: Arc<dyn Clock>, folder: PathBuf, world: World) -> Self {
-        Self { store, clock, folder, world, writing: Mutex::new(()) }
+        let points = Arc::new(Unwatched);
+        Self { store, clock, folder, world, writing: Mutex::new(()), points }
+    }
+
+    /// The same, with somebody who is told of its crash point.
+    #[must_use]
+    pub fn watched(self, points: Arc<dyn Points>) -> Self {
+        Self { points, ..self }
     }
 
     /// Gathers, renders and writes the report of the day; the second of a day brings the first up to date.
@@ -187,7 +196,8 @@ impl Reporter {
         let (folder, text) = (self.folder.clone(), markdown.clone());
         let names = [format!("{day}.md"), file::LATEST.to_owned()];
         let path = self.folder.join(&names[0]);
-        tokio::task::spawn_blocking(move || file::put(&folder, &names, &text))
+        let points = Arc::clone(&self.points);
+        tokio::task::spawn_blocking(move || file::put(&folder, &names, &text, points.as_ref()))
             .await
             .context("the report's writer did not come back")??;
         let slot =

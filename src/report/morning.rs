@@ -62,6 +62,8 @@ pub struct Morning {
     pub needs: Listed<Need>,
     pub fixed: Listed<Fix>,
     pub recorded: Listed<Recorded>,
+    /// What reef would have done, beside what was done without it.
+    pub shadows: Listed<Shadowed>,
     pub asked: Listed<Question>,
     pub blind: Listed<Blind>,
     pub trends: Trends,
@@ -115,6 +117,10 @@ pub enum Need {
     /// Reef stopped acting on something, because it failed too often.
     Breaker {
         what: String,
+        words: String,
+    },
+    /// The same fix is needed again and again: the cause is left to the human.
+    Patched {
         words: String,
     },
     Approve {
@@ -214,6 +220,28 @@ pub enum How {
         why: String,
         times: u64,
     },
+}
+
+/// Something that reef would have done, and what became of it without reef.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shadowed {
+    pub at: Millis,
+    pub runbook: String,
+    pub host: String,
+    pub alike: Alike,
+    pub words: String,
+    /// Of this runbook on this host, over all time.
+    pub matched: u32,
+    pub of: u32,
+}
+
+/// Whether a human did the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alike {
+    Yes,
+    No,
+    Unclear,
 }
 
 /// A question to the human.

@@ -28,6 +28,10 @@ pub(super) fn opening(morning: &Morning, zone: &Zone) -> Opening {
     if !morning.fixed.is_empty() {
         lines.push(format!("{} fixed and proven", counted(morning.fixed.len() as u64, "fault")));
     }
+    // Off the box: whoever has this message can tell whether the log was cut or made anew.
+    if let Some(head) = morning.audit.head {
+        lines.push(format!("audit head {}@{}", head.hash, head.seq));
+    }
     Opening {
         title: format!("{}: {}", morning.host, needs(morning)),
         lines,
@@ -73,7 +77,7 @@ fn worst(morning: &Morning) -> Severity {
         Need::Chain { .. } | Need::Trouble { .. } | Need::Hold { .. } | Need::Breaker { .. } => {
             Severity::Red
         }
-        Need::Approve { .. } | Need::Settle { .. } => Severity::Yellow,
+        Need::Approve { .. } | Need::Settle { .. } | Need::Patched { .. } => Severity::Yellow,
     };
     morning.needs.shown.iter().map(of_need).max().unwrap_or(Severity::Green)
 }
@@ -89,6 +93,7 @@ fn short(need: &Need, morning: &Morning, zone: &Zone) -> String {
             let question = question.lines().next().unwrap_or_default();
             format!("- {id} until {}: {question}", at(*expires_at))
         }
+        Need::Patched { words } => format!("- patched, not solved: {words}"),
         Need::Settle { id, call, .. } => format!("- {id} may or may not have run: {call}"),
         Need::Incident { id, severity, signal, words, stands, .. } => {
             let stands = match stands {

@@ -7,8 +7,8 @@ use crate::model::time::{Millis, Span};
 use crate::model::value::human_bytes;
 use crate::report::anchors;
 use crate::report::morning::{
-    Blind, Certificate, Chain, Consent, Fix, Growth, How, Listed, Morning, Need, Question,
-    Recorded, Rise, Stands, Trends,
+    Alike, Blind, Certificate, Chain, Consent, Fix, Growth, How, Listed, Morning, Need, Question,
+    Recorded, Rise, Shadowed, Stands, Trends,
 };
 use crate::report::opening;
 use crate::report::plain::{command, counted, grouped, plain, wrap};
@@ -28,6 +28,13 @@ pub fn render(morning: &Morning, zone: &Zone) -> String {
         &morning.recorded,
         "reef incidents --all",
         |recorded| page.recorded(recorded),
+    );
+    page.section(
+        &mut out,
+        "What you did, beside what reef would have",
+        &morning.shadows,
+        "reef runbook promote NAME",
+        |s| page.shadow(s),
     );
     page.section(&mut out, "Asked", &morning.asked, "reef approvals --all", |q| page.asked(q));
     page.section(&mut out, "Could not see", &morning.blind, "reef status", |b| page.blind(b));
@@ -108,6 +115,9 @@ impl Page {
                 plain(words),
                 command("reef resume")
             ),
+            Need::Patched { words } => {
+                format!("**Patched is not solved**: {}", plain(words))
+            }
             Need::Trouble { what } => format!("**This report is not whole**: {}", plain(what)),
             Need::Hold { by } => {
                 let by: Vec<String> = by.iter().map(|signal| plain(signal)).collect();
@@ -211,6 +221,24 @@ impl Page {
         }
     }
 
+    /// `08:41 service-failed on mini: you did the same. restart: restarted by hand. 3 of 4 alike`.
+    fn shadow(&self, shadow: &Shadowed) -> String {
+        let Shadowed { at, runbook, host, alike, words, matched, of } = shadow;
+        let alike = match alike {
+            Alike::Yes => "you did the same",
+            Alike::No => "you did something else, or it came back by itself",
+            Alike::Unclear => "nobody can tell what you did",
+        };
+        let rate = if *of == 0 { String::new() } else { format!(". {matched} of {of} alike") };
+        format!(
+            "{} {} on {host}: {alike} ({}){rate}: {}",
+            self.at(*at),
+            plain(runbook),
+            plain(words),
+            command(&format!("reef runbook promote {runbook} {host}"))
+        )
+    }
+
     fn asked(&self, question: &Question) -> String {
         let Question { id, question, expires_at, state, .. } = question;
         let line = plain(question.lines().next().unwrap_or_default());
@@ -224,7 +252,8 @@ impl Page {
                 format!("denied {} by {}", self.at(*at), plain(by))
             }
             ApprovalState::Expired { at } => {
-                format!("expired {}, so it was not done", self.at(*at))
+                let again = command(&format!("reef approvals renew {id}"));
+                format!("expired {}, so it was not done ({again} asks again)", self.at(*at))
             }
             ApprovalState::Void { why, at } => format!("void {}: {}", self.at(*at), plain(why)),
         };

@@ -9,6 +9,7 @@ use crate::model::incident::{Announced, Incident};
 use crate::model::message::{Message, Urgency};
 use crate::model::severity::Severity;
 use crate::model::time::Millis;
+use crate::policy::hours::Closed;
 use crate::store::db::Db;
 
 /// The kind of timer that repeats a page.
@@ -116,10 +117,44 @@ pub fn ask_later(
     Ok(Some(quiet.until))
 }
 
-/// Whether a question about this incident waits for the morning.
+/// A plan that may not begin now waits for its runbook's hours: it is made and judged anew then. The human is
+/// told once, and when they begin.
+pub fn act_later(
+    db: &mut Db,
+    rules: &Rules,
+    id: IncidentId,
+    closed: &Closed,
+    now: Millis,
+) -> anyhow::Result<()> {
+    let Some(opens_at) = closed.opens_at else { return Ok(()) };
+    let known = db.timers()?.iter().any(|timer| timer.key == hours(id));
+    db.add_timer(opens_at, &Word::of("retry"), &serde_json::Value::Null, &hours(id))?;
+    let Some(mut incident) = db.incident(id)? else { return Ok(()) };
+    if known || incident.drill {
+        return Ok(());
+    }
+    let words = Words {
+        title: format!("{}: waits for its hours", headline(&incident)),
+        body: format!(
+            "{} ({id})\n{}.\nIt is looked at, planned and judged anew then; `reef runbook run` does it now",
+            incident.reading.words.first_line(),
+            closed.words
+        ),
+        severity: incident.severity,
+        about: "hours",
+    };
+    announce(db, rules, &mut incident, Urgency::Message, &words, now)?;
+    db.save_incident(&incident)
+}
+
+/// Whether this incident waits: its question for the morning, or its plan for its hours.
 pub fn asks_later(db: &Db, id: IncidentId, now: Millis) -> anyhow::Result<bool> {
-    let key = morning(id);
-    Ok(db.timers()?.iter().any(|timer| timer.key == key && now < timer.due_at))
+    let keys = [morning(id), hours(id)];
+    Ok(db.timers()?.iter().any(|timer| keys.contains(&timer.key) && now < timer.due_at))
+}
+
+fn hours(id: IncidentId) -> String {
+    format!("hours of {id}")
 }
 
 fn morning(id: IncidentId) -> String {

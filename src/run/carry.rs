@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::gate::Acted;
 use crate::gate::crash::Point;
 use crate::model::approval::{Approval, ApprovalState};
 use crate::model::ids::RunId;
 use crate::model::plan::{Ending, Origin, Plan, Verdict};
 use crate::model::run::{Green, RunEvent, RunState};
 use crate::model::time::Millis;
-use crate::model::tool::{ActionResult, Tier};
+use crate::model::tool::Replicas;
 use crate::run::announce::ask_later;
 use crate::run::inquire::Inquired;
-use crate::run::runner::{Runner, Start};
+use crate::run::runner::{Awake, Runner, Start};
 use crate::store::db::Db;
 
 impl Runner {
@@ -25,11 +24,16 @@ impl Runner {
             let event = match &row.state {
                 RunState::Ended(_) => return Ok(()),
                 RunState::Inquiring { round } => self.inquiring(run, *round, start).await?,
-                RunState::Waiting { plan, until } => match self.waiting(run, plan, *until).await? {
+                RunState::Waiting { plan, until } => {
+                    match self.waiting(plan, *until, start).await? {
+                        Some(event) => event,
+                        None => return Ok(()),
+                    }
+                }
+                RunState::Acting { plan, step } => match self.acting(plan, *step).await? {
                     Some(event) => event,
                     None => return Ok(()),
                 },
-                RunState::Acting { plan, step } => self.acting(plan, *step).await?,
                 RunState::Verifying { plan, .. } => match self.verify(plan, &row.state).await {
                     Some(green) => RunEvent::Looked { green },
                     None => return Ok(()),
@@ -101,6 +105,9 @@ impl Runner {
         let inquired = self.inquire(run, round, start).await?;
         Ok(match inquired {
             Inquired::Plan(plan) => {
+                if let Some(ending) = self.not_now(&plan).await? {
+                    return Ok(RunEvent::End(ending));
+                }
                 let quiet = self.gate.rules().telling.quiet(self.clock.now()).is_some();
                 if quiet
                     && let Verdict::Ask { .. } = self.gate.verdict(&plan).await?
@@ -108,7 +115,15 @@ impl Runner {
                 {
                     return Ok(RunEvent::End(ending));
                 }
-                self.submit(*plan).await?
+                let would = plan.as_ref().clone();
+                let event = self.submit(*plan).await?;
+                if let RunEvent::Asked { .. } | RunEvent::End(Ending::Observed(_)) = &event
+                    && let Err(error) = self.keep_shadow(&would).await
+                {
+                    // What would have been done is only for comparing: the run goes on without.
+                    tracing::warn!(%run, "{error:#}");
+                }
+                event
             }
             Inquired::Question { question, choices } => {
                 if let Some(ending) = self.for_the_morning(start).await? {
@@ -129,6 +144,9 @@ impl Runner {
     /// In quiet hours a question is held, not its plan: the run ends, and a new one plans and asks in the morning.
     async fn for_the_morning(&self, start: &Start) -> anyhow::Result<Option<Ending>> {
         let Origin::Incident(id) = start.origin else { return Ok(None) };
+        if start.awake == Awake::Yes {
+            return Ok(None);
+        }
         let (now, rules) = (self.clock.now(), self.gate.rules());
         let zone = rules.telling.zone;
         let until =
@@ -156,10 +174,11 @@ impl Runner {
     /// Waits for the human; `None` when reef stops meanwhile.
     async fn waiting(
         &self,
-        run: RunId,
         plan: &Plan,
         until: Millis,
+        start: &Start,
     ) -> anyhow::Result<Option<RunEvent>> {
+        let run = plan.run;
         let mut answers = self.answers.subscribe();
         loop {
             let now = self.clock.now();
@@ -173,7 +192,7 @@ impl Runner {
                     "its question is gone from the store".into(),
                 ))));
             };
-            if let Some(event) = self.answered(&approval, plan).await? {
+            if let Some(event) = self.answered(&approval, plan, start).await? {
                 return Ok(Some(event));
             }
             let over = match self.moot(plan).await? {
@@ -197,13 +216,14 @@ impl Runner {
         &self,
         approval: &Approval,
         waiting: &Plan,
+        start: &Start,
     ) -> anyhow::Result<Option<RunEvent>> {
         Ok(Some(match &approval.state {
             ApprovalState::Pending => return Ok(None),
             ApprovalState::Approved { choice, by, .. } => {
                 let picked = approval.choices.get(*choice);
                 match picked.and_then(|c| c.plan.clone()) {
-                    Some(plan) => self.judged_again(approval, plan).await?,
+                    Some(plan) => self.judged_again(approval, plan, start).await?,
                     None => {
                         let said = picked.map_or("", |c| c.say.as_str());
                         RunEvent::End(Ending::Escalated(format!("{by} answered: {said}")))
@@ -215,7 +235,7 @@ impl Runner {
                 RunEvent::End(Ending::NothingToDo(format!("denied by {by}")))
             }
             ApprovalState::Expired { .. } => RunEvent::End(Ending::Escalated(format!(
-                "{} expired unanswered, which means no",
+                "{} expired unanswered, which means no; `reef approvals renew {0}` plans afresh and asks again",
                 approval.id
             ))),
             ApprovalState::Void { why, .. } => {
@@ -227,16 +247,26 @@ impl Runner {
     }
 
     /// On a yes the world is looked at again: the plan must still fit within what was approved.
-    async fn judged_again(&self, approval: &Approval, plan: Plan) -> anyhow::Result<RunEvent> {
-        if let Some(why) = self.stale(&plan).await? {
-            self.gate.void(approval.id, &why).await?;
-            return Ok(RunEvent::End(Ending::Escalated(format!(
-                "approved, but void by now: {why}"
-            ))));
-        }
+    async fn judged_again(
+        &self,
+        approval: &Approval,
+        plan: Plan,
+        start: &Start,
+    ) -> anyhow::Result<RunEvent> {
         if let Some(over) = self.moot(&plan).await? {
             self.gate.void(approval.id, over.words()).await?;
             return Ok(RunEvent::End(over));
+        }
+        let stale = match self.stale(&plan).await? {
+            Some(why) => Some(why),
+            None => self.no_longer_planned(&plan, start).await?,
+        };
+        if let Some(why) = stale {
+            self.gate.void(approval.id, &why).await?;
+            return Ok(RunEvent::End(Ending::Escalated(format!(
+                "approved, but void by now: {why}; `reef approvals renew {}` plans afresh and asks again",
+                approval.id
+            ))));
         }
         Ok(RunEvent::Allowed { plan })
     }
@@ -255,6 +285,12 @@ impl Runner {
                     return Ok(Some(format!(
                         "{} would now {}, which is more than was approved",
                         step.name, now.effect.words
+                    )));
+                }
+                Ok(now) if now.replicas.is_some_and(Replicas::takes_the_last) => {
+                    return Ok(Some(format!(
+                        "{} would take the last healthy replica by now",
+                        step.name
                     )));
                 }
                 Ok(now) if now.tier != step.tier => {
@@ -290,45 +326,5 @@ impl Runner {
             matches!(i.state, crate::model::incident::IncidentState::Resolved { .. })
         });
         Ok(over.then(|| Ending::NothingToDo("the incident resolved meanwhile".into())))
-    }
-
-    async fn acting(self: &Arc<Self>, plan: &Plan, step: usize) -> anyhow::Result<RunEvent> {
-        let run = plan.run;
-        let begun = self.store.call(move |db| Ok(!db.actions_of(run)?.is_empty())).await?;
-        // What an earlier life dispatched may be why it is green.
-        if step == 0
-            && !begun
-            && let Some(ending) = self.green_already(plan).await
-        {
-            return Ok(RunEvent::End(ending));
-        }
-        Ok(match self.gate.act(plan, step).await? {
-            Acted::Ended(result) => {
-                if let ActionResult::Unknown(why) = &result {
-                    tracing::warn!(run = %plan.run, "nobody knows whether step {step} happened: {why}");
-                }
-                RunEvent::StepEnded(result)
-            }
-            Acted::Open => RunEvent::FoundOpenDispatch,
-            Acted::Refused(why) if step == 0 => {
-                RunEvent::End(Ending::Escalated(format!("held back by the gate: {why}")))
-            }
-            Acted::Refused(why) => {
-                RunEvent::End(Ending::NotFixed(format!("stopped before step {}: {why}", step + 1)))
-            }
-        })
-    }
-
-    /// Before the first action the probe is looked at once more: what healed itself is left alone.
-    async fn green_already(&self, plan: &Plan) -> Option<Ending> {
-        use crate::model::plan::Verify;
-        let (Origin::Incident(_), Verify::Probe { signal, .. }) = (&plan.origin, &plan.verify)
-        else {
-            return None;
-        };
-        let reading = self.looker.look(signal).await.ok()?;
-        let green = reading.clears == crate::model::severity::Severity::Green;
-        (green && plan.tier() != Tier::Low)
-            .then(|| Ending::NothingToDo("it was green again before anything was done".into()))
     }
 }

@@ -11,12 +11,13 @@ use crate::model::audit::AuditKind;
 use crate::model::ids::{IncidentId, RunId};
 use crate::model::incident::{Announced, Incident, IncidentEvent, IncidentState};
 use crate::model::message::{Message, Urgency};
-use crate::model::plan::{Ending, Leash, OnFailure, Origin, Plan};
+use crate::model::plan::{Ending, OnFailure, Origin, Plan};
 use crate::model::run::RunState;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Undo;
 use crate::run::announce::{UNKNOWN, Words, announce, asks_later, headline, loudness};
+use crate::run::repeats;
 use crate::run::runner::Runner;
 use crate::store::db::Db;
 
@@ -30,10 +31,12 @@ pub(crate) enum Proof {
 }
 
 /// Bounds of what a runbook may still try.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Patience {
     attempts: u32,
     escalate: Urgency,
+    /// What is left to the human where the same fix is needed again and again.
+    cause: Option<String>,
 }
 
 /// The ending as one transaction sees it.
@@ -62,8 +65,12 @@ impl Runner {
         let row = row.ok_or_else(|| anyhow::anyhow!("the store has no run {run}"))?;
         let book = row.runbook.as_ref().and_then(|r| self.book(&r.name).ok());
         let patience = match &book {
-            Some(book) => Patience { attempts: book.attempts, escalate: book.escalate },
-            None => Patience { attempts: 1, escalate: Urgency::Page },
+            Some(book) => Patience {
+                attempts: book.attempts,
+                escalate: book.escalate,
+                cause: book.cause.clone(),
+            },
+            None => Patience { attempts: 1, escalate: Urgency::Page, cause: None },
         };
         let closing = Closing {
             run,
@@ -130,10 +137,11 @@ fn close(db: &mut Db, rules: &Rules, closing: &Closing) -> anyhow::Result<()> {
     match (plan, ending) {
         (Some(plan), Ending::Fixed(words)) if acted => {
             settle::verified(db, plan, true, words, *now)?;
+            repeats::after_fix(db, rules, plan, closing.patience.cause.as_deref(), *now)?;
         }
         (Some(plan), Ending::NotFixed(words)) if acted && closing.proof == Proof::Failed => {
             settle::verified(db, plan, false, words, *now)?;
-            demote(db, plan, words, *now)?;
+            repeats::after_failure(db, plan, words, *now)?;
         }
         _ => drop(db.append(&decision(closing))?),
     }
@@ -152,15 +160,6 @@ fn close(db: &mut Db, rules: &Rules, closing: &Closing) -> anyhow::Result<()> {
         tell(db, rules, closing, incident)?;
     }
     Ok(())
-}
-
-/// A failed verification shortens the leash of its runbook on that host: autonomy is earned.
-fn demote(db: &mut Db, plan: &Plan, words: &str, now: Millis) -> anyhow::Result<()> {
-    let (Some(book), Some(step)) = (&plan.runbook, plan.steps.first()) else { return Ok(()) };
-    if plan.origin == Origin::Drill {
-        return Ok(());
-    }
-    db.demote(&book.name, step.call.target.on(), Leash::Ask, words, now)
 }
 
 fn decision(closing: &Closing) -> crate::model::audit::AuditEntry {

@@ -130,7 +130,7 @@ impl Runner {
     }
 
     /// What this run is about: the incident's reading, or a fresh look at what the operator named.
-    async fn subject(&self, start: &Start) -> anyhow::Result<Subject> {
+    pub(crate) async fn subject(&self, start: &Start) -> anyhow::Result<Subject> {
         if let Some(id) = start.incident {
             let incident = self.store.call(move |db| db.incident(id)).await?;
             let incident =
@@ -311,7 +311,7 @@ fn still_wanted(subject: &Subject) -> Option<Ending> {
     over.then(|| Ending::NothingToDo("it resolved by itself".into()))
 }
 
-fn left_alone(gathered: &Gathered) -> anyhow::Result<Option<Ending>> {
+pub(crate) fn left_alone(gathered: &Gathered) -> anyhow::Result<Option<Ending>> {
     let (Some(book), Some(bindings)) = (&gathered.book, &gathered.bindings) else {
         return Ok(None);
     };

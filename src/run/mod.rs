@@ -4,6 +4,7 @@
 //! inquiring starts over, waiting stays, acting with an open dispatch is unknown and is looked at,
 //! verifying goes on to its wall-clock end.
 
+pub mod acting;
 pub mod announce;
 pub mod bench;
 pub mod brief;
@@ -12,7 +13,10 @@ pub mod ending;
 pub mod inquire;
 pub mod propose;
 pub mod rehearse;
+pub mod renew;
+pub mod repeats;
 pub mod routine;
 pub mod runner;
+pub mod shadow;
 pub mod undo;
 pub mod verify;

@@ -3,13 +3,16 @@
 
 use std::sync::Arc;
 
-use crate::agent::Investigation;
+use crate::agent::{Investigation, NoConclusion};
 use crate::gate::record;
+use crate::gate::settle;
 use crate::model::approval::Choice;
 use crate::model::audit::AuditKind;
 use crate::model::conclusion::Conclusion;
 use crate::model::ids::{RunId, StepName};
+use crate::model::message::{Message, Urgency};
 use crate::model::plan::{Ending, Origin, Step};
+use crate::model::severity::Severity;
 use crate::run::bench::{GateBench, StorePurse};
 use crate::run::inquire::{Case, Gathered, Inquired};
 use crate::run::runner::{Runner, Start};
@@ -44,9 +47,41 @@ impl Runner {
             Ok(conclusion) => Ok(Some(self.conclude(case, gathered, conclusion).await?)),
             Err(none) => {
                 tracing::warn!(%run, "the agent came to no conclusion, the runbook goes on without it: {none}");
+                if let NoConclusion::OverBudget(why) = &none {
+                    self.tell_spent(why).await?;
+                }
                 Ok(None)
             }
         }
+    }
+
+    /// The model's budget is spent: told once a day, because runbooks go on and nobody would notice.
+    async fn tell_spent(&self, why: &str) -> anyhow::Result<()> {
+        let (now, rules, why) = (self.clock.now(), self.gate.rules(), why.to_owned());
+        let day = (self.periods)(now).day;
+        self.store
+            .call(move |db| {
+                db.atomically(|db| {
+                    let key = format!("budget {}", day.0);
+                    if db.has_message(&key)? {
+                        return Ok(());
+                    }
+                    settle::note(db, "reef", "the model's budget is spent", &why, now)?;
+                    let message = Message {
+                        urgency: Urgency::Message,
+                        title: "the model's budget is spent".into(),
+                        body: format!(
+                            "{why}.\nThe model is not asked until then; runbooks go on without it."
+                        ),
+                        severity: Severity::Yellow,
+                        incident: None,
+                        approval: None,
+                        key,
+                    };
+                    db.enqueue(&message, &rules.notify, now).map(drop)
+                })
+            })
+            .await
     }
 
     async fn conclude(

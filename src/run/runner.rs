@@ -80,6 +80,15 @@ pub struct Start {
     pub on: Option<Target>,
     /// `--set k=v` of the operator.
     pub params: Values,
+    pub awake: Awake,
+}
+
+/// Whether a human sits there and waits for the question: quiet hours hold nothing back then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Awake {
+    #[default]
+    Unknown,
+    Yes,
 }
 
 impl Runner {
@@ -151,6 +160,7 @@ impl Runner {
                 runbook: row.runbook.map(|r| r.name),
                 on: None,
                 params: BTreeMap::new(),
+                awake: Awake::Unknown,
             };
             let lost = matches!(row.state, RunState::Inquiring { .. }) && row.incident.is_none();
             if lost {

@@ -3,12 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::gate::rules::UNDO_FOR;
 use crate::gate::settle;
 use crate::model::ids::{ActionId, RunId, StepName};
 use crate::model::plan::{OnFailure, Origin, Plan, Step, Verify};
 use crate::model::run::{RunEvent, RunState};
+use crate::model::time::Millis;
 use crate::model::tool::Undo;
-use crate::run::runner::{Runner, Start};
+use crate::run::runner::{Awake, Runner, Start};
+use crate::store::actions::ActionRow;
+
+/// Until when an action can be undone: what was put away for it is kept for so long.
+pub fn undo_until(row: &ActionRow) -> Millis {
+    row.at + UNDO_FOR
+}
 
 impl Runner {
     /// Begins the undo of an action. `origin` says whose: a human's command still asks, a plan whose
@@ -24,6 +32,13 @@ impl Runner {
         if settle::is_unknown(&row) {
             anyhow::bail!(
                 "nobody knows whether {action} happened: `reef settle {action} ran|did-not-run` first"
+            );
+        }
+        let until = undo_until(&row);
+        if until < self.clock.now() {
+            anyhow::bail!(
+                "{action} could be undone until {}; it is too late for reef to do it",
+                crate::clock::zone::stamp(until)
             );
         }
         let call = match row.step.undo {
@@ -42,6 +57,7 @@ impl Runner {
             runbook: None,
             on: Some(call.target),
             params: BTreeMap::new(),
+            awake: Awake::Unknown,
         };
         let run = self.create(&start).await?;
         let plan = Plan {
@@ -56,7 +72,8 @@ impl Runner {
         let told = crate::gate::Told {
             incident: row.incident,
             reason: format!("undo of {action}"),
-            tools_called: vec![],
+            undoes: Some(action),
+            ..crate::gate::Told::default()
         };
         self.gate.tell(run, told);
         let event = self.submit(plan).await?;
@@ -74,6 +91,7 @@ impl Runner {
             runbook: None,
             on,
             params: BTreeMap::new(),
+            awake: Awake::Unknown,
         };
         let run = self.create(&start).await?;
         let plan = Plan {
@@ -87,7 +105,7 @@ impl Runner {
         };
         self.gate.tell(
             run,
-            crate::gate::Told { incident: None, reason: why.to_owned(), tools_called: vec![] },
+            crate::gate::Told { reason: why.to_owned(), ..crate::gate::Told::default() },
         );
         let event = self.submit(plan).await?;
         self.enter(run, event).await?;

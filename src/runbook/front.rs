@@ -2,6 +2,7 @@
 
 use regex::RegexBuilder;
 
+use crate::clock::window::Window;
 use crate::config::section::{Entry, Section};
 use crate::model::digest::Digest;
 use crate::model::ids::{RunbookName, ToolName, Word};
@@ -61,6 +62,10 @@ pub(super) fn read_front(
                 &[("stop", OnFailure::Stop), ("undo", OnFailure::Undo)],
             ),
             max_targets: at_least_one(s, "max_targets", Bounds::default().max_targets),
+            window: s.list::<Window>("window").unwrap_or_default(),
+            timezone: s.opt("timezone"),
+            at_most: s.opt("at_most"),
+            cause: s.opt::<String>("cause").filter(|cause| !cause.trim().is_empty()),
             params: params.into_iter().collect(),
             blocks: Vec::new(),
             leave: Vec::new(),

@@ -8,6 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::clock::window::Window;
+use crate::clock::zone::Zone;
+use crate::config::mistakes::hint;
 use crate::model::digest::Digest;
 use crate::model::ids::{RunbookName, StepName, ToolName, Word};
 use crate::model::message::Urgency;
@@ -72,6 +75,14 @@ pub struct Runbook {
     pub on_failure: OnFailure,
     /// More matches than this are refused.
     pub max_targets: u32,
+    /// When it may act; always where there is none.
+    pub window: Vec<Window>,
+    /// Whose wall the windows are on; the operator's where it is not said.
+    pub timezone: Option<Zone>,
+    /// How long all actions of a run may take together.
+    pub at_most: Option<Span>,
+    /// What is left to the human where the same fix is needed again and again.
+    pub cause: Option<String>,
     /// `param.NAME`: the `params` and the `retention` of the front matter; `--set` changes one.
     pub params: BTreeMap<String, Param>,
     /// Steps and questions in the order of the file.
@@ -299,6 +310,19 @@ impl Runbook {
             Severity::Red => self.escalate,
             Severity::Yellow | Severity::Unknown | Severity::Green => Urgency::Message,
         }
+    }
+
+    /// Another value for a param, as the config says it; read by the kind that the front matter gives it. The error
+    /// is a clause that follows the name.
+    pub fn set_param(&mut self, name: &str, text: &str) -> Result<(), String> {
+        let Some(param) = self.params.get_mut(name) else {
+            let known: Vec<&str> = self.params.keys().map(String::as_str).collect();
+            return Err(format!("is no param of this runbook{}", hint(name, known)));
+        };
+        let literal = Literal::typed(text, &param.kind);
+        literal.fits(&param.kind)?;
+        param.literal = literal;
+        Ok(())
     }
 
     /// The targets that its steps spell out, in full and not by a reference.

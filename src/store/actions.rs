@@ -96,6 +96,8 @@ impl Db {
                 | Origin::Drill
                 | Origin::Timer => None,
             };
+            // Whoever types an undo is its origin; what it undoes stands in the record.
+            let undoes = entry.payload.undoes.or(undoes);
             let id = ActionId(db.append(entry)?);
             let service_key = step.lease.first().unwrap_or(&step.call.target).to_string();
             db.write(

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use rusqlite::Row;
 use rusqlite::types::ToSql;
 
-use crate::model::audit::{AuditEntry, AuditKind, AuditPayload, AuditRecord, ChainHead};
+use crate::model::audit::{AuditEntry, AuditKind, AuditPayload, AuditRecord, ChainHead, Exported};
 use crate::model::ids::{ActionId, IncidentId, RunId};
 use crate::model::time::Millis;
 use crate::store::chain::{Link, NOTHING, payload_digest};
@@ -133,6 +133,36 @@ impl Db {
         self.rows(&sql, &params, record)
     }
 
+    /// Records after a number, oldest first, with what the chain was made of.
+    pub fn export(&self, after: i64, limit: u32) -> Result<Vec<Exported>> {
+        self.rows(
+            "SELECT a.seq, a.at, a.actor, a.kind, a.payload_digest, a.hash, p.salt, p.json
+               FROM audit a LEFT JOIN payload p ON p.seq = a.seq
+              WHERE ?1 < a.seq ORDER BY a.seq LIMIT ?2",
+            &[&after, &limit],
+            |row| {
+                let seq: i64 = row.get(0)?;
+                let kind: String = row.get(3)?;
+                let (salt, json): (Option<Vec<u8>>, Option<String>) = (row.get(6)?, row.get(7)?);
+                let payload = match json {
+                    Some(json) => Some(from_json(&format!("audit record {seq}"), &json)?),
+                    None => None,
+                };
+                Ok(Exported {
+                    seq,
+                    at: row.get(1)?,
+                    actor: row.get(2)?,
+                    kind: AuditKind::parse(&kind)
+                        .with_context(|| format!("audit record {seq} is of the kind {kind:?}"))?,
+                    payload,
+                    salt: salt.map(|salt| salt.iter().map(|b| format!("{b:02x}")).collect()),
+                    payload_digest: row.get(4)?,
+                    hash: row.get(5)?,
+                })
+            },
+        )
+    }
+
     pub fn head(&self) -> Result<Option<ChainHead>> {
         self.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", &[], |row| {
             Ok(ChainHead { seq: row.get(0)?, hash: row.get(1)? })
@@ -230,6 +260,50 @@ mod tests {
             let found = store.call_now(|db| db.audit_list(&filter)).unwrap();
             assert_eq!(found.iter().map(|r| r.seq).collect::<Vec<_>>(), want, "{filter:?}");
         }
+    }
+
+    /// Whoever has the lines alone can check them.
+    #[test]
+    fn an_export_proves_itself() {
+        use crate::model::digest::Digest;
+        let store = memory();
+        for i in 1..=7 {
+            let payload = AuditPayload {
+                reason: format!("\"{i}\" ä"),
+                cost_micros: Some(-i),
+                tools_called: vec!["z".into(), "a".into()],
+                ..AuditPayload::default()
+            };
+            store.call_now(|db| db.append(&entry(AuditKind::Noted, i, payload))).unwrap();
+        }
+        store.call_now(|db| db.erase_payload(3, "x", "x", Millis(9))).unwrap();
+        let first = store.call_now(|db| db.export(0, 5)).unwrap();
+        let rest = store.call_now(|db| db.export(first.last().unwrap().seq, 5)).unwrap();
+        assert_eq!((first.len(), rest.len()), (5, 3));
+        let mut previous = NOTHING;
+        let lines: Vec<String> =
+            first.iter().chain(&rest).map(|e| serde_json::to_string(e).unwrap()).collect();
+        for line in lines {
+            let exported: Exported = serde_json::from_str(&line).unwrap();
+            if let (Some(payload), Some(salt)) = (&exported.payload, &exported.salt) {
+                let salt: Vec<u8> = (0..salt.len() / 2)
+                    .map(|i| u8::from_str_radix(&salt[2 * i..2 * i + 2], 16).unwrap())
+                    .collect();
+                let digest = payload_digest(&salt, payload.to_string().as_bytes());
+                assert_eq!(digest, exported.payload_digest);
+            }
+            let link = Link {
+                seq: exported.seq,
+                at: exported.at.0,
+                actor: &exported.actor,
+                kind: exported.kind.as_str(),
+                payload: exported.payload_digest,
+            };
+            let hash: Digest = link.hash(&previous, &mut Vec::new());
+            assert_eq!(hash, exported.hash);
+            previous = hash;
+        }
+        assert_eq!(Some(previous), store.call_now(|db| db.head()).unwrap().map(|head| head.hash));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::model::audit::ChainHead;
 use crate::store::Health;
 use crate::store::anchor;
 use crate::store::ballast::{Ballast, BallastState, Released};
+use crate::store::faults::{Given, Writing};
 use crate::store::open::is_full;
 
 /// The connection to `reef.db`. Each method is atomic by itself; several go into [`Db::atomically`].
@@ -30,6 +31,8 @@ pub struct Db {
     health: Arc<Mutex<Health>>,
     /// Moves when a message was committed to the outbox.
     pub(in crate::store) enqueued: watch::Sender<u64>,
+    /// None but in tests.
+    pub(in crate::store) faults: Given,
 }
 
 impl Db {
@@ -40,7 +43,17 @@ impl Db {
         health: Arc<Mutex<Health>>,
     ) -> Self {
         let (enqueued, _) = watch::channel(0);
-        Self { conn, depth: 0, written: Vec::new(), new_head: None, dir, ballast, health, enqueued }
+        Self {
+            conn,
+            depth: 0,
+            written: Vec::new(),
+            new_head: None,
+            dir,
+            ballast,
+            health,
+            enqueued,
+            faults: None,
+        }
     }
 
     /// `BEGIN IMMEDIATE` .. `COMMIT` around `f`; an `Err` rolls everything back. A call inside another is a part
@@ -94,6 +107,12 @@ impl Db {
         }
     }
 
+    /// Whether the next write fails, as tests want it.
+    fn spoilt(&self, writing: Writing) -> rusqlite::Result<()> {
+        let fault = self.faults.as_ref().and_then(|faults| faults.before(writing));
+        fault.map_or(Ok(()), |fault| Err(fault.error()))
+    }
+
     fn control(&self, sql: &str) -> rusqlite::Result<()> {
         self.conn.prepare_cached(sql)?.execute([]).map(|_| ())
     }
@@ -110,7 +129,8 @@ impl Db {
     }
 
     fn commit(&mut self) -> Result<()> {
-        let committed = match self.control("COMMIT") {
+        let spoilt = self.spoilt(Writing::Commit);
+        let committed = match spoilt.and_then(|()| self.control("COMMIT")) {
             Err(e) if is_full(&e) && self.release_ballast() == Released::Now => {
                 tracing::warn!("the state's disk is full: the ballast was let go");
                 self.again()
@@ -140,8 +160,10 @@ impl Db {
         }
         self.control("BEGIN IMMEDIATE")?;
         for (sql, values) in &self.written {
+            self.spoilt(Writing::Row)?;
             self.conn.prepare_cached(sql)?.execute(params_from_iter(values))?;
         }
+        self.spoilt(Writing::Commit)?;
         self.control("COMMIT")
     }
 
@@ -165,7 +187,8 @@ impl Db {
             let found = self.row(sql, &[&kept.seq], |row| Ok(row.get(0)?));
             found.is_ok_and(|hash| hash == Some(kept.hash))
         };
-        if let Err(e) = anchor::push(dir, head, holds) {
+        let spoilt = self.spoilt(Writing::Anchor).map_err(anyhow::Error::from);
+        if let Err(e) = spoilt.and_then(|()| anchor::push(dir, head, holds)) {
             tracing::warn!("{e:#}");
             self.health().last_error = Some(format!("{e:#}"));
         }
@@ -230,6 +253,7 @@ impl Db {
             return self.atomically(|db| db.write(sql, params));
         }
         let values = params.iter().map(|p| owned(*p)).collect::<Result<Vec<_>>>()?;
+        self.spoilt(Writing::Row)?;
         let n = self.conn.prepare_cached(sql)?.execute(params_from_iter(&values))?;
         self.written.push((sql, values));
         Ok(n)

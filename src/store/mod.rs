@@ -24,6 +24,7 @@ pub mod chain;
 mod changes;
 mod columns;
 pub mod db;
+pub mod faults;
 pub mod incidents;
 mod known;
 pub mod leases;
@@ -33,6 +34,7 @@ pub mod outbox;
 pub mod readings;
 pub mod runs;
 mod schema;
+pub mod shadows;
 pub mod silences;
 pub mod switches;
 #[cfg(test)]

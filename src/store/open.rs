@@ -150,6 +150,7 @@ fn from_sql(path: &Path, schema: &Schema, e: &rusqlite::Error) -> OpenError {
 /// Opens a file for writing, making or migrating it; it is looked at first, through a connection that cannot write.
 pub(in crate::store) fn open_file(dir: &Path, schema: &Schema) -> Result<Connection, OpenError> {
     let path = dir.join(schema.file);
+    roll_back(&path);
     match fs::metadata(&path) {
         Ok(meta) if 0 < meta.len() => drop(inspect(&path, schema, meta.len())?),
         // Empty: reef died before it had written the first table.
@@ -168,6 +169,23 @@ pub(in crate::store) fn open_file(dir: &Path, schema: &Schema) -> Result<Connect
     let mut conn = Connection::open_with_flags(&path, flags).map_err(|e| bad(&e))?;
     prepare(&mut conn, schema).map_err(|e| bad(&e))?;
     Ok(conn)
+}
+
+/// Undoes what a death in the very first moments of a file left half done: until it is in WAL mode it has a journal
+/// beside it, which a connection that only reads may not roll back. What is wrong with the file is for others to say.
+fn roll_back(path: &Path) {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    if fs::metadata(journal).is_ok_and(|meta| 0 < meta.len()) {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let looked = Connection::open_with_flags(path, flags).and_then(|conn| {
+            conn.busy_timeout(Duration::from_secs(5))?;
+            conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+        });
+        if let Err(error) = looked {
+            tracing::warn!("{} was left half written: {error}", path.display());
+        }
+    }
 }
 
 /// A database in memory, with all its tables.

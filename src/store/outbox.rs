@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::model::ids::MessageId;
+use crate::model::ids::{IncidentId, MessageId};
 use crate::model::message::{Delivery, Message, Urgency};
 use crate::model::time::Millis;
 use crate::store::columns::{from_json, to_json};
@@ -44,6 +44,16 @@ impl Db {
         })
     }
 
+    /// All that was enqueued about an incident, oldest first.
+    pub fn messages_of(&self, incident: IncidentId) -> Result<Vec<Delivery>> {
+        self.rows(
+            "SELECT id, target, queued_at, tries, coalesce(next_at, queued_at), json FROM outbox
+              WHERE json_extract(json, '$.incident') = ?1 ORDER BY id",
+            &[&incident],
+            delivery,
+        )
+    }
+
     /// Those whose time has come: pages first, then by age. When one is due that could not be sent before, all that
     /// could not be sent the same way are: once the network is back, they go together.
     pub fn due_deliveries(&self, now: Millis, limit: u32) -> Result<Vec<Delivery>> {
@@ -54,18 +64,7 @@ impl Db {
                      AND target IN (SELECT target FROM outbox WHERE next_at <= ?1 AND 0 < tries))
               ORDER BY page DESC, id LIMIT ?2",
             &[&now, &limit],
-            |row| {
-                let id: MessageId = row.get(0)?;
-                let json: String = row.get(5)?;
-                Ok(Delivery {
-                    id,
-                    to: row.get(1)?,
-                    message: from_json(&format!("message {id}"), &json)?,
-                    queued_at: row.get(2)?,
-                    tries: row.get(3)?,
-                    next_at: row.get(4)?,
-                })
-            },
+            delivery,
         )
     }
 
@@ -151,6 +150,19 @@ fn known(id: MessageId, changed: usize) -> Result<()> {
         0 => bail!("there is no message {id} on its way"),
         _ => Ok(()),
     }
+}
+
+fn delivery(row: &rusqlite::Row<'_>) -> Result<Delivery> {
+    let id: MessageId = row.get(0)?;
+    let json: String = row.get(5)?;
+    Ok(Delivery {
+        id,
+        to: row.get(1)?,
+        message: from_json(&format!("message {id}"), &json)?,
+        queued_at: row.get(2)?,
+        tries: row.get(3)?,
+        next_at: row.get(4)?,
+    })
 }
 
 #[cfg(test)]

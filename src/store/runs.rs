@@ -32,6 +32,10 @@ pub struct RunbookRecord {
     pub fixed: u32,
     pub not_fixed: u32,
     pub last_at: Millis,
+    /// When it last failed to fix.
+    pub failed_at: Option<Millis>,
+    /// Fixes after that.
+    pub fixed_since: u32,
 }
 
 impl Db {
@@ -115,9 +119,13 @@ impl Db {
     ) -> Result<Vec<RunbookRecord>> {
         let host = host.map(HostName::as_str);
         self.rows(
-            "SELECT host, count(*), count(*) FILTER (WHERE ending = 'fixed'),
-                    count(*) FILTER (WHERE ending = 'not fixed'), max(changed_at)
-               FROM run
+            "WITH failed (of, at) AS (
+                 SELECT host, max(changed_at) FROM run
+                  WHERE runbook = ?1 AND drill = 0 AND ending = 'not fixed' GROUP BY host)
+             SELECT host, count(*), count(*) FILTER (WHERE ending = 'fixed'),
+                    count(*) FILTER (WHERE ending = 'not fixed'), max(changed_at), max(at),
+                    count(*) FILTER (WHERE ending = 'fixed' AND coalesce(at, -1) < changed_at)
+               FROM run LEFT JOIN failed ON of IS host
               WHERE runbook = ?1 AND drill = 0 AND (?2 IS NULL OR host = ?2)
               GROUP BY host ORDER BY host",
             &[&runbook.as_str(), &host],
@@ -130,6 +138,8 @@ impl Db {
                     fixed: row.get(2)?,
                     not_fixed: row.get(3)?,
                     last_at: row.get(4)?,
+                    failed_at: row.get(5)?,
+                    fixed_since: row.get(6)?,
                 })
             },
         )
@@ -235,6 +245,8 @@ mod tests {
             fixed,
             not_fixed,
             last_at: Millis(last),
+            failed_at: (0 < not_fixed).then_some(Millis(2)),
+            fixed_since: u32::from(host == "nas"),
         };
         let all = store.call_now(|db| db.runbook_record(&book().name, None)).unwrap();
         assert_eq!(all, [record("mini", 3, 1, 1, 3), record("nas", 1, 1, 0, 5)]);

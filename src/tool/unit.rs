@@ -36,6 +36,7 @@ fn status_spec() -> ToolSpec {
                 "success, exit-code, oom-kill, timeout, watchdog, signal ...",
             ),
             gives("restarts", Kind::Int, "by its manager"),
+            gives("pid", Kind::Int, "of its main process; 0: none"),
             gives("restartable", Kind::Flag, "whether the config declares it restartable"),
         ],
         max_tier: Tier::Low,
@@ -126,6 +127,7 @@ impl Query for Status {
                 ("state", Value::Word(word(state))),
                 ("result", Value::Word(word(&unit.result))),
                 ("restarts", Value::Int(i64::from(unit.restarts))),
+                ("pid", Value::Int(i64::from(unit.main_pid))),
                 ("restartable", Value::Flag(self.restartable)),
             ];
             let values = values.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();

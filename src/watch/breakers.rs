@@ -46,12 +46,14 @@ pub fn resets(db: &Db) -> anyhow::Result<Vec<Millis>> {
     Ok(at.into_iter().collect())
 }
 
-/// Tells of each that opened since the last time, and notes those that pass again. Inside a transaction.
-pub(super) fn tell(db: &mut Db, rules: &Rules, now: Millis) -> anyhow::Result<()> {
+/// Tells of each that opened since the last time, and notes those that pass again; whether there was any. Inside a
+/// transaction.
+pub(super) fn tell(db: &mut Db, rules: &Rules, now: Millis) -> anyhow::Result<bool> {
     let actions = db.actions_since(now - ACTIONS)?;
     let told = db.flags(TOLD)?;
+    let mut changed = false;
     if actions.is_empty() && told.is_empty() {
-        return Ok(());
+        return Ok(changed);
     }
     let unended = db.unended_runs()?.into_iter().map(|run| run.id).collect();
     let open = open(&actions, &unended, &resets(db)?, rules, now);
@@ -59,6 +61,7 @@ pub(super) fn tell(db: &mut Db, rules: &Rules, now: Millis) -> anyhow::Result<()
         let name = flag.trim_start_matches(TOLD);
         if open.iter().all(|(what, _)| what != name) {
             db.set_flag(flag, None, now)?;
+            changed = true;
             settle::note(db, "reef", "acts again", name, now)?;
         }
     }
@@ -69,6 +72,7 @@ pub(super) fn tell(db: &mut Db, rules: &Rules, now: Millis) -> anyhow::Result<()
             continue;
         }
         db.set_flag(&flag, Some(&words), now)?;
+        changed = true;
         let (urgency, severity) = match state {
             // The pause is over: no news for anybody.
             Breaker::TryingOne { .. } | Breaker::Passing => continue,
@@ -89,5 +93,5 @@ pub(super) fn tell(db: &mut Db, rules: &Rules, now: Millis) -> anyhow::Result<()
         };
         db.enqueue(&message, &rules.notify, now)?;
     }
-    Ok(())
+    Ok(changed)
 }

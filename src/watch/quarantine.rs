@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use crate::gate::rules::UNDO_FOR;
 use crate::model::ids::{StepName, ToolName, Word};
 use crate::model::target::Target;
 use crate::model::time::Span;
@@ -11,7 +12,7 @@ use crate::store::timers::Timer;
 use crate::watch::responder::Responder;
 
 /// How long what was quarantined can be had back.
-pub const KEPT: Span = Span::days(7);
+pub const KEPT: Span = UNDO_FOR;
 /// How often is looked for what is over its time.
 const EVERY: Span = Span::days(1);
 const KEY: &str = "quarantine";

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::gate::crash::Point;
 use crate::model::ids::HostName;
 use crate::model::incident::{Care, HoldScope, IncidentState};
 use crate::model::reading::Reading;
@@ -21,6 +22,7 @@ use crate::policy::triage::track::Track;
 use crate::policy::triage::{Change, SignalState};
 use crate::run::runner::Runner;
 use crate::store::actions::Drill;
+use crate::store::db::Db;
 use crate::store::readings::Sample;
 use crate::watch::handle::Handle;
 use crate::watch::responder::picture::{Known, consider, resolve};
@@ -249,18 +251,23 @@ impl Responder {
     pub(crate) async fn resolve(&mut self, signal: &Signal) -> anyhow::Result<()> {
         let (signal, now, rules) =
             (signal.clone(), self.runner.clock.now(), self.runner.gate.rules());
-        self.runner
+        let over = self
+            .runner
             .store
             .call(move |db| {
                 db.atomically(|db| {
-                    let Some(incident) = db.incident_of(&signal)? else { return Ok(()) };
+                    let Some(incident) = db.incident_of(&signal)? else { return Ok(None) };
+                    let id = incident.id;
                     match incident.waits_for_a_human() {
-                        true => alarm::healed(db, incident, now),
-                        false => resolve(db, &rules, incident, now),
+                        true => alarm::healed(db, incident, now).map(|()| None),
+                        false => resolve(db, &rules, incident, now).map(|()| Some(id)),
                     }
                 })
             })
             .await?;
+        if let Some(id) = over {
+            self.runner.compare(id);
+        }
         // A run that waits for a human looks whether there is still something to do.
         self.runner.answers.send_modify(|n| *n += 1);
         Ok(())
@@ -280,11 +287,17 @@ impl Responder {
             false => self.watch.above(hanging).await,
         };
         let known = Known { about: self.about.clone(), above };
-        let considered = self
-            .runner
-            .store
-            .call(move |db| db.atomically(|db| consider(db, &rules, scope, &known, now)))
-            .await?;
+        let points = self.runner.gate.points();
+        let considering = move |db: &mut Db| {
+            db.atomically(|db| {
+                let considered = consider(db, &rules, scope, &known, now)?;
+                if considered.breakers_changed {
+                    points.reached(Point::BreakerInserted);
+                }
+                Ok(considered)
+            })
+        };
+        let considered = self.runner.store.call(considering).await?;
         self.again_at = considered.again_at;
         for signal in considered.look_at {
             self.watch.nudge(signal).await;

@@ -21,7 +21,7 @@ use reef::store::approvals::Answer;
 use crate::house::{House, Setup, mini, unit};
 use crate::restart::life;
 
-fn call(tool: &'static str, name: &str) -> Call {
+pub(crate) fn call(tool: &'static str, name: &str) -> Call {
     let target = Target::new(mini(), Thing::Unit, unit(name).as_str()).unwrap();
     Call {
         tool: ToolName::of(tool),
@@ -32,7 +32,7 @@ fn call(tool: &'static str, name: &str) -> Call {
 }
 
 /// A run of its own with a plan to restart a unit, as a matched runbook would make it.
-async fn plan(house: &House, name: &str) -> Plan {
+pub(crate) async fn plan(house: &House, name: &str) -> Plan {
     let origin = Origin::Incident(IncidentId(1));
     let runbook =
         RunbookRef { name: RunbookName::new("service-failed").unwrap(), digest: Digest::of(b"x") };
@@ -44,7 +44,7 @@ async fn plan(house: &House, name: &str) -> Plan {
     let gate = &house.operator.runner.gate;
     let step = StepName::new("restart").unwrap();
     let step = gate.preview(&step, &call("unit.restart", name)).await.unwrap();
-    gate.tell(run, Told { incident: None, reason: "a test".into(), tools_called: vec![] });
+    gate.tell(run, Told { reason: "a test".into(), ..Told::default() });
     Plan {
         run,
         round: 0,
@@ -56,12 +56,12 @@ async fn plan(house: &House, name: &str) -> Plan {
     }
 }
 
-async fn act(house: &House, plan: &Plan) -> Acted {
+pub(crate) async fn act(house: &House, plan: &Plan) -> Acted {
     house.operator.runner.gate.act(plan, 0).await.unwrap()
 }
 
 /// The run's end, with which its lease is free.
-fn ended(house: &House, run: RunId) {
+pub(crate) fn ended(house: &House, run: RunId) {
     let now = house.estate.now();
     let ending = RunState::Ended(Ending::NotVerified("a test".into()));
     house
@@ -74,8 +74,8 @@ fn ended(house: &House, run: RunId) {
 }
 
 #[track_caller]
-fn refused(acted: &Acted, why: &str) {
-    let Acted::Refused(words) = acted else { panic!("{acted:?}") };
+pub(crate) fn refused(acted: &Acted, why: &str) {
+    let (Acted::Refused(words) | Acted::Busy(words)) = acted else { panic!("{acted:?}") };
     assert!(words.contains(why), "{words}");
 }
 
@@ -149,7 +149,10 @@ async fn an_approval_is_for_exactly_that_plan() {
     house.store.call_now(|db| db.answer(approval.id, yes, "a human", now)).unwrap();
     let other = call("unit.restart", "db");
     let changes: [fn(&mut Plan, &Call); 4] = [
-        |plan, other| plan.steps[0].call = other.clone(),
+        |plan, other| {
+            plan.steps[0].call = other.clone();
+            plan.steps[0].lease = vec![other.target.clone()];
+        },
         |plan, _| plan.steps[0].effect.max_items += 1,
         |plan, _| plan.verify = Verify::Not("something else".into()),
         |plan, _| plan.runbook.as_mut().unwrap().digest = Digest::of(b"y"),
@@ -211,9 +214,14 @@ async fn second_action_on_lease_key_is_forbidden() {
     assert!(matches!(act(&house, &first).await, Acted::Ended(_)));
     // Held through verification: the first run has not ended.
     refused(&act(&house, &second).await, "web.service");
+    // And nothing else on this host: one action at a time.
     let elsewhere = plan(&house, "db").await;
-    assert!(matches!(act(&house, &elsewhere).await, Acted::Ended(_)));
+    let busy = act(&house, &elsewhere).await;
+    assert!(matches!(&busy, Acted::Busy(why) if why.contains("at work on mini")), "{busy:?}");
+    assert_eq!(house.audited(AuditKind::Refused), [], "what only waits is no refusal");
     ended(&house, first.run);
+    assert!(matches!(act(&house, &elsewhere).await, Acted::Ended(_)));
+    ended(&house, elsewhere.run);
     assert!(matches!(act(&house, &second).await, Acted::Ended(_)));
     house.end().await;
 }
@@ -288,7 +296,9 @@ fn a_pause_survives_a_restart_and_only_the_operator_lifts_it() {
 #[tokio::test(start_paused = true)]
 async fn pause_wins() {
     let mut setup = Setup::new(Leash::Auto);
-    setup.config.push_str("[limits]\nper_service_hour = 1000\nper_hour = 1000\n");
+    setup
+        .config
+        .push_str("[limits]\nper_service_hour = 1000\nper_service_day = 1000\nper_hour = 1000\n");
     let house = setup.start().await;
     let (mut before, mut after) = (0, 0);
     for round in 0..200 {
@@ -319,6 +329,7 @@ async fn pause_wins() {
                 assert!(why.contains("paused"), "{why}");
                 after += 1;
             }
+            Acted::Busy(why) => panic!("nothing else is at work: {why}"),
             Acted::Open => panic!("it was never dispatched before"),
         }
         refused(&act(&house, &late).await, "paused");

@@ -9,15 +9,20 @@
 )]
 
 mod agent;
+mod approvals;
+mod attempts;
+mod autonomy;
 mod blind;
 mod containers;
 mod crash;
+mod deaths;
 mod failure;
 mod gate;
 mod hands;
 mod hold;
+mod hours;
 mod house;
-
+mod night;
 mod replay;
 mod restart;
 mod security;

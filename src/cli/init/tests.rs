@@ -69,6 +69,9 @@ fn container(name: &str) -> Container {
         policy: RestartPolicy::Always,
         ended: Ended::Untold,
         privileged: false,
+        reaches: Vec::new(),
+        memory_limit: None,
+        memory: None,
         labels: BTreeMap::new(),
     }
 }
@@ -114,6 +117,7 @@ fn full() -> Found {
         files: vec![path("/opt/stacks/media/compose.yaml")],
         services: vec![service("jellyfin")],
         fault: None,
+        written: None,
     };
     let mut gone = remote("pve1", Some("gate"), Err("its host key is not known here".into()));
     gone.fingerprints = vec!["256 SHA256:abc pve1 (ED25519)".into()];

@@ -374,6 +374,12 @@ fn runbooks_and_tools_are_tables() {
         summary: "Compress logs below a path that nobody writes to, smallest first: a full disk has no room".into(),
         inputs: "path (path), older (duration, optional)".into(),
         example: "tool = \"files.compress\"\nargs = { path = \"/var/log\" }".into(),
+        takes: vec!["path (path): below one of the roots".into(), "older (duration, optional): only those".into()],
+        gives: vec![],
+        tiers: "medium for rotated logs, else high".into(),
+        timeout: Span::mins(10),
+        undo: "files.decompress, for 7 days".into(),
+        errors: "a path outside the roots; no room to work in".into(),
     }
     };
     let view =
@@ -387,6 +393,11 @@ fn runbooks_and_tools_are_tables() {
         fixed: 3,
         not_fixed: 1,
         last_at: ago(Span::days(2)),
+        matched: 2,
+        differed: 1,
+        leash: Some(crate::model::plan::Leash::Ask),
+        lacks: vec!["you did something else in 1 of 3 cases".into()],
+        demoted: Some("the probe that fired did not turn green in time".into()),
     }];
     let name = RunbookName::new("disk-full").unwrap();
     let line = "[runbook.disk-full]\nleash = { nas = \"auto\" }".to_owned();
@@ -400,6 +411,62 @@ fn runbooks_and_tools_are_tables() {
         runbook::render_test(&tested, &SCREEN),
         "disk-full would answer\n  compress: 38 files\n  ask: does not apply\n"
     );
+}
+
+/// The labels are those of an audit trail as people write it: Timestamp, Agent, Action, Service, Reason, Tools called,
+/// Errors, Duration.
+#[test]
+fn a_timeline_reads_like_a_story() {
+    use crate::operator::timeline::{Act, Moment, Timeline};
+    let at = |secs| crate::model::time::Millis(1_771_904_832_000) + Span::secs(secs);
+    let moment = |secs, word: &str, words: &str| Moment {
+        at: at(secs),
+        word: word.into(),
+        words: words.into(),
+        seq: None,
+    };
+    let label = |label: &str, value: &str| (label.to_owned(), value.to_owned());
+    let view = Timeline {
+        zone: "UTC".into(),
+        incident: crate::model::ids::IncidentId(4),
+        signal: "disk mini:/var".into(),
+        severity: "red".into(),
+        opened_at: at(-60),
+        resolved_at: Some(at(120)),
+        stands: "resolved".into(),
+        acts: vec![Act {
+            timestamp: at(0),
+            agent: "runbook disk-full".into(),
+            action: "logs.rotate".into(),
+            service: "mini:/var/log/nginx".into(),
+            reason: "Logs older than 30 days, space freed: 8.4GB".into(),
+            tools_called: vec!["disk.usage".into(), "logs.rotate".into()],
+            errors: None,
+            duration: Some(Span::secs(12)),
+            more: vec![
+                label("Trigger", "incident I-4"),
+                label("Approval", "A-17, operator uid 1000"),
+                label("Verified", "yes: the probe that fired is green"),
+            ],
+        }],
+        story: vec![
+            moment(-60, "red", "disk mini:/var: 98 %"),
+            moment(
+                -58,
+                "asked",
+                "A-17: logs.rotate mini:/var/log/nginx (leash ask: a human decides)",
+            ),
+            moment(-1, "answered", "approved: yes, operator uid 1000"),
+            moment(0, "did", "D-31: logs.rotate mini:/var/log/nginx"),
+            moment(12, "ended", "done in 12 s: rotated 14 files"),
+            moment(60, "proven", "the probe that fired is green"),
+            moment(120, "resolved", "after 3 min"),
+        ],
+        cost_micros: 3_114,
+    };
+    let text = audit::render_timeline(&view, &SCREEN);
+    fits(&text, &SCREEN);
+    golden("audit-timeline", &text);
 }
 
 #[test]

@@ -200,6 +200,7 @@ pub(crate) fn plan(tier: Tier) -> Plan {
             undo: Undo::By(undo),
             repeat: Repeat::Never,
             lease: vec![],
+            replicas: None,
         }],
         verify: Verify::Probe {
             signal: signal("disk", "mini:/var/log", "bytes"),

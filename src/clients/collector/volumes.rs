@@ -178,7 +178,7 @@ Filesystem      Inodes  IUsed   IFree IUse% Mounted on\n\
     #[test]
     fn local_volumes_are_told_once_each_and_servers_not_at_all() {
         let piece = piece(&[("mountinfo", MOUNTS), ("blocks", BLOCKS), ("inodes", INODES)]);
-        let volumes = local(&piece, &mut std::collections::BTreeSet::new());
+        let volumes = local(&piece, &mut BTreeSet::new());
         let told: Vec<_> = volumes
             .iter()
             .map(|v| (v.mount.as_str(), v.total_bytes >> 10, v.free_bytes >> 10, v.total_inodes))
@@ -194,7 +194,7 @@ Filesystem      Inodes  IUsed   IFree IUse% Mounted on\n\
     #[test]
     fn a_server_that_hangs_is_a_stale_volume_and_its_child_is_remembered() {
         let text = "answers /mnt/b\nhangs 4711 /mnt/nfs\n";
-        let mut hanging = Hanging::new();
+        let mut hanging = Hanging::default();
         let volumes = served(&piece(&[("", text)]), MOUNTS, &mut hanging);
         assert_eq!((volumes.len(), volumes[0].source.as_str()), (1, "nas:/x"));
         assert!(volumes[0].stale.is_some());

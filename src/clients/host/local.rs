@@ -22,8 +22,8 @@ use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
 use crate::clients::host::{
-    HostLink, LinkError, Output, arrays, hands, kernel, mountinfo, own_name, proc, raised, sensors,
-    systemd, walk,
+    HostLink, LinkError, Output, arrays, hands, kernel, mountinfo, own_name, proc, raised, ran,
+    sensors, systemd, walk,
 };
 use crate::clients::process::{Given, Limits, run, run_raw};
 use crate::clock::Clock;
@@ -329,15 +329,21 @@ impl HostLink for LocalHost {
 
     fn exec<'a>(
         &'a self,
-        _permit: &'a Permit,
+        permit: &'a Permit,
         argv: &'a Argv,
         timeout: Span,
     ) -> Fut<'a, Result<Output, LinkError>> {
         Box::pin(async move {
-            match self.sudo {
+            let exact = match self.sudo {
+                Sudo::No => argv.as_slice().to_vec(),
+                Sudo::Yes => raised(argv.as_slice(), timeout),
+            };
+            let ended = match self.sudo {
                 Sudo::No => self.run(argv.as_slice(), timeout).await,
                 Sudo::Yes => self.as_root(argv, timeout).await,
-            }
+            };
+            permit.note(ran(&exact, &ended, &self.redactor));
+            ended
         })
     }
 }

@@ -31,12 +31,15 @@ use std::sync::Arc;
 
 use crate::Fut;
 use crate::gate::permit::Permit;
+use crate::model::audit::Ran;
+use crate::model::digest::Digest;
 use crate::model::fact::{Fact, Facts};
 use crate::model::ids::HostName;
 use crate::model::taint::Tainted;
 use crate::model::time::Span;
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::policy::denied::{Standing, seconds};
+use crate::policy::redact::Redactor;
 
 /// A way to one host.
 pub trait HostLink: Send + Sync + fmt::Debug {
@@ -105,6 +108,29 @@ impl fmt::Display for LinkError {
 }
 
 impl std::error::Error for LinkError {}
+
+/// How much of a command's output its record carries.
+const EXCERPT: usize = 500;
+
+/// A command that ran under a permit, for its record. The arguments are redacted here; the output was.
+pub fn ran(argv: &[String], ended: &Result<Output, LinkError>, redactor: &Redactor) -> Ran {
+    let argv = argv.iter().map(|arg| redactor.redact(arg).into_owned()).collect();
+    match ended {
+        Ok(output) => {
+            let both = format!("{}{}", output.stdout.as_str(), output.stderr.as_str());
+            Ran {
+                argv,
+                code: output.code,
+                output_digest: Some(Digest::of(both.as_bytes())),
+                output_excerpt: both.chars().take(EXCERPT).collect(),
+            }
+        }
+        Err(why) => {
+            let output_excerpt = why.to_string().chars().take(EXCERPT).collect();
+            Ran { argv, code: None, output_digest: None, output_excerpt }
+        }
+    }
+}
 
 /// A command as root, under a limit that is inside: `sudo -n timeout -k 2 120 systemctl restart x`.
 pub fn raised(argv: &[String], timeout: Span) -> Vec<String> {

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::Fut;
 use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
-use crate::clients::host::{HostLink, LinkError, Output, Trips, raised};
+use crate::clients::host::{HostLink, LinkError, Output, Trips, raised, ran};
 use crate::clients::ssh::read::{LONGEST, bounded, until_whole};
 pub use crate::clients::ssh::way::Turns;
 use crate::clients::ssh::way::{NoWay, SLACK, Way};
@@ -372,14 +372,20 @@ impl HostLink for SshHost {
 
     fn exec<'a>(
         &'a self,
-        _permit: &'a Permit,
+        permit: &'a Permit,
         argv: &'a Argv,
         timeout: Span,
     ) -> Fut<'a, Result<Output, LinkError>> {
         Box::pin(async move {
+            let exact = match (&self.act, self.sudo) {
+                (None, Sudo::Yes) => raised(argv.as_slice(), timeout),
+                (Some(_), _) | (None, Sudo::No) => argv.as_slice().to_vec(),
+            };
             let started = Instant::now();
-            let left = self.act(argv.as_slice(), timeout).await?;
-            Ok(self.clean(&left, started))
+            let left = self.act(argv.as_slice(), timeout).await;
+            let ended = left.map(|left| self.clean(&left, started));
+            permit.note(ran(&exact, &ended, &self.redactor));
+            ended
         })
     }
 }

@@ -49,6 +49,7 @@ fn facts() -> GateFacts {
         approval: None,
         protected: Protected { paths: vec![path("/var/lib/reef")], scratch: None },
         named: BTreeSet::new(),
+        closed: None,
     }
 }
 
@@ -70,6 +71,18 @@ fn check(rule: &str, facts: &GateFacts, want: &str) -> String {
     got.why().to_owned()
 }
 
+/// Another run's action on another service of the same host, not closed yet.
+fn elsewhere(run: RunId) -> ActionFact {
+    ActionFact {
+        run,
+        target: "mini:unit:db.service".parse().unwrap(),
+        outcome: None,
+        proof: Proof::Pending,
+        ended_at: None,
+        ..fact(run.0, NOW - Span::mins(1))
+    }
+}
+
 /// Words of the reason, and what brings it about.
 type Breaking = (&'static str, fn(&mut GateFacts));
 
@@ -80,7 +93,9 @@ fn forbidding() -> Vec<Breaking> {
         ("reef's own", |f| f.protected.paths.push(path("/var/log"))),
         ("held", |f| f.hold = Some("2 reds".to_owned())),
         ("leash observe", |f| f.leash = Leash::Observe),
+        ("outside its hours", |f| f.closed = Some("outside its hours: next at 22:00".to_owned())),
         ("still works on", |f| f.lease_held_by = Some((TARGET.parse().unwrap(), RunId(8)))),
+        ("still at work on mini", |f| f.actions = vec![elsewhere(RunId(8))]),
         ("limit", |f| {
             f.actions = (1..=3).map(|run| fact(100 + run, NOW - Span::mins(9))).collect();
         }),
@@ -152,8 +167,10 @@ fn an_approval_is_unexpired_unused_and_of_this_plan() {
     };
     check("as it is", &with(|_| ()), "allow");
     check("its last millisecond", &with(|a| a.expires_at = NOW + Span(1)), "allow");
-    check("expired", &with(|a| a.expires_at = NOW), "ask");
-    check("of another plan", &with(|a| a.digest = Digest::of(b"x")), "ask");
+    let expired = check("expired", &with(|a| a.expires_at = NOW), "ask");
+    assert!(expired.ends_with("the approval has expired"), "{expired}");
+    let other = check("of another plan", &with(|a| a.digest = Digest::of(b"x")), "ask");
+    assert!(other.ends_with("what was approved is another plan"), "{other}");
     check("another step used it", &with(|a| a.used = vec![StepName::new("two").unwrap()]), "allow");
     check("this step used it", &with(|a| a.used = vec![StepName::new("one").unwrap()]), "ask");
 }
@@ -200,6 +217,66 @@ fn the_run_that_holds_the_lease_goes_on() {
 }
 
 #[test]
+fn one_action_at_a_time_on_a_host_and_the_next_waits_for_its_proof() {
+    let with = |actions| GateFacts { leash: Leash::Auto, actions, ..facts() };
+    let asks = |facts: &GateFacts| {
+        let plan = plan();
+        let step = &plan.steps[0];
+        let asked = Asked { run: plan.run, plan: plan.digest(), origin: &plan.origin, step };
+        let when_free = judge_when_free(&asked, Ok(facts), NOW);
+        (judge(&asked, Ok(facts), NOW).word(), when_free.word(), waits(&asked, facts, NOW))
+    };
+    let other = elsewhere(RunId(8));
+    let (now, free, why) = asks(&with(vec![other.clone()]));
+    assert_eq!((now, free), ("forbid", "allow"));
+    assert!(why.unwrap().contains("R-8 is still at work on mini"));
+    let proving = ActionFact { outcome: Some(Outcome::Done), ..other.clone() };
+    assert_eq!(asks(&with(vec![proving.clone()])).0, "forbid");
+    for done in [
+        ActionFact { proof: Proof::Passed, ..proving.clone() },
+        ActionFact { run: RunId(7), ..other.clone() },
+        ActionFact { drill: true, ..other.clone() },
+        ActionFact { target: "nas:unit:db.service".parse().unwrap(), ..other.clone() },
+    ] {
+        assert_eq!(asks(&with(vec![done])), ("allow", "allow", None));
+    }
+    // A lease of a run at work passes; one that an ended run left behind does not.
+    let held = Some((TARGET.parse().unwrap(), RunId(8)));
+    let mut facts = GateFacts { lease_held_by: held, ..with(vec![other]) };
+    assert!(asks(&facts).2.unwrap().contains("still works on"));
+    facts.actions.clear();
+    assert_eq!(asks(&facts), ("forbid", "forbid", None));
+    // What is forbidden for another reason too is not waited for.
+    let paused = GateFacts { paused: Some("x".into()), ..with(vec![elsewhere(RunId(8))]) };
+    assert_eq!(asks(&paused), ("forbid", "forbid", None));
+    let ask = GateFacts { leash: Leash::Ask, ..with(vec![elsewhere(RunId(8))]) };
+    assert_eq!(asks(&ask), ("forbid", "ask", None));
+}
+
+#[test]
+fn the_last_healthy_replica_is_never_taken() {
+    use crate::model::tool::Replicas;
+    for (of, healthy, leaves, want) in [
+        (3, 3, 2, "allow"),
+        (3, 1, 0, "forbid"),
+        (2, 2, 1, "allow"),
+        (2, 1, 0, "forbid"),
+        (2, 0, 0, "allow"),
+        (2, 1, 1, "allow"),
+        (1, 1, 0, "allow"),
+    ] {
+        let mut plan = plan();
+        plan.steps[0].replicas = Some(Replicas { of, healthy, leaves });
+        let facts = GateFacts { leash: Leash::Auto, approval: approved(&plan), ..facts() };
+        let got = judged(&plan, &facts);
+        assert_eq!(got.word(), want, "{of} {healthy} {leaves}: {got:?}");
+        if want == "forbid" {
+            assert!(got.why().contains("last healthy replica"), "{got:?}");
+        }
+    }
+}
+
+#[test]
 fn a_drill_passes_hold_limits_and_breaker_but_not_pause_nor_a_lease() {
     let mut plan = plan();
     plan.origin = Origin::Drill;
@@ -210,7 +287,8 @@ fn a_drill_passes_hold_limits_and_breaker_but_not_pause_nor_a_lease() {
         let mut facts = facts();
         break_it(&mut facts);
         facts.protected = protected.clone();
-        let want = if ["paused", "still works on"].contains(&why) { "forbid" } else { "allow" };
+        let strict = ["paused", "outside its hours", "still works on"];
+        let want = if strict.contains(&why) { "forbid" } else { "allow" };
         assert_eq!(judged(&plan, &facts).word(), want, "{why}");
     }
     let outside = GateFacts { leash: Leash::Auto, ..facts() };
@@ -281,6 +359,9 @@ const MUTATIONS: &[Mutation] = &[
     ("undo", |p| p.steps[0].undo = Undo::Impossible(String::new())),
     ("repeat", |p| p.steps[0].repeat = Repeat::Safe),
     ("lease", |p| p.steps[0].lease.clear()),
+    ("replicas", |p| {
+        p.steps[0].replicas = Some(crate::model::tool::Replicas { of: 3, healthy: 3, leaves: 2 });
+    }),
     ("a second step", |p| p.steps.push(p.steps[0].clone())),
     ("verification", |p| p.verify = Verify::Not("other".to_owned())),
     ("on failure", |p| p.on_failure = OnFailure::Undo),
@@ -331,4 +412,37 @@ fn somebodys_hands_turn_a_yes_into_a_question_and_nothing_into_a_no() {
     let mut low = plan();
     low.steps[0].tier = Tier::Low;
     assert_eq!(judged(&low, &GateFacts { hands: anna, ..facts() }), Verdict::Allow);
+}
+
+/// All of a plan that its digest speaks of: without words for people, how long it should take, and the round.
+fn of_digest(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    plan.round = 0;
+    for step in &mut plan.steps {
+        step.effect.words.clear();
+        step.effect.takes = None;
+        if let Undo::Impossible(words) = &mut step.undo {
+            words.clear();
+        }
+    }
+    plan
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    /// The plan as it is stored, with one byte changed: where that still is a plan, and another one, the yes is void.
+    #[test]
+    fn one_changed_byte_voids_an_approval(at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        let plan = plan();
+        let facts = GateFacts { approval: approved(&plan), ..facts() };
+        let mut bytes = serde_json::to_vec(&plan).unwrap();
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        if let Ok(other) = serde_json::from_slice::<Plan>(&bytes)
+            && of_digest(&other) != of_digest(&plan)
+        {
+            prop_assert_ne!(other.digest(), plan.digest());
+            prop_assert_ne!(judged(&other, &facts), Verdict::Allow);
+        }
+    }
 }

@@ -250,6 +250,8 @@ fn container(name: &str) -> Container {
         ended: Ended::Untold,
         privileged: false,
         reaches: Vec::new(),
+        memory_limit: None,
+        memory: None,
         labels: BTreeMap::new(),
     }
 }

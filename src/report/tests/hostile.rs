@@ -31,6 +31,7 @@ fn needs(text: &str, at: Millis) -> Vec<Need> {
         Need::Trouble { what: t() },
         Need::Hold { by: vec![t(), t()] },
         Need::Breaker { what: t(), words: t() },
+        Need::Patched { words: t() },
         Need::Approve {
             id: ApprovalId(1),
             question: t(),

@@ -251,6 +251,7 @@ pub(super) fn step(path: &str) -> Step {
         undo: Undo::Impossible("no".into()),
         repeat: Repeat::Never,
         lease: vec![target],
+        replicas: None,
     }
 }
 

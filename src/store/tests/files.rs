@@ -278,3 +278,24 @@ async fn a_panic_in_a_call_leaves_no_transaction_open() {
     assert_eq!(flag, None);
     store.call(|db| db.append(&entry(AuditKind::Noted, 1, AuditPayload::default()))).await.unwrap();
 }
+
+/// A death while the file was being made, before it was in WAL mode: its journal lies beside it.
+#[test]
+fn what_died_while_it_was_made_is_made_anew() {
+    let (made, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for file in ["reef.db", "readings.db"] {
+        let path = made.path().join(file);
+        let conn = Connection::open(&path).unwrap();
+        conn.execute_batch(
+            "PRAGMA cache_size = 1; PRAGMA page_size = 512; BEGIN;
+             CREATE TABLE half (x BLOB); INSERT INTO half VALUES (zeroblob(100000));",
+        )
+        .unwrap();
+        for name in [file.to_owned(), format!("{file}-journal")] {
+            fs::copy(made.path().join(&name), dir.path().join(&name)).unwrap();
+        }
+    }
+    assert!(0 < fs::metadata(dir.path().join("reef.db-journal")).unwrap().len());
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.call_now(|db| db.head()).unwrap(), None);
+}

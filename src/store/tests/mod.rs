@@ -62,6 +62,7 @@ pub(in crate::store) fn step(target: &str) -> Step {
         undo: Undo::By(call(target)),
         repeat: Repeat::Never,
         lease: vec![target.parse().unwrap()],
+        replicas: None,
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) fn container(name: &str) -> Container {
         policy: RestartPolicy::No,
         ended: Ended::Untold,
         privileged: false,
+        reaches: Vec::new(),
         memory_limit: None,
         memory: None,
         labels: std::collections::BTreeMap::new(),

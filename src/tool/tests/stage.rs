@@ -301,6 +301,7 @@ impl Stage {
             undo,
             repeat: action.repeat(),
             lease: action.lease(),
+            replicas: None,
         })
     }
 

@@ -8,7 +8,7 @@ use crate::model::message::Urgency;
 use crate::model::plan::Origin;
 use crate::model::severity::Severity;
 use crate::run::announce::{announce, asks_later};
-use crate::run::runner::Start;
+use crate::run::runner::{Awake, Start};
 use crate::watch::responder::Responder;
 use crate::watch::words;
 
@@ -28,8 +28,14 @@ impl Responder {
             (false, None) => return self.noted(incident).await,
         };
         let id = incident.id;
-        let start =
-            Start { origin, incident: Some(id), runbook, on: None, params: BTreeMap::new() };
+        let start = Start {
+            origin,
+            incident: Some(id),
+            runbook,
+            on: None,
+            params: BTreeMap::new(),
+            awake: Awake::Unknown,
+        };
         let run = self.runner.create_for(id, &start).await?;
         if let Some(run) = run {
             self.runner.go_on(run, start);

@@ -37,6 +37,8 @@ pub(super) struct Considered {
     pub(super) look_at: BTreeSet<Signal>,
     /// When the picture changes by itself: a silence ends, a group is complete.
     pub(super) again_at: Option<Millis>,
+    /// Whether a breaker opened, or passes again.
+    pub(super) breakers_changed: bool,
 }
 
 /// The whole picture, in one transaction: explained and held incidents, the hold itself, and which
@@ -65,7 +67,7 @@ pub(super) fn consider(
     let scene = Scene { standings: &standings, scope, held: before.as_ref(), resumed_at };
     let decision = tree(&scene, now);
     keep_hold(db, rules, before.as_ref(), decision.hold.as_ref(), now)?;
-    breakers::tell(db, rules, now)?;
+    considered.breakers_changed = breakers::tell(db, rules, now)?;
     let paused = db.flag(PAUSED)?.map(|by| format!("paused: {by}"));
     for incident in unresolved {
         let gathers = gathering.get(&incident.signal);

@@ -1,0 +1,169 @@
+//! A plan's steps, one after the other: what holds them back, what makes them wait, and what ends them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::gate::Acted;
+use crate::gate::facts::leash_of;
+use crate::model::plan::{Ending, Leash, Origin, Plan};
+use crate::model::run::RunEvent;
+use crate::model::time::Span;
+use crate::model::tool::{ActionResult, Tier};
+use crate::run::announce::act_later;
+use crate::run::inquire::Case;
+use crate::run::runner::{Runner, Start};
+
+/// How long a step waits for another run on the same host. Proofs take minutes; what takes longer is for a
+/// human to see.
+const PATIENCE: Span = Span::hours(1);
+/// How often it looks, where nobody says that the other one ended.
+const LOOK: Duration = Duration::from_secs(10);
+
+impl Runner {
+    /// Takes one step; `None` when reef stops while it waits.
+    pub(crate) async fn acting(
+        self: &Arc<Self>,
+        plan: &Plan,
+        step: usize,
+    ) -> anyhow::Result<Option<RunEvent>> {
+        let run = plan.run;
+        let begun = self.store.call(move |db| Ok(db.actions_of(run)?)).await?;
+        let first = step == 0 && begun.is_empty();
+        if let Some(words) = self.too_long(plan, begun.first().map(|row| row.at)) {
+            let words = format!("stopped before step {}: {words}", step + 1);
+            return Ok(Some(RunEvent::End(Ending::NotFixed(words))));
+        }
+        let mut endings = self.endings.subscribe();
+        let since = self.clock.now();
+        loop {
+            // What an earlier life dispatched may be why it is green.
+            if first && let Some(ending) = self.green_already(plan).await {
+                return Ok(Some(RunEvent::End(ending)));
+            }
+            if first && let Some(ending) = self.not_now(plan).await? {
+                return Ok(Some(RunEvent::End(ending)));
+            }
+            let why = match self.gate.act(plan, step).await? {
+                Acted::Ended(result) => {
+                    if let ActionResult::Unknown(why) = &result {
+                        tracing::warn!(%run, "nobody knows whether step {step} happened: {why}");
+                    }
+                    return Ok(Some(RunEvent::StepEnded(result)));
+                }
+                Acted::Open => return Ok(Some(RunEvent::FoundOpenDispatch)),
+                Acted::Refused(why) => why,
+                Acted::Busy(_) if self.clock.now().since(since) < PATIENCE => {
+                    tokio::select! {
+                        _ = endings.changed() => {}
+                        () = tokio::time::sleep(LOOK) => {}
+                        () = self.stop.cancelled() => return Ok(None),
+                    }
+                    continue;
+                }
+                Acted::Busy(why) => format!("waited for {PATIENCE}: {why}"),
+            };
+            return Ok(Some(RunEvent::End(match step {
+                0 => Ending::Escalated(format!("held back by the gate: {why}")),
+                _ => Ending::NotFixed(format!("stopped before step {}: {why}", step + 1)),
+            })));
+        }
+    }
+
+    /// A plan that may not begin at this hour, or that would take longer than its runbook may: the run ends, and
+    /// a new one plans when the hours begin.
+    pub(crate) async fn not_now(&self, plan: &Plan) -> anyhow::Result<Option<Ending>> {
+        let Origin::Incident(id) = plan.origin else { return Ok(None) };
+        let (now, rules) = (self.clock.now(), self.gate.rules());
+        let most = plan.runbook.as_ref().and_then(|book| rules.at_most.get(&book.name)).copied();
+        if let Some(most) = most.filter(|most| *most < plan.takes()) {
+            return Ok(Some(Ending::Escalated(format!(
+                "it would take about {}, and its runbook allows {most} in all",
+                plan.takes()
+            ))));
+        }
+        let Some(closed) = rules.closed(plan, now) else { return Ok(None) };
+        let words = closed.words.clone();
+        let of_first = plan.steps.first().map(|step| step.call.target.on().clone());
+        let book = plan.runbook.as_ref().map(|book| book.name.clone());
+        let waits = self
+            .store
+            .call(move |db| {
+                db.atomically(|db| {
+                    // Under observe it is recorded what would be done: there is nothing to wait for.
+                    let leash = match &of_first {
+                        Some(host) => leash_of(db, &rules, book.as_ref(), host)?,
+                        None => Leash::Observe,
+                    };
+                    if leash != Leash::Observe {
+                        act_later(db, &rules, id, &closed, now)?;
+                    }
+                    Ok(leash != Leash::Observe)
+                })
+            })
+            .await?;
+        Ok(waits.then(|| Ending::Escalated(format!("it waits: {words}"))))
+    }
+
+    /// Why the next step may not begin: all of them together have taken as long as the runbook allows.
+    fn too_long(&self, plan: &Plan, began: Option<crate::model::time::Millis>) -> Option<String> {
+        let rules = self.gate.rules();
+        let most = *rules.at_most.get(&plan.runbook.as_ref()?.name)?;
+        let took = self.clock.now().since(began?);
+        (most <= took).then(|| format!("it has taken {took}, and its runbook allows {most} in all"))
+    }
+
+    /// Before the first action the probe is looked at once more: what healed itself is left alone.
+    async fn green_already(&self, plan: &Plan) -> Option<Ending> {
+        use crate::model::plan::Verify;
+        let (Origin::Incident(_), Verify::Probe { signal, .. }) = (&plan.origin, &plan.verify)
+        else {
+            return None;
+        };
+        let reading = self.looker.look(signal).await.ok()?;
+        let green = reading.clears == crate::model::severity::Severity::Green;
+        (green && plan.tier() != Tier::Low)
+            .then(|| Ending::NothingToDo("it was green again before anything was done".into()))
+    }
+
+    /// Why the runbook, asked anew, would not come to what was approved: a condition of a step does not hold any
+    /// more, or it would be about something else.
+    pub(crate) async fn no_longer_planned(
+        &self,
+        plan: &Plan,
+        start: &Start,
+    ) -> anyhow::Result<Option<String>> {
+        let (Origin::Incident(_), Some(book)) = (&plan.origin, &plan.runbook) else {
+            return Ok(None);
+        };
+        let (book, subject) = (self.book(&book.name)?, self.subject(start).await?);
+        let case = Case { run: plan.run, round: plan.round, start, subject: &subject };
+        let gathered = match self.gather(case, Some(book)).await {
+            Ok(gathered) => gathered,
+            Err(why) => return Ok(Some(format!("it cannot be looked at any more: {why:#}"))),
+        };
+        if let Some(leave) = crate::run::inquire::left_alone(&gathered)? {
+            return Ok(Some(leave.words().to_owned()));
+        }
+        for step in &plan.steps {
+            let now = gathered.steps.iter().find(|now| now.name == step.name);
+            let now = now.or_else(|| gathered.asked.get(&step.name));
+            let lead = format!("{}: ", step.name);
+            match now {
+                Some(now) if now.call == step.call => {}
+                Some(now) => {
+                    return Ok(Some(format!(
+                        "{lead}it would be {} now, not {}",
+                        now.call, step.call
+                    )));
+                }
+                None => {
+                    let skipped = gathered.skipped.iter().find(|why| why.starts_with(&lead));
+                    return Ok(Some(skipped.cloned().unwrap_or_else(|| {
+                        format!("{lead}the runbook would not come to it any more")
+                    })));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
