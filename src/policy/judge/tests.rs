@@ -48,6 +48,7 @@ fn facts() -> GateFacts {
         resets: vec![],
         approval: None,
         protected: Protected { paths: vec![path("/var/lib/reef")], scratch: None },
+        named: BTreeSet::new(),
         closed: None,
     }
 }
