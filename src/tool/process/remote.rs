@@ -212,7 +212,7 @@ mod tests {
         let (effect, undo) = effect("x", id, Ending::Term);
         let (name, lease) = (StepName::new("kill").unwrap(), Vec::new());
         let (tier, repeat) = (Tier::High, Repeat::Never);
-        Permit::for_test(Step { name, call, tier, effect, undo, repeat, lease })
+        Permit::for_test(Step { name, call, tier, effect, undo, repeat, lease, replicas: None })
     }
 
     #[tokio::test]
