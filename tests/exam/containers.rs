@@ -32,6 +32,7 @@ fn container(name: &str) -> Container {
         policy: RestartPolicy::No,
         ended: Ended::Untold,
         privileged: false,
+        reaches: Vec::new(),
         memory_limit: Some(LIMIT),
         memory: Some(150 * MIB),
         labels: std::collections::BTreeMap::new(),
