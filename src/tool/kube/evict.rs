@@ -13,7 +13,7 @@ use crate::model::ids::ToolName;
 use crate::model::object::{Object, ObjectKind};
 use crate::model::target::Target;
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Effect, Repeat, Tier, ToolError, ToolSpec, Undo};
+use crate::model::tool::{ActionResult, Effect, Repeat, Replicas, Tier, ToolError, ToolSpec, Undo};
 use crate::model::value::Kind;
 use crate::tool::args::{made, optional, refused, required};
 use crate::tool::kube::pod::owner;
@@ -122,23 +122,38 @@ struct Chosen {
     words: String,
 }
 
+/// The pod with those that the same workload keeps.
+struct Family {
+    pod: Pod,
+    owner: Target,
+    of: usize,
+    /// How many of the others serve.
+    serving: usize,
+}
+
 impl Evict {
-    /// Looks at the pod and its siblings, and says why it must stay, if it must.
-    async fn choose(&self) -> Result<Chosen, ToolError> {
+    async fn family(&self) -> Result<Family, ToolError> {
         let cluster = &self.known.cluster;
         let pod: Pod = cluster.one(self.pod.namespace(), self.pod.name()).await.map_err(unread)?;
-        if pod.is_ending() {
-            return Err(refused(format!("{} is being deleted already", self.target)));
-        }
         let owner = owner(&self.target, &pod);
-        self.may_go(&pod, &owner)?;
-        let now = self.clock.now();
         let siblings = match owner.as_object() {
             Some(workload) => pods_of(cluster, &workload).await?,
             None => Vec::new(),
         };
+        let now = self.clock.now();
         let others = siblings.iter().filter(|other| other.metadata.uid != pod.metadata.uid);
         let serving = others.filter(|other| other.serves(now)).count();
+        Ok(Family { pod, owner, of: siblings.len(), serving })
+    }
+
+    /// Looks at the pod and its siblings, and says why it must stay, if it must.
+    async fn choose(&self) -> Result<Chosen, ToolError> {
+        let Family { pod, owner, serving, .. } = self.family().await?;
+        if pod.is_ending() {
+            return Err(refused(format!("{} is being deleted already", self.target)));
+        }
+        self.may_go(&pod, &owner)?;
+        let now = self.clock.now();
         if self.kept == Kept::ByController && pod.serves(now) && serving == 0 {
             return Err(refused(format!(
                 "{} is the last replica of {owner} that serves: it stays",
@@ -253,6 +268,22 @@ impl Action for Evict {
                 artifact: Some(seen(&[&chosen.uid])),
             };
             Ok((effect, Undo::Impossible("a pod that is gone does not come back".into())))
+        })
+    }
+
+    fn replicas(&self) -> Fut<'_, Result<Option<Replicas>, ToolError>> {
+        Box::pin(async move {
+            if self.kept == Kept::ByNobody {
+                return Ok(None);
+            }
+            let family = self.family().await?;
+            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            let own = usize::from(family.pod.serves(self.clock.now()));
+            Ok(Some(Replicas {
+                of: count(family.of),
+                healthy: count(family.serving + own),
+                leaves: count(family.serving),
+            }))
         })
     }
 

@@ -350,6 +350,12 @@ async fn the_last_healthy_replica_stays() {
     let said = lab.refused(&evict(&name(0))).await;
     assert!(said.contains("last replica") && said.contains("serves"), "{said}");
     assert!(lab.preview(&evict(&name(1))).await.is_ok(), "the one that crashes may go");
+    // The gate is told the same, and judges it by itself.
+    for (n, healthy, leaves) in [(0, 1, 0), (1, 1, 1)] {
+        let replicas = lab.stage.action(&evict(&name(n))).replicas().await.unwrap().unwrap();
+        assert_eq!((replicas.of, replicas.healthy, replicas.leaves), (2, healthy, leaves));
+        assert_eq!(replicas.takes_the_last(), n == 0);
+    }
     // What was true when it was planned is looked at again before it is done.
     let (effect, undo) = lab.preview(&evict(&name(1))).await.unwrap();
     lab.fake.with(|estate| {
