@@ -387,16 +387,5 @@ impl Checker<'_> {
 }
 
 fn has_text(kind: &Kind) -> bool {
-    match kind {
-        Kind::Text => true,
-        Kind::List(of) => has_text(of),
-        Kind::Int
-        | Kind::Bytes
-        | Kind::Span
-        | Kind::Flag
-        | Kind::Word
-        | Kind::Path
-        | Kind::Argv
-        | Kind::Target => false,
-    }
+    *kind == Kind::Text || matches!(kind, Kind::List(of) if has_text(of))
 }
