@@ -18,7 +18,9 @@ fn every_tool_is_in_the_table() {
                 continue;
             };
             tools += 1;
-            if !table.contains(&format!(" {family}::{}(world),", name.0)) {
+            let row = format!("{family}::{}(world),", name.0);
+            // A family that is a folder is named with it: `compose::read::ps`.
+            if ![" ", "::"].iter().any(|before| table.contains(&format!("{before}{row}"))) {
                 wrong.push(format!("{}: {} is not in src/tool/table.rs", file.path, name.0));
             }
         }
