@@ -13,7 +13,8 @@ use crate::tool::{
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
-    vec![
+    #[cfg_attr(not(feature = "kube"), expect(unused_mut, reason = "clusters come behind"))]
+    let mut all = vec![
         compose::read::check(world),
         compose::health::health(world),
         compose::read::ps(world),
@@ -47,40 +48,6 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         image::prune(world),
         image::pull(world),
         journal::vacuum(world),
-        #[cfg(feature = "kube")]
-        apply::apply(world),
-        #[cfg(feature = "kube")]
-        cordon::cordon(world),
-        #[cfg(feature = "kube")]
-        drain::drain(world),
-        #[cfg(feature = "kube")]
-        said::events(world),
-        #[cfg(feature = "kube")]
-        evict::evict(world),
-        #[cfg(feature = "kube")]
-        evict::evict_bare(world),
-        #[cfg(feature = "kube")]
-        said::logs(world),
-        #[cfg(feature = "kube")]
-        node::node(world),
-        #[cfg(feature = "kube")]
-        patch::patch(world),
-        #[cfg(feature = "kube")]
-        pod::pod(world),
-        #[cfg(feature = "kube")]
-        pod::pods(world),
-        #[cfg(feature = "kube")]
-        restart::restart(world),
-        #[cfg(feature = "kube")]
-        rollout::rollback(world),
-        #[cfg(feature = "kube")]
-        rollout::rollout(world),
-        #[cfg(feature = "kube")]
-        scale::scale(world),
-        #[cfg(feature = "kube")]
-        tls_secret::tls_secret(world),
-        #[cfg(feature = "kube")]
-        cordon::uncordon(world),
         logs::patterns(world),
         logs::rotate(world),
         memory::usage(world),
@@ -94,5 +61,32 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         unit::logs(world),
         unit::restart(world),
         unit::status(world),
+    ];
+    #[cfg(feature = "kube")]
+    all.extend(of_clusters(world));
+    all
+}
+
+/// Those for Kubernetes clusters.
+#[cfg(feature = "kube")]
+fn of_clusters(world: &World) -> Vec<Box<dyn Tool>> {
+    vec![
+        apply::apply(world),
+        cordon::cordon(world),
+        drain::drain(world),
+        said::events(world),
+        evict::evict(world),
+        evict::evict_bare(world),
+        said::logs(world),
+        node::node(world),
+        patch::patch(world),
+        pod::pod(world),
+        pod::pods(world),
+        restart::restart(world),
+        rollout::rollback(world),
+        rollout::rollout(world),
+        scale::scale(world),
+        tls_secret::tls_secret(world),
+        cordon::uncordon(world),
     ]
 }
