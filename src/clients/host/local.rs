@@ -334,13 +334,10 @@ impl HostLink for LocalHost {
         timeout: Span,
     ) -> Fut<'a, Result<Output, LinkError>> {
         Box::pin(async move {
-            let exact = match self.sudo {
-                Sudo::No => argv.as_slice().to_vec(),
-                Sudo::Yes => raised(argv.as_slice(), timeout),
-            };
-            let ended = match self.sudo {
-                Sudo::No => self.run(argv.as_slice(), timeout).await,
-                Sudo::Yes => self.as_root(argv, timeout).await,
+            let given = argv.as_slice();
+            let (exact, ended) = match self.sudo {
+                Sudo::No => (given.to_vec(), self.run(given, timeout).await),
+                Sudo::Yes => (raised(given, timeout), self.as_root(argv, timeout).await),
             };
             permit.note(ran(&exact, &ended, &self.redactor));
             ended
