@@ -22,7 +22,7 @@ use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
 use crate::clients::host::{
-    HostLink, LinkError, Output, arrays, hands, kernel, mountinfo, own_name, proc, raised, ran,
+    HostLink, LinkError, Output, arrays, hands, kernel, mountinfo, noted, own_name, proc, raised,
     sensors, systemd, walk,
 };
 use crate::clients::process::{Given, Limits, run, run_raw};
@@ -339,8 +339,7 @@ impl HostLink for LocalHost {
                 Sudo::No => (given.to_vec(), self.run(given, timeout).await),
                 Sudo::Yes => (raised(given, timeout), self.as_root(argv, timeout).await),
             };
-            permit.note(ran(&exact, &ended, &self.redactor));
-            ended
+            noted(permit, &exact, ended, &self.redactor)
         })
     }
 }
