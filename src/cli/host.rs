@@ -157,7 +157,7 @@ impl Hosts {
     fn listed(&self, name: &HostName) -> Vec<Listed> {
         let mut needs =
             Needs { units: self.units.get(name).cloned().unwrap_or_default(), ..Needs::default() };
-        for step in self.books.iter().flat_map(|book| book.steps()) {
+        for step in self.books.iter().flat_map(Runbook::steps) {
             match (step.tool.as_str(), step.args.get("argv")) {
                 ("host.exec", Some(Arg::Literal(literal))) => {
                     if let Ok(Value::Argv(parts)) = literal.read(&Kind::Argv, name) {

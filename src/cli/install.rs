@@ -24,6 +24,7 @@ pub(crate) enum Which {
     Polkit,
     Sudoers,
     K8sRole,
+    K8sRoleAct,
 }
 
 /// Where a file goes, and what stands in it.
@@ -36,8 +37,8 @@ pub(crate) struct Asset {
     pub(crate) text: &'static str,
 }
 
-/// In the order in which they are put in place; the last three are a matter of taste.
-pub(crate) const ASSETS: [Asset; 7] = [
+/// In the order in which they are put in place; the last four are a matter of taste.
+pub(crate) const ASSETS: [Asset; 8] = [
     Asset {
         which: Which::Sysusers,
         name: "sysusers",
@@ -86,6 +87,13 @@ pub(crate) const ASSETS: [Asset; 7] = [
         path: "/etc/reef/k8s-role.yaml",
         why: "if wanted: an account of a Kubernetes cluster that only reads",
         text: include_str!("install/k8s-role.yaml"),
+    },
+    Asset {
+        which: Which::K8sRoleAct,
+        name: "k8s-role-act",
+        path: "/etc/reef/k8s-role-act.yaml",
+        why: "if wanted: what that account may do there, namespace by namespace",
+        text: include_str!("install/k8s-role-act.yaml"),
     },
 ];
 
@@ -149,7 +157,7 @@ pub(crate) fn render(page: &Page) -> String {
     }
     out.push_str(&format!("\n{}\n", page.ink(Ink::Bold, "The files (reef install --print WHICH)")));
     for asset in &ASSETS {
-        let name = pad(asset.name, 9);
+        let name = pad(asset.name, 12);
         out.push_str(&format!("   {name} {} {}\n", pad(asset.path, 36), asset.why));
     }
     out.push_str(

@@ -45,6 +45,9 @@ pub struct Assembled {
     pub redactor: std::sync::Arc<Redactor>,
     /// The secrets of the probes.
     pub keys: Keys,
+    /// The clusters, as the tools reach them.
+    #[cfg(feature = "kube")]
+    clusters: crate::clients::kube::declared::DeclaredClusters,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -101,6 +104,8 @@ pub fn read(
                     path,
                     redactor: cx.redactor,
                     keys: cx.keys,
+                    #[cfg(feature = "kube")]
+                    clusters: cx.clusters,
                     served_by,
                 },
                 probes,
@@ -246,6 +251,14 @@ impl Assembled {
                 .map(|(host, section)| (host.clone(), section.stacks.clone()))
                 .collect(),
         }
+    }
+
+    /// The clusters of the config with clients of their own.
+    #[cfg(feature = "kube")]
+    pub fn clusters(&self) -> world::Clusters {
+        let known =
+            |(name, declared)| (name, std::sync::Arc::new(world::KnownCluster::of(declared)));
+        self.clusters.all().into_iter().map(known).collect()
     }
 
     fn resolvers(&self) -> BTreeMap<String, world::Resolver> {

@@ -22,7 +22,7 @@ use crate::config::globals::{Docker, Globals, Listen};
 use crate::config::hosts::HostSection;
 use crate::config::secret::SecretCommand;
 use crate::daemon::assemble::Assembled;
-use crate::daemon::wire::{Seen, ToolOutbox};
+use crate::daemon::wire::{Seen, StoreDeeds, ToolOutbox};
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::tool::Tool;
 use crate::model::ids::{HostName, RunbookName};
@@ -220,6 +220,7 @@ impl Making {
                 .collect(),
             starts: assembled.shelf.books.iter().map(|b| (b.name.clone(), b.leash)).collect(),
             leashes,
+            named: assembled.shelf.books.iter().map(|b| (b.name.clone(), b.named())).collect(),
             hours: hours(assembled),
             at_most: at_most(assembled),
             disturb: globals
@@ -272,6 +273,9 @@ impl Making {
                 clock: Arc::clone(&self.clock),
                 rules,
             }),
+            deeds: Arc::new(StoreDeeds { store: store.clone() }),
+            #[cfg(feature = "kube")]
+            clusters: assembled.clusters(),
             inventory: Arc::new(assembled.inventory(&self.folders.state, &self.folders.scratch)),
             now: Arc::clone(&self.clock),
             quarantine: self.folders.quarantine.clone(),

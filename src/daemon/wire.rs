@@ -18,7 +18,7 @@ use crate::gate::hands::Onlooker;
 use crate::gate::rules::Rules;
 use crate::model::fact::{Fact, FactValue};
 use crate::model::hands::Hands;
-use crate::model::ids::HostName;
+use crate::model::ids::{HostName, ToolName};
 use crate::model::message::Urgency;
 use crate::model::push::Report;
 use crate::model::target::{AbsPath, Signal, Target};
@@ -34,7 +34,9 @@ use crate::report::{Standing, Standings};
 use crate::run::announce::{Words, announce, headline};
 use crate::store::Store;
 use crate::tool::table::table;
-use crate::tool::world::{History, Inventory, Network, NoHistory, Numbers, Outbox, World};
+use crate::tool::world::{
+    Deeds, History, Inventory, Network, NoDeeds, NoHistory, Numbers, Outbox, World,
+};
 use crate::watch::handle::Handle;
 use crate::watch::pulse::Pulse;
 use crate::web::Site;
@@ -147,6 +149,33 @@ impl Outbox for ToolOutbox {
     }
 }
 
+/// What reef did, as its audit log tells it.
+#[derive(Debug)]
+pub struct StoreDeeds {
+    pub store: Store,
+}
+
+impl Deeds for StoreDeeds {
+    fn count<'a>(
+        &'a self,
+        tool: &'a ToolName,
+        target: &'a Target,
+        since: Millis,
+    ) -> Fut<'a, Result<u32, String>> {
+        Box::pin(async move {
+            let (tool, target) = (tool.clone(), target.clone());
+            let rows = self.store.call(move |db| db.actions_since(since)).await;
+            let rows = rows.map_err(|error| format!("the audit log cannot be read: {error:#}"))?;
+            let did = |row: &&crate::store::actions::ActionRow| {
+                // What provably did not happen is no deed.
+                let nothing = row.closed.as_ref().is_some_and(|(_, word)| word == "not started");
+                row.tool == tool && row.target == target && !nothing
+            };
+            Ok(u32::try_from(rows.iter().filter(did).count()).unwrap_or(u32::MAX))
+        })
+    }
+}
+
 /// The tools' specs without a world behind them: for checks that run no tool.
 pub fn tool_specs(here: &HostName) -> Vec<ToolSpec> {
     let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
@@ -159,6 +188,9 @@ pub fn tool_specs(here: &HostName) -> Vec<ToolSpec> {
         history: Arc::new(NoHistory),
         web: Arc::new(Network::default()),
         outbox: Arc::new(Nowhere),
+        deeds: Arc::new(NoDeeds),
+        #[cfg(feature = "kube")]
+        clusters: BTreeMap::new(),
         inventory: Arc::new(Inventory::default()),
         now: clock,
         quarantine: AbsPath::root(),

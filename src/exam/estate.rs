@@ -15,7 +15,7 @@ use crate::model::ids::HostName;
 use crate::model::target::AbsPath;
 use crate::model::time::Millis;
 use crate::policy::redact::Redactor;
-use crate::tool::world::{Inventory, NoHistory, Outbox, World};
+use crate::tool::world::{Inventory, NoDeeds, NoHistory, Outbox, World};
 
 /// The estate: its hosts, its clock and the human's phone. It outlives the daemons that watch it.
 #[derive(Debug)]
@@ -79,6 +79,9 @@ impl Estate {
             history: Arc::new(NoHistory),
             web: Arc::new(FakeWeb { status: 200 }),
             outbox,
+            deeds: Arc::new(NoDeeds),
+            #[cfg(feature = "kube")]
+            clusters: BTreeMap::new(),
             inventory: Arc::new(inventory),
             now: self.clock(),
             quarantine,

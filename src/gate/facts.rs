@@ -60,6 +60,7 @@ pub(crate) fn read(
         resets: resets.into_iter().collect(),
         approval: approved(db, plan.run)?,
         protected: rules.protected.clone(),
+        named: rules.named_by(plan.runbook.as_ref().map(|book| &book.name)),
         // Hours are for beginning: a plan that has begun is not left half done at their end.
         closed: match rows.iter().any(|row| row.run == plan.run) {
             true => None,

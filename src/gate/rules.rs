@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ids::{HostName, RunbookName};
 use crate::model::plan::{Leash, Origin, Plan};
+use crate::model::target::Target;
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Tier;
 use crate::policy::breaker::BreakerRules;
@@ -36,6 +37,8 @@ pub struct Rules {
     pub starts: BTreeMap<RunbookName, Leash>,
     /// What the config says for a runbook; `None` as the host stands for all.
     pub leashes: BTreeMap<(RunbookName, Option<HostName>), Leash>,
+    /// The targets that each runbook spells out in its steps.
+    pub named: BTreeMap<RunbookName, BTreeSet<Target>>,
     /// When a runbook may act; always where it is not named.
     pub hours: BTreeMap<RunbookName, Hours>,
     /// How long all actions of one run of a runbook may take together.
@@ -67,6 +70,7 @@ impl Default for Rules {
             runbook_ceilings: BTreeMap::new(),
             starts: BTreeMap::new(),
             leashes: BTreeMap::new(),
+            named: BTreeMap::new(),
             hours: BTreeMap::new(),
             at_most: BTreeMap::new(),
             disturb: BTreeSet::new(),
@@ -103,6 +107,11 @@ impl Rules {
             .or_else(|| of(None))
             .or_else(|| self.starts.get(name).copied())
             .unwrap_or(Leash::Ask)
+    }
+
+    /// The targets that a runbook spells out; none without one.
+    pub fn named_by(&self, runbook: Option<&RunbookName>) -> BTreeSet<Target> {
+        runbook.and_then(|name| self.named.get(name)).cloned().unwrap_or_default()
     }
 
     /// Why a plan may not begin now: it is outside its runbook's hours, or would not end within them. What a

@@ -1,7 +1,9 @@
 //! What no leash and no approval allows.
 
+use std::collections::BTreeSet;
+
 use crate::model::plan::Step;
-use crate::model::target::{AbsPath, Thing};
+use crate::model::target::{AbsPath, Target, Thing};
 use crate::model::tool::{Call, Undo};
 use crate::model::value::Value;
 use crate::policy::leash::Scratch;
@@ -46,6 +48,25 @@ pub fn forbidden(step: &Step, protected: &Protected, scratch: Scratch) -> Option
         .or_else(|| reef_itself(&step.call))
         .or_else(|| private_key(&step.call))
         .or_else(|| cluster(&step.call))
+}
+
+/// Arguments that a runbook must spell out itself: what they name is touched by no other plan, whoever approves it.
+const SPELLED_OUT: &[(&str, &str)] = &[
+    ("kube.evict", "named"),
+    ("kube.evict_bare", "pod"),
+    ("kube.restart", "named"),
+    ("kube.tls_secret", "secret"),
+];
+
+/// Why the step is forbidden because its runbook does not spell out what it is about. `named` are the targets that
+/// stand as such in the steps of the plan's runbook; a plan without a runbook names none.
+pub fn unnamed(step: &Step, named: &BTreeSet<Target>) -> Option<String> {
+    let tool = step.call.tool.as_str();
+    let about = SPELLED_OUT.iter().filter(|(of, _)| *of == tool);
+    let is_named = |value: &&Value| matches!(value, Value::Target(t) if named.contains(t));
+    let mut values = about.filter_map(|(_, arg)| step.call.args.get(*arg));
+    let other = values.find(|value| !is_named(value))?;
+    Some(format!("{tool} on {other} is only for a runbook that names it"))
 }
 
 /// reef's own state and audit. An argument above them would take them along; the target of a step may
@@ -178,11 +199,16 @@ fn cluster(call: &Call) -> Option<String> {
 
 /// The call's words: its tool's parts first, then its target's and arguments'.
 fn words(call: &Call) -> Vec<String> {
-    let mut found = vec![call.tool.as_str().to_owned(), call.target.name().to_owned()];
+    // What an object of a cluster is stands in its typed kind, and none of those is a namespace or a right: how it
+    // is called, by whomever, says nothing.
+    let name = |target: &Target| {
+        if target.thing() == Thing::Object { String::new() } else { target.name().to_owned() }
+    };
+    let mut found = vec![call.tool.as_str().to_owned(), name(&call.target)];
     for value in call.args.values() {
         each(value, &mut |value| match value {
             Value::Word(word) => found.push(word.as_str().to_owned()),
-            Value::Target(target) => found.push(target.name().to_owned()),
+            Value::Target(target) => found.push(name(target)),
             Value::Text(text) => found.push(text.as_str().to_owned()),
             Value::Argv(parts) => found.extend(parts.iter().cloned()),
             Value::Int(_)
@@ -313,6 +339,36 @@ mod tests {
         check("kube.delete", "lab:member:pod/web", vec![word("pod")], None);
         check("kube.get", "lab:member:namespaces/x", vec![], None);
         check("postgres.grant", "mini", vec![word("role")], None);
+        check("kube.evict", "k3s/games/pod/role-play-1", vec![], None);
+        check("kube.evict", "k3s/media/pod/prune-ns-1", vec![], None);
+    }
+
+    #[test]
+    fn only_a_runbook_that_names_it_touches_what_must_be_named() {
+        let secret: Target = "k3s/web/secret/site-tls".parse().unwrap();
+        let other: Target = "k3s/web/secret/other".parse().unwrap();
+        let of = |tool, arg: &str, target: &Target| {
+            let mut step = step(tool, "k3s/web/secret/site-tls");
+            step.call.args = [(arg.to_owned(), Value::Target(target.clone()))].into();
+            step
+        };
+        let named = BTreeSet::from([secret.clone()]);
+        let none = BTreeSet::new();
+        for (tool, arg, target, named, refused) in [
+            ("kube.tls_secret", "secret", &secret, &named, false),
+            ("kube.tls_secret", "secret", &other, &named, true),
+            ("kube.tls_secret", "secret", &secret, &none, true),
+            ("kube.evict", "named", &secret, &none, true),
+            ("kube.evict", "pod", &secret, &none, false),
+            ("kube.evict_bare", "pod", &secret, &none, true),
+        ] {
+            let why = unnamed(&of(tool, arg, target), named);
+            assert_eq!(why.is_some(), refused, "{tool} {target}: {why:?}");
+        }
+        let text = Value::Text(crate::model::taint::Tainted::new("k3s/web/secret/site-tls"));
+        let mut forged = of("kube.tls_secret", "secret", &secret);
+        forged.call.args.insert("secret".into(), text);
+        assert!(unnamed(&forged, &named).is_some());
     }
 
     #[test]

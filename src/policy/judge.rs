@@ -1,5 +1,7 @@
 //! The judge: the strictest of pause, forbidden things, hold, leash, lease, limits and breaker.
 
+use std::collections::BTreeSet;
+
 use crate::model::approval::{Approval, ApprovalState};
 use crate::model::digest::Digest;
 use crate::model::ids::{ActionId, RunId, StepName};
@@ -9,7 +11,7 @@ use crate::model::time::Millis;
 use crate::model::tool::Tier;
 use crate::policy::breaker::{self, BreakerRules, Key};
 use crate::policy::fact::ActionFact;
-use crate::policy::forbidden::{Protected, forbidden};
+use crate::policy::forbidden::{Protected, forbidden, unnamed};
 use crate::policy::leash::{self, Case, Confirmed, Scratch, Source};
 use crate::policy::limits::{self, Limits};
 
@@ -55,6 +57,8 @@ pub struct GateFacts {
     pub resets: Vec<Millis>,
     pub approval: Option<ApprovedDigest>,
     pub protected: Protected,
+    /// The targets that the plan's runbook spells out; none without a runbook.
+    pub named: BTreeSet<Target>,
     /// Outside the hours of its runbook: says when they begin.
     pub closed: Option<String>,
 }
@@ -159,7 +163,8 @@ pub fn reasons(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Vec<(Rule, 
     if asked.step.tier == Tier::Low {
         return vec![(Rule::Leash, leash)];
     }
-    let forbidden = forbidden(asked.step, &facts.protected, scratch);
+    let forbidden = forbidden(asked.step, &facts.protected, scratch)
+        .or_else(|| unnamed(asked.step, &facts.named));
     let free = || Verdict::Allow;
     let (hold, host, limits, breaker) = match drill {
         Drill::Yes => (free(), free(), free(), free()),

@@ -252,6 +252,24 @@ impl<'a> Ask<'a> {
         found
     }
 
+    /// Tables under names of the operator's own: `[kubernetes.k3s.manifest.NAME]`.
+    pub fn tables(&mut self, key: &str) -> Vec<(String, Section)> {
+        let Written::Table(table) = &mut self.written else { return Vec::new() };
+        if !table.has(key) {
+            table.skip(key);
+            return Vec::new();
+        }
+        let mut inner = table.section(key);
+        let mut found = Vec::new();
+        for (name, entry) in inner.entries() {
+            match entry {
+                Entry::Table(table) => found.push((name, table)),
+                Entry::Short(_) | Entry::Other => inner.mistake(&name, "is no table"),
+            }
+        }
+        found
+    }
+
     /// Whether a key is written.
     pub fn has(&self, key: &str) -> bool {
         matches!(&self.written, Written::Table(table) if table.has(key))

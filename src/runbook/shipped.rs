@@ -21,9 +21,13 @@ pub fn shipped() -> Vec<(&'static str, &'static str)> {
         book!("error-spike"),
         book!("host-down"),
         book!("http-down"),
+        #[cfg(feature = "kube")]
+        book!("kube-node-not-ready"),
         book!("log-rotation"),
         book!("memory-pressure"),
         book!("nas-unreachable"),
+        #[cfg(feature = "kube")]
+        book!("pod-crashloop"),
         book!("service-failed"),
     ]
 }

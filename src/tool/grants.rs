@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::clients::docker::anew;
 use crate::clients::ssh::gatekeeper::Listed;
 use crate::model::ids::HostName;
-use crate::model::target::Thing;
+use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
 use crate::policy::argv::Argv;
 use crate::tool::world::Inventory;
-use crate::tool::{command, journal, mount, unit};
+use crate::tool::{command, container, journal, mount, unit};
 
 /// What is known of a host beside the inventory.
 #[derive(Debug, Clone, Default)]
@@ -33,15 +34,28 @@ pub fn grants(host: &HostName, inventory: &Inventory, needs: &Needs) -> Vec<List
     let restartable = inventory.restartable.iter();
     let restartable = restartable.filter(|t| t.on() == host && t.thing() == Thing::Unit);
     let units: BTreeSet<&str> =
-        restartable.map(|unit| unit.name()).chain(needs.units.iter().map(String::as_str)).collect();
+        restartable.map(Target::name).chain(needs.units.iter().map(String::as_str)).collect();
     for name in units {
         if let Ok(argv) = unit::restart_command(name) {
             add(argv, unit::RESTART_TIMEOUT);
         }
     }
-    for path in inventory.mounts.iter().filter(|m| m.on() == host).filter_map(|m| m.as_path()) {
+    for path in inventory.mounts.iter().filter(|m| m.on() == host).filter_map(Target::as_path) {
         for argv in mount::commands(&path) {
             add(argv, mount::TIMEOUT);
+        }
+    }
+    // What serves an address, and what may be restarted for using too much.
+    let containers: BTreeSet<&str> = inventory
+        .restartable
+        .iter()
+        .chain(inventory.served_by.values())
+        .filter(|target| target.on() == host && target.thing() == Thing::Container)
+        .map(Target::name)
+        .collect();
+    for parts in containers.into_iter().flat_map(anew) {
+        if let Ok(argv) = command::argv(&parts) {
+            add(argv, container::act::TIMEOUT);
         }
     }
     if needs.vacuums

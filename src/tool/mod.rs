@@ -17,6 +17,8 @@ pub mod human;
 pub mod image;
 pub mod journal;
 pub mod kinds;
+#[cfg(feature = "kube")]
+pub mod kube;
 pub mod lines;
 pub mod logs;
 pub mod memory;

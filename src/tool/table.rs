@@ -1,6 +1,10 @@
 //! The table of tools.
 
 use crate::gate::tool::Tool;
+#[cfg(feature = "kube")]
+use crate::tool::kube::{
+    apply, cordon, drain, evict, node, patch, pod, restart, rollout, said, scale, tls_secret,
+};
 use crate::tool::world::World;
 use crate::tool::{
     compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
@@ -43,6 +47,40 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         image::prune(world),
         image::pull(world),
         journal::vacuum(world),
+        #[cfg(feature = "kube")]
+        apply::apply(world),
+        #[cfg(feature = "kube")]
+        cordon::cordon(world),
+        #[cfg(feature = "kube")]
+        drain::drain(world),
+        #[cfg(feature = "kube")]
+        said::events(world),
+        #[cfg(feature = "kube")]
+        evict::evict(world),
+        #[cfg(feature = "kube")]
+        evict::evict_bare(world),
+        #[cfg(feature = "kube")]
+        said::logs(world),
+        #[cfg(feature = "kube")]
+        node::node(world),
+        #[cfg(feature = "kube")]
+        patch::patch(world),
+        #[cfg(feature = "kube")]
+        pod::pod(world),
+        #[cfg(feature = "kube")]
+        pod::pods(world),
+        #[cfg(feature = "kube")]
+        restart::restart(world),
+        #[cfg(feature = "kube")]
+        rollout::rollback(world),
+        #[cfg(feature = "kube")]
+        rollout::rollout(world),
+        #[cfg(feature = "kube")]
+        scale::scale(world),
+        #[cfg(feature = "kube")]
+        tls_secret::tls_secret(world),
+        #[cfg(feature = "kube")]
+        cordon::uncordon(world),
         logs::patterns(world),
         logs::rotate(world),
         memory::usage(world),

@@ -6,6 +6,8 @@ mod engine;
 mod files;
 mod full;
 mod hosts;
+#[cfg(feature = "kube")]
+mod kube;
 mod process;
 mod schema;
 mod stage;

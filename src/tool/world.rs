@@ -18,7 +18,7 @@ use crate::clients::ssh::keys;
 use crate::clients::tls::{Leaf, Tls};
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
-use crate::model::ids::HostName;
+use crate::model::ids::{HostName, ToolName};
 use crate::model::message::Urgency;
 use crate::model::target::{AbsPath, Signal, Target};
 use crate::model::time::{Millis, Span};
@@ -39,10 +39,60 @@ pub struct World {
     pub history: Arc<dyn History>,
     pub web: Arc<dyn Web>,
     pub outbox: Arc<dyn Outbox>,
+    pub deeds: Arc<dyn Deeds>,
+    /// Clusters by their names in the config.
+    #[cfg(feature = "kube")]
+    pub clusters: Clusters,
     pub inventory: Arc<Inventory>,
     pub now: Arc<dyn Clock>,
     /// The folder that `files.clean` moves things into, a folder of its own for each call.
     pub quarantine: AbsPath,
+}
+
+/// The clusters of the config. Their clients are the tools' own: a probe's connections stay the probe's.
+#[cfg(feature = "kube")]
+pub type Clusters = BTreeMap<HostName, Arc<KnownCluster>>;
+
+/// A cluster with what the config declares of it.
+#[cfg(feature = "kube")]
+#[derive(Debug)]
+pub struct KnownCluster {
+    pub cluster: crate::clients::kube::Cluster,
+    pub declared: crate::clients::kube::declared::Declared,
+}
+
+#[cfg(feature = "kube")]
+impl KnownCluster {
+    pub fn of(declared: crate::clients::kube::declared::Declared) -> Self {
+        let cluster = crate::clients::kube::Cluster::new(declared.settings.clone());
+        Self { cluster, declared }
+    }
+}
+
+/// What reef did before.
+pub trait Deeds: Send + Sync + fmt::Debug {
+    /// How often a tool acted on a target since then. What was not started does not count.
+    fn count<'a>(
+        &'a self,
+        tool: &'a ToolName,
+        target: &'a Target,
+        since: Millis,
+    ) -> Fut<'a, Result<u32, String>>;
+}
+
+/// The deeds of one who never did anything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoDeeds;
+
+impl Deeds for NoDeeds {
+    fn count<'a>(
+        &'a self,
+        _tool: &'a ToolName,
+        _target: &'a Target,
+        _since: Millis,
+    ) -> Fut<'a, Result<u32, String>> {
+        Box::pin(async { Ok(0) })
+    }
 }
 
 /// What the config names, so that no model and no machine has to.

@@ -25,6 +25,14 @@ pub fn config(engine: &Engine, ceiling: &str, books: Option<&PathBuf>, more: &st
     )
 }
 
+/// A runbook of one step that only a human starts.
+pub fn by_hand(probe: &str, tool: &str, args: &str) -> String {
+    format!(
+        "+++\ntitle = \"By hand\"\nmatch = {{ probe = \"{probe}\", reason = [\"by-hand\"] }}\nmax_tier = \"high\"\ntools = [\"{tool}\"]\n+++\n\
+         # By hand\n\nWhat only a human starts.\n\n```step\nname = \"do\"\ntool = \"{tool}\"\nargs = {args}\n```\n\n```verify\nwithin = \"2s\"\n```\n"
+    )
+}
+
 fn told(reef: &Reef, kind: &str, tool: &str) -> Vec<Json> {
     let mut records = reef.records(kind);
     records.retain(|r| r["payload"]["tool"] == tool);
@@ -104,6 +112,12 @@ fn an_unhealthy_container_is_restarted_once_and_under_observe_it_is_not() {
     });
     assert!(why.contains("keeps data") && why.contains("a runbook that names it"), "{why}");
     assert_eq!(inspect(&engine, "data", STARTED), before);
+    // One that names it may, once a human says yes.
+    let named = by_hand("docker", "container.restart", "{ container = \"mini:container:data\" }");
+    std::fs::write(books.join("named.md"), named).unwrap();
+    reef.reef(&["reload"]).ok();
+    reef.reef(&["runbook", "run", "named", "--on", "mini:container:data", "--yes"]);
+    assert_ne!(inspect(&engine, "data", STARTED), before);
 }
 
 #[test]
@@ -179,6 +193,66 @@ fn after_a_spike_a_container_is_started_again() {
         "{closed:#?}"
     );
     assert_eq!(inspect(&engine, "job", "{{.State.Status}}"), "running");
+}
+
+/// An image without a name, made long ago, as `docker load` takes it.
+fn load_old_image(engine: &Engine, folder: &std::path::Path) {
+    let script = r#"
+        set -e
+        docker save "$1" | tar -x -C "$2"
+        cd "$2"
+        config=$(tr -d '[]{}" ' <manifest.json | tr ',' '\n' | sed -n 's/^Config://p')
+        layer=$(tr -d '{}" ' <manifest.json | sed 's/.*Layers:\[\([^]]*\)\].*/\1/')
+        sed -E 's/"created":"[^"]*"/"created":"2020-01-02T03:04:05Z"/' "$config" >old.json
+        printf '[{"Config":"old.json","RepoTags":null,"Layers":["%s"]}]' "$layer" >manifest.json
+        rm -f repositories
+        tar -c manifest.json old.json "$layer" | docker load -q"#;
+    let mut shell = crate::lab::command("sh");
+    shell.args(["-c", script, "sh", engine.lab.get("IMAGE")]).arg(folder);
+    let output = shell.env("DOCKER_HOST", engine.lab.get("DOCKER_HOST")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn only_old_images_that_nothing_holds_on_to_are_removed() {
+    let Some(engine) = Engine::up("it-images", Vec::new()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    load_old_image(&engine, folder.path());
+    // One without a name that is young, and one that a container holds on to.
+    engine.run(&[
+        "run",
+        "--network",
+        "none",
+        "--name",
+        "made",
+        engine.lab.get("IMAGE"),
+        "touch",
+        "/x",
+    ]);
+    engine.run(&["commit", "made"]);
+    let dangling = || {
+        let (_, text) =
+            engine.try_docker(&["images", "-q", "--no-trunc", "--filter", "dangling=true"]);
+        text.lines().count()
+    };
+    assert_eq!(dangling(), 2);
+    let home = Home::new("");
+    let books = home.path().join("runbooks");
+    std::fs::create_dir_all(&books).unwrap();
+    std::fs::write(books.join("tidy.md"), by_hand("docker", "image.prune", "{ older = \"30d\" }"))
+        .unwrap();
+    home.configure(&config(&engine, "auto", Some(&books), ""));
+    let reef = home.start();
+    reef.until_green();
+    let run = ["runbook", "run", "tidy", "--on", "mini", "--yes"];
+    let said = reef.reef(&run);
+    assert!(said.all().contains("remove 1 images without a name, older than 30 d"), "{said:?}");
+    let closed = told(&reef, "closed", "image.prune");
+    assert_eq!(closed[0]["payload"]["outcome"], "done", "{closed:#?}");
+    assert_eq!(dangling(), 1, "the young one stays");
+    // Nothing is left to remove: nothing is dispatched.
+    reef.reef(&run);
+    assert_eq!(told(&reef, "dispatched", "image.prune").len(), 1);
 }
 
 #[test]

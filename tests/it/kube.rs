@@ -10,16 +10,16 @@ use std::thread::JoinHandle;
 use serde_json::Value as Json;
 
 use crate::lab::{ALONE, Home, Hook, Reef, list};
-use fake::{Account, Fake};
+pub use fake::{Account, Fake};
 
 /// A fake API server on a thread of its own.
-struct Cluster {
-    fake: Fake,
+pub struct Cluster {
+    pub fake: Fake,
     end: Option<(tokio::sync::oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Cluster {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let (to, from) = mpsc::channel();
         let (end, ended) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -120,10 +120,8 @@ fn a_node_that_dies_is_one_message_and_its_workloads_are_explained() {
     assert_eq!(hook.titles().len(), 2, "{:?}", hook.titles());
 }
 
-/// The role that reef prints is what it needs, word for word, and no more than reading.
-#[test]
-fn the_printed_role_is_enough_and_only_reads() {
-    let role = include_str!("../../src/cli/install/k8s-role.yaml");
+/// The rights of a manifest as reef prints it, `verb resource` each; what stands behind a hash is none.
+pub fn rights(role: &str) -> Vec<String> {
     let words = |line: &str| -> Option<Vec<String>> {
         let inner = line.split_once('[')?.1.strip_suffix(']')?;
         Some(inner.split(", ").map(|word| word.trim_matches('"').to_owned()).collect())
@@ -141,6 +139,16 @@ fn the_printed_role_is_enough_and_only_reads() {
             }
         }
     }
+    may
+}
+
+pub const READS: &str = include_str!("../../src/cli/install/k8s-role.yaml");
+pub const ACTS: &str = include_str!("../../src/cli/install/k8s-role-act.yaml");
+
+/// The role that reef prints is what it needs, word for word, and no more than reading.
+#[test]
+fn the_printed_role_is_enough_and_only_reads() {
+    let may = rights(READS);
     assert!(20 <= may.len(), "{may:?}");
     for right in &may {
         let (verb, resource) = right.split_once(' ').unwrap();

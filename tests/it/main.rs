@@ -14,6 +14,8 @@ mod acts;
 mod asked;
 mod backtest;
 mod check;
+#[cfg(feature = "kube")]
+mod cluster;
 mod containers;
 mod databases;
 mod disk_full;

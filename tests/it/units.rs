@@ -108,7 +108,13 @@ fn a_rotation_that_failed_once_is_run_again() {
     assert_ne!(machine.try_run(&["systemctl", "start", "logrotate"]).0, 0);
     machine.run(&["rm", "/run/in-the-way"]);
     let probe = "unit.rotation = { unit = \"logrotate\", every = \"1s\" }";
-    start(&machine, "root", &config("auto", probe, "[runbook.log-rotation]\nleash = \"auto\""));
+    let leash = "[runbook.log-rotation]\nleash = \"auto\"";
+    start(&machine, "root", &config("observe", probe, leash));
+    machine.until("what would be done is recorded", |m| records(m, "would").pop());
+    assert!(records(&machine, "dispatched").is_empty());
+    machine.run(&["systemctl", "stop", "reef"]);
+    machine.run(&["rm", "-rf", "/var/lib/reef"]);
+    start(&machine, "root", &config("auto", probe, leash));
     let verified = machine.until("the proof", |m| records(m, "verified").pop());
     assert_eq!(verified["payload"]["outcome"], "yes", "{verified:#}");
     assert_eq!(machine.run(&["ls", "/var/log/app.log.1"]), "/var/log/app.log.1");

@@ -10,7 +10,7 @@ use reef::model::ids::ApprovalId;
 use reef::operator::order::Order;
 use serde_json::Value as Json;
 
-use crate::containers::config;
+use crate::containers::{by_hand, config};
 use crate::docker::Engine;
 use crate::lab::{Home, Lab, Reef, command};
 
@@ -191,6 +191,15 @@ fn a_project_is_updated_and_goes_back_when_the_new_one_is_bad() {
     assert_eq!(stage.version().as_deref(), Some("two"));
     assert_eq!(outcomes(&reef, "closed"), ["compose.pull done", "compose.up done"]);
 
+    // What a container's image stands for is fetched by the engine itself, and nothing is restarted by that.
+    let pull = by_hand("docker", "image.pull", "{ container = \"reading.container\" }");
+    std::fs::write(books.join("fetch.md"), pull).unwrap();
+    reef.reef(&["reload"]).ok();
+    stage.publish("three");
+    reef.reef(&["runbook", "run", "fetch", "--on", "mini:compose:app/web", "--yes"]);
+    assert_eq!(outcomes(&reef, "closed")[2..], ["image.pull done"]);
+    assert_eq!(stage.version().as_deref(), Some("two"));
+
     // The next one does not run: each service goes back to what it ran before.
     stage.publish("bad");
     update(&home, "mini:stack:app");
@@ -198,7 +207,7 @@ fn a_project_is_updated_and_goes_back_when_the_new_one_is_bad() {
         outcomes(reef, "closed").contains(&"compose.rollback done".to_owned()).then_some(())
     });
     assert_eq!(
-        outcomes(&reef, "closed")[2..],
+        outcomes(&reef, "closed")[3..],
         ["compose.pull done", "compose.up done", "compose.rollback done"]
     );
     reef.until("the version before answers", |_| {
@@ -233,12 +242,19 @@ fn a_project_of_another_host_is_updated_over_ssh() {
         (outcomes(reef, "verified").len() == 2).then_some(())
     });
     assert_eq!(stage.version().as_deref(), Some("two"));
-    stage.publish("bad");
-    update(&home, &on);
-    reef.until("it was put back", |reef| {
-        outcomes(reef, "closed").contains(&"compose.rollback done".to_owned()).then_some(())
-    });
-    reef.until("the version before answers", |_| {
-        (stage.version().as_deref() == Some("two")).then_some(())
-    });
+    // One container of it, by the command there.
+    let args = "{ container = \"reading.container\" }";
+    for (name, tool) in [("again", "container.restart"), ("fetch", "image.pull")] {
+        std::fs::write(books.join(format!("{name}.md")), by_hand("docker", tool, args)).unwrap();
+    }
+    reef.reef(&["reload"]).ok();
+    let on = format!("{host}:compose:app/web");
+    for name in ["again", "fetch"] {
+        reef.reef(&["runbook", "run", name, "--on", &on, "--yes"]);
+    }
+    let closed = outcomes(&reef, "closed");
+    for did in ["container.restart done", "image.pull done"] {
+        assert!(closed.contains(&did.to_owned()), "{closed:?}");
+    }
+    reef.until("it answers again", |_| (stage.version().as_deref() == Some("two")).then_some(()));
 }

@@ -56,6 +56,11 @@ impl ByCommand {
     }
 }
 
+/// The commands that start a container anew: what a key that may only act lists for it.
+pub fn anew(name: &str) -> [[&str; 4]; 2] {
+    [["docker", "restart", "--", name], ["docker", "start", "--", name]]
+}
+
 fn argv(parts: &[&str]) -> Result<Argv, String> {
     Argv::new(parts.iter().map(|part| (*part).to_owned()).collect()).map_err(|e| e.to_string())
 }
@@ -203,7 +208,7 @@ impl Engine for ByCommand {
         name: &'a str,
         within: Span,
     ) -> Fut<'a, Result<(), NotDone>> {
-        Box::pin(async move { self.act(permit, &["docker", "restart", "--", name], within).await })
+        Box::pin(async move { self.act(permit, &anew(name)[0], within).await })
     }
 
     fn start<'a>(
@@ -212,7 +217,7 @@ impl Engine for ByCommand {
         name: &'a str,
         within: Span,
     ) -> Fut<'a, Result<(), NotDone>> {
-        Box::pin(async move { self.act(permit, &["docker", "start", "--", name], within).await })
+        Box::pin(async move { self.act(permit, &anew(name)[1], within).await })
     }
 
     fn pull<'a>(

@@ -15,7 +15,7 @@ mod swarm;
 mod told;
 
 pub use by_api::ByApi;
-pub use by_command::{ByCommand, sort};
+pub use by_command::{ByCommand, anew, sort};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

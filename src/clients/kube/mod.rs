@@ -1,8 +1,16 @@
-//! A Kubernetes cluster through its API server: typed lists, the kubelets' usage of volumes, and watches
-//! that only ring. Reads only.
+//! A Kubernetes cluster through its API server: typed lists and reads, the kubelets' usage of volumes, watches
+//! that only ring, and the few changes that reef knows.
 
+pub mod change;
+pub mod changes;
+pub mod declared;
+pub mod grant;
 pub mod list;
+pub mod manifest;
 pub mod objects;
+pub mod one;
+pub mod pod;
+pub mod tls_secret;
 pub mod usage;
 pub mod watch;
 
@@ -77,6 +85,8 @@ pub enum NoCluster {
     Unknown(String),
     /// 403: the words name verb, resource and account. Never retried.
     Denied(String),
+    /// 404: there is no such object, or no such kind of objects.
+    Missing(String),
     /// 410: what was asked for is no longer kept; begin anew.
     Gone,
     /// Another error of the API server.
@@ -92,6 +102,7 @@ impl NoCluster {
             Self::TimedOut(_) => "timeout",
             Self::Unknown(_) => "unauthorized",
             Self::Denied(_) => "denied",
+            Self::Missing(_) => "missing",
             Self::Gone | Self::Failed(_) => "failed",
         }
     }
@@ -105,6 +116,7 @@ impl fmt::Display for NoCluster {
             Self::TimedOut(after) => write!(f, "the API server did not answer within {after}"),
             Self::Unknown(why) => write!(f, "the API server does not know the account: {why}"),
             Self::Denied(why) => write!(f, "the API server refuses: {why}"),
+            Self::Missing(why) => write!(f, "the API server has no such thing: {why}"),
             Self::Gone => f.write_str("the API server no longer keeps what was asked for"),
             Self::Failed(why) => write!(f, "the API server failed: {why}"),
         }
@@ -140,47 +152,57 @@ impl Cluster {
 
     /// The body of a GET. `path` has been built of constants and checked names.
     async fn get(&self, path: &str) -> Result<Vec<u8>, NoCluster> {
+        self.fetch(path).await.map_err(NoBody::sorted)
+    }
+
+    /// As [`Cluster::get`], where the code of a refusal matters.
+    async fn fetch(&self, path: &str) -> Result<Vec<u8>, NoBody> {
         let within = self.settings.timeout;
         let read = async {
-            let client = self.clients().await?.asks;
-            let response = self.send(&client, path).await?;
+            let client = self.clients().await.map_err(NoBody::None)?.asks;
+            let response = self.open(&client, path).await?;
             let body = to_bytes(Bounded::new(response.into_body()), LARGEST).await;
-            body.map(Into::into).map_err(|e| NoCluster::Failed(self.words(&chain(&e))))
+            let broken = |e| NoBody::None(NoCluster::Failed(self.words(&chain(&e))));
+            body.map(Into::into).map_err(broken)
         };
         let read = tokio::time::timeout(within.duration(), read);
-        read.await.unwrap_or(Err(NoCluster::TimedOut(within)))
+        read.await.unwrap_or(Err(NoBody::None(NoCluster::TimedOut(within))))
     }
 
     /// Sends a GET; what is no 2xx is sorted by its Status object.
     async fn send(&self, client: &Client, path: &str) -> Result<Response<Body>, NoCluster> {
+        self.open(client, path).await.map_err(NoBody::sorted)
+    }
+
+    async fn open(&self, client: &Client, path: &str) -> Result<Response<Body>, NoBody> {
+        // A log is plain text, and everything else is asked for in JSON.
         let request = Request::get(path)
-            .header("accept", "application/json")
+            .header("accept", "application/json, */*")
             .body(Body::empty())
-            .map_err(|e| NoCluster::Failed(self.words(&e.to_string())))?;
-        let response = client.send(request).await.map_err(|e| self.sort(&e))?;
-        let code = response.status();
-        if code.is_success() {
+            .map_err(|e| NoBody::None(NoCluster::Failed(self.words(&e.to_string()))))?;
+        let response = client.send(request).await.map_err(|e| NoBody::None(self.sort(&e)))?;
+        if response.status().is_success() {
             return Ok(response);
         }
+        Err(NoBody::Refused(self.refusal(response).await))
+    }
+
+    /// What an answer that is no 2xx says.
+    async fn refusal(&self, response: Response<Body>) -> Refusal {
+        let code = response.status().as_u16();
         let body = to_bytes(Bounded::new(response.into_body()), 64 << 10).await;
         let body = body.unwrap_or_default();
         // A proxy before the API server answers with text of its own.
         let said: Status = serde_json::from_slice(&body).unwrap_or_default();
-        let said = match said.message.is_empty() {
+        let message = match said.message.is_empty() {
             true => String::from_utf8_lossy(&body).into_owned(),
             false => said.message,
         };
-        let words = self.words(&format!("{}: {said}", code.as_u16()));
-        Err(match code.as_u16() {
-            401 => {
-                // The kubeconfig may have been renewed: the next look reads it anew.
-                *self.clients.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                NoCluster::Unknown(words)
-            }
-            403 => NoCluster::Denied(words),
-            410 => NoCluster::Gone,
-            _ => NoCluster::Failed(words),
-        })
+        if code == 401 {
+            // The kubeconfig may have been renewed: the next look reads it anew.
+            *self.clients.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        Refusal { code, words: self.words(&format!("{code}: {message}")), names: said.details.name }
     }
 
     async fn clients(&self) -> Result<Clients, NoCluster> {
@@ -261,6 +283,45 @@ impl Cluster {
 struct Status {
     message: String,
     code: u16,
+    #[serde(deserialize_with = "objects::nullable")]
+    details: StatusDetails,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct StatusDetails {
+    name: String,
+}
+
+/// An answer that is no 2xx.
+#[derive(Debug, Clone)]
+struct Refusal {
+    code: u16,
+    words: String,
+    /// The object that it speaks of; empty where the whole way is unknown to the server.
+    names: String,
+}
+
+/// Why there is no body.
+#[derive(Debug)]
+enum NoBody {
+    None(NoCluster),
+    Refused(Refusal),
+}
+
+impl NoBody {
+    fn sorted(self) -> NoCluster {
+        match self {
+            Self::None(why) => why,
+            Self::Refused(refusal) => match refusal.code {
+                401 => NoCluster::Unknown(refusal.words),
+                403 => NoCluster::Denied(refusal.words),
+                404 => NoCluster::Missing(refusal.words),
+                410 => NoCluster::Gone,
+                _ => NoCluster::Failed(refusal.words),
+            },
+        }
+    }
 }
 
 /// The innermost cause, which says what happened.

@@ -8,7 +8,7 @@ use super::list::{Listed, Place};
 use crate::model::time::Millis;
 
 /// Go writes an empty list, map or text as `null` at times.
-pub(super) fn nullable<'de, D, T>(from: D) -> Result<T, D::Error>
+pub(in crate::clients::kube) fn nullable<'de, D, T>(from: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
@@ -79,6 +79,12 @@ pub struct Marks {
     /// With a ReplicaSet's name it gives the deployment's.
     #[serde(rename = "pod-template-hash")]
     pub template: Option<String>,
+    /// Of a pod that a node keeps from a file of its own.
+    #[serde(rename = "kubernetes.io/config.mirror")]
+    pub mirror: Option<String>,
+    /// Of a ReplicaSet: which rollout it was.
+    #[serde(rename = "deployment.kubernetes.io/revision")]
+    pub revision: Option<String>,
 }
 
 object!(
@@ -143,7 +149,13 @@ object!(NodeInfo {
 listed!(Node, "/api/v1", "nodes", Place::Cluster);
 
 object!(Pod { metadata: Meta, spec: PodSpec, status: PodStatus });
-object!(PodSpec { node_name: String });
+object!(PodSpec { node_name: String, containers: Vec<Container>, volumes: Vec<Volume> });
+object!(
+    /// Where its data lie, where they outlive it.
+    Volume { persistent_volume_claim: Option<ClaimRef>, host_path: Option<HostFolder> }
+);
+object!(ClaimRef { claim_name: String });
+object!(HostFolder { path: String });
 object!(
     PodStatus {
         phase: String,
@@ -173,7 +185,13 @@ object!(
 );
 object!(Waiting { reason: String, message: String });
 object!(Running { started_at: Time });
-object!(Terminated { reason: String, message: String, exit_code: i64, finished_at: Time });
+object!(Terminated {
+    reason: String,
+    message: String,
+    exit_code: i64,
+    started_at: Time,
+    finished_at: Time,
+});
 listed!(Pod, "/api/v1", "pods");
 
 object!(Deployment { metadata: Meta, spec: DeploymentSpec, status: DeploymentStatus });
@@ -188,7 +206,8 @@ object!(
 );
 object!(Template { spec: TemplateSpec });
 object!(TemplateSpec { containers: Vec<Container>, });
-object!(Container { name: String, image: String });
+object!(Container { name: String, image: String, resources: Resources });
+object!(Resources { limits: BTreeMap<String, String> });
 object!(
     DeploymentStatus {
         observed_generation: i64,
@@ -199,6 +218,21 @@ object!(
     }
 );
 listed!(Deployment, "/apis/apps/v1", "deployments");
+
+object!(ReplicaSet { metadata: Meta, spec: ReplicaSetSpec, status: ReplicaSetStatus });
+object!(ReplicaSetSpec {
+    replicas: Option<i64>,
+    /// Whole, because a rollback puts it back as it was.
+    template: serde_json::Value,
+});
+object!(ReplicaSetStatus { ready_replicas: i64 });
+listed!(ReplicaSet, "/apis/apps/v1", "replicasets");
+
+object!(
+    /// How many pods a workload shall have.
+    Scale { metadata: Meta, spec: ScaleSpec }
+);
+object!(ScaleSpec { replicas: i64 });
 
 object!(StatefulSet { metadata: Meta, spec: DeploymentSpec, status: StatefulSetStatus });
 object!(StatefulSetStatus {

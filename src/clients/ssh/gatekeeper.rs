@@ -134,6 +134,16 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn what_takes_too_long_is_ended_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("reef-act");
+        let argv = Argv::new(vec!["sleep".into(), "30".into()]).unwrap();
+        let listed = [Listed { argv, timeout: Span::secs(1) }];
+        std::fs::write(&file, program(&listed, Sudo::No)).unwrap();
+        assert_eq!(asked(&file, Some("sleep 30")).await.0, Some(124));
+    }
+
     #[test]
     fn as_root_it_goes_through_sudo_and_nothing_else() {
         let text = program(&[listed(&["umount", "/srv"])], Sudo::Yes);

@@ -2,6 +2,8 @@
 
 pub mod certificate;
 pub mod file;
+#[cfg(feature = "kube")]
+pub mod pair;
 #[cfg(test)]
 pub(crate) mod peer;
 pub mod pin;

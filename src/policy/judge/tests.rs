@@ -48,6 +48,7 @@ fn facts() -> GateFacts {
         resets: vec![],
         approval: None,
         protected: Protected { paths: vec![path("/var/lib/reef")], scratch: None },
+        named: BTreeSet::new(),
         closed: None,
     }
 }
@@ -298,6 +299,26 @@ fn a_drill_passes_hold_limits_and_breaker_but_not_pause_nor_a_lease() {
     assert_eq!(judged(&plan, &observe).word(), "forbid");
     observe.actions = vec![ActionFact { drill: true, ..fact(5, NOW) }];
     assert_eq!(judged(&plan, &observe).word(), "allow");
+}
+
+#[test]
+fn a_promised_undo_is_held_back_by_what_a_human_holds_and_not_by_what_failed() {
+    let mut plan = plan();
+    plan.origin = Origin::Undo(ActionId(5));
+    for (why, break_it) in forbidding() {
+        let mut facts = GateFacts { source: Source::Promised, ..facts() };
+        break_it(&mut facts);
+        let want = match ["paused", "reef's own", "held", "leash observe", "still works on"]
+            .contains(&why)
+        {
+            true => "forbid",
+            false => "allow",
+        };
+        assert_eq!(judged(&plan, &facts).word(), want, "{why}");
+        // An undo that nobody promised is an action like any other.
+        facts.source = Source::Neither;
+        assert_eq!(judged(&plan, &facts).word(), "forbid", "{why}");
+    }
 }
 
 #[test]

@@ -40,6 +40,9 @@ pub struct Context {
     pub runs_systemd: bool,
     /// Where systemd keeps what the administrator enabled.
     pub systemd: PathBuf,
+    /// The clusters of the config, for the tools.
+    #[cfg(feature = "kube")]
+    pub clusters: crate::clients::kube::declared::DeclaredClusters,
     /// The secrets that probes need, fetched before the first look.
     pub keys: Keys,
     /// What takes secrets out of a program's output.
@@ -73,6 +76,8 @@ impl Context {
             tls: Tls::new(),
             runs_systemd: std::path::Path::new("/run/systemd/system").is_dir(),
             systemd: PathBuf::from("/etc/systemd/system"),
+            #[cfg(feature = "kube")]
+            clusters: crate::clients::kube::declared::DeclaredClusters::default(),
             keys: Keys::default(),
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),

@@ -1,9 +1,13 @@
 //! What the config says of a cluster, and the probes that it makes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::clients::kube::declared::{Declared, DeclaredFile};
 use crate::clients::kube::{Cluster, Settings, Way};
+use crate::clients::tls::pair::PairFiles;
+use crate::config::section::Section;
 use crate::config::setting::Percent;
+use crate::model::digest::Digest;
 use crate::model::ids::{HostName, Word};
 use crate::model::object::{Object, ObjectKind};
 use crate::model::target::AbsPath;
@@ -20,23 +24,7 @@ use crate::probe::{How, NetProbe, spoken};
 /// `kubeconfig_file`, `context`, `namespaces`, `ignore`, `secrets`, `volume_yellow`, `volume_red` and the
 /// common keys.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
-    let Some(given) = ask.main::<String>("kubeconfig_file") else { return Vec::new() };
-    let context = ask.opt("context");
-    let way = match (given.as_str(), &context) {
-        ("in-cluster", None) => Way::in_cluster(),
-        ("in-cluster", Some(_)) => {
-            ask.mistake("context", "is a kubeconfig's: from inside the cluster there is none");
-            return Vec::new();
-        }
-        (path, _) => match AbsPath::new(path) {
-            Ok(kubeconfig) => Way::File { kubeconfig, context },
-            Err(bad) => {
-                let why = format!("{bad}: write the path of a kubeconfig, or \"in-cluster\"");
-                ask.mistake("kubeconfig_file", why);
-                return Vec::new();
-            }
-        },
-    };
+    let Some(way) = way(ask) else { return Vec::new() };
     let name = match HostName::new(ask.name) {
         Ok(name) => name,
         Err(bad) => {
@@ -48,8 +36,14 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let scope = scope(ask);
     let secrets = if ask.or("secrets", true) { Secrets::Read } else { Secrets::Leave };
     let threshold = threshold(ask);
+    let files = Files::read(ask);
     let common = ask.common(Common::with(Span::mins(1), Span::secs(10)), &name);
     let settings = Settings { way, timeout: common.timeout, redactor: ask.cx.redactor.clone() };
+    let Files { manifests, patches, secrets: pairs } = files;
+    ask.cx.clusters.add(
+        name.clone(),
+        Declared { settings: settings.clone(), manifests, patches, secrets: pairs },
+    );
     let of = Of {
         name,
         cluster: Cluster::new(settings),
@@ -99,6 +93,27 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     vec![whole, volumes, certificates]
 }
 
+/// How the cluster is reached.
+fn way(ask: &mut Ask<'_>) -> Option<Way> {
+    let given = ask.main::<String>("kubeconfig_file")?;
+    let context = ask.opt("context");
+    match (given.as_str(), &context) {
+        ("in-cluster", None) => Some(Way::in_cluster()),
+        ("in-cluster", Some(_)) => {
+            ask.mistake("context", "is a kubeconfig's: from inside the cluster there is none");
+            None
+        }
+        (path, _) => match AbsPath::new(path) {
+            Ok(kubeconfig) => Some(Way::File { kubeconfig, context }),
+            Err(bad) => {
+                let why = format!("{bad}: write the path of a kubeconfig, or \"in-cluster\"");
+                ask.mistake("kubeconfig_file", why);
+                None
+            }
+        },
+    }
+}
+
 /// What the probes of one cluster share.
 struct Of {
     name: HostName,
@@ -133,6 +148,84 @@ impl Of {
         };
         Draft { probe, main, parent: None, endpoint: None, named }
     }
+}
+
+/// The files by which the cluster may be changed.
+#[derive(Default)]
+struct Files {
+    manifests: BTreeMap<String, DeclaredFile>,
+    patches: BTreeMap<String, (Object, DeclaredFile)>,
+    secrets: BTreeMap<Object, PairFiles>,
+}
+
+impl Files {
+    /// `manifest.NAME = { file, sha256 }`, `patch.NAME = { object, file, sha256 }` and
+    /// `tls_secret.NAME = { secret, certificate_file, key_file }`.
+    fn read(ask: &mut Ask<'_>) -> Self {
+        let mut all = Self::default();
+        for (name, mut table) in ask.tables("manifest") {
+            let file = declared(&mut table);
+            table.finish();
+            // The tools take it as a word.
+            match Word::new(name.as_str()) {
+                Ok(_) => all.manifests.extend(file.map(|file| (name, file))),
+                Err(bad) => ask.mistake("manifest", format!("{bad}")),
+            }
+        }
+        for (name, mut table) in ask.tables("patch") {
+            let object = object(&mut table, "object");
+            let file = declared(&mut table);
+            if object.as_ref().is_some_and(|object| !may_be_patched(object.kind())) {
+                table.mistake("object", "is of a kind that reef does not patch");
+            }
+            table.finish();
+            match Word::new(name.as_str()) {
+                Ok(_) => all.patches.extend(object.zip(file).map(|pair| (name, pair))),
+                Err(bad) => ask.mistake("patch", format!("{bad}")),
+            }
+        }
+        for (_, mut table) in ask.tables("tls_secret") {
+            let secret = object(&mut table, "secret");
+            let certificate = table.need::<AbsPath>("certificate_file");
+            let key = table.need::<AbsPath>("key_file");
+            if secret.as_ref().is_some_and(|secret| secret.kind() != ObjectKind::Secret) {
+                table.mistake("secret", "is no secret: write NAMESPACE/secret/NAME");
+            }
+            table.finish();
+            if let (Some(secret), Some(certificate), Some(key)) = (secret, certificate, key) {
+                all.secrets.insert(secret, PairFiles { certificate, key });
+            }
+        }
+        all
+    }
+}
+
+/// What runs and what it needs; nothing that holds a secret, and no pod, which is its controller's.
+fn may_be_patched(kind: ObjectKind) -> bool {
+    match kind {
+        ObjectKind::Deployment
+        | ObjectKind::StatefulSet
+        | ObjectKind::DaemonSet
+        | ObjectKind::CronJob
+        | ObjectKind::Claim
+        | ObjectKind::Ingress => true,
+        ObjectKind::Job | ObjectKind::Pod | ObjectKind::Secret => false,
+    }
+}
+
+fn object(table: &mut Section, key: &str) -> Option<Object> {
+    let text = table.need::<String>(key)?;
+    Object::parse(&text).map_err(|bad| table.mistake(key, bad.to_string())).ok()
+}
+
+fn declared(table: &mut Section) -> Option<DeclaredFile> {
+    let file = table.need::<AbsPath>("file");
+    let digest = table.need::<String>("sha256").and_then(|hex| {
+        Digest::try_from(hex)
+            .map_err(|why| table.mistake("sha256", format!("{why}: sha256sum FILE prints it")))
+            .ok()
+    });
+    Some(DeclaredFile { file: file?, digest: digest? })
 }
 
 fn scope(ask: &mut Ask<'_>) -> Scope {

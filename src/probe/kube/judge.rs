@@ -17,7 +17,7 @@ use crate::model::time::Millis;
 use crate::model::value::Value;
 use crate::probe::ask::host_signal;
 use crate::probe::kube::jobs::{self, Came};
-use crate::probe::kube::pods::{Fare, keeper};
+use crate::probe::kube::pods::Fare;
 use crate::probe::kube::scope::api_signal;
 use crate::probe::kube::workloads::{Verdict, Wanted};
 use crate::probe::kube::{Draft, INTENDED, Known, KubeProbe, kube_signal, nodes, severity};
@@ -100,7 +100,7 @@ impl KubeProbe {
         let mut fares: BTreeMap<(ObjectKind, String, String), Vec<Fare>> = BTreeMap::new();
         let mut alone: Vec<Meta> = Vec::new();
         for pod in pods.iter().filter(|pod| self.scope.has(&pod.metadata)) {
-            let (mut kind, mut name) = keeper(pod);
+            let (mut kind, mut name) = pod.keeper();
             let of = (kind, pod.metadata.namespace.as_str(), name.as_str());
             // A ReplicaSet of its own, or of a deployment that the account may not see.
             if kind == ObjectKind::Deployment && !there.contains(&of) {

@@ -260,6 +260,7 @@ fn severity(why: &NoCluster) -> Severity {
         NoCluster::Unreachable(_)
         | NoCluster::TimedOut(_)
         | NoCluster::Failed(_)
+        | NoCluster::Missing(_)
         | NoCluster::Gone => Severity::Red,
         NoCluster::Setup(_) | NoCluster::Unknown(_) | NoCluster::Denied(_) => Severity::Unknown,
     }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clients::kube::objects::{ContainerStatus, Pod, Terminated, condition};
-use crate::model::object::ObjectKind;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 use crate::policy::rate::{RestartRule, Restarts};
@@ -89,8 +88,15 @@ pub(super) struct Fare {
     /// Of its container that restarts most.
     pub(super) restarts: Judged,
     pub(super) counted: u32,
-    /// When one of its containers was killed for want of memory, if that was lately.
-    pub(super) oom: bool,
+    /// Whether one of its containers was killed for want of memory lately, and at which limit.
+    pub(super) oom: Option<Killed>,
+}
+
+/// A container that was killed for want of memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Killed {
+    /// As the cluster writes it: `256Mi`.
+    pub(super) limit: Option<String>,
 }
 
 /// Restarts from look to look, by pod and container.
@@ -147,11 +153,16 @@ impl Counters {
         let all =
             || pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
         let mut restarts = Judged { severity: Severity::Green, clears: Severity::Green };
-        let (mut counted, mut looping, mut oom) = (0, None, false);
+        let (mut counted, mut looping, mut oom) = (0, None, None);
         for one in all() {
-            oom |= ends(one).any(|end| {
+            let killed = ends(one).any(|end| {
                 end.reason == "OOMKilled" && end.finished_at.0.is_some_and(|at| now.since(at) < OOM)
             });
+            if killed {
+                let of = pod.spec.containers.iter().find(|own| own.name == one.name);
+                let limit = of.and_then(|own| own.resources.limits.get("memory").cloned());
+                oom = Some(Killed { limit });
+            }
             let rule = self.rule;
             let Some(counter) = self.saw(pod, one, now) else { continue };
             let judged = counter.restarts.judge(&rule, now);
@@ -307,24 +318,5 @@ fn said(reason: &str, message: &str) -> String {
         (_, true) => reason.to_owned(),
         (true, false) => message.to_owned(),
         (false, false) => format!("{reason}: {message}"),
-    }
-}
-
-/// Who keeps a pod, as its labels and owners tell. A ReplicaSet's name is the deployment's with the hash
-/// of its template.
-pub(super) fn keeper(pod: &Pod) -> (ObjectKind, String) {
-    let own = || (ObjectKind::Pod, pod.metadata.name.clone());
-    let Some(owner) = pod.metadata.controller() else { return own() };
-    match owner.kind.as_str() {
-        "ReplicaSet" => {
-            let hash = pod.metadata.labels.template.as_deref();
-            let name = hash.and_then(|hash| owner.name.strip_suffix(hash)?.strip_suffix('-'));
-            name.map_or_else(own, |name| (ObjectKind::Deployment, name.to_owned()))
-        }
-        "StatefulSet" => (ObjectKind::StatefulSet, owner.name.clone()),
-        "DaemonSet" => (ObjectKind::DaemonSet, owner.name.clone()),
-        "Job" => (ObjectKind::Job, owner.name.clone()),
-        // Of a node's own files, or of an operator that reef does not know.
-        _ => own(),
     }
 }

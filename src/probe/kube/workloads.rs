@@ -150,7 +150,8 @@ impl Wanted {
             alive.iter().map(|pod| of(&pod.restarts)).max().unwrap_or(Severity::Green)
         };
         let (restarted, clears) = (rate(|j| j.severity), rate(|j| j.clears));
-        let oom = alive.iter().any(|pod| pod.oom);
+        let killed = alive.iter().find_map(|pod| pod.oom.as_ref());
+        let oom = killed.is_some();
         let (severity, reason) = match () {
             () if severity < restarted => (restarted, if oom { "oom" } else { "crash-loop" }),
             () if severity == Severity::Green && oom => (Severity::Yellow, "oom"),
@@ -168,8 +169,13 @@ impl Wanted {
         if 0 < restarts {
             words += &format!("; restarted {restarts} times within an hour");
         }
-        if oom {
+        if let Some(killed) = killed {
             words += "; killed for want of memory";
+            if let Some(limit) = &killed.limit {
+                words += &format!(
+                    " at its memory limit {limit}: consider memory limit increase or code fix"
+                );
+            }
         }
         if let Some(pod) = worst {
             words += &format!("; {}: {}", pod.name, pod.words);

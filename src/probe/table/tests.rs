@@ -195,6 +195,35 @@ fn a_named_probe_replaces_the_default_or_implied_one() {
     assert!(without.probes.iter().all(|probe| probe.name != "dns.resolver"));
 }
 
+#[cfg(feature = "kube")]
+#[test]
+fn what_may_change_a_cluster_is_checked_when_it_is_declared() {
+    let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let file = format!("file = \"/m\", sha256 = \"{hash}\"");
+    for (line, part) in [
+        ("manifest.a = { file = \"/m\", sha256 = \"12\" }".to_owned(), "64 hex digits"),
+        ("manifest.a = { file = \"m\", sha256 = \"12\" }".to_owned(), "not an absolute path"),
+        ("manifest.a = \"/m\"".to_owned(), "is no table"),
+        (format!("manifest.\"a b\" = {{ {file} }}"), "white space"),
+        (format!("patch.a = {{ object = \"web/secret/x\", {file} }}"), "does not patch"),
+        (format!("patch.a = {{ object = \"web/role/x\", {file} }}"), "is no object"),
+        (
+            "tls_secret.a = { secret = \"web/deployment/x\", certificate_file = \"/c\", key_file = \"/k\" }"
+                .to_owned(),
+            "is no secret",
+        ),
+        ("tls_secret.a = { secret = \"web/secret/x\" }".to_owned(), "key_file: is missing"),
+    ] {
+        let lines = format!("[kubernetes.k3s]\nkubeconfig_file = \"/k\"\n{line}");
+        let told = read(&lines).err().unwrap_or_else(|| panic!("{line} was taken"));
+        assert!(told.contains(part), "{line}\n{told}");
+    }
+    assert!(
+        read(&format!("[kubernetes.k3s]\nkubeconfig_file = \"/k\"\nmanifest.a = {{ {file} }}"))
+            .is_ok()
+    );
+}
+
 #[test]
 fn each_mistake_is_told_at_its_line() {
     for (lines, part) in [

@@ -1,6 +1,7 @@
 //! The shipped runbooks: each parses, checks, and does what its text says.
 
 use crate::model::ids::Word;
+use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
@@ -110,6 +111,14 @@ fn each_reading_goes_to_its_runbook() {
         (reading("unit", "nas:unit:logrotate.service", Red), Some("log-rotation")),
         (stale, Some("nas-unreachable")),
         (reading("s3", "mini:endpoint:own", Red), None),
+        (of_kube("k3s/media/deployment/jellyfin", Red, "crash-loop"), Some("pod-crashloop")),
+        (of_kube("k3s/media/deployment/jellyfin", Yellow, "oom"), Some("pod-crashloop")),
+        (of_kube("k3s/media/deployment/jellyfin", Red, "unschedulable"), None),
+        (of_kube("k3s/media/deployment/jellyfin", Red, "not-ready"), None),
+        (of_kube("k3s:member:pi-1", Red, "not-ready"), Some("kube-node-not-ready")),
+        (of_kube("k3s:member:pi-1", Red, "unheard"), Some("kube-node-not-ready")),
+        (of_kube("k3s:member:pi-1", Yellow, "disk-pressure"), None),
+        (of_kube("k3s", Red, "unreachable"), None),
     ] {
         let got = select(&books, &reading).map(|book| book.name.as_str());
         assert_eq!(got, want, "{} {}", reading.signal, reading.severity);
@@ -118,7 +127,13 @@ fn each_reading_goes_to_its_runbook() {
     assert!(knows(&books, "connection refused").is_none());
 }
 
-fn docker(reason: &'static str, severity: Severity) -> crate::model::reading::Reading {
+fn of_kube(target: &str, severity: Severity, reason: &'static str) -> Reading {
+    let mut of = reading("kube", target, severity);
+    of.reason = Word::of(reason);
+    of
+}
+
+fn docker(reason: &'static str, severity: Severity) -> Reading {
     let mut reading = reading("docker", "mini:container:app", severity);
     reading.reason = Word::of(reason);
     reading.values.insert("container".into(), target("mini:container:app"));
@@ -128,7 +143,7 @@ fn docker(reason: &'static str, severity: Severity) -> crate::model::reading::Re
 /// What a container's runbook does: the steps, and what it escalates with where there is none.
 fn container(
     named: &str,
-    reading: &crate::model::reading::Reading,
+    reading: &Reading,
     found_by: &[(&str, &[(&str, Value)])],
 ) -> (Vec<String>, Option<String>) {
     let book = one(named);
@@ -633,5 +648,95 @@ fn a_command_stands_in_a_runbook_to_the_letter_and_comes_from_nowhere_else() {
         let text = crate::runbook::tests::stub::file(front, &step(argv));
         let said = told(&mistakes(&text));
         assert!(said.contains(part), "{argv}: {said}");
+    }
+}
+
+#[test]
+fn a_crash_loop_is_answered_by_what_ails_the_pod() {
+    use Severity::{Red, Yellow};
+    let book = one("pod-crashloop");
+    // Class, owner, whether it serves, whether it is stateless, evictions of the day; what is done.
+    for (class, owner, healthy, stateless, evictions, want) in [
+        ("crash", "deployment", false, true, 0, Some("evict")),
+        ("crash", "deployment", false, true, 1, Some("evict")),
+        ("crash", "deployment", false, true, 2, None),
+        ("crash", "deployment", true, true, 0, None),
+        ("crash", "deployment", false, false, 0, None),
+        ("crash", "statefulset", false, true, 0, None),
+        ("crash", "daemonset", false, true, 0, None),
+        ("crash", "pod", false, true, 0, None),
+        ("memory", "deployment", false, true, 0, Some("relieve")),
+        ("memory", "deployment", false, true, 1, None),
+        ("image", "deployment", false, true, 0, None),
+        ("config", "deployment", false, true, 0, None),
+        ("failed", "deployment", false, true, 0, None),
+        ("none", "deployment", true, true, 0, None),
+    ] {
+        for severity in [Yellow, Red] {
+            let mut loops = of_kube("k3s/media/deployment/jellyfin", severity, "crash-loop");
+            loops.values.insert("workload".into(), target("k3s/media/deployment/jellyfin"));
+            let mut bindings = Bindings::new(&book, &loops);
+            bindings.found(&step_name("worst"), &found(&[("pod", target("k3s/media/pod/j-1"))]));
+            bindings.found(
+                &step_name("pod"),
+                &found(&[
+                    ("class", word(class)),
+                    ("owner_kind", word(owner)),
+                    ("healthy", Value::Flag(healthy)),
+                    ("stateless", Value::Flag(stateless)),
+                    ("evictions", Value::Int(evictions)),
+                    ("restarts", Value::Int(7)),
+                ]),
+            );
+            let did = acting(&book, &mut bindings);
+            let want: Vec<&str> = want.into_iter().collect();
+            assert_eq!(did, want, "{class} {owner} {healthy} {stateless} {evictions}");
+            let why = crate::runbook::escalation(&book, &bindings).unwrap().unwrap();
+            let says = match (class, stateless, evictions) {
+                ("image" | "config", ..) => "no restart cures this",
+                ("memory", ..) => "onsider memory limit increase or code fix",
+                (_, _, 2..) => "crashes repeatedly",
+                (_, false, _) => "keeps state",
+                _ if owner != "deployment" => "is not evicted by me",
+                _ => "the worst is",
+            };
+            assert!(why.contains(says), "{class} {owner} {stateless} {evictions}: {why}");
+        }
+    }
+}
+
+#[test]
+fn a_node_is_cordoned_only_where_that_helps_and_somebody_says_so() {
+    let book = one("kube-node-not-ready");
+    for (cause, cordoned, asked) in [
+        ("kubelet", false, true),
+        ("runtime", false, true),
+        ("network", false, true),
+        ("pressure", false, true),
+        ("kubelet", true, false),
+        ("host-down", false, false),
+        ("unheard", false, false),
+        ("none", false, false),
+    ] {
+        let mut red = of_kube("k3s:member:pi-1", Severity::Red, "not-ready");
+        red.values.insert("member".into(), target("k3s:member:pi-1"));
+        let mut bindings = Bindings::new(&book, &red);
+        bindings.found(
+            &step_name("node"),
+            &found(&[
+                ("cause", word(cause)),
+                ("cordoned", Value::Flag(cordoned)),
+                ("pods", Value::Int(4)),
+                ("host_answers", word("yes")),
+                ("says", Value::Text(Tainted::new("container runtime is down"))),
+            ]),
+        );
+        assert!(acting(&book, &mut bindings).is_empty(), "{cause}");
+        let asks = asks(&book, &bindings, 0).unwrap();
+        assert_eq!(!asks.is_empty(), asked, "{cause} {cordoned}");
+        if let Some(ask) = asks.first() {
+            let text = question(ask, &bindings);
+            assert!(text.contains(cause) && text.contains("container runtime is down"), "{text}");
+        }
     }
 }

@@ -226,6 +226,53 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
         "human.message" => {
             spec("human.message", Low, &[("urgency", Word, MAY)], &[("urgency", Word)])
         }
+        "kube.pods" => spec(
+            "kube.pods",
+            Low,
+            &[("workload", Target, NEED)],
+            &[("pod", Target), ("class", Word), ("count", Int), ("ready", Int)],
+        ),
+        "kube.pod" => spec(
+            "kube.pod",
+            Low,
+            &[("pod", Target, NEED)],
+            &[
+                ("class", Word),
+                ("says", Text),
+                ("owner", Target),
+                ("healthy", Flag),
+                ("owner_kind", Word),
+                ("stateless", Flag),
+                ("restarts", Int),
+                ("evictions", Int),
+            ],
+        ),
+        "kube.logs" => spec(
+            "kube.logs",
+            Low,
+            &[("pod", Target, NEED), ("previous", Flag, MAY)],
+            &[("template", Text), ("last", Text)],
+        ),
+        "kube.events" => spec("kube.events", Low, &[("about", Target, NEED)], &[("reason", Word)]),
+        "kube.rollout" => {
+            spec("kube.rollout", Low, &[("workload", Target, NEED)], &[("revision", Int)])
+        }
+        "kube.node" => spec(
+            "kube.node",
+            Low,
+            &[("node", Target, NEED)],
+            &[
+                ("cause", Word),
+                ("says", Text),
+                ("cordoned", Flag),
+                ("pods", Int),
+                ("host_answers", Word),
+            ],
+        ),
+        "kube.evict" => {
+            spec("kube.evict", High, &[("pod", Target, NEED), ("named", Target, MAY)], &[])
+        }
+        "kube.cordon" => spec("kube.cordon", Critical, &[("node", Target, NEED)], &[]),
         _ => return None,
     };
     Some(n)
@@ -244,6 +291,7 @@ pub(super) fn readings(probe: &Word) -> Option<Vec<Gives>> {
         "tls" => &[("endpoint", Target), ("days", Int)],
         "errors" => &[("log", Target), ("template", Text), ("count", Int), ("baseline", Int)],
         "process" => &[("process", Word)],
+        "kube" => &[("workload", Target), ("member", Target), ("ready", Int), ("restarts", Int)],
         "dns" => &[("endpoint", Target), ("unit", Target)],
         "host" => &[],
         _ => return None,

@@ -133,7 +133,9 @@ impl Action for Restart {
             for before in &own {
                 match settled(&self.at, before, "restart").await {
                     ActionResult::Done(_) => {}
-                    failed => return failed,
+                    failed @ (ActionResult::NotStarted(_)
+                    | ActionResult::Failed(_)
+                    | ActionResult::Unknown(_)) => return failed,
                 }
             }
             ActionResult::Done(format!(

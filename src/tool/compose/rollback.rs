@@ -53,10 +53,8 @@ pub fn rollback(world: &World) -> Box<dyn Tool> {
         let at = At::of(&world, &target)?;
         let words = |name: &str| -> Vec<Word> {
             let Some(Value::List(items)) = args.call().args.get(name) else { return Vec::new() };
-            let word = |item: &Value| match item {
-                Value::Word(word) => Some(word.clone()),
-                _ => None,
-            };
+            // The spec lets nothing but words through.
+            let word = |item: &Value| Word::new(item.to_string()).ok();
             items.iter().filter_map(word).collect()
         };
         let (services, images) = (words("services"), words("images"));

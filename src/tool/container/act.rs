@@ -22,7 +22,7 @@ use crate::tool::container::{ARGUMENT, At, Named, touch};
 use crate::tool::world::World;
 
 /// Most containers stop within their ten seconds; those that were given more have more.
-const TIMEOUT: Span = Span::secs(150);
+pub const TIMEOUT: Span = Span::secs(150);
 /// What ends within this was not healed by being started.
 const LASTS: Span = Span::secs(3);
 

@@ -186,7 +186,8 @@ mod tests {
         ] {
             assert_eq!(of(&ended(code, end, policy)), Touch::May, "{code} {end:?} {policy:?}");
         }
-        let never: [(&str, &dyn Fn(&mut Container)); 13] = [
+        type Change<'a> = &'a dyn Fn(&mut Container);
+        let never: [(&str, Change<'_>); 13] = [
             ("opted out", &label("reef.watch", "false")),
             ("opted out of restarts", &label("reef.restart", "no")),
             ("swarm", &label("com.docker.swarm.task.id", "x")),

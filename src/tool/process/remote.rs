@@ -137,3 +137,116 @@ impl Action for Kill {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::clients::host::Output;
+    use crate::clients::process::{Given, Limits, run};
+    use crate::clients::signal::{LocalProcesses, Processes};
+    use crate::model::fact::Facts;
+    use crate::model::ids::{HostName, StepName, ToolName};
+    use crate::model::plan::Step;
+    use crate::model::tool::{Bounds, Call};
+    use crate::model::value::Values;
+    use crate::policy::redact::Redactor;
+
+    /// Another host, whose commands run on this machine.
+    #[derive(Debug)]
+    struct Loop(HostName);
+
+    async fn ran(argv: &Argv, timeout: Span) -> Result<Output, LinkError> {
+        let limits = Limits { timeout, ..Limits::default() };
+        run(argv.as_slice(), limits, &Given::default(), &Redactor::new(Vec::new())).await
+    }
+
+    impl HostLink for Loop {
+        fn name(&self) -> &HostName {
+            &self.0
+        }
+        fn facts<'a>(&'a self, _: &'a BTreeSet<crate::model::fact::Fact>) -> Fut<'a, Facts> {
+            Box::pin(async { Facts::new() })
+        }
+        fn read<'a>(
+            &'a self,
+            argv: &'a ReadOnly,
+            timeout: Span,
+        ) -> Fut<'a, Result<Output, LinkError>> {
+            Box::pin(ran(argv.argv(), timeout))
+        }
+        fn exec<'a>(
+            &'a self,
+            _: &'a Permit,
+            argv: &'a Argv,
+            timeout: Span,
+        ) -> Fut<'a, Result<Output, LinkError>> {
+            Box::pin(ran(argv, timeout))
+        }
+    }
+
+    fn action(id: ProcessId) -> Kill {
+        let target = format!("nas:pid:{id}").parse().unwrap();
+        let (pid, start) = (id.pid.to_string(), id.start.to_string());
+        Kill {
+            link: Arc::new(Loop(HostName::of("nas"))),
+            inventory: Arc::default(),
+            target,
+            id,
+            ending: Ending::Term,
+            look: command::read_only(&["cat", &format!("/proc/{pid}/stat")]).unwrap(),
+            line: command::read_only(&["cat", &format!("/proc/{pid}/cmdline")]).unwrap(),
+            argv: command::argv(&["sh", "-c", PROGRAM, "reef", &pid, &start, "TERM"]).unwrap(),
+        }
+    }
+
+    fn permit() -> Permit {
+        let call = Call {
+            tool: ToolName::of("process.kill"),
+            target: Target::host(HostName::of("nas")),
+            args: Values::new(),
+            bounds: Bounds::default(),
+        };
+        let id = ProcessId { pid: 2, start: 1 };
+        let (effect, undo) = effect("x", id, Ending::Term);
+        let (name, lease) = (StepName::new("kill").unwrap(), Vec::new());
+        let (tier, repeat) = (Tier::High, Repeat::Never);
+        Permit::for_test(Step { name, call, tier, effect, undo, repeat, lease, replicas: None })
+    }
+
+    #[tokio::test]
+    async fn exactly_the_process_that_was_named_is_ended() {
+        #[expect(clippy::disallowed_methods, reason = "a test starts what it ends")]
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let id = LocalProcesses.look(child.id()).await.unwrap().unwrap().id;
+        let later = ProcessId { start: id.start + 1, ..id };
+        assert!(action(later).check().await.unwrap_err().to_string().contains("has ended"));
+        // Even where it became another one between the look and the signal, nothing is sent.
+        let output = ran(&action(later).argv, Span::secs(5)).await.unwrap();
+        assert_eq!((output.code, child.try_wait().unwrap()), (Some(3), None));
+
+        assert_eq!(action(id).check().await.unwrap(), "sleep");
+        let reaper = std::thread::spawn(move || child.wait().unwrap());
+        let result = Box::new(action(id)).run(permit()).await;
+        assert!(
+            matches!(&result, ActionResult::Done(words) if words.contains("ended sleep")),
+            "{result:?}"
+        );
+        assert!(!reaper.join().unwrap().success());
+        let result = Box::new(action(id)).run(permit()).await;
+        assert!(matches!(result, ActionResult::NotStarted(_)), "{result:?}");
+    }
+
+    #[tokio::test]
+    async fn what_a_host_sits_on_is_not_ended() {
+        let init = LocalProcesses.look(1).await.unwrap().unwrap();
+        if may_end(&Inventory::default(), &init.comm, "").is_err() {
+            assert!(action(init.id).check().await.is_err(), "{}", init.comm);
+        }
+        for name in ["sshd", "systemd", "postgres", "reef", "clickhouse-serv"] {
+            let own = may_end(&Inventory::default(), name, name);
+            assert!(own.is_err(), "{name}");
+        }
+    }
+}

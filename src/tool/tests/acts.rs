@@ -252,7 +252,9 @@ async fn volumes_and_load_come_in_numbers() {
 #[test]
 fn a_key_that_acts_is_authorized_for_exactly_what_the_config_needs() {
     let mut inventory = crate::tool::world::Inventory {
-        restartable: [target("nas:unit:web.service"), target("mini:unit:own.service")].into(),
+        restartable: ["nas:unit:web.service", "mini:unit:own.service", "nas:container:photos"]
+            .map(target)
+            .into(),
         mounts: [target("nas:/mnt/photos")].into(),
         ..crate::tool::world::Inventory::default()
     };
@@ -267,6 +269,8 @@ fn a_key_that_acts_is_authorized_for_exactly_what_the_config_needs() {
     assert_eq!(
         lines,
         [
+            "docker restart -- photos",
+            "docker start -- photos",
             "journalctl --vacuum-size=524288000",
             "mount /mnt/photos",
             "systemctl reboot",

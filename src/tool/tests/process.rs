@@ -148,6 +148,30 @@ async fn a_runaway_is_told_by_its_own_past_and_a_job_is_left_alone() {
 }
 
 #[tokio::test]
+async fn what_runs_in_a_container_is_named_by_it() {
+    let stage = Stage::with(|inventory, _| {
+        inventory.restartable.insert("mini:container:immich".parse().unwrap());
+    });
+    for name in ["immich", "other"] {
+        let c = super::engine::container(name);
+        let scope = format!("docker-{}.scope", "ab".repeat(32));
+        let c = crate::model::container::Container { id: "ab".repeat(32), ..c };
+        busiest(&stage, vec![process(5, "node", 9_900, Some(&scope))]);
+        let all = FactValue::Containers(vec![c]);
+        stage.host.facts.lock().unwrap().insert(Fact::Containers, all);
+        let found = stage.query(&stage.call("process.list", &[])).await.unwrap();
+        assert_eq!(found.values["container"].to_string(), format!("mini:container:{name}"));
+        assert_eq!(found.values["place"].to_string(), "container");
+        assert_eq!(found.values["restartable"], Value::Flag(name == "immich"));
+        assert!(!found.values.contains_key("unit"));
+    }
+    let plain = process(5, "node", 9_900, Some("nginx.service"));
+    busiest(&stage, vec![plain]);
+    let found = stage.query(&stage.call("process.list", &[])).await.unwrap();
+    assert_eq!(found.values["place"].to_string(), "unit");
+}
+
+#[tokio::test]
 async fn the_largest_process_is_named_by_its_unit() {
     let stage = Stage::new();
     busiest(&stage, vec![process(3, "a b/c", 0, None), process(900, "java", 0, Some("x.service"))]);

@@ -28,8 +28,8 @@ use crate::model::value::Value;
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::tool::table::table;
 use crate::tool::world::{
-    Answer, Endpoint, Inventory, Knocked, LogSource, NoHistory, Outbox, Peer, Resolved, Resolver,
-    Web, World,
+    Answer, Endpoint, Inventory, Knocked, LogSource, NoDeeds, NoHistory, Outbox, Peer, Resolved,
+    Resolver, Web, World,
 };
 
 #[derive(Debug)]
@@ -209,6 +209,9 @@ impl Stage {
             history: Arc::new(NoHistory),
             web: Arc::new(FakeWeb),
             outbox: outbox.clone(),
+            deeds: Arc::new(NoDeeds),
+            #[cfg(feature = "kube")]
+            clusters: [(here(), Arc::new(super::kube::of_the_examples(dir.path())))].into(),
             inventory: Arc::new(inventory),
             now: hands.clone(),
             quarantine: abs(&dir.path().join("quarantine")),

@@ -31,9 +31,23 @@ impl Account {
     }
 
     pub fn allows(&self, verb: &str, resource: &str, namespace: Option<&str>) -> bool {
+        self.allows_one(verb, resource, namespace, None)
+    }
+
+    /// `patch secrets:site-tls` is a right to that one alone.
+    pub fn allows_one(
+        &self,
+        verb: &str,
+        resource: &str,
+        namespace: Option<&str>,
+        name: Option<&str>,
+    ) -> bool {
         let fits = |rule: &String| {
             let (v, r) = rule.split_once(' ').unwrap();
-            (v == "*" || v == verb) && (r == "*" || r == resource)
+            let (r, only) = r.split_once(':').map_or((r, None), |(r, only)| (r, Some(only)));
+            (v == "*" || v == verb)
+                && (r == "*" || r == resource)
+                && only.is_none_or(|only| name == Some(only))
         };
         let here = self.namespaces.is_empty()
             || namespace.is_some_and(|n| self.namespaces.iter().any(|own| own == n));
@@ -68,6 +82,18 @@ pub struct Estate {
     pub frozen: bool,
     /// Answers for one resource in place of the true one: code, reason, message.
     pub broken: BTreeMap<String, (u16, String, String)>,
+    /// As `broken`, for one verb: `patch deployments/scale`.
+    pub refuses: BTreeMap<String, (u16, String, String)>,
+    /// An API server from before evictions.
+    pub no_evictions: bool,
+    /// Changes are made, and their answers are lost.
+    pub swallows: bool,
+    /// Pods that fare as another image would, by name: those that replace them do not.
+    pub cursed: BTreeMap<String, String>,
+    /// Logs by pod, and by `POD previous`.
+    pub logs: BTreeMap<String, String>,
+    /// Memory that pods use, by name; the cluster has no metrics server where it is empty.
+    pub memory: BTreeMap<String, String>,
     /// Pods that a disruption budget protects.
     pub protected: BTreeSet<String>,
     /// What the kubelets say of volumes, by node.
@@ -91,6 +117,12 @@ impl Default for Estate {
             accounts: BTreeMap::from([("right".into(), Account::all())]),
             frozen: false,
             broken: BTreeMap::new(),
+            refuses: BTreeMap::new(),
+            no_evictions: false,
+            swallows: false,
+            cursed: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            memory: BTreeMap::new(),
             protected: BTreeSet::new(),
             summaries: BTreeMap::new(),
             dead: BTreeMap::new(),
@@ -237,6 +269,30 @@ impl Estate {
     pub fn deployment(&mut self, ns: &str, name: &str, replicas: i64) {
         self.keeper("deployments", ns, name, replicas, &format!("{name}:1"));
         self.pass(10);
+    }
+
+    /// A disruption budget over the pods of one workload.
+    pub fn budget(&mut self, ns: &str, app: &str, min_available: i64) {
+        self.put(
+            "poddisruptionbudgets",
+            json!({
+                "metadata": { "namespace": ns, "name": app },
+                "spec": { "minAvailable": min_available, "selector": { "matchLabels": { "app": app } } },
+            }),
+        );
+    }
+
+    pub fn event(&mut self, ns: &str, (kind, name): (&str, &str), reason: &str, words: &str) {
+        let now = self.stamp();
+        self.put(
+            "events",
+            json!({
+                "metadata": { "namespace": ns, "name": format!("{name}.{reason}") },
+                "type": "Warning", "reason": reason, "message": words, "count": 3,
+                "involvedObject": { "kind": kind, "namespace": ns, "name": name },
+                "lastTimestamp": now,
+            }),
+        );
     }
 
     pub fn scale(&mut self, resource: &str, ns: &str, name: &str, replicas: i64) {

@@ -8,6 +8,7 @@
 pub mod estate;
 mod serve;
 mod turns;
+mod write;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -77,6 +78,15 @@ impl Fake {
         // JSON is YAML too.
         std::fs::write(&file, config.to_string()).unwrap();
         file.to_str().unwrap().to_owned()
+    }
+}
+
+impl Fake {
+    /// What was asked since the last call that would change something for good.
+    pub fn written(&self) -> Vec<String> {
+        let dry = |asked: &String| asked.contains("dryRun=All");
+        let reads = |asked: &String| asked.starts_with("GET ") || asked.contains("/selfsubject");
+        self.asked().into_iter().filter(|asked| !reads(asked) && !dry(asked)).collect()
     }
 }
 

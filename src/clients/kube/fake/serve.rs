@@ -11,13 +11,16 @@ use super::estate::{Account, Estate};
 use super::{Fake, status};
 
 /// Group, version, resource, kind.
-const RESOURCES: [(&str, &str, &str, &str); 13] = [
+const RESOURCES: [(&str, &str, &str, &str); 17] = [
     ("", "v1", "nodes", "Node"),
     ("", "v1", "namespaces", "Namespace"),
     ("", "v1", "pods", "Pod"),
     ("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"),
     ("", "v1", "events", "Event"),
     ("", "v1", "secrets", "Secret"),
+    ("", "v1", "configmaps", "ConfigMap"),
+    ("", "v1", "services", "Service"),
+    ("apps", "v1", "replicasets", "ReplicaSet"),
     ("apps", "v1", "deployments", "Deployment"),
     ("apps", "v1", "statefulsets", "StatefulSet"),
     ("apps", "v1", "daemonsets", "DaemonSet"),
@@ -25,17 +28,18 @@ const RESOURCES: [(&str, &str, &str, &str); 13] = [
     ("batch", "v1", "cronjobs", "CronJob"),
     ("networking.k8s.io", "v1", "ingresses", "Ingress"),
     ("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
+    ("metrics.k8s.io", "v1beta1", "pods", "PodMetrics"),
 ];
 
 /// A path taken apart.
 #[derive(Debug)]
-struct Asked {
-    group: &'static str,
-    resource: &'static str,
+pub(super) struct Asked {
+    pub(super) group: &'static str,
+    pub(super) resource: &'static str,
     kind: &'static str,
-    namespace: Option<String>,
-    name: Option<String>,
-    sub: Option<String>,
+    pub(super) namespace: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) sub: Option<String>,
     rest: Vec<String>,
 }
 
@@ -61,9 +65,17 @@ fn asked(path: &str) -> Option<Asked> {
     Some(Asked { group, resource, kind, namespace, name, sub, rest: rest.collect() })
 }
 
-fn refuse(code: u16, reason: &str, message: &str) -> Response {
+pub(super) fn refuse(code: u16, reason: &str, message: &str) -> Response {
     let code = StatusCode::from_u16(code).unwrap();
     (code, axum::Json(status(code.as_u16(), reason, message))).into_response()
+}
+
+/// A refusal that speaks of one object.
+pub(super) fn refuse_one(code: u16, reason: &str, message: &str, name: &str) -> Response {
+    let code = StatusCode::from_u16(code).unwrap();
+    let mut said = status(code.as_u16(), reason, message);
+    said["details"] = json!({ "name": name });
+    (code, axum::Json(said)).into_response()
 }
 
 fn query(request: &Request) -> Vec<(String, String)> {
@@ -141,15 +153,26 @@ pub(super) async fn answer(State(fake): State<Fake>, request: Request) -> Respon
     while fake.lock().frozen && !from_memory && asked.sub.is_none() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+    let right = match &asked.sub {
+        Some(sub) => format!("{verb} {}/{sub}", asked.resource),
+        None => format!("{verb} {}", asked.resource),
+    };
+    if let Some((code, reason, words)) = fake.lock().refuses.get(&right).cloned() {
+        return refuse(code, &reason, &words);
+    }
     let dry = of("dryRun").as_deref() == Some("All");
+    if matches!(verb, "create" | "delete" | "update" | "patch") {
+        let done = super::write::answer(&fake, &asked, verb, request, dry).await;
+        if fake.lock().swallows && !dry {
+            std::future::pending::<()>().await;
+        }
+        return done;
+    }
     match verb {
         "list" => list(&mut fake.lock(), &asked, &of, from_memory),
         "watch" => watch(fake, asked, of("resourceVersion")),
-        "get" => get(&fake.lock(), &asked),
-        "create" => evict(&fake, &asked, dry),
-        "delete" => delete(&fake, &asked, dry),
-        "update" => update(&fake, &asked, request, dry).await,
-        _ => refuse(415, "UnsupportedMediaType", "this server takes no patch"),
+        "get" => get(&fake.lock(), &asked, &of),
+        _ => refuse(405, "MethodNotAllowed", "the server does not allow this method"),
     }
 }
 
@@ -158,7 +181,8 @@ fn refused(account: &Account, verb: &str, asked: &Asked) -> Option<Response> {
         Some(sub) => format!("{}/{sub}", asked.resource),
         None => asked.resource.to_owned(),
     };
-    if account.allows(verb, &resource, asked.namespace.as_deref()) {
+    let name = asked.name.as_deref();
+    if account.allows_one(verb, &resource, asked.namespace.as_deref(), name) {
         return None;
     }
     let place = match &asked.namespace {
@@ -198,8 +222,28 @@ async fn review(account: &Account, request: Request) -> Response {
     (StatusCode::CREATED, axum::Json(asked)).into_response()
 }
 
-fn get(estate: &Estate, asked: &Asked) -> Response {
+fn get(estate: &Estate, asked: &Asked, of: &dyn Fn(&str) -> Option<String>) -> Response {
     let name = asked.name.as_deref().unwrap_or_default();
+    let namespace = asked.namespace.as_deref().unwrap_or("");
+    if asked.group == "metrics.k8s.io" {
+        return match estate.memory.get(name) {
+            Some(used) => axum::Json(json!({
+                "kind": "PodMetrics", "metadata": { "name": name },
+                "containers": [{ "name": "app", "usage": { "cpu": "1m", "memory": used } }],
+            }))
+            .into_response(),
+            None => (StatusCode::NOT_FOUND, "404 page not found\n").into_response(),
+        };
+    }
+    if asked.resource == "pods" && asked.sub.as_deref() == Some("log") {
+        return log(estate, (namespace, name), of);
+    }
+    if asked.sub.as_deref() == Some("scale") {
+        return match estate.get(asked.resource, namespace, name) {
+            Some(object) => axum::Json(super::write::scale_of(object)).into_response(),
+            None => refuse_one(404, "NotFound", "not found", name),
+        };
+    }
     if asked.resource == "nodes" && asked.sub.as_deref() == Some("proxy") {
         return match (asked.rest.join("/").as_str(), estate.summaries.get(name)) {
             ("stats/summary", Some(summary)) if !estate.dead.contains_key(name) => {
@@ -214,8 +258,29 @@ fn get(estate: &Estate, asked: &Asked) -> Response {
     }
     match estate.get(asked.resource, asked.namespace.as_deref().unwrap_or(""), name) {
         Some(object) => axum::Json(object).into_response(),
-        None => refuse(404, "NotFound", &format!("{} \"{name}\" not found", asked.resource)),
+        None => {
+            let words = format!("{} \"{name}\" not found", asked.resource);
+            refuse_one(404, "NotFound", &words, name)
+        }
     }
+}
+
+fn log(
+    estate: &Estate,
+    (namespace, name): (&str, &str),
+    of: &dyn Fn(&str) -> Option<String>,
+) -> Response {
+    let Some(pod) = estate.get("pods", namespace, name) else {
+        return refuse_one(404, "NotFound", &format!("pods \"{name}\" not found"), name);
+    };
+    let previous = of("previous").as_deref() == Some("true");
+    let restarts = pod["status"]["containerStatuses"][0]["restartCount"].as_i64().unwrap_or(0);
+    if previous && restarts == 0 {
+        let words = format!("previous terminated container \"app\" in pod \"{name}\" not found");
+        return refuse(400, "BadRequest", &words);
+    }
+    let key = if previous { format!("{name} previous") } else { name.to_owned() };
+    estate.logs.get(&key).cloned().unwrap_or_default().into_response()
 }
 
 fn list(
@@ -360,64 +425,4 @@ impl tokio::io::AsyncRead for Pumped {
         }
         std::pin::Pin::new(&mut this.from).poll_read(cx, into)
     }
-}
-
-fn evict(fake: &Fake, asked: &Asked, dry: bool) -> Response {
-    let (Some(namespace), Some(name), Some("eviction")) =
-        (&asked.namespace, &asked.name, asked.sub.as_deref())
-    else {
-        return refuse(405, "MethodNotAllowed", "this server makes nothing");
-    };
-    if fake.lock().protected.contains(name) {
-        let words = "Cannot evict pod as it would violate the pod's disruption budget.";
-        return refuse(429, "TooManyRequests", words);
-    }
-    remove(fake, "pods", namespace, name, dry)
-}
-
-fn delete(fake: &Fake, asked: &Asked, dry: bool) -> Response {
-    let (namespace, name) = (asked.namespace.clone().unwrap_or_default(), asked.name.clone());
-    remove(fake, asked.resource, &namespace, &name.unwrap_or_default(), dry)
-}
-
-fn remove(fake: &Fake, resource: &str, namespace: &str, name: &str, dry: bool) -> Response {
-    let known = fake.lock().get(resource, namespace, name).cloned();
-    let Some(known) = known else {
-        return refuse(404, "NotFound", &format!("{resource} \"{name}\" not found"));
-    };
-    if !dry {
-        fake.with(|estate| {
-            estate.remove(resource, namespace, name);
-            estate.turn();
-        });
-    }
-    axum::Json(known).into_response()
-}
-
-async fn update(fake: &Fake, asked: &Asked, request: Request, dry: bool) -> Response {
-    let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
-    let Ok(object) = serde_json::from_slice::<Json>(&body) else {
-        return refuse(400, "BadRequest", "the object provided is unrecognized");
-    };
-    let (namespace, name) =
-        (asked.namespace.clone().unwrap_or_default(), asked.name.clone().unwrap_or_default());
-    let known = fake.lock().get(asked.resource, &namespace, &name).cloned();
-    let Some(known) = known else {
-        return refuse(404, "NotFound", &format!("{} \"{name}\" not found", asked.resource));
-    };
-    let theirs = &object["metadata"]["resourceVersion"];
-    if !theirs.is_null() && *theirs != known["metadata"]["resourceVersion"] {
-        let words = format!(
-            "Operation cannot be fulfilled on {}.{} \"{name}\": the object has been modified; please apply your changes to the latest version and try again",
-            asked.resource, asked.group
-        );
-        return refuse(409, "Conflict", &words);
-    }
-    if !dry {
-        fake.with(|estate| {
-            estate.edit(asked.resource, &namespace, &name, |one| *one = object.clone());
-            estate.turn();
-        });
-    }
-    axum::Json(object).into_response()
 }

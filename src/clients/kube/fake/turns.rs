@@ -135,7 +135,10 @@ impl Estate {
                 let (ns, name) =
                     (text(&keeper["metadata"]["namespace"]), text(&keeper["metadata"]["name"]));
                 let image = text(&keeper["spec"]["template"]["spec"]["containers"][0]["image"]);
-                let hash = hash(&image);
+                let hash = template_hash(&keeper);
+                if resource == "deployments" {
+                    self.replica_set(&keeper, &hash);
+                }
                 let places: Vec<Option<String>> = match resource {
                     "daemonsets" => self
                         .of("nodes")
@@ -189,10 +192,57 @@ impl Estate {
                             name.clone()
                         };
                         self.pod((&ns, &pod), Some((owner, &by)), &name, &image, place);
+                        let template = keeper["spec"]["template"]["spec"].clone();
+                        self.edit("pods", &ns, &pod, |pod| {
+                            pod["metadata"]["labels"]["pod-template-hash"] = hash.as_str().into();
+                            for (key, value) in template.as_object().into_iter().flatten() {
+                                pod["spec"][key.as_str()] = value.clone();
+                            }
+                        });
                     }
                 }
             }
         }
+    }
+
+    /// A deployment's ReplicaSet for its present template; the revision counts up when it becomes the present one.
+    fn replica_set(&mut self, keeper: &Json, hash: &str) {
+        let ns = text(&keeper["metadata"]["namespace"]);
+        let (name, own) = (
+            text(&keeper["metadata"]["name"]),
+            format!("{}-{hash}", text(&keeper["metadata"]["name"])),
+        );
+        let revision = |set: &Json| {
+            let at = &set["metadata"]["annotations"]["deployment.kubernetes.io/revision"];
+            at.as_str().and_then(|n| n.parse::<i64>().ok()).unwrap_or(0)
+        };
+        let sets: Vec<Json> = self
+            .of("replicasets")
+            .into_iter()
+            .filter(|set| set["metadata"]["namespace"] == ns.as_str())
+            .filter(|set| set["metadata"]["ownerReferences"][0]["name"] == name.as_str())
+            .collect();
+        let newest = sets.iter().map(revision).max().unwrap_or(0);
+        let known = sets.iter().find(|set| set["metadata"]["name"] == own.as_str());
+        if known.is_some_and(|set| revision(set) == newest) {
+            return;
+        }
+        let mut template = keeper["spec"]["template"].clone();
+        template["metadata"]["labels"]["pod-template-hash"] = hash.into();
+        let next = (newest + 1).to_string();
+        let mut set = json!({
+            "metadata": {
+                "namespace": ns, "name": own, "labels": { "pod-template-hash": hash },
+                "ownerReferences": [{ "kind": "Deployment", "name": name, "controller": true }],
+            },
+            "spec": { "replicas": keeper["spec"]["replicas"], "template": template },
+            "status": {},
+        });
+        if let Some(known) = known {
+            set = known.clone();
+        }
+        set["metadata"]["annotations"] = json!({ "deployment.kubernetes.io/revision": next });
+        self.put("replicasets", set);
     }
 
     /// A pod, scheduled where there is a node for it.
@@ -256,7 +306,9 @@ impl Estate {
         let one = &mut pod["status"]["containerStatuses"][0];
         let mut phase = "Running";
         let fresh = one["state"]["running"].is_null();
-        let ready = match fate(&image) {
+        // A pod that is cursed fares as that other image would.
+        let fares = self.cursed.get(&name).cloned().unwrap_or(image.clone());
+        let ready = match fate(&fares) {
             "missing" => {
                 // The two take turns.
                 let reason = if age % 30 < 8 { "ErrImagePull" } else { "ImagePullBackOff" };
@@ -319,16 +371,15 @@ impl Estate {
             for mut keeper in self.of(resource) {
                 let (ns, name) =
                     (text(&keeper["metadata"]["namespace"]), text(&keeper["metadata"]["name"]));
-                let image = text(&keeper["spec"]["template"]["spec"]["containers"][0]["image"]);
                 let pods = self.pods(&ns, &format!("{name}-"));
                 let own = |pod: &&Json| {
                     text(&pod["metadata"]["labels"]["app"]) == name
                         && pod["metadata"]["deletionTimestamp"].is_null()
                 };
                 let pods: Vec<&Json> = pods.iter().filter(own).collect();
-                let new = |pod: &&&Json| {
-                    text(&pod["metadata"]["labels"]["pod-template-hash"]) == hash(&image)
-                };
+                let hash = template_hash(&keeper);
+                let new =
+                    |pod: &&&Json| text(&pod["metadata"]["labels"]["pod-template-hash"]) == hash;
                 let (all, up) = (pods.len(), pods.iter().filter(|pod| is_ready(pod)).count());
                 let updated = pods.iter().filter(new).count();
                 let updated_up = pods.iter().filter(new).filter(|pod| is_ready(pod)).count();
@@ -351,9 +402,9 @@ impl Estate {
                     }
                     "statefulsets" => {
                         status["readyReplicas"] = up.into();
-                        status["updateRevision"] = hash(&image).into();
+                        status["updateRevision"] = hash.as_str().into();
                         if wanted <= updated_up || status["currentRevision"].is_null() {
-                            status["currentRevision"] = hash(&image).into();
+                            status["currentRevision"] = hash.as_str().into();
                         }
                     }
                     _ => {
@@ -391,6 +442,14 @@ impl Estate {
 pub fn is_ready(pod: &Json) -> bool {
     let all = pod["status"]["conditions"].as_array().unwrap();
     all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
+}
+
+/// Another one for another template.
+fn template_hash(keeper: &Json) -> String {
+    let template = &keeper["spec"]["template"];
+    let image = text(&template["spec"]["containers"][0]["image"]);
+    let mark = &template["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"];
+    hash(&format!("{image}{}", text(mark)))
 }
 
 /// Another one for another image.
