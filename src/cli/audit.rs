@@ -3,10 +3,11 @@
 use crate::cli::Cx;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::left;
-use crate::cli::page::{Detail, Ink, Page, count, cut, pad, width};
+use crate::cli::page::{Detail, Ink, Page, count, cut};
 use crate::cli::table::{Cell, Table, pairs};
+use crate::cli::timeline;
 use crate::cli::when::When;
-use crate::clock::zone::{Zone, stamp};
+use crate::clock::zone::stamp;
 use crate::control::client::view;
 use crate::model::audit::{AuditKind, AuditPayload, AuditRecord, ChainHead};
 use crate::model::digest::Digest;
@@ -15,7 +16,6 @@ use crate::model::severity::Severity;
 use crate::model::time::Millis;
 use crate::operator::audit as log;
 use crate::operator::order::Order;
-use crate::operator::timeline::{self, Timeline};
 use crate::operator::view::{AuditEntryView, AuditExport, AuditPage, AuditProof};
 use crate::store::Store;
 
@@ -81,7 +81,7 @@ pub(crate) async fn run(cx: &mut Cx, command: Command) -> Result<Exit, Failure> 
         Command::List(args) => list(cx, args).await,
         Command::Show { id } => show(cx, id.0).await,
         Command::Verify { head } => verify(cx, head).await,
-        Command::Timeline { incident } => timeline(cx, incident).await,
+        Command::Timeline { incident } => timeline::run(cx, incident).await,
         Command::Export { after } => export(cx, after).await,
     }
 }
@@ -112,18 +112,6 @@ async fn show(cx: &mut Cx, seq: i64) -> Result<Exit, Failure> {
     };
     let now = cx.clock.now();
     cx.show(json, |entry, on| render_entry(entry, now, on))?;
-    Ok(Exit::DONE)
-}
-
-async fn timeline(cx: &mut Cx, incident: IncidentId) -> Result<Exit, Failure> {
-    let json = match cx.ask_if_running(&Order::AuditTimeline { incident }).await? {
-        Some(json) => json,
-        None => {
-            let store = left::open(cx)?;
-            to_json(&timeline::timeline(&store, cx.env.zone.name(), incident).await?)?
-        }
-    };
-    cx.show(json, render_timeline)?;
     Ok(Exit::DONE)
 }
 
@@ -164,7 +152,7 @@ async fn verify(cx: &mut Cx, heads: Vec<ChainHead>) -> Result<Exit, Failure> {
     Ok(if proof.broken.is_none() { Exit::DONE } else { Exit::FAILED })
 }
 
-fn to_json<T: serde::Serialize>(view: &T) -> Result<serde_json::Value, Failure> {
+pub(crate) fn to_json<T: serde::Serialize>(view: &T) -> Result<serde_json::Value, Failure> {
     Ok(serde_json::to_value(view).map_err(anyhow::Error::from)?)
 }
 
@@ -206,51 +194,6 @@ fn what(payload: &AuditPayload) -> String {
         (Some(one), None) | (None, Some(one)) => one.clone(),
         (None, None) => payload.call.clone().unwrap_or_default(),
     }
-}
-
-/// The incident in one line, then each act in the labels of an audit trail as people know them, then the whole story.
-pub(crate) fn render_timeline(view: &Timeline, page: &Page) -> String {
-    let zone = Zone::parse(&view.zone).unwrap_or(Zone::UTC);
-    let bold = |text: &str| page.ink(Ink::Bold, text);
-    let mut out =
-        format!("{}  {} {}\n", bold(&view.incident.to_string()), view.severity, view.signal);
-    let opened = format!("{} {}", zone.weekday_day_month(view.opened_at), zone.hms(view.opened_at));
-    let ended = match view.resolved_at {
-        Some(at) => format!("resolved {} after {}", zone.hms(at), at.since(view.opened_at)),
-        None => view.stands.clone(),
-    };
-    out.push_str(&page.wrap(&format!("opened {opened}, {ended}"), 2));
-    if 0 < view.cost_micros {
-        out.push_str(&format!("  model calls cost {}\n", cost(view.cost_micros)));
-    }
-    for act in &view.acts {
-        out.push('\n');
-        let mut say = |label: &str, value: &str| {
-            let value = value.replace('\n', "\n  ");
-            out.push_str(format!("{} {value}", bold(&format!("{label}:"))).trim_end());
-            out.push('\n');
-        };
-        say("Timestamp", &stamp(act.timestamp));
-        say("Agent", &act.agent);
-        say("Action", &act.action);
-        say("Service", &act.service);
-        say("Reason", if act.reason.is_empty() { "None" } else { &act.reason });
-        let chain: Vec<String> = act.tools_called.iter().map(|tool| format!("{tool}()")).collect();
-        say("Tools called", &if chain.is_empty() { "None".into() } else { chain.join(" → ") });
-        say("Errors", act.errors.as_deref().unwrap_or("None"));
-        let took = act.duration.map_or("not known".to_owned(), |took| took.to_string());
-        say("Duration", &took);
-        for (label, value) in &act.more {
-            say(label, value);
-        }
-    }
-    out.push_str(&format!("\n{}\n", page.ink(Ink::Dim, "the whole story:")));
-    let longest = view.story.iter().map(|moment| width(&moment.word)).max().unwrap_or(0);
-    for moment in &view.story {
-        let word = format!("{} {}", zone.hms(moment.at), pad(&moment.word, longest));
-        out.push_str(&page.hang(Ink::Plain, &word, "  ", &moment.words));
-    }
-    out
 }
 
 /// The labels of an audit trail as people know them, then what else is known. Nothing is cut: this is
@@ -327,7 +270,7 @@ fn entry(view: &AuditEntryView, payload: &AuditPayload, say: &mut impl FnMut(&st
 }
 
 /// Millionths as an amount: `0.003114`.
-fn cost(micros: i64) -> String {
+pub(crate) fn cost(micros: i64) -> String {
     let (whole, rest) = (micros / 1_000_000, (micros % 1_000_000).abs());
     format!("{whole}.{rest:06}")
 }

@@ -58,6 +58,7 @@ mod status;
 mod table;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod tools;
 mod undo;
 mod when;

@@ -375,3 +375,59 @@ mod tests {
         assert_eq!(of("pi").0, None);
     }
 }
+
+#[cfg(test)]
+mod tests_of_runbooks {
+    use super::*;
+    use crate::model::ids::Word;
+    use crate::model::reading::Reading;
+    use crate::model::severity::Severity;
+    use crate::model::target::Signal;
+    use crate::model::time::{Millis, Span};
+    use crate::model::value::Value;
+    use crate::probe::reef_self::Tally;
+    use crate::runbook::{Bindings, Ref, RefOf};
+    use crate::watch::pulse::Pulse;
+
+    fn shelf(text: &str) -> Result<Shelf, String> {
+        let tally: std::sync::Arc<dyn Tally> = std::sync::Arc::new(Pulse::default());
+        let source = Source::new("config.toml", text.to_owned());
+        read(source, &Env::of([]), tally).map(|(read, _)| read.shelf).map_err(|m| m.to_string())
+    }
+
+    /// "Rotated logs only over 14 days": what the runbook's steps see then.
+    #[test]
+    fn a_param_of_a_runbook_is_the_operators_to_set() {
+        let shelf = shelf("[runbook.disk-full]\nparams = { rotated = \"14d\" }\n").unwrap();
+        let book = shelf.books.iter().find(|book| book.name.as_str() == "disk-full").unwrap();
+        let signal = Signal {
+            probe: Word::of("disk"),
+            target: "mini:/var".parse().unwrap(),
+            aspect: Word::of("bytes"),
+        };
+        let reading = Reading::new(signal, Millis(0), Severity::Red, Word::of("bytes"), "full");
+        let bindings = Bindings::new(book, &reading);
+        let param = |field: &str| {
+            let of = Ref { of: RefOf::Param, field: field.to_owned() };
+            bindings.get(&of).unwrap().clone()
+        };
+        assert_eq!(param("rotated"), Value::Span(Span::days(14)));
+        assert_eq!(param("temp"), Value::Span(Span::days(10)), "what is not said stays");
+    }
+
+    #[test]
+    fn a_wrong_param_is_told_with_its_name() {
+        for (params, words) in [
+            ("{ rotatd = \"14d\" }", "params.rotatd is no param of this runbook; did you mean"),
+            ("{ rotated = \"soon\" }", "params.rotated"),
+            ("{ rotated = [1] }", "not one plain value"),
+        ] {
+            let why = shelf(&format!("[runbook.disk-full]\nparams = {params}\n")).unwrap_err();
+            assert!(why.contains(words), "{params}: {why}");
+        }
+        let why = shelf("[runbook.disk-full]\nwindow = \"25:00-26:00\"\n").unwrap_err();
+        assert!(why.contains("is no window"), "{why}");
+        let why = shelf("[runbook.disk-full]\ntimezone = \"Europe/Berlinn\"\n").unwrap_err();
+        assert!(why.contains("did you mean \"Europe/Berlin\""), "{why}");
+    }
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Fut;
-use crate::clients::host::{HostLink, LinkError, Output, ran};
+use crate::clients::host::{HostLink, LinkError, Output, noted};
 use crate::clock::Clock;
 use crate::exam::unit::{FakeUnit, OnRestart, Restarted};
 use crate::gate::permit::Permit;
@@ -548,8 +548,7 @@ impl HostLink for FakeHost {
     ) -> Fut<'a, Result<Output, LinkError>> {
         Box::pin(async move {
             let ended = self.executed(permit, argv, timeout).await;
-            permit.note(ran(argv.as_slice(), &ended, &self.redactor));
-            ended
+            noted(permit, argv.as_slice(), ended, &self.redactor)
         })
     }
 }

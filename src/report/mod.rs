@@ -26,6 +26,7 @@ use crate::report::own::Own;
 use crate::report::slot::Slot;
 use crate::store::{Store, anchor};
 
+mod amounts;
 pub mod anchors;
 pub mod file;
 pub mod gather;

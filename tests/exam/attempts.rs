@@ -120,7 +120,11 @@ async fn done(house: &House, n: usize, apart: Span) {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one flat table of attempts")]
+#[expect(
+    clippy::too_many_lines,
+    clippy::cognitive_complexity,
+    reason = "one flat table of attempts"
+)]
 async fn attempt(house: &House, attempt: Attempt) -> Acted {
     let mut plan = plan(house, "web").await;
     let other = call("unit.restart", "db");

@@ -464,7 +464,7 @@ fn a_timeline_reads_like_a_story() {
         ],
         cost_micros: 3_114,
     };
-    let text = audit::render_timeline(&view, &SCREEN);
+    let text = crate::cli::timeline::render(&view, &SCREEN);
     fits(&text, &SCREEN);
     golden("audit-timeline", &text);
 }

@@ -22,7 +22,7 @@ use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
 use crate::clients::host::{
-    HostLink, LinkError, Output, arrays, hands, kernel, mountinfo, own_name, proc, raised, ran,
+    HostLink, LinkError, Output, arrays, hands, kernel, mountinfo, noted, own_name, proc, raised,
     sensors, systemd, walk,
 };
 use crate::clients::process::{Given, Limits, run, run_raw};
@@ -334,16 +334,12 @@ impl HostLink for LocalHost {
         timeout: Span,
     ) -> Fut<'a, Result<Output, LinkError>> {
         Box::pin(async move {
-            let exact = match self.sudo {
-                Sudo::No => argv.as_slice().to_vec(),
-                Sudo::Yes => raised(argv.as_slice(), timeout),
+            let given = argv.as_slice();
+            let (exact, ended) = match self.sudo {
+                Sudo::No => (given.to_vec(), self.run(given, timeout).await),
+                Sudo::Yes => (raised(given, timeout), self.as_root(argv, timeout).await),
             };
-            let ended = match self.sudo {
-                Sudo::No => self.run(argv.as_slice(), timeout).await,
-                Sudo::Yes => self.as_root(argv, timeout).await,
-            };
-            permit.note(ran(&exact, &ended, &self.redactor));
-            ended
+            noted(permit, &exact, ended, &self.redactor)
         })
     }
 }

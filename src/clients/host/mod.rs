@@ -112,8 +112,19 @@ impl std::error::Error for LinkError {}
 /// How much of a command's output its record carries.
 const EXCERPT: usize = 500;
 
-/// A command that ran under a permit, for its record. The arguments are redacted here; the output was.
-pub fn ran(argv: &[String], ended: &Result<Output, LinkError>, redactor: &Redactor) -> Ran {
+/// How a command under a permit ended, noted for its record.
+pub fn noted(
+    permit: &Permit,
+    argv: &[String],
+    ended: Result<Output, LinkError>,
+    redactor: &Redactor,
+) -> Result<Output, LinkError> {
+    permit.note(ran(argv, &ended, redactor));
+    ended
+}
+
+/// The arguments are redacted here; the output was.
+fn ran(argv: &[String], ended: &Result<Output, LinkError>, redactor: &Redactor) -> Ran {
     let argv = argv.iter().map(|arg| redactor.redact(arg).into_owned()).collect();
     match ended {
         Ok(output) => {

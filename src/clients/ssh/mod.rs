@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::Fut;
 use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
-use crate::clients::host::{HostLink, LinkError, Output, Trips, raised, ran};
+use crate::clients::host::{HostLink, LinkError, Output, Trips, noted, raised};
 use crate::clients::ssh::read::{LONGEST, bounded, until_whole};
 pub use crate::clients::ssh::way::Turns;
 use crate::clients::ssh::way::{NoWay, SLACK, Way};
@@ -384,8 +384,7 @@ impl HostLink for SshHost {
             let started = Instant::now();
             let left = self.act(argv.as_slice(), timeout).await;
             let ended = left.map(|left| self.clean(&left, started));
-            permit.note(ran(&exact, &ended, &self.redactor));
-            ended
+            noted(permit, &exact, ended, &self.redactor)
         })
     }
 }
