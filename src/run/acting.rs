@@ -27,7 +27,7 @@ impl Runner {
         step: usize,
     ) -> anyhow::Result<Option<RunEvent>> {
         let run = plan.run;
-        let begun = self.store.call(move |db| Ok(db.actions_of(run)?)).await?;
+        let begun = self.store.call(move |db| db.actions_of(run)).await?;
         let first = step == 0 && begun.is_empty();
         if let Some(words) = self.too_long(plan, begun.first().map(|row| row.at)) {
             let words = format!("stopped before step {}: {words}", step + 1);
