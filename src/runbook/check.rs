@@ -33,13 +33,9 @@ pub fn check(
     for ask in book.questions() {
         checker.ask(ask);
     }
-    for leave in &book.leave {
-        checker.conditions(&leave.when);
-    }
-    for escalate in &book.escalations {
-        checker.conditions(&escalate.when);
-        checker.template(&escalate.why, escalate.line);
-    }
+    let leaves = book.leave.iter().map(|leave| &leave.when);
+    leaves.chain(book.escalations.iter().map(|e| &e.when)).for_each(|w| checker.conditions(w));
+    book.escalations.iter().for_each(|e| checker.template(&e.why, e.line));
     checker.verify();
     checker.examples();
     let mut out = checker.out;

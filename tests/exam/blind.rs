@@ -16,7 +16,7 @@ use reef::probe::voice::Voice;
 use reef::probe::{How, NetProbe, Past, Probe};
 
 use crate::failure::endpoint;
-use crate::house::{Setup, mini};
+use crate::house::{House, Setup, mini};
 
 /// A service, and its parts that hang on it.
 fn parts(n: usize) -> (FakeEndpoint, Vec<FakeEndpoint>) {
@@ -174,6 +174,9 @@ async fn an_alert_that_resolves_while_reef_is_down_is_over_after_the_restart() {
     assert_eq!(house.unresolved().len(), 2, "{}", house.story());
     alerts.fire(Some(&["Full"]));
     house.until("one is over", |h| h.unresolved().len() == 1).await;
+    let is_green = |title: &str| title.starts_with("green");
+    let heard = |h: &House| h.estate.phone.heard().iter().any(|m| is_green(&m.title));
+    house.until("it is told", heard).await;
     house.pass(Span::mins(1)).await;
     let told = house.estate.phone.heard();
     let green: Vec<&str> =

@@ -22,8 +22,8 @@ use crate::clients::host::scan::Scan;
 use crate::clients::host::tail::Tail;
 use crate::clients::host::walk::Below;
 use crate::clients::host::{
-    HostLink, LinkError, Output, arrays, hands, kernel, mountinfo, noted, own_name, proc, raised,
-    sensors, systemd, walk,
+    HostLink, LinkError, Output, arrays, hands, kernel, mountinfo, noted, proc, root, sensors,
+    systemd, walk,
 };
 use crate::clients::process::{Given, Limits, run, run_raw};
 use crate::clock::Clock;
@@ -38,9 +38,6 @@ use crate::policy::redact::Redactor;
 
 /// What programs may take together: each has less.
 const PROGRAMS: Span = Span::secs(60);
-
-/// What sudo and its time limit may take beyond the command's own time.
-const LATER: Span = Span::secs(4);
 
 /// The machine that reef runs on.
 pub struct LocalHost {
@@ -297,17 +294,6 @@ impl LocalHost {
         let limits = Limits { timeout, ..Limits::default() };
         run(argv, limits, &Given::default(), &self.redactor).await
     }
-
-    /// By sudo, with the limit inside: a signal from here would not reach what runs as root.
-    async fn as_root(&self, argv: &Argv, timeout: Span) -> Result<Output, LinkError> {
-        let patience = Span(timeout.0.saturating_add(LATER.0));
-        let output = self.run(&raised(argv.as_slice(), timeout), patience).await?;
-        match output.code {
-            // timeout(1): 124 where the time struck, 137 where it took the second signal.
-            Some(124 | 137) => Err(LinkError::TimedOut(timeout)),
-            Some(_) | None => Ok(output),
-        }
-    }
 }
 
 impl HostLink for LocalHost {
@@ -320,7 +306,7 @@ impl HostLink for LocalHost {
     }
 
     fn standing(&self) -> Standing {
-        Standing { user: own_name(), sudo: self.sudo, place: denied::Place::Here }
+        Standing { user: root::own_name(), sudo: self.sudo, place: denied::Place::Here }
     }
 
     fn read<'a>(&'a self, argv: &'a ReadOnly, timeout: Span) -> Fut<'a, Result<Output, LinkError>> {
@@ -337,7 +323,10 @@ impl HostLink for LocalHost {
             let given = argv.as_slice();
             let (exact, ended) = match self.sudo {
                 Sudo::No => (given.to_vec(), self.run(given, timeout).await),
-                Sudo::Yes => (raised(given, timeout), self.as_root(argv, timeout).await),
+                Sudo::Yes => {
+                    let ended = root::run(given, timeout, &self.redactor).await;
+                    (root::raised(given, timeout), ended)
+                }
             };
             noted(permit, &exact, ended, &self.redactor)
         })

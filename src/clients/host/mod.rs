@@ -17,6 +17,7 @@ pub mod pace;
 pub mod pids;
 pub mod pools;
 pub mod proc;
+pub mod root;
 pub mod scan;
 pub mod sensors;
 pub mod sockets;
@@ -38,7 +39,7 @@ use crate::model::ids::HostName;
 use crate::model::taint::Tainted;
 use crate::model::time::Span;
 use crate::policy::argv::{Argv, ReadOnly};
-use crate::policy::denied::{Standing, seconds};
+use crate::policy::denied::Standing;
 use crate::policy::redact::Redactor;
 
 /// A way to one host.
@@ -141,23 +142,6 @@ fn ran(argv: &[String], ended: &Result<Output, LinkError>, redactor: &Redactor) 
             Ran { argv, code: None, output_digest: None, output_excerpt }
         }
     }
-}
-
-/// A command as root, under a limit that is inside: `sudo -n timeout -k 2 120 systemctl restart x`.
-pub fn raised(argv: &[String], timeout: Span) -> Vec<String> {
-    let seconds = seconds(timeout).to_string();
-    let wrappers = ["sudo", "-n", "timeout", "-k", "2", &seconds].map(str::to_owned);
-    wrappers.into_iter().chain(argv.iter().cloned()).collect()
-}
-
-/// The name of the user that runs this, by /etc/passwd.
-pub fn own_name() -> Option<String> {
-    let uid = rustix::process::geteuid().as_raw().to_string();
-    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    passwd.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        (fields.get(2) == Some(&uid.as_str())).then(|| fields.first().map(|n| (*n).to_owned()))?
-    })
 }
 
 /// The hosts that reef knows, by name.
