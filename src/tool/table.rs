@@ -12,7 +12,6 @@ use crate::tool::{
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
-#[expect(clippy::too_many_lines, reason = "one row a tool")]
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
     #[cfg_attr(not(feature = "kube"), expect(unused_mut, reason = "clusters come behind"))]
     let mut all = vec![
