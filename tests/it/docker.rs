@@ -160,6 +160,8 @@ async fn a_real_engine_is_told_as_it_is() {
     engine
         .until("every state", |told| {
             state(told, "sick") == ("red", "unhealthy")
+                // Who killed it is an event, which may come after the state.
+                && state(told, "oom") == ("red", "oom")
                 && state(told, "loop") == ("red", "restarts")
                 && told["docker mini:container:well state"].words.as_str().contains("healthy")
         })
