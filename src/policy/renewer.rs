@@ -254,6 +254,21 @@ pub struct Schedule {
     pub broken: Vec<String>,
 }
 
+impl Schedule {
+    /// What a human has to mend, in an order that fits a phone: "fix the cron: ..."; none where nothing is broken.
+    pub fn to_mend(&self) -> Option<String> {
+        let names = |part: &str| self.broken.iter().any(|why| why.contains(part));
+        let what = match (names(".timer"), names("of cron") || names("cron daemon")) {
+            _ if self.broken.is_empty() => return None,
+            _ if self.starts == Starts::Nothing => "what should start it",
+            (true, true) => "the timer and the cron",
+            (true, false) => "the timer",
+            (false, _) => "the cron",
+        };
+        Some(format!("fix {what}: {}", self.broken.join("; ")))
+    }
+}
+
 /// Judges what starts this program on a host.
 pub fn schedule(method: Method, host: Option<&Renewals>) -> Schedule {
     let program = match method {

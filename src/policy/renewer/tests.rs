@@ -189,6 +189,21 @@ fn what_is_broken_about_a_schedule_is_said() {
         assert_eq!(found.broken.is_empty(), part.is_empty(), "{found:?}");
         assert!(found.broken.join("; ").contains(part), "{found:?}");
     }
+    let mend = |timers: &[&str], crons: &[&str]| {
+        let timers = timers.iter().map(|active| timer("certbot.timer", active, "")).collect();
+        let crons = crons.iter().map(|line| cron(line, &["/usr/local/bin/certbot"])).collect();
+        let host = Renewals { timers, crons, cron_runs, ..none() };
+        schedule(Method::Certbot, Some(&host)).to_mend()
+    };
+    for (said, begin) in [
+        (mend(&["inactive"], &[]), "fix the timer: certbot.timer is inactive"),
+        (mend(&[], &[OWN]), "fix the cron: the line of cron in"),
+        (mend(&["inactive"], &[OWN]), "fix the timer and the cron: certbot.timer is inactive"),
+        (mend(&[], &[]), "fix what should start it: nothing starts certbot"),
+    ] {
+        assert!(said.as_ref().is_some_and(|said| said.starts_with(begin)), "{said:?}");
+    }
+    assert_eq!(mend(&["active"], &[]), None);
     // What renews while it serves needs no schedule.
     assert!(schedule(Method::Caddy, Some(&Renewals::default())).broken.is_empty());
 }

@@ -288,13 +288,9 @@ impl Renew {
                 new.serial, old.serial
             ));
         }
-        let broken = schedule(Method::Certbot, Some(&host)).broken;
-        match broken.is_empty() {
-            true => ActionResult::Done(did),
-            false => ActionResult::done_but(
-                &did,
-                &format!("renewed, but not by itself: fix that {}", broken.join("; ")),
-            ),
+        match schedule(Method::Certbot, Some(&host)).to_mend() {
+            None => ActionResult::Done(did),
+            Some(mend) => ActionResult::done_but(&did, &format!("certificate renewed; {mend}")),
         }
     }
 }
