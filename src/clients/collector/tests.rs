@@ -399,7 +399,7 @@ fn renewers(root: &Path) -> String {
     write("etc/cron.daily/backup", "#!/bin/sh\nrestic backup /srv\n");
     write(
         "var/spool/cron/crontabs/root",
-        "9 4 * * * \"/root/.acme.sh\"/acme.sh --cron --home \"/root/.acme.sh\"\n",
+        "9 4 * * * \"/opt/acme.sh\"/acme.sh --cron --home \"/opt/acme.sh\"\n",
     );
     write("root/.acme.sh/mail.example_ecc/mail.example.cer", "");
     write("root/.acme.sh/account.conf", "");
@@ -428,7 +428,7 @@ async fn whoever_renews_certificates_is_found_by_its_files_and_no_key_is_read() 
         let request = Request::new(kept.asks(&wanted)).unwrap();
         // The section's own folders, but below another root.
         let mut program = request.program();
-        for folder in ["/etc/", "/var/", "/root/", "/run/systemd/"] {
+        for folder in ["/etc/", "/var/", "/root ", "/run/systemd/"] {
             program = program.replace(folder, &format!("{}{folder}", root.path().display()));
         }
         let printed = print(&shell, program, request.input(), &tools).await;

@@ -49,11 +49,16 @@ lineages() {
 
 # `BY NAME PATH`, apart by tabs.
 kept() {
-    for home in /root/.acme.sh /home/*/.acme.sh /opt/acme.sh /etc/acme.sh /usr/local/share/acme.sh; do keeps acme-sh "$home" /; done
+    [ -x /root ] || conceal /root
+    for home in /root /home/*; do
+        keeps acme-sh "$home/.acme.sh" /
+        keeps lego "$home/.lego/certificates" .crt
+    done
+    for home in /opt/acme.sh /etc/acme.sh /usr/local/share/acme.sh; do keeps acme-sh "$home" /; done
     for home in /var/lib/dehydrated/certs /etc/dehydrated/certs; do keeps dehydrated "$home" /; done
-    for home in /var/lib/lego/certificates /etc/lego/certificates /root/.lego/certificates; do keeps lego "$home" .crt; done
-    for home in /var/lib/caddy/.local/share/caddy/certificates/* /root/.local/share/caddy/certificates/* /data/caddy/certificates/*; do
-        keeps caddy "$home" /
+    for home in /var/lib/lego/certificates /etc/lego/certificates; do keeps lego "$home" .crt; done
+    for home in /root /var/lib/caddy; do
+        for each in "$home"/.local/share/caddy/certificates/*; do keeps caddy "$each" /; done
     done
 }
 
