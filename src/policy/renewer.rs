@@ -48,6 +48,21 @@ impl Method {
         }
     }
 
+    /// What stands after "renewed by".
+    pub fn renewed_by(self) -> &'static str {
+        match self {
+            Self::SelfSigned => "nobody",
+            Self::Unknown => "whom is not known",
+            Self::Certbot
+            | Self::AcmeSh
+            | Self::Lego
+            | Self::Dehydrated
+            | Self::Caddy
+            | Self::Traefik
+            | Self::CertManager => self.called(),
+        }
+    }
+
     fn of_kept(by: &str) -> Self {
         match by {
             "acme-sh" => Self::AcmeSh,

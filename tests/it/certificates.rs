@@ -102,11 +102,15 @@ fn machine(name: &str) -> Option<Machine> {
     Some(machine)
 }
 
-/// reef as a service, with a probe of the certificate.
+/// reef as a service, with a probe of the certificate at this server.
 fn start(machine: &Machine, ceiling: &str) {
+    start_with(machine, ceiling, AT, "");
+}
+
+fn start_with(machine: &Machine, ceiling: &str, server: &str, more: &str) {
     let config = format!(
         "ceiling = \"{ceiling}\"\n[host.this]\ndisturb = true\n[web]\nlisten = \"off\"\n[probe]\n{OFF}\n\
-         tls.nas = {{ server = \"{AT}\", server_name = \"{NAME}\", ca_file = \"/srv/acme/trusted.pem\", served_by = \"unit:site\", every = \"1s\" }}\n"
+         tls.nas = {{ server = \"{server}\", server_name = \"{NAME}\", ca_file = \"/srv/acme/trusted.pem\", served_by = \"unit:site\", every = \"1s\" }}\n{more}"
     );
     machine.write("/etc/reef/config.toml", &config);
     machine.write(
@@ -263,4 +267,61 @@ fn a_renewal_that_fails_is_escalated_with_its_log_and_nothing_is_fixed() {
     assert!(errors.contains("certbot ended well, but nothing changed"), "{errors}");
     assert!(records(&machine, "verified").iter().all(|r| r["payload"]["outcome"] != "yes"));
     assert_eq!(on_the_wire(&machine), old);
+}
+
+/// A server on the machine, and how reef gets in: by one key that looks and another that acts.
+const OVER_SSH: &str = r#"set -eu
+exec 2>&1
+mkdir -p /run/sshd /etc/ssh && cd /etc/ssh
+for key in host look act; do ssh-keygen -q -t ed25519 -N '' -C $key -f /etc/ssh/$key; done
+cp look.pub authorized
+printf '%s\n' 'Port 2222' 'ListenAddress 127.0.0.1' 'HostKey /etc/ssh/host' 'PidFile none' 'AuthorizedKeysFile /etc/ssh/authorized' \
+    'StrictModes no' 'UsePAM no' 'PermitRootLogin yes' 'PasswordAuthentication no' 'UseDNS no' 'MaxSessions 100' >sshd_config
+echo '127.0.0.1 nas.reef.test' >>/etc/hosts
+echo "nas $(cut -d' ' -f1,2 host.pub)" >known
+printf '%s\n' 'Host nas.reef.test nas' '  HostName 127.0.0.1' '  HostKeyAlias nas' '  Port 2222' '  User root' '  IdentityFile /etc/ssh/look' \
+    '  IdentitiesOnly yes' '  IdentityAgent none' '  UserKnownHostsFile /etc/ssh/known' '  GlobalKnownHostsFile /dev/null' \
+    '  StrictHostKeyChecking yes' '  BatchMode yes' '  ConnectTimeout 5' >config
+systemd-run --quiet --unit ways /usr/sbin/sshd -D -f /etc/ssh/sshd_config
+for i in $(seq 50); do (: </dev/tcp/127.0.0.1/2222) && break; sleep 0.1; done
+"#;
+
+#[test]
+fn over_ssh_it_is_renewed_by_a_key_that_may_do_just_that() {
+    if !std::path::Path::new("/usr/sbin/sshd").exists() {
+        eprintln!("SKIPPED, nothing was tested: sshd is not installed");
+        return;
+    }
+    let Some(machine) = machine("it-cert-ssh") else { return };
+    let (code, text) = machine.try_run(&["bash", "-c", OVER_SSH]);
+    assert_eq!(code, 0, "{text}");
+    let old = on_the_wire(&machine);
+    let nas = "[host.nas]\naddress = \"nas.reef.test\"\nssh_config = \"/etc/ssh/config\"\nact_key = \"/etc/ssh/act\"\ndisturb = true\n\
+               [runbook.certificate]\nleash = \"auto\"\n";
+    start_with(&machine, "observe", "nas.reef.test:8443", nas);
+    let made = machine.json(&["host", "authorize", "nas", "--act", "--at", "/etc/ssh/reef-act"]);
+    let commands: Vec<Json> = list(&made, "commands");
+    let renewals = ["nas.reef.test", "reef.test"].map(|name| {
+        format!("certbot renew --cert-name {name} --non-interactive --no-random-sleep-on-renew")
+    });
+    for line in
+        renewals.iter().map(String::as_str).chain(["systemctl reload-or-restart site.service"])
+    {
+        assert!(commands.iter().any(|known| known == line), "{line}: {commands:#?}");
+    }
+    machine.write("/etc/ssh/reef-act", made["gatekeeper"].as_str().unwrap());
+    machine.run(&["chmod", "755", "/etc/ssh/reef-act"]);
+    let line = made["line"].as_str().unwrap();
+    machine.write("/etc/ssh/more", &format!("{line}\n"));
+    machine.run(&["sh", "-c", "cat /etc/ssh/more >>/etc/ssh/authorized"]);
+
+    machine.run(&["systemctl", "stop", "reef"]);
+    machine.run(&["rm", "-rf", "/var/lib/reef"]);
+    start_with(&machine, "auto", "nas.reef.test:8443", nas);
+    let verified = machine.until("the proof", |m| records(m, "verified").pop());
+    assert_eq!(verified["payload"]["outcome"], "yes", "{verified:#}");
+    assert_ne!(on_the_wire(&machine), old);
+    let dispatched = records(&machine, "dispatched");
+    assert_eq!(dispatched.len(), 2, "{dispatched:#?}");
+    assert!(dispatched.iter().all(|r| r["payload"]["host"] == "nas"), "{dispatched:#?}");
 }

@@ -8,7 +8,7 @@ use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
 use crate::model::tool::{Found, NOTHING_TO_UNDO, READS, Tier, ToolError, ToolSpec};
 use crate::model::value::{Kind, Value, Values};
-use crate::policy::renewer::{Disk, Method, disk};
+use crate::policy::renewer::{Disk, disk};
 use crate::tool::args::{gives, made, refused, required};
 use crate::tool::certificate::look::{Looked, look};
 use crate::tool::web::endpoint;
@@ -83,10 +83,8 @@ impl Query for Inspect {
             let (mut values, words) = found(&looked);
             values.insert("days".into(), Value::Int(days));
             if let Some(served) = self.world.inventory.served_by.get(self.target.name()) {
-                let name = match served.thing() {
-                    Thing::Container | Thing::Composed => "container",
-                    _ => "unit",
-                };
+                let contained = matches!(served.thing(), Thing::Container | Thing::Composed);
+                let name = if contained { "container" } else { "unit" };
                 values.insert(name.into(), Value::Target(served.clone()));
             }
             let words = format!("{}: {days} days left, {words}", self.target);
@@ -112,11 +110,7 @@ fn found(looked: &Looked) -> (Values, String) {
         ("broken", text(if broken.is_empty() { "nothing is broken" } else { &broken })),
     ];
     let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let by = match finding.method {
-        Method::SelfSigned => "nobody".to_owned(),
-        Method::Unknown => "whom is not known".to_owned(),
-        method => method.called().to_owned(),
-    };
+    let by = finding.method.renewed_by();
     let mut words =
         format!("issued by {}, renewed by {by}: {}", looked.leaf.issuer.first_line(), finding.why);
     if newer {

@@ -256,7 +256,9 @@ impl Action for Renew {
             };
             match doing.run(&permit).await {
                 ActionResult::Done(words) => self.changed(&before, &words).await,
-                other => other,
+                other @ (ActionResult::NotStarted(_)
+                | ActionResult::Failed(_)
+                | ActionResult::Unknown(_)) => other,
             }
         })
     }
