@@ -218,6 +218,11 @@ impl Assembled {
                 .iter()
                 .map(|e| (e.target.name().to_owned(), endpoint(e)))
                 .collect(),
+            places: self
+                .endpoints
+                .iter()
+                .map(|e| (e.target.name().to_owned(), e.target.on().clone()))
+                .collect(),
             restartable: self.globals.hosts.iter().flat_map(of_host).collect(),
             logs: self.logs(),
             protected: vec![state.clone()],
@@ -230,7 +235,6 @@ impl Assembled {
                 .filter_map(|b| b.matches.pattern.as_ref())
                 .map(|p| p.0.as_str().to_owned())
                 .collect(),
-            certbot: AbsPath::new("/etc/letsencrypt/renewal").ok(),
             served_by: self.served_by.clone(),
             resolvers: self.resolvers(),
             ways: self.ways(),
@@ -309,10 +313,11 @@ fn served_by(probes: &[Probe]) -> BTreeMap<String, Target> {
 }
 
 fn endpoint(endpoint: &Endpoint) -> world::Endpoint {
-    let peer = |(host, port): &(String, u16)| world::Peer {
-        host: host.clone(),
-        port: *port,
-        name: host.clone(),
+    let peer = |server: &crate::probe::ask::TlsServer| world::Peer {
+        host: server.host.clone(),
+        port: server.port,
+        name: server.name.clone(),
+        lineage: server.lineage.clone(),
     };
     world::Endpoint { url: endpoint.url.clone(), tls: endpoint.tls.as_ref().map(peer) }
 }

@@ -219,7 +219,20 @@ pub enum ActionResult {
     Unknown(String),
 }
 
+/// Stands in the words of what was done before what is left to a human.
+const LEFT: &str = "; left to you: ";
+
 impl ActionResult {
+    /// Done, but something beside it is for a human to mend.
+    pub fn done_but(did: &str, left: &str) -> Self {
+        Self::Done(format!("{did}{LEFT}{left}"))
+    }
+
+    /// What of it was left to a human, in the words of [`Self::Done`].
+    pub fn left(words: &str) -> Option<&str> {
+        words.split_once(LEFT).map(|(_, left)| left)
+    }
+
     pub fn word(&self) -> &'static str {
         match self {
             Self::Done(_) => "done",

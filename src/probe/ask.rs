@@ -43,10 +43,20 @@ pub enum Named {
 pub struct Endpoint {
     pub target: Target,
     pub url: Option<WebUrl>,
-    /// Host and port of its TLS server.
-    pub tls: Option<(String, u16)>,
+    pub tls: Option<TlsServer>,
     /// What it is asked, where it is a resolver.
     pub resolver: Option<Resolver>,
+}
+
+/// A TLS server, what it is asked for, and what renews its certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsServer {
+    pub host: String,
+    pub port: u16,
+    /// The name that the certificate is asked for.
+    pub name: String,
+    /// What certbot calls its certificate, where the config says so.
+    pub lineage: Option<String>,
 }
 
 /// A name server and the two names that it is asked for.

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod busy;
+pub mod certificate;
 pub mod command;
 pub mod compose;
 pub mod compress;
@@ -29,6 +30,7 @@ pub mod pick;
 pub mod process;
 pub mod quarantine;
 pub mod raw;
+pub mod reload;
 pub mod table;
 pub mod tail;
 pub mod unit;

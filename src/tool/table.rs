@@ -7,14 +7,15 @@ use crate::tool::kube::{
 };
 use crate::tool::world::World;
 use crate::tool::{
-    compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
-    process, raw, tail, unit, web,
+    certificate, compose, container, disk, files, host, human, image, journal, logs, memory, mount,
+    net, process, raw, reload, tail, unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
     #[cfg_attr(not(feature = "kube"), expect(unused_mut, reason = "clusters come behind"))]
     let mut all = vec![
+        certificate::renew::renew(world),
         compose::read::check(world),
         compose::health::health(world),
         compose::read::ps(world),
@@ -57,8 +58,9 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         net::reach(world),
         process::kill(world),
         process::list(world),
-        web::inspect(world),
+        certificate::inspect::inspect(world),
         unit::logs(world),
+        reload::reload(world),
         unit::restart(world),
         unit::status(world),
     ];

@@ -100,6 +100,8 @@ impl Deeds for NoDeeds {
 pub struct Inventory {
     /// Endpoints by their name in the config.
     pub endpoints: BTreeMap<String, Endpoint>,
+    /// The host that each endpoint is on.
+    pub places: BTreeMap<String, HostName>,
     /// Units and containers that may be restarted for using too much; a failed one needs no entry.
     pub restartable: BTreeSet<Target>,
     /// Logs by their name in the config.
@@ -112,8 +114,6 @@ pub struct Inventory {
     pub databases: BTreeSet<String>,
     /// Log templates that runbooks match (`pattern` in their front matter).
     pub patterns: Vec<String>,
-    /// Where certbot keeps its renewal files, commonly `/etc/letsencrypt/renewal`.
-    pub certbot: Option<AbsPath>,
     /// Name servers of the config, by the name of their endpoint.
     pub resolvers: BTreeMap<String, Resolver>,
     /// How each other host of the config is reached.
@@ -149,6 +149,8 @@ pub struct Peer {
     pub port: u16,
     /// The name that the certificate is asked for.
     pub name: String,
+    /// What certbot calls its certificate, where the config says so.
+    pub lineage: Option<String>,
 }
 
 /// A name server, and the two names that it is asked for.

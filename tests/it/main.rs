@@ -13,6 +13,7 @@ mod lab;
 mod acts;
 mod asked;
 mod backtest;
+mod certificates;
 mod check;
 #[cfg(feature = "kube")]
 mod cluster;

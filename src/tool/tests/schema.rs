@@ -113,6 +113,7 @@ fn the_table_is_what_runbooks_are_written_against() {
     let stage = Stage::new();
     let names: Vec<_> = stage.tools().iter().map(|t| t.spec().name.to_string()).collect();
     let want = [
+        "certificate.renew",
         "compose.check",
         "compose.health",
         "compose.ps",
@@ -157,6 +158,7 @@ fn the_table_is_what_runbooks_are_written_against() {
         "process.list",
         "tls.inspect",
         "unit.logs",
+        "unit.reload",
         "unit.restart",
         "unit.status",
         "kube.apply",

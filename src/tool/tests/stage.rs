@@ -169,7 +169,12 @@ impl Stage {
         let hands = Arc::new(Hands(AtomicI64::new(NOW)));
         let endpoint = |url: &str, tls: Option<&str>| Endpoint {
             url: Some(WebUrl::parse(url).unwrap()),
-            tls: tls.map(|name| Peer { host: "127.0.0.1".into(), port: 443, name: name.into() }),
+            tls: tls.map(|name| Peer {
+                host: "127.0.0.1".into(),
+                port: 443,
+                name: name.into(),
+                lineage: None,
+            }),
         };
         let mut inventory = Inventory {
             endpoints: [
