@@ -277,3 +277,16 @@ impl fmt::Display for ToolError {
 }
 
 impl std::error::Error for ToolError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_to_a_human_stands_behind_what_was_done() {
+        let result = ActionResult::done_but("renewed x", "fix the cron");
+        assert_eq!(result.word(), "done");
+        assert_eq!(ActionResult::left(result.words()), Some("fix the cron"));
+        assert_eq!(ActionResult::left("renewed x; all is well"), None);
+    }
+}
