@@ -1,6 +1,7 @@
 //! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
 
 pub mod alerts;
+pub mod ansible;
 pub mod answer;
 pub mod balancer;
 pub mod banner;
@@ -19,6 +20,7 @@ pub mod metrics;
 pub mod mysql;
 pub mod nut;
 pub mod pihole;
+pub mod outfit;
 pub mod ping;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -32,5 +34,6 @@ pub mod signal;
 pub mod socket;
 pub mod ssh;
 pub mod survey;
+pub mod terraform;
 pub mod tls;
 pub mod uplink;

@@ -7,14 +7,16 @@ use crate::tool::kube::{
 };
 use crate::tool::world::World;
 use crate::tool::{
-    compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
-    process, raw, tail, unit, web,
+    ansible, compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
+    process, raw, tail, terraform, unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
     #[cfg_attr(not(feature = "kube"), expect(unused_mut, reason = "clusters come behind"))]
     let mut all = vec![
+        ansible::check(world),
+        ansible::run(world),
         compose::read::check(world),
         compose::health::health(world),
         compose::read::ps(world),
@@ -57,6 +59,8 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         net::reach(world),
         process::kill(world),
         process::list(world),
+        terraform::apply(world),
+        terraform::plan(world),
         web::inspect(world),
         unit::logs(world),
         unit::restart(world),

@@ -87,7 +87,7 @@ fn all_examples_together_are_a_config_that_names_every_key() {
     let left: Vec<&&String> = unwritten
         .iter()
         .filter(|path| {
-            let places = ["probe.", "kubernetes.", "proxmox."];
+            let places = ["probe.", "kubernetes.", "proxmox.", "terraform."];
             let of_probe = places.iter().any(|place| path.starts_with(place));
             let common = once.iter().any(|key| of_probe && path.ends_with(&format!(".{key}")));
             // A secret is written in one of its ways; the example shows another.
