@@ -19,8 +19,8 @@ pub mod kube;
 pub mod metrics;
 pub mod mysql;
 pub mod nut;
-pub mod pihole;
 pub mod outfit;
+pub mod pihole;
 pub mod ping;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -69,11 +69,8 @@ pub fn read(
     let zone = globals.as_ref().map_or(Zone::UTC, |g| g.timezone);
     let (notify, telling) = notify::table::configure_in(&mut root, zone);
     let model = llm::table::configure(&mut root);
-    let playbooks = crate::clients::ansible::declared::read(
-        root.section("playbook"),
-        &cx.keys,
-        &cx.redactor,
-    );
+    let playbooks =
+        crate::clients::ansible::declared::read(root.section("playbook"), &cx.keys, &cx.redactor);
     let folder = globals.as_ref().and_then(|g| g.runbook_dir.as_ref());
     let enabled = |name: &RunbookName| {
         globals.as_ref().and_then(|g| g.runbooks.get(name)).is_none_or(|section| section.enabled)

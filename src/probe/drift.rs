@@ -45,14 +45,21 @@ impl DriftProbe {
 
     fn judge(&self, seen: &Seen, now: Millis) -> Reading {
         let n = seen.planned.len();
-        let destroyed = seen.planned.iter().filter(|(_, action)| action == "delete" || action == "replace");
+        let destroyed =
+            seen.planned.iter().filter(|(_, action)| action == "delete" || action == "replace");
         let destroyed = destroyed.count();
         let (judged, words) = match (seen.differs, n) {
             (Differs::No, _) => ((Severity::Green, "ok"), "all is as its files say".to_owned()),
-            (Differs::Yes, 0) => ((Severity::Yellow, "drift"), "only outputs would change".to_owned()),
+            (Differs::Yes, 0) => {
+                ((Severity::Yellow, "drift"), "only outputs would change".to_owned())
+            }
             (Differs::Yes, _) => {
-                let mut told: Vec<String> =
-                    seen.planned.iter().take(TOLD).map(|(at, what)| format!("{what} {at}")).collect();
+                let mut told: Vec<String> = seen
+                    .planned
+                    .iter()
+                    .take(TOLD)
+                    .map(|(at, what)| format!("{what} {at}"))
+                    .collect();
                 if TOLD < n {
                     told.push(format!("{} more", n - TOLD));
                 }
@@ -60,7 +67,10 @@ impl DriftProbe {
                     0 => String::new(),
                     d => format!("; {d} changed behind its back"),
                 };
-                ((Severity::Yellow, "drift"), format!("{n} differ from its files: {}{behind}", told.join(", ")))
+                (
+                    (Severity::Yellow, "drift"),
+                    format!("{n} differ from its files: {}{behind}", told.join(", ")),
+                )
             }
         };
         let mut reading = self.reading(judged, &words, now);
@@ -92,7 +102,11 @@ pub fn gives() -> Vec<Gives> {
     vec![
         Gives { name: "stack", kind: Kind::Word, doc: "its name below [terraform]" },
         Gives { name: "changes", kind: Kind::Int, doc: "resources that differ from the files" },
-        Gives { name: "destroyed", kind: Kind::Int, doc: "those of them that would be deleted or replaced" },
+        Gives {
+            name: "destroyed",
+            kind: Kind::Int,
+            doc: "those of them that would be deleted or replaced",
+        },
     ]
 }
 
@@ -103,11 +117,17 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let binary: Option<String> = ask.opt("binary");
     let plain = |b: &String| ["terraform", "tofu"].contains(&b.as_str()) || AbsPath::new(b).is_ok();
     if binary.as_ref().is_some_and(|b| !plain(b)) {
-        ask.mistake("binary", "is neither terraform nor tofu; for another one write its absolute path");
+        ask.mistake(
+            "binary",
+            "is neither terraform nor tofu; for another one write its absolute path",
+        );
     }
     let addresses: Vec<String> = ask.list("addresses").unwrap_or_default();
     if let Some(odd) = addresses.iter().find(|a| !a.contains('.') || a.contains(['*', ' '])) {
-        ask.mistake("addresses", format!("{odd:?} is no address; write each in full, as `terraform state list` does"));
+        ask.mistake(
+            "addresses",
+            format!("{odd:?} is no address; write each in full, as `terraform state list` does"),
+        );
     }
     let hosts: Vec<HostName> = ask.list("hosts").unwrap_or_default();
     let apply_within = ask.at_least("apply_within", Span::mins(30), Span::secs(10));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::Fut;
 use crate::clients::ansible::recap::Report;
-use crate::clients::ansible::{Played, Playbook, Standing};
+use crate::clients::ansible::{Playbook, Played, Standing};
 use crate::gate::permit::Permit;
 use crate::gate::tool::{Action, Parsed, Query, Tool};
 use crate::model::ids::{HostName, ToolName, Word};
@@ -114,7 +114,9 @@ impl Query for Check {
             ];
             let values: Values = values.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
             let mut words = format!("{}: {}", self.playbook, report.words());
-            for line in report.errors.iter().take(5).map(String::as_str).chain([report.diff.trim_end()]) {
+            for line in
+                report.errors.iter().take(5).map(String::as_str).chain([report.diff.trim_end()])
+            {
                 words.push_str(&format!("\n{line}"));
             }
             Ok(Found { values, words: Tainted::bounded(words.trim_end(), 2 * DIFF) })
@@ -188,7 +190,9 @@ impl Run {
             let seal = self.standing.seal.as_ref().map_err(Clone::clone)?;
             let hosts = self.playbook.hosts().await?;
             if permit.step().effect.artifact != Some(self.playbook.exactly(seal, &hosts)) {
-                return Err("its files or its hosts are not what was approved: plan anew".to_owned());
+                return Err(
+                    "its files or its hosts are not what was approved: plan anew".to_owned()
+                );
             }
             Ok(hosts)
         };
@@ -203,7 +207,13 @@ impl Run {
         }
     }
 
-    fn ended(&self, report: &Report, code: Option<i32>, took: Span, hosts: &[String]) -> ActionResult {
+    fn ended(
+        &self,
+        report: &Report,
+        code: Option<i32>,
+        took: Span,
+        hosts: &[String],
+    ) -> ActionResult {
         let recap = report.words();
         let code = code.map_or("a signal".to_owned(), |c| format!("code {c}"));
         // The recap counts: a host may be dead though the exit code is 0.

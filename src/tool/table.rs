@@ -7,8 +7,8 @@ use crate::tool::kube::{
 };
 use crate::tool::world::World;
 use crate::tool::{
-    ansible, compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
-    process, raw, tail, terraform, unit, web,
+    ansible, compose, container, disk, files, host, human, image, journal, logs, memory, mount,
+    net, process, raw, tail, terraform, unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.

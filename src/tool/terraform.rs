@@ -157,7 +157,9 @@ impl Apply {
     fn tier_of(&self, changes: &Changes) -> (Tier, String) {
         match changes.beyond(&self.stack.addresses) {
             Some(why) => (Tier::Critical, why),
-            None => (Tier::High, "only changes in place, of addresses that the config lists".into()),
+            None => {
+                (Tier::High, "only changes in place, of addresses that the config lists".into())
+            }
         }
     }
 
@@ -177,8 +179,11 @@ impl Apply {
         }
         let gone = changes.destroyed().count();
         let undo = match gone {
-            0 => "Terraform keeps no way back: put its files back to what they were and apply that".to_owned(),
-            _ => format!("{gone} resources are destroyed, with what they hold: nothing brings that back"),
+            0 => "Terraform keeps no way back: put its files back to what they were and apply that"
+                .to_owned(),
+            _ => format!(
+                "{gone} resources are destroyed, with what they hold: nothing brings that back"
+            ),
         };
         let effect = Effect {
             words,
@@ -206,7 +211,9 @@ impl Apply {
         match self.stack.apply(permit, &self.plans, self.plan, holds).await {
             Applied::Ended { summary, ended, took } => {
                 let did = match summary {
-                    Some(s) => format!("{} added, {} changed, {} destroyed", s.add, s.change, s.remove),
+                    Some(s) => {
+                        format!("{} added, {} changed, {} destroyed", s.add, s.change, s.remove)
+                    }
                     None => "it does not say what it did".to_owned(),
                 };
                 ActionResult::Done(format!("applied {what} in {took}: {did}{}", Addresses(&ended)))
@@ -235,7 +242,12 @@ impl fmt::Display for Addresses<'_> {
             return f.write_str(": nothing");
         }
         for (n, (address, action)) in self.0.iter().take(DONE).enumerate() {
-            write!(f, "{}{action} {}", if n == 0 { ": " } else { ", " }, Tainted::bounded(address, 200))?;
+            write!(
+                f,
+                "{}{action} {}",
+                if n == 0 { ": " } else { ", " },
+                Tainted::bounded(address, 200)
+            )?;
         }
         match self.0.len().checked_sub(DONE) {
             Some(more) if 0 < more => write!(f, " and {more} more"),

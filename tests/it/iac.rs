@@ -57,6 +57,8 @@ fn severity(reef: &Reef) -> Option<String> {
 #[track_caller]
 fn question(reef: &Reef) -> Json {
     reef.until("a question", |reef| {
+        // A yellow is an incident once it was seen twice.
+        reef.looks_pass(1);
         reef.approvals().into_iter().find(|a| a["state"]["state"] == "pending")
     })
 }
@@ -72,7 +74,10 @@ fn a_drift_is_found_asked_about_and_cured_by_exactly_that_plan() {
     let before = tree(Path::new(lab.get("FOLDER")));
     home.configure(&config(&lab, "observe", &books, listed));
     let mut reef = home.start();
-    let would = reef.until("it is known what would be done", |reef| reef.records("would").pop());
+    let would = reef.until("it is known what would be done", |reef| {
+        reef.looks_pass(1);
+        reef.records("would").pop()
+    });
     assert!(would.to_string().contains("change terraform_data.web"), "{would:#}");
     reef.looks_pass(1);
     assert_eq!(tree(Path::new(lab.get("FOLDER"))), before, "under observe nothing changes");
@@ -109,7 +114,12 @@ fn what_destroys_is_critical_and_a_plan_that_became_stale_is_void() {
     let books = books(&home);
     edit(&lab, "main.tf", "[\"a\"]", "[\"b\"]");
     let listed = "addresses = [\"terraform_data.web\", \"terraform_data.db\"]";
-    home.configure(&config(&lab, "auto", &books, &format!("{listed}\n[runbook.terraform-drift]\nleash = \"auto\"\n")));
+    home.configure(&config(
+        &lab,
+        "auto",
+        &books,
+        &format!("{listed}\n[runbook.terraform-drift]\nleash = \"auto\"\n"),
+    ));
     let reef = home.start();
     let asked = question(&reef);
     let text = asked["question"].as_str().unwrap();
@@ -132,7 +142,10 @@ fn what_destroys_is_critical_and_a_plan_that_became_stale_is_void() {
     reef.reef(&["approvals", "renew", &format!("A-{id}")]).ok();
     let asked = question(&reef);
     let text = asked["question"].as_str().unwrap();
-    assert!(text.contains("REPLACE terraform_data.db") && text.contains("change terraform_data.web"), "{text}");
+    assert!(
+        text.contains("REPLACE terraform_data.db") && text.contains("change terraform_data.web"),
+        "{text}"
+    );
     approve(&home, asked["id"].as_i64().unwrap(), Some("mini:terraform:web")).unwrap();
     let verified = reef.until("it is proven", |reef| reef.records("verified").pop());
     assert_eq!(verified["payload"]["outcome"], "yes", "{verified:#}");
@@ -148,10 +161,18 @@ fn an_exit_code_of_0_that_changed_nothing_is_not_fixed() {
     edit(&lab, "terraform.tfstate", "\"v1\"", "\"v0\"");
     // A program that does all but what it is asked for.
     let program = home.path().join("terraform");
-    let script = format!("#!/bin/sh\ncase $2 in apply) exit 0 ;; esac\nexec {} \"$@\"\n", lab.get("PROGRAM"));
+    let script = format!(
+        "#!/bin/sh\ncase $2 in apply) exit 0 ;; esac\nexec {} \"$@\"\n",
+        lab.get("PROGRAM")
+    );
     std::fs::write(&program, script).unwrap();
     assert!(command("chmod").args(["755", program.to_str().unwrap()]).status().unwrap().success());
-    home.configure(&config(&lab, "ask", &books, &format!("binary = {program:?}\naddresses = [\"terraform_data.web\"]")));
+    home.configure(&config(
+        &lab,
+        "ask",
+        &books,
+        &format!("binary = {program:?}\naddresses = [\"terraform_data.web\"]"),
+    ));
     let reef = home.start();
     let asked = question(&reef);
     approve(&home, asked["id"].as_i64().unwrap(), None).unwrap();

@@ -44,7 +44,12 @@ pub fn read(mut all: Section, keys: &Keys, redactor: &Arc<Redactor>) -> Playbook
     playbooks
 }
 
-fn one(mut section: Section, name: &Word, keys: &Keys, redactor: &Arc<Redactor>) -> Option<Playbook> {
+fn one(
+    mut section: Section,
+    name: &Word,
+    keys: &Keys,
+    redactor: &Arc<Redactor>,
+) -> Option<Playbook> {
     let file: Option<AbsPath> = section.need("file");
     let inventory: Option<AbsPath> = section.need("inventory");
     let hosts: Vec<Word> = section.list_or("hosts", Vec::new());
@@ -59,13 +64,14 @@ fn one(mut section: Section, name: &Word, keys: &Keys, redactor: &Arc<Redactor>)
     if within < Span::secs(10) || LONGEST < within {
         section.mistake("timeout", format!("must lie between 10 s and {LONGEST}"));
     }
-    let sha256 = written.as_ref().and_then(|text| match Digest::try_from(text.to_ascii_lowercase()) {
-        Ok(digest) => Some(digest),
-        Err(why) => {
-            section.mistake("sha256", format!("{why}, as `sha256sum FILE` prints them"));
-            None
-        }
-    });
+    let sha256 =
+        written.as_ref().and_then(|text| match Digest::try_from(text.to_ascii_lowercase()) {
+            Ok(digest) => Some(digest),
+            Err(why) => {
+                section.mistake("sha256", format!("{why}, as `sha256sum FILE` prints them"));
+                None
+            }
+        });
     match tier {
         Tier::Critical => {}
         Tier::High if written.is_none() => section.mistake(
@@ -82,7 +88,10 @@ fn one(mut section: Section, name: &Word, keys: &Keys, redactor: &Arc<Redactor>)
         && let Ok(seal) = seal(file, &with)
         && seal.digest != declared
     {
-        section.finding("sha256", format!("is not that of {file} by now, so it is critical: it would be {}", seal.digest));
+        section.finding(
+            "sha256",
+            format!("is not that of {file} by now, so it is critical: it would be {}", seal.digest),
+        );
     }
     section.finish();
     Some(Playbook {
@@ -118,7 +127,8 @@ mod tests {
     use crate::config::section::Reader;
 
     fn read_text(text: &str) -> Result<(Playbooks, Vec<String>), String> {
-        let (reader, mut root) = Reader::open(Source::new("c.toml", text), Env::of([("HOME", "/h")]));
+        let (reader, mut root) =
+            Reader::open(Source::new("c.toml", text), Env::of([("HOME", "/h")]));
         let section = root.section("playbook");
         let read = read(section, &Keys::default(), &Arc::new(Redactor::new(Vec::new())));
         root.finish();
@@ -133,9 +143,10 @@ mod tests {
         let (read, _) = read_text(&format!("[playbook.site]\n{PLACE}")).unwrap();
         assert_eq!(read[&Word::of("site")].tier, Tier::Critical);
         let hash = "0".repeat(64);
-        let (read, _) =
-            read_text(&format!("[playbook.site]\n{PLACE}tier = \"high\"\nhosts = [\"nas\"]\nsha256 = \"{hash}\"\n"))
-                .unwrap();
+        let (read, _) = read_text(&format!(
+            "[playbook.site]\n{PLACE}tier = \"high\"\nhosts = [\"nas\"]\nsha256 = \"{hash}\"\n"
+        ))
+        .unwrap();
         let site = &read[&Word::of("site")];
         assert_eq!((site.tier, site.outfit.get("HOME")), (Tier::High, Some("/h")));
         // There is no such file: nobody knows what it says.
@@ -148,7 +159,10 @@ mod tests {
         for (text, want) in [
             ("[playbook.site]\n".to_owned(), "file"),
             (format!("[playbook.site]\n{PLACE}tier = \"high\"\nhosts = [\"a\"]\n"), "sha256sum"),
-            (format!("[playbook.site]\n{PLACE}tier = \"high\"\nsha256 = \"{hash}\"\n"), "hosts that are named"),
+            (
+                format!("[playbook.site]\n{PLACE}tier = \"high\"\nsha256 = \"{hash}\"\n"),
+                "hosts that are named",
+            ),
             (format!("[playbook.site]\n{PLACE}tier = \"low\"\n"), "no less than high"),
             (format!("[playbook.site]\n{PLACE}sha256 = \"12\"\n"), "64 hex digits"),
             (format!("[playbook.site]\n{PLACE}hosts = [\"a,b\"]\n"), "letters"),
@@ -156,7 +170,10 @@ mod tests {
             (format!("[playbook.site]\n{PLACE}tags = [\"-e\"]\n"), "dash"),
             (format!("[playbook.site]\n{PLACE}binary = \"a b\"\n"), "no program"),
             (format!("[playbook.site]\n{PLACE}timeout = \"5h\"\n"), "between"),
-            (format!("[playbook.site]\n{PLACE}env = {{ \"A B\" = \"x\" }}\n"), "no variable's name"),
+            (
+                format!("[playbook.site]\n{PLACE}env = {{ \"A B\" = \"x\" }}\n"),
+                "no variable's name",
+            ),
             (format!("[playbook.site]\n{PLACE}tag = [\"a\"]\n"), "did you mean \"tags\""),
             ("[playbook]\nsite = \"/x\"\n".to_owned(), "[playbook.site]"),
         ] {
@@ -171,7 +188,9 @@ mod tests {
         let file = folder.path().join("site.yml");
         std::fs::write(&file, "- hosts: all\n").unwrap();
         let text = |hash: &str| {
-            format!("[playbook.site]\nfile = {file:?}\ninventory = \"/x\"\nhosts = [\"a\"]\ntier = \"high\"\nsha256 = \"{hash}\"\n")
+            format!(
+                "[playbook.site]\nfile = {file:?}\ninventory = \"/x\"\nhosts = [\"a\"]\ntier = \"high\"\nsha256 = \"{hash}\"\n"
+            )
         };
         let right = Digest::of(b"- hosts: all\n").to_string();
         let (read, findings) = read_text(&text(&right)).unwrap();

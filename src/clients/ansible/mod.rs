@@ -63,7 +63,11 @@ pub struct Standing {
 /// How a run ended.
 #[derive(Debug)]
 pub enum Played {
-    Ended { report: Report, code: Option<i32>, took: Span },
+    Ended {
+        report: Report,
+        code: Option<i32>,
+        took: Span,
+    },
     /// Provably no play began.
     NotStarted(String),
     Unknown(String),
@@ -157,8 +161,12 @@ impl Playbook {
         let report = Report::parse(&String::from_utf8_lossy(&raw.stdout));
         match (report.began, report.hosts.is_empty(), raw.code) {
             (Began::No, true, Some(_)) => Played::NotStarted(self.why(&raw)),
-            (_, true, _) => Played::Unknown(format!("{}; no recap says how far it came", self.why(&raw))),
-            (_, false, code) => Played::Ended { report: self.cleaned(report), code, took: raw.took },
+            (_, true, _) => {
+                Played::Unknown(format!("{}; no recap says how far it came", self.why(&raw)))
+            }
+            (_, false, code) => {
+                Played::Ended { report: self.cleaned(report), code, took: raw.took }
+            }
         }
     }
 
@@ -222,7 +230,10 @@ impl Playbook {
     fn lost(&self, why: &RunError) -> String {
         let hint = match why {
             RunError::NotStarted(_) => {
-                format!("; install ansible-core, or write binary = \"/path\" below [playbook.{}]", self.name)
+                format!(
+                    "; install ansible-core, or write binary = \"/path\" below [playbook.{}]",
+                    self.name
+                )
             }
             RunError::TimedOut { .. } | RunError::Lost(_) => String::new(),
         };

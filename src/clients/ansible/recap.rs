@@ -127,7 +127,8 @@ impl Report {
     pub fn words(&self) -> String {
         let one = |h: &HostRecap| {
             let mut said = vec![format!("{} changed {}, ok {}", h.host, h.changed, h.ok)];
-            let rest = [("failed", h.failed), ("unreachable", h.unreachable), ("skipped", h.skipped)];
+            let rest =
+                [("failed", h.failed), ("unreachable", h.unreachable), ("skipped", h.skipped)];
             said.extend(rest.iter().filter(|(_, n)| 0 < *n).map(|(what, n)| format!("{what} {n}")));
             said.join(", ")
         };
@@ -202,7 +203,13 @@ mod tests {
     #[test]
     fn a_recorded_check_is_read() {
         let report = Report::parse(include_str!("recorded/check.txt"));
-        let here = HostRecap { host: "here".into(), ok: 1, changed: 1, skipped: 1, ..HostRecap::default() };
+        let here = HostRecap {
+            host: "here".into(),
+            ok: 1,
+            changed: 1,
+            skipped: 1,
+            ..HostRecap::default()
+        };
         assert_eq!(report.hosts, [here]);
         assert_eq!(
             report.diff,
@@ -231,7 +238,11 @@ mod tests {
                     PLAY RECAP ***\nnas : ok=1 changed=0 unreachable=1 failed=0 skipped=0 rescued=0 ignored=0\n\n";
         let report = Report::parse(text);
         assert_eq!((report.hosts.len(), report.unreachable(), report.changed()), (1, 1, 0));
-        for odd in ["PLAY RECAP\nnas : ok=x changed=1 a=1 b=2", "PLAY RECAP\nnas : ok=1", "PLAY RECAP\n : a=1 b=1 c=1 d=1"] {
+        for odd in [
+            "PLAY RECAP\nnas : ok=x changed=1 a=1 b=2",
+            "PLAY RECAP\nnas : ok=1",
+            "PLAY RECAP\n : a=1 b=1 c=1 d=1",
+        ] {
             assert!(Report::parse(odd).hosts.is_empty(), "{odd}");
         }
     }

@@ -89,10 +89,20 @@ fn acts(key: &str, value: &str, line: &str) -> Option<&'static str> {
     let line: String = line.chars().filter(|c| !c.is_whitespace()).collect();
     let value = value.split('#').next().unwrap_or("").trim().trim_matches(['"', '\'']);
     let stays = ["true", "yes", "on"].contains(&value.to_ascii_lowercase().as_str());
-    if (key == "check_mode" && !stays) || line.contains("check_mode:no") || line.contains("check_mode:false") {
+    if (key == "check_mode" && !stays)
+        || line.contains("check_mode:no")
+        || line.contains("check_mode:false")
+    {
         return Some("a task sets check_mode, so that it acts in a check too");
     }
-    let pipe = ["lookup('pipe'", "lookup(\"pipe\"", "query('pipe'", "query(\"pipe\"", "q('pipe'", "q(\"pipe\""];
+    let pipe = [
+        "lookup('pipe'",
+        "lookup(\"pipe\"",
+        "query('pipe'",
+        "query(\"pipe\"",
+        "q('pipe'",
+        "q(\"pipe\"",
+    ];
     if ["with_pipe", "with_lines"].contains(&key) || pipe.iter().any(|p| line.contains(p)) {
         return Some("it runs a command of this machine by a lookup, in a check too");
     }
@@ -125,7 +135,8 @@ impl Reading {
     }
 
     fn walk(&mut self, path: &Path) -> Result<(), String> {
-        let about = std::fs::symlink_metadata(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let about =
+            std::fs::symlink_metadata(path).map_err(|e| format!("{}: {e}", path.display()))?;
         if about.is_file() {
             return self.read(path);
         }
@@ -155,7 +166,10 @@ mod tests {
     #[test]
     fn a_hash_is_that_of_sha256sum_and_says_what_it_leaves_out() {
         let plain = of("- hosts: all\n  tasks:\n    - ansible.builtin.ping:\n");
-        assert_eq!(plain.digest, Digest::of(b"- hosts: all\n  tasks:\n    - ansible.builtin.ping:\n"));
+        assert_eq!(
+            plain.digest,
+            Digest::of(b"- hosts: all\n  tasks:\n    - ansible.builtin.ping:\n")
+        );
         assert_eq!((plain.uncovered, plain.acts_in_check), (None, None));
         for text in [
             "- hosts: all\n  roles: [web]\n",
@@ -180,7 +194,9 @@ mod tests {
         ] {
             assert!(of(text).acts_in_check.is_some(), "{text}");
         }
-        for text in ["- command: x\n  check_mode: true\n", "- command: x\n  when: not ansible_check_mode\n"] {
+        for text in
+            ["- command: x\n  check_mode: true\n", "- command: x\n  when: not ansible_check_mode\n"]
+        {
             assert_eq!(of(text).acts_in_check, None, "{text}");
         }
     }
@@ -195,7 +211,11 @@ mod tests {
         let now = || seal(&path("site.yml"), &[path("roles")]).unwrap();
         let first = now();
         assert_eq!((first.uncovered.clone(), &first), (None, &now()));
-        std::fs::write(folder.path().join("roles/web/tasks/main.yml"), "- command: x\n  check_mode: no\n").unwrap();
+        std::fs::write(
+            folder.path().join("roles/web/tasks/main.yml"),
+            "- command: x\n  check_mode: no\n",
+        )
+        .unwrap();
         assert!(now().digest != first.digest && now().acts_in_check.is_some());
         std::os::unix::fs::symlink("/etc", folder.path().join("roles/etc")).unwrap();
         assert!(seal(&path("site.yml"), &[path("roles")]).unwrap_err().contains("neither"));

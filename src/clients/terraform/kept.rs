@@ -51,12 +51,18 @@ impl Plans {
     pub(super) fn keep(&self, stack: &Word, fresh: &AbsPath, kept: Kept) -> Result<Kept, String> {
         let mut all = self.all(stack);
         let alike = |old: &&Kept| old.means == kept.means && old.state == kept.state;
-        if let Some((old, _)) = all.iter().map(|(_, old)| old).find(alike).and_then(|old| self.find(stack, old.plan).ok()) {
+        if let Some((old, _)) = all
+            .iter()
+            .map(|(_, old)| old)
+            .find(alike)
+            .and_then(|old| self.find(stack, old.plan).ok())
+        {
             drop(std::fs::remove_file(fresh.as_path()));
             return Ok(old);
         }
         let at = |suffix: &str| self.path(stack, &format!("{}.{suffix}", kept.plan));
-        let text = serde_json::to_string(&kept).map_err(|e| format!("a plan cannot be kept: {e}"))?;
+        let text =
+            serde_json::to_string(&kept).map_err(|e| format!("a plan cannot be kept: {e}"))?;
         let (plan, about) = (at("tfplan")?, at("json")?);
         std::fs::rename(fresh.as_path(), plan.as_path()).map_err(|e| format!("{plan}: {e}"))?;
         std::fs::write(about.as_path(), text).map_err(|e| format!("{about}: {e}"))?;
@@ -64,7 +70,9 @@ impl Plans {
         for (_, old) in all.iter().rev().skip(MOST - 1) {
             for suffix in ["json", "tfplan"] {
                 // What cannot be removed is removed the next time.
-                drop(std::fs::remove_file(self.folder(stack).join(format!("{}.{suffix}", old.plan))));
+                drop(std::fs::remove_file(
+                    self.folder(stack).join(format!("{}.{suffix}", old.plan)),
+                ));
             }
         }
         Ok(kept)
@@ -73,12 +81,17 @@ impl Plans {
     /// What is known of a kept plan. A file of the state folder is read; nothing is run.
     pub fn about(&self, stack: &Word, plan: Digest) -> Result<Kept, String> {
         let file = self.path(stack, &format!("{plan}.json"))?;
-        let text = std::fs::read(file.as_path())
-            .map_err(|_| format!("the plan {} of {stack} is not kept (any more): plan anew", plan.short()))?;
-        let kept: Kept = serde_json::from_slice(&text)
-            .map_err(|e| format!("what is kept of the plan {} of {stack} is not understood: {e}", plan.short()))?;
+        let text = std::fs::read(file.as_path()).map_err(|_| {
+            format!("the plan {} of {stack} is not kept (any more): plan anew", plan.short())
+        })?;
+        let kept: Kept = serde_json::from_slice(&text).map_err(|e| {
+            format!("what is kept of the plan {} of {stack} is not understood: {e}", plan.short())
+        })?;
         if kept.plan != plan {
-            return Err(format!("what is kept of the plan {} of {stack} is another's", plan.short()));
+            return Err(format!(
+                "what is kept of the plan {} of {stack} is another's",
+                plan.short()
+            ));
         }
         Ok(kept)
     }
@@ -135,7 +148,12 @@ mod tests {
         std::fs::write(fresh.as_path(), content).unwrap();
         let changes = Changes { all: Vec::new(), outputs: 1, strange: Vec::new() };
         let state = Digest::of(b"state");
-        let new = Kept { plan: Digest::of(content.as_bytes()), means: Digest::of(means.as_bytes()), state, changes };
+        let new = Kept {
+            plan: Digest::of(content.as_bytes()),
+            means: Digest::of(means.as_bytes()),
+            state,
+            changes,
+        };
         plans.keep(&stack, &fresh, new).unwrap()
     }
 

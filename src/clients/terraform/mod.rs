@@ -86,7 +86,8 @@ pub enum Applied {
 impl Stack {
     /// What would change, without a lock and without a file.
     pub async fn look(&self) -> Result<Seen, String> {
-        let args = ["plan", "-detailed-exitcode", "-input=false", "-lock=false", "-no-color", "-json"];
+        let args =
+            ["plan", "-detailed-exitcode", "-input=false", "-lock=false", "-no-color", "-json"];
         let raw = self.run(&args, self.plan_within).await.map_err(|e| self.lost(&e))?;
         let lines = Lines::parse(&String::from_utf8_lossy(&raw.stdout));
         let differs = match raw.code {
@@ -138,7 +139,10 @@ impl Stack {
     async fn state(&self) -> Result<Digest, String> {
         let raw = self.run(&["state", "pull"], SHORT).await.map_err(|e| self.lost(&e))?;
         match raw.code {
-            Some(0) => Ok(Canonical::new("state").bytes(&raw.stdout).int(i64::try_from(raw.dropped).unwrap_or(-1)).finish()),
+            Some(0) => Ok(Canonical::new("state")
+                .bytes(&raw.stdout)
+                .int(i64::try_from(raw.dropped).unwrap_or(-1))
+                .finish()),
             _ => Err(self.why(&raw, &Lines::default())),
         }
     }
@@ -160,7 +164,10 @@ impl Stack {
             }
             tier_holds(&changes)?;
             if self.state().await? != kept.state {
-                return Err("the state was changed since the plan was made: it is stale, plan anew".to_owned());
+                return Err(
+                    "the state was changed since the plan was made: it is stale, plan anew"
+                        .to_owned(),
+                );
             }
             Ok(file)
         };
@@ -168,7 +175,8 @@ impl Stack {
             Ok(file) => file,
             Err(why) => return Applied::NotStarted(why),
         };
-        let args = ["apply", "-input=false", "-lock-timeout=30s", "-no-color", "-json", file.as_str()];
+        let args =
+            ["apply", "-input=false", "-lock-timeout=30s", "-no-color", "-json", file.as_str()];
         let ended = self.run(&args, self.apply_within).await;
         let argv = self.argv(&args);
         match ended {
@@ -201,7 +209,11 @@ impl Stack {
         }
         let why = self.why(raw, &lines);
         // It tells of each resource before it touches it.
-        match lines.begun.is_empty() && raw.code.is_some() && raw.dropped == 0 && !lines.errors.is_empty() {
+        match lines.begun.is_empty()
+            && raw.code.is_some()
+            && raw.dropped == 0
+            && !lines.errors.is_empty()
+        {
             true => Applied::NotStarted(why),
             false => Applied::Failed { ended: lines.ended, begun: lines.begun, why },
         }
@@ -221,7 +233,15 @@ impl Stack {
         let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
         let next = if any(&["terraform init", "tofu init"]) {
             format!("; run `{} -chdir={} init` by hand once", self.program(), self.folder)
-        } else if any(&["accessdenied", "access denied", "unauthorized", "forbidden", "permission denied", " 401", " 403"]) {
+        } else if any(&[
+            "accessdenied",
+            "access denied",
+            "unauthorized",
+            "forbidden",
+            "permission denied",
+            " 401",
+            " 403",
+        ]) {
             format!(
                 "; a right is missing: give what reef uses for {0} (env and secrets below [terraform.{0}], or its files) that one, and no more",
                 self.name
@@ -253,7 +273,11 @@ impl Stack {
 
     fn argv(&self, args: &[&str]) -> Vec<String> {
         let chdir = format!("-chdir={}", self.folder);
-        [self.program(), &chdir].into_iter().chain(args.iter().copied()).map(str::to_owned).collect()
+        [self.program(), &chdir]
+            .into_iter()
+            .chain(args.iter().copied())
+            .map(str::to_owned)
+            .collect()
     }
 
     async fn run(&self, args: &[&str], timeout: Span) -> Result<Raw, RunError> {

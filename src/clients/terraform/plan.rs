@@ -179,8 +179,11 @@ impl Changes {
     pub fn lines(&self, most: usize) -> Vec<String> {
         let (destroy, other): (Vec<&Change>, Vec<&Change>) =
             self.all.iter().partition(|change| change.kind.destroys());
-        let mut lines: Vec<String> =
-            destroy.into_iter().chain(other.iter().copied().take(most)).map(Change::to_string).collect();
+        let mut lines: Vec<String> = destroy
+            .into_iter()
+            .chain(other.iter().copied().take(most))
+            .map(Change::to_string)
+            .collect();
         if most < other.len() {
             lines.push(format!("and {} more", other.len() - most));
         }
@@ -228,7 +231,8 @@ fn fields(change: &Json, redactor: &Redactor) -> Vec<String> {
     let empty = Map::new();
     let table = |name: &str| change[name].as_object().unwrap_or(&empty);
     let (before, after, unknown) = (table("before"), table("after"), table("after_unknown"));
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).chain(unknown.keys()).collect();
+    let names: BTreeSet<&String> =
+        before.keys().chain(after.keys()).chain(unknown.keys()).collect();
     let mut told = Vec::new();
     for name in names {
         let (old, new) = (before.get(name), after.get(name));
@@ -339,7 +343,10 @@ mod tests {
             (r#"{"format_version":"2.0"}"#, "format"),
             (r#"{"format_version":"1.2","errored":true}"#, "errors"),
             (r#"{"format_version":"1.2","resource_changes":[{}]}"#, "no address"),
-            ("{\"format_version\":\"1.2\",\"resource_changes\":[{\"address\":\"a\u{202e}b\"}]}", "deceive"),
+            (
+                "{\"format_version\":\"1.2\",\"resource_changes\":[{\"address\":\"a\u{202e}b\"}]}",
+                "deceive",
+            ),
         ] {
             let said = read(text).unwrap_err();
             assert!(said.contains(why), "{text}: {said}");

@@ -272,7 +272,8 @@ fn a_tool_that_left_the_registry_is_told_after_the_fact() {
 fn what_is_declared_comes_before_raw_commands() {
     let front = "max_tier = \"critical\"\ntools = [\"host.exec\", \"ansible.run\"]";
     let raw = "```step\nname = \"raw\"\ntool = \"host.exec\"\nargs = { argv = [\"zpool\", \"clear\", \"tank\"] }\n```\n";
-    let play = "```step\nname = \"play\"\ntool = \"ansible.run\"\nargs = { playbook = \"site\" }\n```\n";
+    let play =
+        "```step\nname = \"play\"\ntool = \"ansible.run\"\nargs = { playbook = \"site\" }\n```\n";
     let of = |body: &str| told(&mistakes(&file(front, body)));
     let said = of(&format!("{raw}{play}"));
     assert!(said.contains("host.exec stands before ansible.run"), "{said}");

@@ -83,7 +83,8 @@ fn terraform(json: &str, apply: &str) -> Stage {
 }
 
 async fn planned(stage: &Stage) -> (Call, crate::model::tool::Found) {
-    let found = stage.query(&stage.call("terraform.plan", &[("stack", word("web"))])).await.unwrap();
+    let found =
+        stage.query(&stage.call("terraform.plan", &[("stack", word("web"))])).await.unwrap();
     let plan = found.values["plan"].clone();
     (stage.call("terraform.apply", &[("stack", word("web")), ("plan", plan)]), found)
 }
@@ -91,7 +92,10 @@ async fn planned(stage: &Stage) -> (Call, crate::model::tool::Found) {
 /// The recorded plan without its replacement.
 fn only_in_place() -> String {
     let mut json: serde_json::Value = serde_json::from_str(REPLACE).unwrap();
-    json["resource_changes"].as_array_mut().unwrap().retain(|c| c["address"] == "terraform_data.web");
+    json["resource_changes"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|c| c["address"] == "terraform_data.web");
     json.to_string()
 }
 
@@ -112,10 +116,17 @@ async fn a_plan_is_told_by_address_and_exactly_it_is_applied() {
     assert!(effect.words.contains("\n  REPLACE terraform_data.db"), "{}", effect.words);
     assert!(matches!(&undo, Undo::Impossible(why) if why.contains("1 resources are destroyed")));
     let result = stage.act_as(&call, effect, undo).await;
-    assert!(done(&result).contains("1 added, 1 changed, 1 destroyed: delete terraform_data.db"), "{result:?}");
+    assert!(
+        done(&result).contains("1 added, 1 changed, 1 destroyed: delete terraform_data.db"),
+        "{result:?}"
+    );
     let said = std::fs::read_to_string(stage.dir.path().join("said")).unwrap();
     let applied = said.lines().last().unwrap();
-    assert!(applied.ends_with(&format!("-json {}/plans/web/{digest}.tfplan", stage.dir.path().display())), "{applied}");
+    assert!(
+        applied
+            .ends_with(&format!("-json {}/plans/web/{digest}.tfplan", stage.dir.path().display())),
+        "{applied}"
+    );
     assert!(!said.contains("auto-approve"), "{said}");
 }
 
@@ -129,16 +140,26 @@ async fn only_changes_in_place_of_listed_addresses_are_high() {
     let (effect, undo) = stage.preview(&call).await.unwrap();
     std::fs::write(stage.dir.path().join("json"), REPLACE).unwrap();
     let result = stage.act_as(&call, effect, undo).await;
-    assert!(matches!(&result, ActionResult::NotStarted(why) if why.contains("not what its file says")), "{result:?}");
+    assert!(
+        matches!(&result, ActionResult::NotStarted(why) if why.contains("not what its file says")),
+        "{result:?}"
+    );
     // A plan that nobody made is critical, and cannot be previewed.
-    let none = stage.call("terraform.apply", &[("stack", word("web")), ("plan", word(&"ab".repeat(32)))]);
+    let none =
+        stage.call("terraform.apply", &[("stack", word("web")), ("plan", word(&"ab".repeat(32)))]);
     assert_eq!(stage.action(&none).tier(), Tier::Critical);
-    assert!(matches!(stage.preview(&none).await, Err(ToolError::Failed(why)) if why.contains("plan anew")));
+    assert!(
+        matches!(stage.preview(&none).await, Err(ToolError::Failed(why)) if why.contains("plan anew"))
+    );
 }
 
 #[tokio::test]
 async fn a_plan_that_changed_or_became_stale_is_refused() {
-    for (what, want) in [("file", "not the plan that was made"), ("state", "it is stale"), ("artifact", "not the plan that was approved")] {
+    for (what, want) in [
+        ("file", "not the plan that was made"),
+        ("state", "it is stale"),
+        ("artifact", "not the plan that was approved"),
+    ] {
         let stage = terraform(&only_in_place(), "touch applied");
         let (call, _) = planned(&stage).await;
         let (mut effect, undo) = stage.preview(&call).await.unwrap();
@@ -151,7 +172,10 @@ async fn a_plan_that_changed_or_became_stale_is_refused() {
             _ => effect.artifact = Some(Digest::of(b"another")),
         }
         let result = stage.act_as(&call, effect, undo).await;
-        assert!(matches!(&result, ActionResult::NotStarted(why) if why.contains(want)), "{what}: {result:?}");
+        assert!(
+            matches!(&result, ActionResult::NotStarted(why) if why.contains(want)),
+            "{what}: {result:?}"
+        );
         assert!(!stage.dir.path().join("applied").exists(), "{what}");
         // Over another state the same plan is another one.
         if what == "state" {
@@ -168,7 +192,8 @@ async fn a_plan_that_changed_or_became_stale_is_refused() {
 
 #[tokio::test]
 async fn an_apply_that_does_not_end_well_says_how_far_it_came() {
-    let lines = |part: &str| APPLIED.lines().filter(|l| l.contains(part)).collect::<Vec<_>>().join("\n");
+    let lines =
+        |part: &str| APPLIED.lines().filter(|l| l.contains(part)).collect::<Vec<_>>().join("\n");
     let begun = lines("Destroying...");
     for (apply, want) in [
         (format!("cat <<'END'\n{STALE}\nEND\nexit 1"), "not started"),
@@ -187,7 +212,10 @@ async fn an_apply_that_does_not_end_well_says_how_far_it_came() {
         let (_, result) = stage.act(&call).await;
         assert_eq!(result.word(), want, "{apply}: {result:?}");
         if want == "failed" {
-            assert!(result.words().contains("begun and not ended: delete terraform_data.db"), "{result:?}");
+            assert!(
+                result.words().contains("begun and not ended: delete terraform_data.db"),
+                "{result:?}"
+            );
         }
         if want == "done" {
             assert!(result.words().contains("does not say what it did"), "{result:?}");
@@ -230,7 +258,9 @@ async fn a_playbook_is_previewed_by_its_check_and_is_high_while_its_hash_holds()
     let lease = stage.action(&call).lease();
     assert_eq!(lease, [target("mini:playbook:site"), target("mini")]);
     let (effect, undo) = stage.preview(&call).await.unwrap();
-    for part in ["on here [high: its hash is", "here changed 1", "\n  +hello here", "what a check skips"] {
+    for part in
+        ["on here [high: its hash is", "here changed 1", "\n  +hello here", "what a check skips"]
+    {
         assert!(effect.words.contains(part), "{part}: {}", effect.words);
     }
     let result = stage.act_as(&call, effect.clone(), undo.clone()).await;
@@ -240,13 +270,21 @@ async fn a_playbook_is_previewed_by_its_check_and_is_high_while_its_hash_holds()
     assert!(last.starts_with("-o ControlMaster=no -o ControlPath=none -C -i "), "{last}");
     assert!(last.ends_with("/site.yml --limit mini --tags web --diff"), "{last}");
 
-    std::fs::write(stage.dir.path().join("site.yml"), format!("{PLAYBOOK}  become: true\n")).unwrap();
+    std::fs::write(stage.dir.path().join("site.yml"), format!("{PLAYBOOK}  become: true\n"))
+        .unwrap();
     assert_eq!(stage.action(&call).tier(), Tier::Critical);
     let (changed, _) = stage.preview(&call).await.unwrap();
-    assert!(changed.words.contains("[critical: it was changed, so it is critical again"), "{}", changed.words);
+    assert!(
+        changed.words.contains("[critical: it was changed, so it is critical again"),
+        "{}",
+        changed.words
+    );
     // What was approved is not what would be run.
     let result = stage.act_as(&call, effect, undo).await;
-    assert!(matches!(&result, ActionResult::NotStarted(why) if why.contains("plan anew")), "{result:?}");
+    assert!(
+        matches!(&result, ActionResult::NotStarted(why) if why.contains("plan anew")),
+        "{result:?}"
+    );
 }
 
 #[tokio::test]

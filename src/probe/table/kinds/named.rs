@@ -6,9 +6,9 @@ use crate::probe::kube;
 use crate::probe::postgres;
 use crate::probe::table::kinds::{Kind, Made};
 use crate::probe::{
-    alerts, backends, backup, cert, dns, domain, drift, errors, exec, folder, http, mariadb, metrics,
-    ollama, pbs, pihole, ping, process, prometheus, proxmox, push, queue, s3, tailscale, tcp, tls,
-    unit, ups,
+    alerts, backends, backup, cert, dns, domain, drift, errors, exec, folder, http, mariadb,
+    metrics, ollama, pbs, pihole, ping, process, prometheus, proxmox, push, queue, s3, tailscale,
+    tcp, tls, unit, ups,
 };
 
 /// Those that the operator names.
