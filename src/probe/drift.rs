@@ -236,4 +236,49 @@ mod tests {
         assert!(told.words.as_str().contains("a right is missing"), "{}", told.words);
         assert_eq!(look("kill -9 $$").await.severity, Severity::Unknown);
     }
+
+    /// The names of the probes, the declared folders and what is wrong with a config.
+    fn read(text: &str) -> (Vec<String>, Vec<Arc<Stack>>, String) {
+        use crate::config::env::Env;
+        use crate::config::given::Source;
+        use crate::config::section::Reader;
+        let cx = crate::probe::ask::Context::new(HostName::of("mini"));
+        let (reader, mut root) = Reader::open(Source::new("c.toml", text), Env::of([]));
+        let watched = crate::probe::table::from_config(&mut root, &cx);
+        root.finish();
+        let names = watched.probes.iter().map(|p| p.name.clone());
+        let names = names.filter(|name| name.starts_with("drift")).collect();
+        let wrong = reader.done().err().map(|m| m.to_string()).unwrap_or_default();
+        (names, cx.stacks.all().into_values().collect(), wrong)
+    }
+
+    #[test]
+    fn a_declared_folder_brings_its_probe_which_may_be_off() {
+        let (names, stacks, wrong) = read("[terraform]\nweb = \"/srv/web\"\n");
+        assert_eq!((names, wrong.as_str()), (vec!["drift.web".to_owned()], ""));
+        assert_eq!(
+            (stacks[0].plan_within, stacks[0].apply_within),
+            (Span::mins(5), Span::mins(30))
+        );
+        let (names, stacks, wrong) = read(
+            "[probe]\noff = [\"drift.web\"]\n[terraform.web]\nfolder = \"/srv/web\"\nbinary = \"tofu\"\n",
+        );
+        assert_eq!((names.len(), stacks.len(), wrong.as_str()), (0, 1, ""));
+        for (text, want) in [
+            ("[terraform.web]\n", "folder"),
+            ("[terraform]\nweb = \"srv\"\n", "absolute"),
+            ("[terraform.web]\nfolder = \"/a\"\nbinary = \"sh\"\n", "neither terraform nor tofu"),
+            ("[terraform.web]\nfolder = \"/a\"\naddresses = [\"a.*\"]\n", "no address"),
+            ("[terraform.web]\nfolder = \"/a\"\napply_within = \"3h\"\n", "too long"),
+            (
+                "[terraform.web]\nfolder = \"/a\"\nenv = { TF_CLI_ARGS_apply = \"-x\" }\n",
+                "no approval",
+            ),
+            ("[terraform.web]\nfolder = \"/a\"\nadresses = [\"a.b\"]\n", "did you mean"),
+            ("[probe]\ndrift.web = \"/a\"\n", "written apart"),
+        ] {
+            let (_, _, wrong) = read(text);
+            assert!(wrong.contains(want), "{want}: {wrong}");
+        }
+    }
 }

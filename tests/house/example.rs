@@ -109,7 +109,7 @@ fn every_kind_of_probe_has_an_example() {
         .filter(|kind| {
             let name = kind.name;
             let begins = match kind.made {
-                Made::Apart { table, .. } => vec![format!("[{table}]")],
+                Made::Apart { table, .. } => vec![format!("[{table}]"), format!("[{table}.")],
                 Made::Named(_) | Made::Machine { .. } | Made::Itself => {
                     vec![format!("[probe.{name}"), format!("probe.{name}"), format!("{name}.")]
                 }

@@ -104,7 +104,7 @@ mod tests {
     fn a_recorded_apply_and_a_stale_one_are_read() {
         let lines = Lines::parse(include_str!("recorded/apply.jsonl"));
         assert_eq!(lines.begun.len(), 3, "{lines:?}");
-        assert_eq!(lines.begun, lines.ended.iter().cloned().collect::<Vec<_>>(), "{lines:?}");
+        assert_eq!(lines.begun, lines.ended, "{lines:?}");
         let summary = lines.summary.unwrap();
         assert_eq!((summary.operation.as_str(), summary.add, summary.remove), ("apply", 1, 1));
         let stale = Lines::parse(include_str!("recorded/stale.jsonl"));

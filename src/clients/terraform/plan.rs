@@ -149,7 +149,13 @@ impl Changes {
                 "{} is not among the addresses that the config lets change",
                 change.address
             )),
-            kind => Some(format!("{} {}", kind.as_str(), change.address)),
+            Kind::Delete
+            | Kind::Replace
+            | Kind::Forget
+            | Kind::Create
+            | Kind::Adopt
+            | Kind::Read
+            | Kind::Unclear => Some(format!("{} {}", change.kind.as_str(), change.address)),
         })
     }
 
