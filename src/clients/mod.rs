@@ -1,6 +1,7 @@
 //! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
 
 pub mod alerts;
+pub mod ansible;
 pub mod answer;
 pub mod balancer;
 pub mod banner;
@@ -18,6 +19,7 @@ pub mod kube;
 pub mod metrics;
 pub mod mysql;
 pub mod nut;
+pub mod outfit;
 pub mod pihole;
 pub mod ping;
 #[cfg(feature = "postgres")]
@@ -32,5 +34,6 @@ pub mod signal;
 pub mod socket;
 pub mod ssh;
 pub mod survey;
+pub mod terraform;
 pub mod tls;
 pub mod uplink;

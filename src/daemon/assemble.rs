@@ -48,6 +48,8 @@ pub struct Assembled {
     /// The clusters, as the tools reach them.
     #[cfg(feature = "kube")]
     clusters: crate::clients::kube::declared::DeclaredClusters,
+    playbooks: crate::clients::ansible::declared::Playbooks,
+    stacks: crate::clients::terraform::declared::DeclaredStacks,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -67,6 +69,8 @@ pub fn read(
     let zone = globals.as_ref().map_or(Zone::UTC, |g| g.timezone);
     let (notify, telling) = notify::table::configure_in(&mut root, zone);
     let model = llm::table::configure(&mut root);
+    let playbooks =
+        crate::clients::ansible::declared::read(root.section("playbook"), &cx.keys, &cx.redactor);
     let folder = globals.as_ref().and_then(|g| g.runbook_dir.as_ref());
     let enabled = |name: &RunbookName| {
         globals.as_ref().and_then(|g| g.runbooks.get(name)).is_none_or(|section| section.enabled)
@@ -106,6 +110,8 @@ pub fn read(
                     keys: cx.keys,
                     #[cfg(feature = "kube")]
                     clusters: cx.clusters,
+                    playbooks,
+                    stacks: cx.stacks,
                     served_by,
                 },
                 probes,
@@ -238,6 +244,9 @@ impl Assembled {
             served_by: self.served_by.clone(),
             resolvers: self.resolvers(),
             ways: self.ways(),
+            playbooks: self.playbooks.clone(),
+            terraforms: self.stacks.all(),
+            plans: AbsPath::new(&format!("{state}/terraform")).ok(),
             mounts: self.paths_of(|section| &section.mounts),
             tails: self.paths_of(|section| &section.tails),
             repositories: self.paths_of(|section| &section.repositories),

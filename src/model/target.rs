@@ -46,12 +46,16 @@ pub enum Thing {
     /// An object of a Kubernetes cluster, `NAMESPACE/KIND/NAME`; the host is the cluster's name in the
     /// config.
     Object,
+    /// A folder of Terraform or OpenTofu, by its name in the config; the host is the one that runs it.
+    Terraform,
+    /// An Ansible playbook, by its name in the config; the host is the one that runs it.
+    Playbook,
     /// A part of reef itself.
     Reef,
 }
 
 impl Thing {
-    const TAGGED: [(Self, &'static str); 14] = [
+    const TAGGED: [(Self, &'static str); 16] = [
         (Self::Unit, "unit"),
         (Self::Process, "pid"),
         (Self::Endpoint, "endpoint"),
@@ -65,6 +69,8 @@ impl Thing {
         (Self::Composed, "compose"),
         (Self::Service, "service"),
         (Self::Node, "node"),
+        (Self::Terraform, "terraform"),
+        (Self::Playbook, "playbook"),
         (Self::Reef, "reef"),
     ];
 
@@ -129,6 +135,8 @@ impl Target {
             | Thing::Stack
             | Thing::Service
             | Thing::Node
+            | Thing::Terraform
+            | Thing::Playbook
             | Thing::Reef => {
                 // A unit's name has the strictest rules of these that still take templates: `a@b.service`.
                 crate::model::ids::UnitName::new(name)?;
@@ -339,6 +347,8 @@ mod tests {
             "k3s/media/deployment/jellyfin",
             "nas:container:jellyfin",
             "nas:compose:media/jellyfin",
+            "mini:terraform:web",
+            "mini:playbook:site",
         ] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
         }

@@ -368,6 +368,8 @@ fn by_hand(
         | Thing::Service
         | Thing::Node
         | Thing::Object
+        | Thing::Terraform
+        | Thing::Playbook
         | Thing::Reef => None,
     };
     if let Some(name) = name {

@@ -29,5 +29,6 @@ pub fn shipped() -> Vec<(&'static str, &'static str)> {
         #[cfg(feature = "kube")]
         book!("pod-crashloop"),
         book!("service-failed"),
+        book!("terraform-drift"),
     ]
 }

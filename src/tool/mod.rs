@@ -3,6 +3,7 @@
 //! A new tool: one file (or one more function in its family's file), one row in [`table`]. The
 //! arguments are checked against the spec in [`args`], once for all tools.
 
+pub mod ansible;
 pub mod args;
 pub mod busy;
 pub mod certificate;
@@ -33,6 +34,7 @@ pub mod raw;
 pub mod reload;
 pub mod table;
 pub mod tail;
+pub mod terraform;
 pub mod unit;
 pub mod web;
 pub mod world;

@@ -7,14 +7,16 @@ use crate::tool::kube::{
 };
 use crate::tool::world::World;
 use crate::tool::{
-    certificate, compose, container, disk, files, host, human, image, journal, logs, memory, mount,
-    net, process, raw, reload, tail, unit, web,
+    ansible, certificate, compose, container, disk, files, host, human, image, journal, logs,
+    memory, mount, net, process, raw, reload, tail, terraform, unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
     #[cfg_attr(not(feature = "kube"), expect(unused_mut, reason = "clusters come behind"))]
     let mut all = vec![
+        ansible::check(world),
+        ansible::run(world),
         certificate::renew::renew(world),
         compose::read::check(world),
         compose::health::health(world),
@@ -58,6 +60,8 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         net::reach(world),
         process::kill(world),
         process::list(world),
+        terraform::apply(world),
+        terraform::plan(world),
         certificate::inspect::inspect(world),
         unit::logs(world),
         reload::reload(world),

@@ -7,6 +7,7 @@ mod engine;
 mod files;
 mod full;
 mod hosts;
+mod iac;
 #[cfg(feature = "kube")]
 mod kube;
 mod process;

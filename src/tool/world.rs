@@ -18,7 +18,7 @@ use crate::clients::ssh::keys;
 use crate::clients::tls::{Leaf, Tls};
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
-use crate::model::ids::{HostName, ToolName};
+use crate::model::ids::{HostName, ToolName, Word};
 use crate::model::message::Urgency;
 use crate::model::target::{AbsPath, Signal, Target};
 use crate::model::time::{Millis, Span};
@@ -129,6 +129,12 @@ pub struct Inventory {
     /// The unit or container behind an endpoint, by the endpoint's name: how `tls.inspect` knows that Caddy
     /// or Traefik renews, and `compose.health` whom to ask.
     pub served_by: BTreeMap<String, Target>,
+    /// Ansible playbooks by their names in the config.
+    pub playbooks: crate::clients::ansible::declared::Playbooks,
+    /// Folders of Terraform by their names in the config.
+    pub terraforms: BTreeMap<Word, Arc<crate::clients::terraform::Stack>>,
+    /// Where plan files are kept; none: nothing can be planned.
+    pub plans: Option<AbsPath>,
     /// Places of compose files that reef may apply, by host: `/opt/stacks/*`.
     pub stacks: BTreeMap<HostName, Vec<String>>,
 }

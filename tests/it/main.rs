@@ -25,6 +25,7 @@ mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod iac;
 mod init;
 mod install;
 mod killed;

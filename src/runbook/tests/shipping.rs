@@ -111,6 +111,8 @@ fn each_reading_goes_to_its_runbook() {
         (reading("unit", "nas:unit:logrotate.service", Red), Some("log-rotation")),
         (stale, Some("nas-unreachable")),
         (reading("s3", "mini:endpoint:own", Red), None),
+        (drift("drift"), Some("terraform-drift")),
+        (drift("cannot-look"), None),
         (of_kube("k3s/media/deployment/jellyfin", Red, "crash-loop"), Some("pod-crashloop")),
         (of_kube("k3s/media/deployment/jellyfin", Yellow, "oom"), Some("pod-crashloop")),
         (of_kube("k3s/media/deployment/jellyfin", Red, "unschedulable"), None),
@@ -129,6 +131,12 @@ fn each_reading_goes_to_its_runbook() {
 
 fn of_kube(target: &str, severity: Severity, reason: &'static str) -> Reading {
     let mut of = reading("kube", target, severity);
+    of.reason = Word::of(reason);
+    of
+}
+
+fn drift(reason: &'static str) -> Reading {
+    let mut of = reading("drift", "mini:terraform:web", Severity::Yellow);
     of.reason = Word::of(reason);
     of
 }
@@ -786,4 +794,36 @@ fn a_node_is_cordoned_only_where_that_helps_and_somebody_says_so() {
             assert!(text.contains(cause) && text.contains("container runtime is down"), "{text}");
         }
     }
+}
+
+#[test]
+fn a_drift_is_asked_about_and_what_it_destroys_is_named() {
+    let book = one("terraform-drift");
+    let asked = |changes: i64, destroyed: i64| {
+        let mut drifted = drift("drift");
+        drifted.values.insert("stack".into(), word("web"));
+        let mut bindings = Bindings::new(&book, &drifted);
+        let text = |text: &str| Value::Text(Tainted::new(text));
+        bindings.found(
+            &step_name("plan"),
+            &found(&[
+                ("plan", word("abc")),
+                ("changes", Value::Int(changes)),
+                ("destroyed", Value::Int(destroyed)),
+                ("counted", text("1 of a kind")),
+                ("lines", text("REPLACE a.b")),
+            ]),
+        );
+        let by_itself = acting(&book, &mut bindings);
+        let ask = asks(&book, &bindings, by_itself.len()).unwrap();
+        assert!(ask.len() <= 1, "{changes} {destroyed}");
+        (by_itself, ask.first().map(|ask| question(ask, &bindings)))
+    };
+    let (by_itself, question) = asked(2, 1);
+    let question = question.unwrap();
+    assert!(by_itself.is_empty() && question.contains("DESTROY 1"), "{question}");
+    assert!(question.contains("REPLACE a.b"), "{question}");
+    let (by_itself, question) = asked(2, 0);
+    assert!(by_itself.is_empty() && !question.unwrap().contains("DESTROY"));
+    assert_eq!(asked(0, 0), (vec![], None));
 }

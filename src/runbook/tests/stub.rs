@@ -210,6 +210,23 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
         ),
         "host.run" => spec("host.run", Low, &[("argv", Kind::Argv, NEED)], &[("code", Int)]),
         "host.exec" => spec("host.exec", Critical, &[("argv", Kind::Argv, NEED)], &[]),
+        "terraform.plan" => spec(
+            "terraform.plan",
+            Low,
+            &[("stack", Word, NEED)],
+            &[
+                ("plan", Word),
+                ("changes", Int),
+                ("destroyed", Int),
+                ("in_place", Flag),
+                ("counted", Text),
+                ("lines", Text),
+            ],
+        ),
+        "terraform.apply" => {
+            spec("terraform.apply", Critical, &[("stack", Word, NEED), ("plan", Word, NEED)], &[])
+        }
+        "ansible.run" => spec("ansible.run", Critical, &[("playbook", Word, NEED)], &[]),
         "net.reach" => spec("net.reach", Low, &[], &[("port", Word), ("ping", Word)]),
         "dns.lookup" => spec(
             "dns.lookup",
@@ -306,6 +323,7 @@ pub(super) fn readings(probe: &Word) -> Option<Vec<Gives>> {
         "errors" => &[("log", Target), ("template", Text), ("count", Int), ("baseline", Int)],
         "process" => &[("process", Word)],
         "kube" => &[("workload", Target), ("member", Target), ("ready", Int), ("restarts", Int)],
+        "drift" => &[("stack", Word), ("changes", Int), ("destroyed", Int)],
         "dns" => &[("endpoint", Target), ("unit", Target)],
         "host" => &[],
         _ => return None,

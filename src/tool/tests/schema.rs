@@ -29,6 +29,9 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("mount", Kind::Target) => thing(Thing::Path, "/mnt/photos"),
         (_, Kind::Argv) => Value::Argv(vec!["df".into(), "-h".into()]),
         ("what", Kind::Word) => word("rotated-logs"),
+        ("stack", Kind::Word) => word("web"),
+        ("plan", Kind::Word) => word(DIGEST),
+        ("playbook", Kind::Word) => word("site"),
         ("pod", Kind::Target) => thing(Thing::Object, "media/pod/jellyfin-1"),
         ("workload", Kind::Target) => thing(Thing::Object, "media/deployment/jellyfin"),
         ("about", Kind::Target) => thing(Thing::Object, "media/deployment/jellyfin"),
@@ -113,6 +116,8 @@ fn the_table_is_what_runbooks_are_written_against() {
     let stage = Stage::new();
     let names: Vec<_> = stage.tools().iter().map(|t| t.spec().name.to_string()).collect();
     let want = [
+        "ansible.check",
+        "ansible.run",
         "certificate.renew",
         "compose.check",
         "compose.health",
@@ -156,6 +161,8 @@ fn the_table_is_what_runbooks_are_written_against() {
         "net.reach",
         "process.kill",
         "process.list",
+        "terraform.apply",
+        "terraform.plan",
         "tls.inspect",
         "unit.logs",
         "unit.reload",

@@ -200,6 +200,9 @@ impl Stage {
             repositories: [abs(&dir.path().join("files")), AbsPath::new("/opt/stacks").unwrap()]
                 .map(|root| Target::path(here(), &root))
                 .into(),
+            playbooks: [(Word::of("site"), Arc::new(super::iac::playbook(dir.path())))].into(),
+            terraforms: [(Word::of("web"), Arc::new(super::iac::stack(dir.path())))].into(),
+            plans: Some(abs(&dir.path().join("plans"))),
             reboots: [(here(), vec!["systemctl".into(), "reboot".into()])].into(),
             ..Inventory::default()
         };
