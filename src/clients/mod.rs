@@ -6,6 +6,7 @@ pub mod balancer;
 pub mod banner;
 pub mod broker;
 pub mod collector;
+pub mod declared;
 pub mod dns;
 pub mod docker;
 pub mod events;

@@ -48,6 +48,8 @@ pub struct Assembled {
     /// The clusters, as the tools reach them.
     #[cfg(feature = "kube")]
     clusters: crate::clients::kube::declared::DeclaredClusters,
+    /// The servers that tools may use.
+    servers: crate::clients::declared::Declared,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -106,6 +108,7 @@ pub fn read(
                     keys: cx.keys,
                     #[cfg(feature = "kube")]
                     clusters: cx.clusters,
+                    servers: cx.servers,
                     served_by,
                 },
                 probes,
@@ -232,6 +235,7 @@ impl Assembled {
                 .collect(),
             certbot: AbsPath::new("/etc/letsencrypt/renewal").ok(),
             served_by: self.served_by.clone(),
+            servers: self.servers.all(),
             resolvers: self.resolvers(),
             ways: self.ways(),
             mounts: self.paths_of(|section| &section.mounts),

@@ -3,6 +3,7 @@
 //! A new tool: one file (or one more function in its family's file), one row in [`table`]. The
 //! arguments are checked against the spec in [`args`], once for all tools.
 
+pub mod archive;
 pub mod args;
 pub mod busy;
 pub mod command;

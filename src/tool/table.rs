@@ -7,7 +7,7 @@ use crate::tool::kube::{
 };
 use crate::tool::world::World;
 use crate::tool::{
-    compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
+    archive, compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
     process, raw, tail, unit, web,
 };
 
@@ -48,8 +48,10 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         image::prune(world),
         image::pull(world),
         journal::vacuum(world),
+        archive::archive(world),
         logs::patterns(world),
         logs::rotate(world),
+        archive::store(world),
         memory::usage(world),
         mount::mount(world),
         mount::status(world),

@@ -1,6 +1,7 @@
 //! Tests over the whole table, and of each family against real files and processes.
 
 mod acts;
+mod archive;
 mod disk;
 mod engine;
 mod files;

@@ -129,6 +129,8 @@ pub struct Inventory {
     /// The unit or container behind an endpoint, by the endpoint's name: how `tls.inspect` knows that Caddy
     /// or Traefik renews, and `compose.health` whom to ask.
     pub served_by: BTreeMap<String, Target>,
+    /// Buckets, databases and other servers that tools may use, by their endpoints.
+    pub servers: crate::clients::declared::All,
     /// Places of compose files that reef may apply, by host: `/opt/stacks/*`.
     pub stacks: BTreeMap<HostName, Vec<String>>,
 }

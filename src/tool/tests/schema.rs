@@ -38,6 +38,7 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("manifest", Kind::Word) => word("jellyfin"),
         ("patch", Kind::Word) => word("more-memory"),
         ("urgency", Kind::Word) => word("message"),
+        ("store", Kind::Word) => word("logs"),
         ("signal", Kind::Word) => word("term"),
         (_, Kind::Word) => word("a1"),
         (_, Kind::Path) => path(&stage.root()),
@@ -146,8 +147,10 @@ fn the_table_is_what_runbooks_are_written_against() {
         "image.prune",
         "image.pull",
         "journal.vacuum",
+        "logs.archive",
         "logs.patterns",
         "logs.rotate",
+        "logs.store",
         "memory.usage",
         "mount.mount",
         "mount.status",
@@ -267,7 +270,7 @@ fn actions_on_paths_stay_within_their_roots() {
         let scratch = with(&good, &format!("{root}/state/drill"), roots(&[&root]));
         assert!(stage.parse(&scratch).is_ok(), "{}: the drill's scratch", spec.name);
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, 6);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::Fut;
 use crate::clients::dns::Server;
 use crate::clients::files::LocalFiles;
 use crate::clients::host::{HostLink, LinkError, Output};
+use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::signal::LocalProcesses;
 use crate::clients::tls::Leaf;
@@ -143,6 +144,13 @@ pub(super) struct Stage {
     table: Vec<Box<dyn Tool>>,
 }
 
+/// Servers of which none answers.
+fn servers() -> crate::clients::declared::All {
+    let bucket = super::archive::bucket("http://127.0.0.1:1/");
+    let store = crate::clients::declared::Store { bucket, http: Http::new() };
+    crate::clients::declared::All { stores: [("logs".to_owned(), store)].into() }
+}
+
 pub(super) fn here() -> HostName {
     HostName::new("mini").unwrap()
 }
@@ -196,6 +204,7 @@ impl Stage {
                 .map(|root| Target::path(here(), &root))
                 .into(),
             reboots: [(here(), vec!["systemctl".into(), "reboot".into()])].into(),
+            servers: servers(),
             ..Inventory::default()
         };
         change(&mut inventory, dir.path());
