@@ -11,6 +11,7 @@
 mod lab;
 
 mod acts;
+mod archive;
 mod asked;
 mod backtest;
 mod check;

@@ -271,6 +271,7 @@ fn disk_full(
     severity: Severity,
     attempt: u32,
     largest: Largest,
+    store: &'static str,
 ) -> Vec<String> {
     let book = one("disk-full");
     let mut disk = reading("disk", "mini:/", severity);
@@ -287,7 +288,24 @@ fn disk_full(
             ("ambiguous", Value::Flag(false)),
         ]),
     );
+    bindings.found(&step_name("store"), &found(&[("state", word(store))]));
     acting(&book, &mut bindings)
+}
+
+#[test]
+fn disk_full_archives_where_a_store_answers_and_moves_no_log_where_it_does_not() {
+    let logs = ("logs", "/var/log/app", true);
+    for (store, want) in [
+        ("ok", &["compress", "rotate", "archive"][..]),
+        ("none", &["compress", "rotate", "old-logs"]),
+        ("missing", &["compress", "rotate"]),
+        ("denied", &["compress", "rotate"]),
+        ("several", &["compress", "rotate"]),
+    ] {
+        assert_eq!(disk_full("bytes", Severity::Red, 1, logs, store), want, "{store}");
+    }
+    let data = ("database", "/var/lib/postgresql", false);
+    assert!(disk_full("bytes", Severity::Red, 1, data, "ok").is_empty());
 }
 
 #[test]
@@ -307,7 +325,7 @@ fn disk_full_makes_room_only_where_that_is_routine() {
         ("bytes", Red, 2, ("backups", "/srv/backups", false), &[]),
     ];
     for (reason, severity, attempt, largest, want) in cases {
-        let got = disk_full(reason, severity, attempt, largest);
+        let got = disk_full(reason, severity, attempt, largest, "none");
         assert_eq!(got, want, "{reason} {severity} {attempt} {largest:?}");
     }
 }

@@ -69,6 +69,15 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
         "logs.rotate" => {
             spec("logs.rotate", High, &[("path", Path, NEED), ("older", Span, MAY)], &[])
         }
+        "logs.archive" => spec(
+            "logs.archive",
+            High,
+            &[("path", Path, NEED), ("older", Span, MAY), ("store", Word, MAY)],
+            &[],
+        ),
+        "logs.store" => {
+            spec("logs.store", Low, &[("store", Word, MAY)], &[("state", Word), ("bucket", Text)])
+        }
         "files.compress" => spec(
             "files.compress",
             High,
