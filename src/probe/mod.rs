@@ -18,6 +18,7 @@ pub mod folder;
 pub mod heat;
 pub mod http;
 pub mod if_there;
+pub mod kin;
 #[cfg(feature = "kube")]
 pub mod kube;
 pub mod lag;

@@ -35,7 +35,7 @@ fn store_spec() -> ToolSpec {
         inputs: vec![optional("store", Kind::Word, "its name; left out, the only one there is")],
         gives: vec![
             gives("state", Kind::Word, "ok, none, several, missing, denied, refused, timeout ..."),
-            gives("bucket", Kind::Text, "which bucket, and at which server"),
+            gives("why", Kind::Text, "which bucket it is, or why there is none to be had"),
         ],
         max_tier: Tier::Low,
         tiers: READS,
@@ -107,31 +107,27 @@ struct State {
 impl Query for State {
     fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
         Box::pin(async move {
-            let (state, bucket, words) = match &self.store {
+            let (state, why) = match &self.store {
                 None if self.known > 1 => {
-                    let words = format!("{} stores are declared: which is meant?", self.known);
-                    ("several", String::new(), words)
+                    ("several", format!("{} buckets are declared: which is meant?", self.known))
                 }
-                None => {
-                    let words = "no s3 probe of the config says archive = true".to_owned();
-                    ("none", String::new(), words)
-                }
-                Some((name, store)) => {
-                    let bucket = place(store);
+                None => ("none", "no bucket is declared".to_owned()),
+                Some((_, store)) => {
                     match store.bucket.answers(&store.http, self.world.now.now()).await {
-                        Ok(()) => ("ok", bucket.clone(), format!("{name}: {bucket} answers")),
+                        Ok(()) => ("ok", format!("{} answers", place(store))),
                         Err(why) => {
-                            let words = format!("{name}: {bucket}: {}", words(&why, store));
-                            (word(&why), bucket, words)
+                            let said = words(&why, store);
+                            (word(&why), format!("{} is not to be had: {said}", place(store)))
                         }
                     }
                 }
             };
+            let why = Tainted::new(&why);
             let values = [
                 ("state".to_owned(), Value::Word(Word::of(state))),
-                ("bucket".to_owned(), Value::Text(Tainted::new(&bucket))),
+                ("why".to_owned(), Value::Text(why.clone())),
             ];
-            Ok(Found { values: values.into(), words: Tainted::new(&words) })
+            Ok(Found { values: values.into(), words: why })
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod command;
 pub mod compose;
 pub mod compress;
 pub mod container;
+pub mod database;
 pub mod disk;
 pub mod files;
 pub mod grants;
@@ -27,6 +28,8 @@ pub mod mount;
 pub mod net;
 pub mod outcome;
 pub mod pick;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod process;
 pub mod quarantine;
 pub mod raw;

@@ -5,15 +5,20 @@ use crate::gate::tool::Tool;
 use crate::tool::kube::{
     apply, cordon, drain, evict, node, patch, pod, restart, rollout, said, scale, tls_secret,
 };
+#[cfg(feature = "postgres")]
+use crate::tool::postgres;
 use crate::tool::world::World;
 use crate::tool::{
-    archive, compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
+    archive, compose, container, database, disk, files, host, human, image, journal, logs, memory, mount, net,
     process, raw, tail, unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
-    #[cfg_attr(not(feature = "kube"), expect(unused_mut, reason = "clusters come behind"))]
+    #[cfg_attr(
+        not(any(feature = "kube", feature = "postgres")),
+        expect(unused_mut, reason = "clusters and databases come behind")
+    )]
     let mut all = vec![
         compose::read::check(world),
         compose::health::health(world),
@@ -28,6 +33,8 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         container::memory::memory(world),
         container::act::restart(world),
         container::act::start(world),
+        database::replication::replication(world),
+        database::restart::restart_standby(world),
         disk::usage(world),
         net::lookup(world),
         files::clean(world),
@@ -64,6 +71,12 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         unit::restart(world),
         unit::status(world),
     ];
+    #[cfg(feature = "postgres")]
+    all.extend([
+        postgres::checkpoint(world),
+        postgres::connections(world),
+        postgres::drain(world),
+    ]);
     #[cfg(feature = "kube")]
     all.extend(of_clusters(world));
     all

@@ -111,6 +111,10 @@ fn each_reading_goes_to_its_runbook() {
         (reading("unit", "nas:unit:logrotate.service", Red), Some("log-rotation")),
         (stale, Some("nas-unreachable")),
         (reading("s3", "mini:endpoint:own", Red), None),
+        (of_database("postgres", "missing"), Some("replication-lag")),
+        (of_database("postgres", "refused"), Some("replication-lag")),
+        (of_database("mariadb", "sql-stopped"), Some("replication-lag")),
+        (of_database("postgres", "used"), None),
         (of_kube("k3s/media/deployment/jellyfin", Red, "crash-loop"), Some("pod-crashloop")),
         (of_kube("k3s/media/deployment/jellyfin", Yellow, "oom"), Some("pod-crashloop")),
         (of_kube("k3s/media/deployment/jellyfin", Red, "unschedulable"), None),
@@ -131,6 +135,48 @@ fn of_kube(target: &str, severity: Severity, reason: &'static str) -> Reading {
     let mut of = reading("kube", target, severity);
     of.reason = Word::of(reason);
     of
+}
+
+fn of_database(probe: &'static str, reason: &'static str) -> Reading {
+    let mut of = reading(probe, "mini:endpoint:copy", Severity::Red);
+    of.reason = Word::of(reason);
+    of.values.insert("endpoint".into(), target("mini:endpoint:copy"));
+    of
+}
+
+#[test]
+fn a_standby_is_restarted_only_where_it_fell_over_and_the_config_lets_it() {
+    let book = one("replication-lag");
+    for (cause, restartable, acts) in [
+        ("standby-down", true, true),
+        ("standby-hung", true, true),
+        ("standby-down", false, false),
+        ("stopped", true, false),
+        ("primary-down", true, false),
+        ("promoted", true, false),
+        ("wal-lost", true, false),
+        ("replay-paused", true, false),
+        ("disk-full", true, false),
+        ("behind", true, false),
+    ] {
+        let mut bindings = Bindings::new(&book, &of_database("postgres", "refused"));
+        bindings.found(
+            &step_name("look"),
+            &found(&[
+                ("cause", word(cause)),
+                ("why", Value::Text(Tainted::new("because of it"))),
+                ("next", Value::Text(Tainted::new("do this"))),
+                ("server", target("mini:endpoint:copy")),
+                ("restartable", Value::Flag(restartable)),
+            ]),
+        );
+        let did = acting(&book, &mut bindings);
+        assert_eq!(did == ["restart"], acts, "{cause} {restartable}: {did:?}");
+        if !acts {
+            let why = crate::runbook::escalation(&book, &bindings).unwrap().unwrap();
+            assert!(why.contains("because of it") && why.contains("do this"), "{why}");
+        }
+    }
 }
 
 fn docker(reason: &'static str, severity: Severity) -> Reading {

@@ -76,7 +76,25 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
             &[],
         ),
         "logs.store" => {
-            spec("logs.store", Low, &[("store", Word, MAY)], &[("state", Word), ("bucket", Text)])
+            spec("logs.store", Low, &[("store", Word, MAY)], &[("state", Word), ("why", Text)])
+        }
+        "database.replication" => spec(
+            "database.replication",
+            Low,
+            &[("endpoint", Target, NEED)],
+            &[
+                ("cause", Word),
+                ("why", Text),
+                ("next", Text),
+                ("primary", Word),
+                ("standby", Word),
+                ("server", Target),
+                ("restartable", Flag),
+                ("behind", Bytes),
+            ],
+        ),
+        "database.restart_standby" => {
+            spec("database.restart_standby", High, &[("endpoint", Target, NEED)], &[])
         }
         "files.compress" => spec(
             "files.compress",

@@ -24,6 +24,7 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("images", Kind::List(_)) => Value::List(vec![word(DIGEST)]),
         ("unit", Kind::Target) => thing(Thing::Unit, "nginx.service"),
         ("endpoint", Kind::Target) => thing(Thing::Endpoint, "photos"),
+        ("within", Kind::Span) => Value::Span(Span::mins(1)),
         ("log", Kind::Target) => thing(Thing::Log, "journal"),
         ("process", Kind::Target) => thing(Thing::Process, "4711@1"),
         ("mount", Kind::Target) => thing(Thing::Path, "/mnt/photos"),
@@ -63,6 +64,12 @@ fn smallest(stage: &Stage, tool: &dyn Tool) -> Call {
         args.push(("all", Value::Flag(true)));
     }
     match spec.name.as_str() {
+        name if name.starts_with("postgres.") => {
+            args = vec![("endpoint", Value::Target(target("mini:endpoint:main")))];
+        }
+        name if name.starts_with("database.") => {
+            args = vec![("endpoint", Value::Target(target("mini:endpoint:copy")))];
+        }
         "files.tail" => args = vec![("path", path(&stage.root().join("app.log")))],
         "host.exec" => {
             let parts = ["zpool", "clear", "tank"].map(str::to_owned).to_vec();
@@ -127,6 +134,8 @@ fn the_table_is_what_runbooks_are_written_against() {
         "container.memory",
         "container.restart",
         "container.start",
+        "database.replication",
+        "database.restart_standby",
         "disk.usage",
         "dns.lookup",
         "files.clean",
@@ -162,6 +171,9 @@ fn the_table_is_what_runbooks_are_written_against() {
         "unit.logs",
         "unit.restart",
         "unit.status",
+        "postgres.checkpoint",
+        "postgres.connections",
+        "postgres.drain",
         "kube.apply",
         "kube.cordon",
         "kube.drain",

@@ -148,7 +148,25 @@ pub(super) struct Stage {
 fn servers() -> crate::clients::declared::All {
     let bucket = super::archive::bucket("http://127.0.0.1:1/");
     let store = crate::clients::declared::Store { bucket, http: Http::new() };
-    crate::clients::declared::All { stores: [("logs".to_owned(), store)].into() }
+    let database = |name: &str, primary: Option<&str>| {
+        use crate::clients::postgres::{Encryption, PgUrl, Server};
+        use crate::config::setting::Setting;
+        let url = crate::config::given::Given::Text("postgres://reef@127.0.0.1:1/postgres".into());
+        let url = PgUrl::read(&url).unwrap();
+        let server = Server { url, password: None, encryption: Encryption::Off };
+        let of = crate::clients::declared::Database {
+            target: target(&format!("mini:endpoint:{name}")),
+            engine: crate::clients::declared::Engine::Postgres(server),
+            served_by: primary.map(|_| target("mini:unit:nginx.service")),
+            primary: primary.map(str::to_owned),
+            standby: name.to_owned(),
+        };
+        (name.to_owned(), of)
+    };
+    crate::clients::declared::All {
+        stores: [("logs".to_owned(), store)].into(),
+        databases: [database("main", None), database("copy", Some("main"))].into(),
+    }
 }
 
 pub(super) fn here() -> HostName {
