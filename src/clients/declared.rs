@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clients::http::Http;
+use crate::clients::json::Api;
 use crate::clients::mysql::Mysql;
 #[cfg(feature = "postgres")]
 use crate::clients::postgres::Server;
 use crate::clients::s3::Bucket;
+use crate::clients::traces::Traces;
 use crate::model::target::Target;
 
 /// A bucket into which logs may go.
@@ -42,6 +44,11 @@ pub enum Engine {
 pub struct All {
     pub stores: BTreeMap<String, Store>,
     pub databases: BTreeMap<String, Database>,
+    /// Servers that may be a Prometheus.
+    pub rules: BTreeMap<String, Api>,
+    /// What each probe of a Prometheus asks it.
+    pub expressions: BTreeMap<String, String>,
+    pub traces: BTreeMap<String, Traces>,
 }
 
 impl All {

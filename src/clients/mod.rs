@@ -34,4 +34,5 @@ pub mod socket;
 pub mod ssh;
 pub mod survey;
 pub mod tls;
+pub mod traces;
 pub mod uplink;

@@ -305,7 +305,13 @@ mod tests {
         let body = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
         let asked = Asked { method: "PUT", host: "127.0.0.1:9000", path: &path, query: "", body };
         let headers = signed(asked, who, Millis(1_795_178_096_000));
-        assert!(headers[2].1.ends_with("fea1245d9bd93fede5476924a0370cbefbc975636b0e960ae21298bf45bd9339"), "{}", headers[2].1);
+        assert!(
+            headers[2]
+                .1
+                .ends_with("fea1245d9bd93fede5476924a0370cbefbc975636b0e960ae21298bf45bd9339"),
+            "{}",
+            headers[2].1
+        );
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub mod tailscale;
 pub mod tcp;
 pub mod time;
 pub mod tls;
+pub mod traces;
 pub mod unit;
 pub mod updates;
 pub mod uplink;

@@ -53,7 +53,11 @@ fn archive_spec() -> ToolSpec {
         inputs: vec![
             required("path", Kind::Path, "a log, or a folder of logs, within the declared roots"),
             optional("older", Kind::Span, "only logs not written to for this long"),
-            optional("store", Kind::Word, "one of the config's s3 probes with archive = true; left out, the only one"),
+            optional(
+                "store",
+                Kind::Word,
+                "one of the config's s3 probes with archive = true; left out, the only one",
+            ),
         ],
         gives: vec![],
         max_tier: Tier::High,
@@ -321,7 +325,8 @@ impl Archive {
                 }
             }
         }
-        let mut words = format!("{} archived in {}", pick::counted(done, bytes), place(&self.store));
+        let mut words =
+            format!("{} archived in {}", pick::counted(done, bytes), place(&self.store));
         match done {
             0 => {
                 let empty = files.discard(permit, folder, &manifest.id, Discard::IfEmpty).await;

@@ -3,6 +3,7 @@
 //! A new tool: one file (or one more function in its family's file), one row in [`table`]. The
 //! arguments are checked against the spec in [`args`], once for all tools.
 
+pub mod alerts;
 pub mod archive;
 pub mod args;
 pub mod busy;
@@ -35,6 +36,7 @@ pub mod quarantine;
 pub mod raw;
 pub mod table;
 pub mod tail;
+pub mod traces;
 pub mod unit;
 pub mod web;
 pub mod world;

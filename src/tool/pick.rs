@@ -205,9 +205,7 @@ impl Which {
             | Self::RotatedLogs
             | Self::OldLogs
             | Self::CompressedLogs
-            | Self::PackageCache => {
-                held.writers == 0 && held.appenders == 0
-            }
+            | Self::PackageCache => held.writers == 0 && held.appenders == 0,
             Self::Temp | Self::Anything => held == Held::default(),
         }
     }

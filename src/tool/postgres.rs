@@ -202,13 +202,8 @@ impl Action for Before {
                     "what is on disk needs no undo",
                 ),
             };
-            let effect = Effect {
-                words,
-                max_items: 1,
-                max_bytes: 0,
-                takes: Some(takes),
-                artifact: None,
-            };
+            let effect =
+                Effect { words, max_items: 1, max_bytes: 0, takes: Some(takes), artifact: None };
             Ok((effect, Undo::Impossible(undo.into())))
         })
     }

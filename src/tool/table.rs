@@ -9,8 +9,8 @@ use crate::tool::kube::{
 use crate::tool::postgres;
 use crate::tool::world::World;
 use crate::tool::{
-    archive, compose, container, database, disk, files, host, human, image, journal, logs, memory, mount, net,
-    process, raw, tail, unit, web,
+    alerts, archive, compose, container, database, disk, files, host, human, image, journal, logs,
+    memory, mount, net, process, raw, tail, traces, unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
@@ -20,6 +20,8 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         expect(unused_mut, reason = "clusters and databases come behind")
     )]
     let mut all = vec![
+        alerts::list(world),
+        alerts::rules(world),
         compose::read::check(world),
         compose::health::health(world),
         compose::read::ps(world),
@@ -60,6 +62,7 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         logs::rotate(world),
         archive::store(world),
         memory::usage(world),
+        alerts::query(world),
         mount::mount(world),
         mount::status(world),
         mount::unmount(world),
@@ -67,16 +70,13 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         process::kill(world),
         process::list(world),
         web::inspect(world),
+        traces::search(world),
         unit::logs(world),
         unit::restart(world),
         unit::status(world),
     ];
     #[cfg(feature = "postgres")]
-    all.extend([
-        postgres::checkpoint(world),
-        postgres::connections(world),
-        postgres::drain(world),
-    ]);
+    all.extend([postgres::checkpoint(world), postgres::connections(world), postgres::drain(world)]);
     #[cfg(feature = "kube")]
     all.extend(of_clusters(world));
     all

@@ -11,6 +11,7 @@ mod hosts;
 mod kube;
 mod process;
 mod schema;
+mod servers;
 mod stage;
 
 pub(crate) use engine::container;

@@ -35,6 +35,7 @@ mod memory;
 mod network;
 mod paused;
 mod remote;
+mod replication;
 mod security;
 mod services;
 mod spikes;

@@ -67,7 +67,9 @@ fn pieces(file: File, bytes: u64) -> mpsc::Receiver<io::Result<Bytes>> {
             let room = usize::try_from(bytes - at).unwrap_or(PIECE).min(PIECE);
             let mut piece = vec![0; room];
             let read = match file.read_at(&mut piece, at) {
-                Ok(0) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter now")),
+                Ok(0) => {
+                    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter now"))
+                }
                 Ok(n) => {
                     piece.truncate(n);
                     at += n as u64;

@@ -320,6 +320,7 @@ pub(super) fn readings(probe: &Word) -> Option<Vec<Gives>> {
         "process" => &[("process", Word)],
         "kube" => &[("workload", Target), ("member", Target), ("ready", Int), ("restarts", Int)],
         "dns" => &[("endpoint", Target), ("unit", Target)],
+        "postgres" | "mariadb" => &[("endpoint", Target)],
         "host" => &[],
         _ => return None,
     };

@@ -31,14 +31,22 @@ fn spec() -> ToolSpec {
             "HOST:endpoint:NAME of a postgres or mariadb probe, or a part of one",
         )],
         gives: vec![
-            gives("cause", Kind::Word, "ok, behind, standby-down, stopped, primary-down, disconnected, wal-lost ..."),
+            gives(
+                "cause",
+                Kind::Word,
+                "ok, behind, standby-down, stopped, primary-down, disconnected, wal-lost ...",
+            ),
             gives("why", Kind::Text, "the cause in words"),
             gives("next", Kind::Text, "what a human would do next"),
             gives("primary", Kind::Word, "up, undeclared, refused, timeout, denied ..."),
             gives("standby", Kind::Word, "the same of the standby"),
             gives("server", Kind::Target, "the standby's own endpoint, where the config has one"),
             gives("restartable", Kind::Flag, "whether the config lets reef restart the standby"),
-            gives("behind", Kind::Bytes, "WAL that the standby has not replayed, where that is known"),
+            gives(
+                "behind",
+                Kind::Bytes,
+                "WAL that the standby has not replayed, where that is known",
+            ),
         ],
         max_tier: Tier::Low,
         tiers: READS,
@@ -165,7 +173,8 @@ impl Query for Look {
                 ("behind", Value::Bytes(behind)),
             ];
             values.extend(database.map(|d| ("server", Value::Target(d.target.clone()))));
-            let disk = around.disk.map_or(String::new(), |disk| format!("; its disk is {disk} % full"));
+            let disk =
+                around.disk.map_or(String::new(), |disk| format!("; its disk is {disk} % full"));
             let words = format!("{}: {cause}: {why}{disk}. Next: {next}", self.target);
             let values = values.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
             Ok(Found { values, words: Tainted::new(&words) })

@@ -7,9 +7,7 @@ use crate::gate::tool::{Action, Parsed, Tool};
 use crate::model::ids::ToolName;
 use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
-use crate::model::tool::{
-    ActionResult, Call, Effect, Repeat, Tier, ToolError, ToolSpec, Undo,
-};
+use crate::model::tool::{ActionResult, Call, Effect, Repeat, Tier, ToolError, ToolSpec, Undo};
 use crate::model::value::{Kind, Value};
 use crate::tool::args::{made, refused, required};
 use crate::tool::database::replication::{ask, restartable};
@@ -22,7 +20,11 @@ fn spec() -> ToolSpec {
     ToolSpec {
         name: ToolName::of("database.restart_standby"),
         summary: "Restart a standby that the config declares; never a server that takes writes",
-        inputs: vec![required("endpoint", Kind::Target, "HOST:endpoint:NAME of the standby's probe")],
+        inputs: vec![required(
+            "endpoint",
+            Kind::Target,
+            "HOST:endpoint:NAME of the standby's probe",
+        )],
         gives: vec![],
         max_tier: Tier::High,
         tiers: "always high",

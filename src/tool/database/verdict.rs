@@ -112,7 +112,9 @@ fn down(why: &NoAnswer, around: &Around) -> Verdict {
     if let Some(disk) = around.disk.filter(|disk| FULL <= *disk) {
         return verdict(
             "disk-full",
-            format!("the standby does not answer ({why}), and a volume of its host is {disk} % full"),
+            format!(
+                "the standby does not answer ({why}), and a volume of its host is {disk} % full"
+            ),
             "make room on the standby's host first: a restart would only fail again",
         );
     }
@@ -226,7 +228,10 @@ fn of_mariadb(seen: &mysql::Seen, around: &Around) -> Verdict {
     match (channel.sql.as_str(), channel.io.as_str(), channel.behind) {
         _ if full.is_some() && (channel.sql == "No" || channel.io == "No") => verdict(
             "disk-full",
-            format!("replication stopped, and a volume of its host is {} % full", full.unwrap_or(0)),
+            format!(
+                "replication stopped, and a volume of its host is {} % full",
+                full.unwrap_or(0)
+            ),
             "make room on the replica's host, then START REPLICA",
         ),
         ("No", _, _) if error.is_empty() => verdict(
@@ -277,7 +282,11 @@ mod tests {
 
     fn pg(role: Role) -> Seen {
         let connections = Connections { used: 1, most: 97 };
-        Some(Ok(Said::Postgres(postgres::Seen { version: Tainted::new("15.14"), connections, role })))
+        Some(Ok(Said::Postgres(postgres::Seen {
+            version: Tainted::new("15.14"),
+            connections,
+            role,
+        })))
     }
 
     fn primary(replayed: Option<u64>, status: &str) -> Seen {
@@ -287,12 +296,8 @@ mod tests {
             replayed: Some(replayed),
             measured: None,
         };
-        let slot = Slot {
-            name: Tainted::new("one"),
-            active: true,
-            retained: 0,
-            status: status.into(),
-        };
+        let slot =
+            Slot { name: Tainted::new("one"), active: true, retained: 0, status: status.into() };
         let standbys = replayed.map(streams).into_iter().collect();
         pg(Role::Primary { position: 1_000, standbys, slots: vec![slot] })
     }
@@ -346,11 +351,8 @@ mod tests {
             assert_eq!(told.cause, want, "{primary:?} {standby:?} {service:?} {disk:?}");
             assert!(!told.why.is_empty() && !told.next.is_empty(), "{want}");
         }
-        let behind = judge(
-            &primary(Some(400), "reserved"),
-            &standby(receiver()),
-            &around(Runs, None),
-        );
+        let behind =
+            judge(&primary(Some(400), "reserved"), &standby(receiver()), &around(Runs, None));
         assert_eq!(behind.behind, 600);
     }
 

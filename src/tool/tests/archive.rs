@@ -106,7 +106,8 @@ async fn answer(
         return StatusCode::OK.into_response();
     }
     if uri.query().is_some() {
-        return "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>".into_response();
+        return "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+            .into_response();
     }
     if side.face == Face::DeniesReading {
         return error(403, "AccessDenied");
@@ -176,7 +177,10 @@ async fn a_log_is_in_the_bucket_before_it_leaves_its_place() {
     assert!(tree(&stage.root()) == before && side.lock().unwrap().objects.is_empty());
 
     let result = stage.act_as(&archive(&stage), effect, undo.clone()).await;
-    assert!(done(&result).starts_with("3 files") && done(&result).contains("read back"), "{result:?}");
+    assert!(
+        done(&result).starts_with("3 files") && done(&result).contains("read back"),
+        "{result:?}"
+    );
     let objects = side.lock().unwrap().objects.clone();
     let mut kept: Vec<_> = objects.values().cloned().collect();
     let mut want = contents.to_vec();
@@ -238,7 +242,10 @@ async fn a_connection_that_is_cut_midway_leaves_the_file_where_it_is() {
     stage.file("log/app.log.1.gz", &noise(3 << 20), OLD);
     let before = tree(&stage.root());
     let (_, result) = stage.act(&archive(&stage)).await;
-    assert!(matches!(&result, ActionResult::Failed(why) if why.contains("app.log.1.gz")), "{result:?}");
+    assert!(
+        matches!(&result, ActionResult::Failed(why) if why.contains("app.log.1.gz")),
+        "{result:?}"
+    );
     assert!(tree(&stage.root()) == before);
     assert!(tree(stage.world.quarantine.as_path()).is_empty());
 }
@@ -249,7 +256,10 @@ async fn a_file_that_is_written_to_or_swapped_meanwhile_stays_and_no_link_is_fol
     let log = stage.file("log/app.log.1.gz", &gz(&log_text(20_000)), OLD);
     side.lock().unwrap().face = Face::Meanwhile(log.clone());
     let (_, result) = stage.act(&archive(&stage)).await;
-    assert!(matches!(&result, ActionResult::Failed(why) if why.contains("changed meanwhile")), "{result:?}");
+    assert!(
+        matches!(&result, ActionResult::Failed(why) if why.contains("changed meanwhile")),
+        "{result:?}"
+    );
     assert!(std::fs::read(&log).unwrap().ends_with(b"one more line\n"));
 
     (side.lock().unwrap().face, side.lock().unwrap().objects) = (Face::Good, BTreeMap::new());
@@ -279,11 +289,14 @@ async fn a_store_is_declared_or_nothing_is_uploaded() {
     assert_eq!(told.values["state"], word("ok"));
     side.lock().unwrap().face = Face::Missing;
     assert_eq!(good.query(&state(&good)).await.unwrap().values["state"], word("missing"));
-    let named = good.call("logs.archive", &[("path", path(&good.root())), ("store", word("other"))]);
+    let named =
+        good.call("logs.archive", &[("path", path(&good.root())), ("store", word("other"))]);
     assert!(good.parse(&named).is_err_and(|why| why.to_string().contains("known: logs")));
     let none = Stage::with(|inventory, _| inventory.servers.stores.clear());
     assert_eq!(none.query(&state(&none)).await.unwrap().values["state"], word("none"));
-    assert!(none.parse(&archive(&none)).is_err_and(|why| why.to_string().contains("archive = true")));
+    assert!(
+        none.parse(&archive(&none)).is_err_and(|why| why.to_string().contains("archive = true"))
+    );
 }
 
 /// Every content that lies anywhere: in its place, compressed, in quarantine or in the bucket.
@@ -315,7 +328,8 @@ async fn rotation_and_archive_always_keep_a_copy() {
     let (mut written, mut undo): (Vec<Vec<u8>>, Option<Undo>) = (Vec::new(), None);
     let mut archived = 0;
     for round in 0..120 {
-        let faces = [Face::Good, Face::Good, Face::Flips, Face::Forgets, Face::DeniesReading, Face::Busy];
+        let faces =
+            [Face::Good, Face::Good, Face::Flips, Face::Forgets, Face::DeniesReading, Face::Busy];
         side.lock().unwrap().face = faces[usize::try_from(any(6)).unwrap()].clone();
         let at_root = [("path", path(&stage.root()))];
         match any(7) {
@@ -334,7 +348,8 @@ async fn rotation_and_archive_always_keep_a_copy() {
             3 => undo = Some(stage.act(&stage.call("files.compress", &at_root)).await.0),
             4 => {
                 let (back, result) = stage.act(&archive(&stage)).await;
-                archived += u32::from(matches!(&result, ActionResult::Done(w) if w.contains("archived")));
+                archived +=
+                    u32::from(matches!(&result, ActionResult::Done(w) if w.contains("archived")));
                 undo = Some(back);
             }
             5 => {
@@ -344,12 +359,20 @@ async fn rotation_and_archive_always_keep_a_copy() {
                     stage.act(&call).await;
                 }
             }
-            _ => drop(stage.act(&stage.call("files.empty_quarantine", &[("all", Value::Flag(true))])).await),
+            _ => drop(
+                stage
+                    .act(&stage.call("files.empty_quarantine", &[("all", Value::Flag(true))]))
+                    .await,
+            ),
         }
         let there = contents(&stage, &side);
         for content in &written {
             let is_there = there.iter().any(|found| holds(found, content));
-            assert!(is_there, "round {round}: {:?} is gone", String::from_utf8_lossy(&content[..9]));
+            assert!(
+                is_there,
+                "round {round}: {:?} is gone",
+                String::from_utf8_lossy(&content[..9])
+            );
         }
     }
     assert!(2 < archived && 5 < written.len(), "{archived} {}", written.len());

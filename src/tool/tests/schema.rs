@@ -40,6 +40,7 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("patch", Kind::Word) => word("more-memory"),
         ("urgency", Kind::Word) => word("message"),
         ("store", Kind::Word) => word("logs"),
+        ("service", Kind::Word) => word("api"),
         ("signal", Kind::Word) => word("term"),
         (_, Kind::Word) => word("a1"),
         (_, Kind::Path) => path(&stage.root()),
@@ -66,6 +67,13 @@ fn smallest(stage: &Stage, tool: &dyn Tool) -> Call {
     match spec.name.as_str() {
         name if name.starts_with("postgres.") => {
             args = vec![("endpoint", Value::Target(target("mini:endpoint:main")))];
+        }
+        "alerts.list" | "alerts.rules" | "metrics.query" => {
+            args = vec![("endpoint", Value::Target(target("mini:endpoint:rules")))];
+        }
+        "traces.search" => {
+            let jaeger = Value::Target(target("mini:endpoint:jaeger"));
+            args = vec![("endpoint", jaeger), ("service", word("api"))];
         }
         name if name.starts_with("database.") => {
             args = vec![("endpoint", Value::Target(target("mini:endpoint:copy")))];
@@ -121,6 +129,8 @@ fn the_table_is_what_runbooks_are_written_against() {
     let stage = Stage::new();
     let names: Vec<_> = stage.tools().iter().map(|t| t.spec().name.to_string()).collect();
     let want = [
+        "alerts.list",
+        "alerts.rules",
         "compose.check",
         "compose.health",
         "compose.ps",
@@ -161,6 +171,7 @@ fn the_table_is_what_runbooks_are_written_against() {
         "logs.rotate",
         "logs.store",
         "memory.usage",
+        "metrics.query",
         "mount.mount",
         "mount.status",
         "mount.unmount",
@@ -168,6 +179,7 @@ fn the_table_is_what_runbooks_are_written_against() {
         "process.kill",
         "process.list",
         "tls.inspect",
+        "traces.search",
         "unit.logs",
         "unit.restart",
         "unit.status",

@@ -148,6 +148,17 @@ pub(super) struct Stage {
 fn servers() -> crate::clients::declared::All {
     let bucket = super::archive::bucket("http://127.0.0.1:1/");
     let store = crate::clients::declared::Store { bucket, http: Http::new() };
+    let api = || crate::clients::json::Api {
+        http: Http::new(),
+        url: WebUrl::parse("http://127.0.0.1:1/").unwrap(),
+        login: crate::clients::json::Login::Nobody,
+        timeout: Span::secs(1),
+    };
+    let traces = crate::clients::traces::Traces {
+        api: api(),
+        flavour: crate::clients::traces::Flavour::Jaeger,
+        services: vec![Word::of("api")],
+    };
     let database = |name: &str, primary: Option<&str>| {
         use crate::clients::postgres::{Encryption, PgUrl, Server};
         use crate::config::setting::Setting;
@@ -166,6 +177,9 @@ fn servers() -> crate::clients::declared::All {
     crate::clients::declared::All {
         stores: [("logs".to_owned(), store)].into(),
         databases: [database("main", None), database("copy", Some("main"))].into(),
+        rules: [("rules".to_owned(), api())].into(),
+        expressions: [("rules".to_owned(), "node_load5".to_owned())].into(),
+        traces: [("jaeger".to_owned(), traces)].into(),
     }
 }
 
