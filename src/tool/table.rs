@@ -57,10 +57,10 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         image::prune(world),
         image::pull(world),
         journal::vacuum(world),
-        archive::archive(world),
+        archive::upload::archive(world),
         logs::patterns(world),
         logs::rotate(world),
-        archive::store(world),
+        archive::store::store(world),
         memory::usage(world),
         alerts::query(world),
         mount::mount(world),
@@ -76,10 +76,21 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         unit::status(world),
     ];
     #[cfg(feature = "postgres")]
-    all.extend([postgres::checkpoint(world), postgres::connections(world), postgres::drain(world)]);
+    all.extend(of_databases(world));
     #[cfg(feature = "kube")]
     all.extend(of_clusters(world));
     all
+}
+
+/// Those for PostgreSQL.
+#[cfg(feature = "postgres")]
+fn of_databases(world: &World) -> Vec<Box<dyn Tool>> {
+    vec![
+        // What comes before a restart, and what shows that it may come.
+        postgres::checkpoint(world),
+        postgres::connections(world),
+        postgres::drain(world),
+    ]
 }
 
 /// Those for Kubernetes clusters.

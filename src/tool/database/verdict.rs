@@ -273,7 +273,8 @@ fn of_mariadb(seen: &mysql::Seen, around: &Around) -> Verdict {
     }
 }
 
-#[cfg(all(test, feature = "postgres"))]
+#[cfg(test)]
+#[cfg(feature = "postgres")]
 mod tests {
     use super::*;
     use crate::clients::mysql::Channel;

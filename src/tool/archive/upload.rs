@@ -1,5 +1,4 @@
-//! Rotated logs that are compressed already, to a bucket: each is uploaded, read back to its last byte, and only then
-//! moved into quarantine.
+//! `logs.archive`: each file is uploaded, read back to its last byte, and only then moved into quarantine.
 
 use std::sync::Arc;
 
@@ -10,41 +9,20 @@ use crate::clients::s3::NoList;
 use crate::clients::s3::objects::{Held, LARGEST, Upload};
 use crate::clock::zone;
 use crate::gate::permit::Permit;
-use crate::gate::tool::{Action, Parsed, Query, Tool};
-use crate::model::ids::{ToolName, Word};
-use crate::model::taint::Tainted;
+use crate::gate::tool::{Action, Parsed, Tool};
+use crate::model::ids::ToolName;
 use crate::model::target::Target;
 use crate::model::time::Span;
-use crate::model::tool::{
-    ActionResult, Call, Effect, Found, NOTHING_TO_UNDO, READS, Repeat, Tier, ToolError, ToolSpec,
-    Undo,
-};
+use crate::model::tool::{ActionResult, Call, Effect, Repeat, Tier, ToolError, ToolSpec, Undo};
 use crate::model::value::{Kind, Value};
-use crate::tool::args::{Args, failed, gives, made, optional, refused, required};
+use crate::tool::archive::{meant, place, words};
+use crate::tool::args::{failed, made, optional, refused, required};
 use crate::tool::compress::{nothing, picked_again};
 use crate::tool::pick::{self, Picked, Wanted, Which};
-use crate::tool::world::{Inventory, World};
+use crate::tool::world::World;
 
 /// What goes up and comes back in a second at the least, for the estimate of how long it takes.
 const BYTES_A_SECOND: u64 = 2 << 20;
-
-fn store_spec() -> ToolSpec {
-    ToolSpec {
-        name: ToolName::of("logs.store"),
-        summary: "Say whether the config declares a bucket for logs, and whether it answers",
-        inputs: vec![optional("store", Kind::Word, "its name; left out, the only one there is")],
-        gives: vec![
-            gives("state", Kind::Word, "ok, none, several, missing, denied, refused, timeout ..."),
-            gives("why", Kind::Text, "which bucket it is, or why there is none to be had"),
-        ],
-        max_tier: Tier::Low,
-        tiers: READS,
-        undo: NOTHING_TO_UNDO,
-        errors: "a name that is no store of the config",
-        timeout: Span::secs(40),
-        example: "tool = \"logs.store\"",
-    }
-}
 
 fn archive_spec() -> ToolSpec {
     ToolSpec {
@@ -66,96 +44,6 @@ fn archive_spec() -> ToolSpec {
         errors: "no store in the config; a path outside the roots; a bucket that refuses, is gone or gives back other bytes: nothing is moved then",
         timeout: Span::mins(60),
         example: "tool = \"logs.archive\"\nargs = { path = \"/var/log\", older = \"30d\" }",
-    }
-}
-
-/// The store that a call means, with its name.
-fn meant(inventory: &Inventory, args: &Args<'_>) -> Result<Option<(String, Store)>, ToolError> {
-    let stores = &inventory.servers.stores;
-    let known = || stores.keys().cloned().collect::<Vec<_>>().join(", ");
-    let pair = |(name, store): (&String, &Store)| (name.clone(), store.clone());
-    match args.word("store").map(Word::as_str) {
-        Some(name) => match stores.get_key_value(name) {
-            Some(found) => Ok(Some(pair(found))),
-            None => Err(refused(format!("{name} is no store of the config; known: {}", known()))),
-        },
-        None if stores.len() > 1 => {
-            Err(refused(format!("which store? name one of them: {}", known())))
-        }
-        None => Ok(stores.iter().next().map(pair)),
-    }
-}
-
-/// `logs.store`.
-pub fn store(world: &World) -> Box<dyn Tool> {
-    let world = world.clone();
-    made(store_spec(), move |args| {
-        args.only_on(&world.here)?;
-        let known = world.inventory.servers.stores.len();
-        // Two of them are an answer here: a runbook that is for all must not fail for it.
-        let store = match args.word("store") {
-            None if known > 1 => None,
-            _ => meant(&world.inventory, args)?,
-        };
-        Ok(Parsed::Query(Box::new(State { world: world.clone(), store, known })))
-    })
-}
-
-struct State {
-    world: World,
-    store: Option<(String, Store)>,
-    /// How many the config declares.
-    known: usize,
-}
-
-impl Query for State {
-    fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
-        Box::pin(async move {
-            let (state, why) = match &self.store {
-                None if self.known > 1 => {
-                    ("several", format!("{} buckets are declared: which is meant?", self.known))
-                }
-                None => ("none", "no bucket is declared".to_owned()),
-                Some((_, store)) => {
-                    match store.bucket.answers(&store.http, self.world.now.now()).await {
-                        Ok(()) => ("ok", format!("{} answers", place(store))),
-                        Err(why) => {
-                            let said = words(&why, store);
-                            (word(&why), format!("{} is not to be had: {said}", place(store)))
-                        }
-                    }
-                }
-            };
-            let why = Tainted::new(&why);
-            let values = [
-                ("state".to_owned(), Value::Word(Word::of(state))),
-                ("why".to_owned(), Value::Text(why.clone())),
-            ];
-            Ok(Found { values: values.into(), words: why })
-        })
-    }
-}
-
-fn place(store: &Store) -> String {
-    format!("bucket {} at {}", store.bucket.name, store.bucket.url)
-}
-
-fn word(why: &NoList) -> &'static str {
-    match why {
-        NoList::NoSuchBucket => "missing",
-        NoList::NoAnswer(why) => why.word(),
-    }
-}
-
-/// Why the store did not take or give, with the right that is missing where one is.
-fn words(why: &NoList, store: &Store) -> String {
-    match why {
-        NoList::NoSuchBucket => format!("there is no bucket {}", store.bucket.name),
-        NoList::NoAnswer(why) if why.word() == "denied" => format!(
-            "{why}; the narrow grant is s3:PutObject, s3:GetObject and s3:ListBucket for {} on {}/{}*",
-            store.bucket.access_key, store.bucket.name, store.bucket.prefix
-        ),
-        NoList::NoAnswer(why) => why.to_string(),
     }
 }
 
