@@ -50,6 +50,8 @@ pub struct Assembled {
     clusters: crate::clients::kube::declared::DeclaredClusters,
     playbooks: crate::clients::ansible::declared::Playbooks,
     stacks: crate::clients::terraform::declared::DeclaredStacks,
+    /// The servers that tools may use.
+    servers: crate::clients::declared::Declared,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -112,6 +114,7 @@ pub fn read(
                     clusters: cx.clusters,
                     playbooks,
                     stacks: cx.stacks,
+                    servers: cx.servers,
                     served_by,
                 },
                 probes,
@@ -242,6 +245,7 @@ impl Assembled {
                 .map(|p| p.0.as_str().to_owned())
                 .collect(),
             served_by: self.served_by.clone(),
+            servers: self.servers.all(),
             resolvers: self.resolvers(),
             ways: self.ways(),
             playbooks: self.playbooks.clone(),

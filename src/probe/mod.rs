@@ -19,6 +19,7 @@ pub mod folder;
 pub mod heat;
 pub mod http;
 pub mod if_there;
+pub mod kin;
 #[cfg(feature = "kube")]
 pub mod kube;
 pub mod lag;
@@ -54,6 +55,7 @@ pub mod tailscale;
 pub mod tcp;
 pub mod time;
 pub mod tls;
+pub mod traces;
 pub mod unit;
 pub mod updates;
 pub mod uplink;

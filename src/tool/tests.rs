@@ -1,6 +1,7 @@
 //! Tests over the whole table, and of each family against real files and processes.
 
 mod acts;
+mod archive;
 mod certificate;
 mod disk;
 mod engine;
@@ -12,6 +13,7 @@ mod iac;
 mod kube;
 mod process;
 mod schema;
+mod servers;
 mod stage;
 
 pub(crate) use engine::container;

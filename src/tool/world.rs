@@ -135,6 +135,8 @@ pub struct Inventory {
     pub terraforms: BTreeMap<Word, Arc<crate::clients::terraform::Stack>>,
     /// Where plan files are kept; none: nothing can be planned.
     pub plans: Option<AbsPath>,
+    /// Buckets, databases and other servers that tools may use, by their endpoints.
+    pub servers: crate::clients::declared::All,
     /// Places of compose files that reef may apply, by host: `/opt/stacks/*`.
     pub stacks: BTreeMap<HostName, Vec<String>>,
 }

@@ -11,6 +11,7 @@
 mod lab;
 
 mod acts;
+mod archive;
 mod asked;
 mod backtest;
 mod certificates;
@@ -36,6 +37,7 @@ mod memory;
 mod network;
 mod paused;
 mod remote;
+mod replication;
 mod security;
 mod services;
 mod spikes;

@@ -45,6 +45,8 @@ pub struct Context {
     pub clusters: crate::clients::kube::declared::DeclaredClusters,
     /// The folders of Terraform, for the tools.
     pub stacks: crate::clients::terraform::declared::DeclaredStacks,
+    /// The servers that tools may use.
+    pub servers: crate::clients::declared::Declared,
     /// The secrets that probes need, fetched before the first look.
     pub keys: Keys,
     /// What takes secrets out of a program's output.
@@ -81,6 +83,7 @@ impl Context {
             #[cfg(feature = "kube")]
             clusters: crate::clients::kube::declared::DeclaredClusters::default(),
             stacks: crate::clients::terraform::declared::DeclaredStacks::default(),
+            servers: crate::clients::declared::Declared::default(),
             keys: Keys::default(),
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),

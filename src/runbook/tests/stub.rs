@@ -69,6 +69,33 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
         "logs.rotate" => {
             spec("logs.rotate", High, &[("path", Path, NEED), ("older", Span, MAY)], &[])
         }
+        "logs.archive" => spec(
+            "logs.archive",
+            High,
+            &[("path", Path, NEED), ("older", Span, MAY), ("store", Word, MAY)],
+            &[],
+        ),
+        "logs.store" => {
+            spec("logs.store", Low, &[("store", Word, MAY)], &[("state", Word), ("why", Text)])
+        }
+        "database.replication" => spec(
+            "database.replication",
+            Low,
+            &[("endpoint", Target, NEED)],
+            &[
+                ("cause", Word),
+                ("why", Text),
+                ("next", Text),
+                ("primary", Word),
+                ("standby", Word),
+                ("server", Target),
+                ("restartable", Flag),
+                ("behind", Bytes),
+            ],
+        ),
+        "database.restart_standby" => {
+            spec("database.restart_standby", High, &[("endpoint", Target, NEED)], &[])
+        }
         "files.compress" => spec(
             "files.compress",
             High,
@@ -325,6 +352,7 @@ pub(super) fn readings(probe: &Word) -> Option<Vec<Gives>> {
         "kube" => &[("workload", Target), ("member", Target), ("ready", Int), ("restarts", Int)],
         "drift" => &[("stack", Word), ("changes", Int), ("destroyed", Int)],
         "dns" => &[("endpoint", Target), ("unit", Target)],
+        "postgres" | "mariadb" => &[("endpoint", Target)],
         "host" => &[],
         _ => return None,
     };

@@ -24,6 +24,7 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("images", Kind::List(_)) => Value::List(vec![word(DIGEST)]),
         ("unit", Kind::Target) => thing(Thing::Unit, "nginx.service"),
         ("endpoint", Kind::Target) => thing(Thing::Endpoint, "photos"),
+        ("within", Kind::Span) => Value::Span(Span::mins(1)),
         ("log", Kind::Target) => thing(Thing::Log, "journal"),
         ("process", Kind::Target) => thing(Thing::Process, "4711@1"),
         ("mount", Kind::Target) => thing(Thing::Path, "/mnt/photos"),
@@ -41,6 +42,8 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("manifest", Kind::Word) => word("jellyfin"),
         ("patch", Kind::Word) => word("more-memory"),
         ("urgency", Kind::Word) => word("message"),
+        ("store", Kind::Word) => word("logs"),
+        ("service", Kind::Word) => word("api"),
         ("signal", Kind::Word) => word("term"),
         (_, Kind::Word) => word("a1"),
         (_, Kind::Path) => path(&stage.root()),
@@ -65,6 +68,19 @@ fn smallest(stage: &Stage, tool: &dyn Tool) -> Call {
         args.push(("all", Value::Flag(true)));
     }
     match spec.name.as_str() {
+        name if name.starts_with("postgres.") => {
+            args = vec![("endpoint", Value::Target(target("mini:endpoint:main")))];
+        }
+        "alerts.list" | "alerts.rules" | "metrics.query" => {
+            args = vec![("endpoint", Value::Target(target("mini:endpoint:rules")))];
+        }
+        "traces.search" => {
+            let jaeger = Value::Target(target("mini:endpoint:jaeger"));
+            args = vec![("endpoint", jaeger), ("service", word("api"))];
+        }
+        name if name.starts_with("database.") => {
+            args = vec![("endpoint", Value::Target(target("mini:endpoint:copy")))];
+        }
         "files.tail" => args = vec![("path", path(&stage.root().join("app.log")))],
         "host.exec" => {
             let parts = ["zpool", "clear", "tank"].map(str::to_owned).to_vec();
@@ -116,6 +132,8 @@ fn the_table_is_what_runbooks_are_written_against() {
     let stage = Stage::new();
     let names: Vec<_> = stage.tools().iter().map(|t| t.spec().name.to_string()).collect();
     let want = [
+        "alerts.list",
+        "alerts.rules",
         "ansible.check",
         "ansible.run",
         "certificate.renew",
@@ -132,6 +150,8 @@ fn the_table_is_what_runbooks_are_written_against() {
         "container.memory",
         "container.restart",
         "container.start",
+        "database.replication",
+        "database.restart_standby",
         "disk.usage",
         "dns.lookup",
         "files.clean",
@@ -152,9 +172,12 @@ fn the_table_is_what_runbooks_are_written_against() {
         "image.prune",
         "image.pull",
         "journal.vacuum",
+        "logs.archive",
         "logs.patterns",
         "logs.rotate",
+        "logs.store",
         "memory.usage",
+        "metrics.query",
         "mount.mount",
         "mount.status",
         "mount.unmount",
@@ -164,10 +187,14 @@ fn the_table_is_what_runbooks_are_written_against() {
         "terraform.apply",
         "terraform.plan",
         "tls.inspect",
+        "traces.search",
         "unit.logs",
         "unit.reload",
         "unit.restart",
         "unit.status",
+        "postgres.checkpoint",
+        "postgres.connections",
+        "postgres.drain",
         "kube.apply",
         "kube.cordon",
         "kube.drain",
@@ -276,7 +303,7 @@ fn actions_on_paths_stay_within_their_roots() {
         let scratch = with(&good, &format!("{root}/state/drill"), roots(&[&root]));
         assert!(stage.parse(&scratch).is_ok(), "{}: the drill's scratch", spec.name);
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, 6);
 }
 
 #[test]

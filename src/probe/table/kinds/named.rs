@@ -8,7 +8,7 @@ use crate::probe::table::kinds::{Kind, Made};
 use crate::probe::{
     alerts, backends, backup, cert, dns, domain, drift, errors, exec, folder, http, mariadb,
     metrics, ollama, pbs, pihole, ping, process, prometheus, proxmox, push, queue, s3, tailscale,
-    tcp, tls, unit, ups,
+    tcp, tls, traces, unit, ups,
 };
 
 /// Those that the operator names.
@@ -125,6 +125,14 @@ pub(super) const NAMED: &[Kind] = &[
         example: "s3.backup = { url = \"https://s3.home.example\", bucket = \"backup\", access_key = \"reef\", secret_key = { command = [\"pass\", \"reef/s3\"] }, newest_within = \"25h\" }",
         gives: s3::gives,
         made: Made::Named(s3::configure),
+    },
+    Kind {
+        name: "traces",
+        probe: "traces",
+        summary: "whether a Jaeger or a Tempo answers, which traces.search looks into",
+        example: "traces.jaeger = { url = \"http://127.0.0.1:16686\", services = [\"api\"] }",
+        gives: traces::gives,
+        made: Made::Named(traces::configure),
     },
     Kind {
         name: "domain",
