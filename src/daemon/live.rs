@@ -22,6 +22,8 @@ use crate::config::globals::{Docker, Globals, Listen};
 use crate::config::hosts::HostSection;
 use crate::config::secret::SecretCommand;
 use crate::daemon::assemble::Assembled;
+#[cfg(feature = "mcp")]
+use crate::daemon::looked::Looked;
 use crate::daemon::wire::{Seen, StoreDeeds, ToolOutbox};
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::tool::Tool;
@@ -64,6 +66,13 @@ impl Folders {
     }
 }
 
+/// The MCP servers, by name.
+#[cfg(feature = "mcp")]
+pub type Servers = crate::clients::mcp::Servers;
+/// There are none.
+#[cfg(not(feature = "mcp"))]
+pub type Servers = ();
+
 /// The swappable parts, as one config made them.
 pub struct Live {
     pub rules: Arc<Rules>,
@@ -73,6 +82,7 @@ pub struct Live {
     pub facts: Arc<Facts>,
     pub caps: Caps,
     pub hosts: Hosts,
+    pub mcp: Servers,
     /// Where this machine's container engine says what happens.
     pub engine: Option<PathBuf>,
 }
@@ -90,9 +100,25 @@ pub struct Making {
     pub clock: Arc<dyn Clock>,
     pub folders: Folders,
     pub mode: Mode,
+    /// What MCP servers offered.
+    #[cfg(feature = "mcp")]
+    pub looked: Arc<Looked>,
 }
 
 impl Making {
+    pub fn new(env: Env, clock: Arc<dyn Clock>, folders: Folders, mode: Mode) -> Self {
+        #[cfg(feature = "mcp")]
+        let looked = Arc::new(Looked::new(Arc::clone(&clock)));
+        Self {
+            env,
+            clock,
+            folders,
+            mode,
+            #[cfg(feature = "mcp")]
+            looked,
+        }
+    }
+
     /// Fetches the secrets and makes what the config asks for. The error tells every secret that could
     /// not be fetched.
     pub async fn live(
@@ -132,16 +158,39 @@ impl Making {
         books.push(
             drill.map_err(|m| m.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?,
         );
+        #[cfg(feature = "mcp")]
+        let servers = self.servers(assembled, commands).await?;
+        #[cfg(not(feature = "mcp"))]
+        let servers = ();
         Ok(Live {
             rules: Arc::new(self.rules(assembled, notify)),
-            facts: Arc::new(facts(assembled, agent.as_deref())),
+            facts: Arc::new(facts(assembled, agent.as_deref(), &servers)),
             books: Arc::new(books),
             agent,
             notifiers: Arc::new(notifiers),
             caps: assembled.model.as_ref().map(|model| model.caps).unwrap_or_default(),
-            hosts: self.hosts(&assembled.globals, &redactor),
+            hosts: self.hosts(&assembled.globals, &redactor, &servers),
+            mcp: servers,
             engine: Some(assembled.globals.docker.socket.clone()),
         })
+    }
+
+    /// The servers, none of them started.
+    #[cfg(feature = "mcp")]
+    async fn servers(
+        &self,
+        assembled: &Assembled,
+        commands: &dyn SecretCommand,
+    ) -> Result<Servers, String> {
+        let mut servers = Servers::new();
+        for (name, settings) in &assembled.mcp {
+            let ready = settings.ready(&self.env, commands).await?;
+            let book: Arc<dyn crate::clients::mcp::Book> = Arc::<Looked>::clone(&self.looked);
+            let server =
+                crate::clients::mcp::Server::new(ready, Arc::clone(&assembled.redactor), book);
+            servers.insert(name.clone(), Arc::new(server));
+        }
+        Ok(servers)
     }
 
     async fn learn_secrets(
@@ -165,7 +214,7 @@ impl Making {
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
     }
 
-    fn hosts(&self, globals: &Globals, redactor: &Arc<Redactor>) -> Hosts {
+    fn hosts(&self, globals: &Globals, redactor: &Arc<Redactor>, servers: &Servers) -> Hosts {
         let local = LocalHost::new(
             globals.host_name.clone(),
             Arc::clone(&self.clock),
@@ -191,7 +240,20 @@ impl Making {
                 let link = if section.sleeps { link.that_may_be_off() } else { link };
                 hosts.insert(name.clone(), Arc::new(link));
             }
+            #[cfg(feature = "mcp")]
+            if let Some(server) = section.via.as_ref().and_then(|via| servers.get(&via.0)) {
+                let link = crate::clients::mcp::host::McpHost::new(
+                    name.clone(),
+                    Arc::clone(server),
+                    Arc::clone(&self.clock),
+                    Arc::clone(redactor),
+                );
+                let link = link.with_stacks(section.stacks.clone()).with_sudo(sudo(Some(section)));
+                hosts.insert(name.clone(), Arc::new(link));
+            }
         }
+        #[cfg(not(feature = "mcp"))]
+        let () = servers;
         hosts
     }
 
@@ -256,9 +318,12 @@ impl Making {
         &self,
         assembled: &Assembled,
         hosts: &Hosts,
+        servers: &Servers,
         store: &Store,
         rules: watch::Receiver<Arc<Rules>>,
     ) -> Vec<Box<dyn Tool>> {
+        #[cfg(feature = "mcp")]
+        self.looked.open(store);
         let world = World {
             here: assembled.globals.host_name.clone(),
             hosts: hosts.clone(),
@@ -276,11 +341,18 @@ impl Making {
             deeds: Arc::new(StoreDeeds { store: store.clone() }),
             #[cfg(feature = "kube")]
             clusters: assembled.clusters(),
+            #[cfg(feature = "mcp")]
+            mcp: servers.clone(),
             inventory: Arc::new(assembled.inventory(&self.folders.state, &self.folders.scratch)),
             now: Arc::clone(&self.clock),
             quarantine: self.folders.quarantine.clone(),
         };
-        crate::tool::table::table(&world)
+        let mut tools = crate::tool::table::table(&world);
+        // A model is not shown what there is nothing for.
+        if assembled.without_servers() {
+            tools.retain(|tool| !tool.spec().name.as_str().starts_with("mcp."));
+        }
+        tools
     }
 }
 
@@ -323,8 +395,12 @@ fn bounds(model: &crate::llm::table::Settings) -> AgentBounds {
     }
 }
 
-fn facts(assembled: &Assembled, agent: Option<&Agent>) -> Facts {
+fn facts(assembled: &Assembled, agent: Option<&Agent>, servers: &Servers) -> Facts {
+    #[cfg(not(feature = "mcp"))]
+    let () = servers;
     Facts {
+        #[cfg(feature = "mcp")]
+        mcp: servers.clone(),
         zone: assembled.globals.timezone,
         config: assembled.path.clone(),
         page: match &assembled.globals.web {

@@ -9,6 +9,8 @@ pub mod build;
 pub mod jobs;
 pub mod life;
 pub mod live;
+#[cfg(feature = "mcp")]
+pub mod looked;
 pub mod private;
 pub mod recall;
 pub mod reload;

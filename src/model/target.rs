@@ -46,12 +46,14 @@ pub enum Thing {
     /// An object of a Kubernetes cluster, `NAMESPACE/KIND/NAME`; the host is the cluster's name in the
     /// config.
     Object,
+    /// An MCP server of the config by its name, or `SERVER/TOOL`.
+    Mcp,
     /// A part of reef itself.
     Reef,
 }
 
 impl Thing {
-    const TAGGED: [(Self, &'static str); 14] = [
+    const TAGGED: [(Self, &'static str); 15] = [
         (Self::Unit, "unit"),
         (Self::Process, "pid"),
         (Self::Endpoint, "endpoint"),
@@ -65,6 +67,7 @@ impl Thing {
         (Self::Composed, "compose"),
         (Self::Service, "service"),
         (Self::Node, "node"),
+        (Self::Mcp, "mcp"),
         (Self::Reef, "reef"),
     ];
 
@@ -117,6 +120,13 @@ impl Target {
                 Word::new(service)?;
                 Ok(Self { host, thing, name: name.into() })
             }
+            Thing::Mcp => {
+                let (server, tool) = name.split_once('/').unwrap_or((name, "any"));
+                Word::new(server)?;
+                // A tool's name may have slashes of its own.
+                tool.split('/').try_for_each(|part| Word::new(part).map(drop))?;
+                Ok(Self { host, thing, name: name.into() })
+            }
             Thing::Unit
             | Thing::Process
             | Thing::Endpoint
@@ -166,6 +176,11 @@ impl Target {
     /// Project and service, where this is a service of a compose project.
     pub fn as_composed(&self) -> Option<(&str, &str)> {
         (self.thing == Thing::Composed).then(|| self.name.split_once('/')).flatten()
+    }
+
+    /// Server and tool, where this is a tool of an MCP server.
+    pub fn as_mcp(&self) -> Option<(&str, &str)> {
+        (self.thing == Thing::Mcp).then(|| self.name.split_once('/')).flatten()
     }
 
     /// The object, where this is one.

@@ -368,6 +368,7 @@ fn by_hand(
         | Thing::Service
         | Thing::Node
         | Thing::Object
+        | Thing::Mcp
         | Thing::Reef => None,
     };
     if let Some(name) = name {

@@ -5,6 +5,8 @@ use crate::gate::tool::Tool;
 use crate::tool::kube::{
     apply, cordon, drain, evict, node, patch, pod, restart, rollout, said, scale, tls_secret,
 };
+#[cfg(feature = "mcp")]
+use crate::tool::mcp;
 use crate::tool::world::World;
 use crate::tool::{
     compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
@@ -13,7 +15,10 @@ use crate::tool::{
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
-    #[cfg_attr(not(feature = "kube"), expect(unused_mut, reason = "clusters come behind"))]
+    #[cfg_attr(
+        not(any(feature = "kube", feature = "mcp")),
+        expect(unused_mut, reason = "clusters and servers come behind")
+    )]
     let mut all = vec![
         compose::read::check(world),
         compose::health::health(world),
@@ -64,6 +69,8 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
     ];
     #[cfg(feature = "kube")]
     all.extend(of_clusters(world));
+    #[cfg(feature = "mcp")]
+    all.extend([mcp::call(world), mcp::read(world), mcp::tools(world)]);
     all
 }
 

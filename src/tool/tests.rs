@@ -8,6 +8,8 @@ mod full;
 mod hosts;
 #[cfg(feature = "kube")]
 mod kube;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod process;
 mod schema;
 mod stage;

@@ -27,6 +27,8 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("log", Kind::Target) => thing(Thing::Log, "journal"),
         ("process", Kind::Target) => thing(Thing::Process, "4711@1"),
         ("mount", Kind::Target) => thing(Thing::Path, "/mnt/photos"),
+        ("tool", Kind::Target) => thing(Thing::Mcp, "files/read_file"),
+        (_, Kind::Json) => Value::Json(serde_json::Map::new()),
         (_, Kind::Argv) => Value::Argv(vec!["df".into(), "-h".into()]),
         ("what", Kind::Word) => word("rotated-logs"),
         ("pod", Kind::Target) => thing(Thing::Object, "media/pod/jellyfin-1"),
@@ -62,6 +64,10 @@ fn smallest(stage: &Stage, tool: &dyn Tool) -> Call {
         args.push(("all", Value::Flag(true)));
     }
     match spec.name.as_str() {
+        "mcp.call" => {
+            let target = Target::new(super::stage::here(), Thing::Mcp, "files/write_file");
+            args = vec![("tool", Value::Target(target.unwrap()))];
+        }
         "files.tail" => args = vec![("path", path(&stage.root().join("app.log")))],
         "host.exec" => {
             let parts = ["zpool", "clear", "tank"].map(str::to_owned).to_vec();
@@ -176,6 +182,9 @@ fn the_table_is_what_runbooks_are_written_against() {
         "kube.scale",
         "kube.tls_secret",
         "kube.uncordon",
+        "mcp.call",
+        "mcp.read",
+        "mcp.tools",
     ];
     assert_eq!(names, want);
 }
@@ -344,6 +353,9 @@ fn arguments(tool: &dyn Tool) -> Values {
             Kind::Argv => {
                 let parts = given.as_array().unwrap().iter();
                 Value::Argv(parts.map(|part| part.as_str().unwrap().to_owned()).collect())
+            }
+            Kind::Json => {
+                Value::Json(serde_json::to_value(given).unwrap().as_object().unwrap().clone())
             }
             other @ Kind::Text => panic!("no example of {other}"),
         }
