@@ -8,22 +8,19 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::agent::{Agent, AgentBounds};
-use crate::clients::docker::engine::{Engine, Engines};
-use crate::clients::docker::{ByApi, ByCommand, Named, Place};
 use crate::clients::files::LocalFiles;
-use crate::clients::host::local::LocalHost;
-use crate::clients::host::{HostLink, Hosts};
+use crate::clients::host::Hosts;
 use crate::clients::http::Http;
 use crate::clients::signal::LocalProcesses;
-use crate::clients::ssh::{SshHost, Turns};
 use crate::clock::Clock;
 use crate::config::env::Env;
-use crate::config::globals::{Docker, Globals, Listen};
+use crate::config::globals::Listen;
 use crate::config::hosts::HostSection;
 use crate::config::secret::SecretCommand;
 use crate::daemon::assemble::Assembled;
 #[cfg(feature = "mcp")]
 use crate::daemon::looked::Looked;
+use crate::daemon::reach::{Servers, engines};
 use crate::daemon::wire::{Seen, StoreDeeds, ToolOutbox};
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::tool::Tool;
@@ -34,11 +31,9 @@ use crate::notify::drain::Notifiers;
 use crate::operator::Facts;
 use crate::policy::breaker::BreakerRules;
 use crate::policy::budget::Caps;
-use crate::policy::denied::Sudo;
 use crate::policy::forbidden::Protected;
 use crate::policy::hours::Hours;
 use crate::policy::limits::Limits;
-use crate::policy::redact::Redactor;
 use crate::run::runner::Books;
 use crate::store::Store;
 use crate::tool::world::{Network, World};
@@ -65,13 +60,6 @@ impl Folders {
         Ok(Self { state: path("")?, scratch: path("/drill")?, quarantine: path("/quarantine")? })
     }
 }
-
-/// The MCP servers, by name.
-#[cfg(feature = "mcp")]
-pub type Servers = crate::clients::mcp::Servers;
-/// There are none.
-#[cfg(not(feature = "mcp"))]
-pub type Servers = ();
 
 /// The swappable parts, as one config made them.
 pub struct Live {
@@ -175,24 +163,6 @@ impl Making {
         })
     }
 
-    /// The servers, none of them started.
-    #[cfg(feature = "mcp")]
-    async fn servers(
-        &self,
-        assembled: &Assembled,
-        commands: &dyn SecretCommand,
-    ) -> Result<Servers, String> {
-        let mut servers = Servers::new();
-        for (name, settings) in &assembled.mcp {
-            let ready = settings.ready(&self.env, commands).await?;
-            let book: Arc<dyn crate::clients::mcp::Book> = Arc::<Looked>::clone(&self.looked);
-            let server =
-                crate::clients::mcp::Server::new(ready, Arc::clone(&assembled.redactor), book);
-            servers.insert(name.clone(), Arc::new(server));
-        }
-        Ok(servers)
-    }
-
     async fn learn_secrets(
         &self,
         assembled: &Assembled,
@@ -212,49 +182,6 @@ impl Making {
         }
         assembled.redactor.learn(&known);
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
-    }
-
-    fn hosts(&self, globals: &Globals, redactor: &Arc<Redactor>, servers: &Servers) -> Hosts {
-        let local = LocalHost::new(
-            globals.host_name.clone(),
-            Arc::clone(&self.clock),
-            Arc::clone(redactor),
-        )
-        .with_docker(engine(globals))
-        .with_sudo(sudo(globals.hosts.get(&globals.host_name)));
-        let mut hosts: Hosts = BTreeMap::new();
-        hosts.insert(globals.host_name.clone(), Arc::new(local));
-        let control = self.folders.state.as_path().join("ssh");
-        let turns = Turns::default();
-        for (name, section) in &globals.hosts {
-            if let Some(ssh) = section.ssh.clone() {
-                let link = SshHost::new(
-                    name.clone(),
-                    ssh,
-                    control.clone(),
-                    Arc::clone(&self.clock),
-                    Arc::clone(redactor),
-                );
-                let link = link.with_stacks(section.stacks.clone()).in_turn(&turns);
-                let link = link.with_sudo(sudo(Some(section)));
-                let link = if section.sleeps { link.that_may_be_off() } else { link };
-                hosts.insert(name.clone(), Arc::new(link));
-            }
-            #[cfg(feature = "mcp")]
-            if let Some(server) = section.via.as_ref().and_then(|via| servers.get(&via.0)) {
-                let link = crate::clients::mcp::host::McpHost::new(
-                    name.clone(),
-                    Arc::clone(server),
-                    Arc::clone(&self.clock),
-                    Arc::clone(redactor),
-                );
-                let link = link.with_stacks(section.stacks.clone()).with_sudo(sudo(Some(section)));
-                hosts.insert(name.clone(), Arc::new(link));
-            }
-        }
-        #[cfg(not(feature = "mcp"))]
-        let () = servers;
-        hosts
     }
 
     fn rules(&self, assembled: &Assembled, notify: Vec<String>) -> Rules {
@@ -378,10 +305,6 @@ fn at_most(assembled: &Assembled) -> BTreeMap<RunbookName, Span> {
     assembled.shelf.books.iter().filter_map(of_book).collect()
 }
 
-fn sudo(section: Option<&HostSection>) -> Sudo {
-    if section.is_some_and(|section| section.sudo) { Sudo::Yes } else { Sudo::No }
-}
-
 fn bounds(model: &crate::llm::table::Settings) -> AgentBounds {
     let cap = model.caps.incident;
     let free = AgentBounds::default();
@@ -410,35 +333,5 @@ fn facts(assembled: &Assembled, agent: Option<&Agent>, servers: &Servers) -> Fac
         model: agent.map(|agent| agent.model.name().to_owned()),
         findings: assembled.outcome.findings.iter().map(ToString::to_string).collect(),
         books: assembled.shelf.origins.clone(),
-    }
-}
-
-/// The engines that may be acted on: this machine's by its socket, those of other hosts by their command.
-fn engines(assembled: &Assembled, hosts: &Hosts) -> Engines {
-    let here = &assembled.globals.host_name;
-    let engine = |(host, link): (&HostName, &Arc<dyn HostLink>)| {
-        let engine: Arc<dyn Engine> = match host == here {
-            true => {
-                let socket = assembled.globals.docker.socket.clone();
-                Arc::new(ByApi::new(socket, Arc::clone(&assembled.redactor)))
-            }
-            false => Arc::new(ByCommand::new(Arc::clone(link))),
-        };
-        (host.clone(), engine)
-    };
-    hosts.iter().map(engine).collect()
-}
-
-/// This machine's container engine, as the config tells of it.
-fn engine(globals: &Globals) -> Place {
-    let own = globals.hosts.get(&globals.host_name);
-    let named = match globals.docker == Docker::default() {
-        true => Named::No,
-        false => Named::Yes,
-    };
-    Place {
-        socket: globals.docker.socket.clone(),
-        named,
-        stacks: own.map(|section| section.stacks.clone()).unwrap_or_default(),
     }
 }

@@ -55,7 +55,10 @@ fn read_spec() -> ToolSpec {
             required("tool", Kind::Target, "mcp:SERVER/TOOL"),
             optional("arguments", Kind::Json, ARGUMENTS),
         ],
-        gives: vec![gives("said", Kind::Text, "what the tool answered")],
+        gives: vec![
+            gives("said", Kind::Text, "what the tool answered"),
+            gives("worked", Kind::Flag, "yes; a tool that says it failed is an error"),
+        ],
         max_tier: Tier::Low,
         tiers: "always low: what the config does not call low is refused",
         undo: NOTHING_TO_UNDO,
@@ -191,7 +194,8 @@ impl Query for Read {
                 Says::Worked => {
                     let said = Value::Text(Tainted::new(answer.words.as_str()));
                     let words = Tainted::new(&format!("{full} said:\n{}", answer.words));
-                    Ok(Found { values: [("said".to_owned(), said)].into(), words })
+                    let worked = ("worked".to_owned(), Value::Flag(true));
+                    Ok(Found { values: [("said".to_owned(), said), worked].into(), words })
                 }
                 Says::Failed => Err(failed(format!("{full} failed: {}", brief(&answer)))),
             }

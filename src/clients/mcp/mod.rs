@@ -5,6 +5,7 @@
 //! the operator accepted is not called.
 
 pub mod host;
+mod line;
 mod live;
 pub mod offered;
 pub mod settings;
@@ -12,18 +13,17 @@ mod wrap;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ContentBlock,
     ListToolsRequest, PaginatedRequestParams, ServerResult,
 };
-use rmcp::service::ServiceError;
 use serde_json::{Map, Value as Json};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::Fut;
+use crate::clients::mcp::line::Line;
 use crate::clients::mcp::live::Live;
 use crate::clients::mcp::offered::Offered;
 use crate::clients::mcp::settings::{ReadTool, Ready};
@@ -41,12 +41,6 @@ const MOST_TOOLS: usize = 500;
 const KEPT: usize = 16_000;
 /// What the record of a call keeps of its answer.
 const EXCERPT: usize = 500;
-/// A server that nobody asked for so long is ended.
-const IDLE: Span = Span::mins(10);
-/// Between two starts of a server that does not come up: at first, and at most.
-const FIRST_PAUSE: Span = Span::secs(5);
-const LONGEST_PAUSE: Span = Span::mins(5);
-
 /// Where it is written down what servers offered and what of it the operator accepted.
 pub trait Book: Send + Sync + fmt::Debug {
     /// Writes down what a server offers now. Answers the accepted digest of each tool that has one.
@@ -105,45 +99,28 @@ impl fmt::Display for CallError {
 
 /// One server of the config. Nothing is started before it is first asked.
 pub struct Server {
-    ready: Ready,
+    line: Line,
     redactor: Arc<Redactor>,
     book: Arc<dyn Book>,
-    held: Arc<tokio::sync::Mutex<Held>>,
-    /// Ends it when it was idle.
-    closing: Mutex<JoinSet<()>>,
-}
-
-#[derive(Default)]
-struct Held {
-    live: Option<Arc<Live>>,
-    failed: Option<Failed>,
-}
-
-/// The last start, where it failed.
-struct Failed {
-    at: Instant,
-    pause: Span,
-    why: String,
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mcp server {}", self.ready.settings.name)
+        write!(f, "mcp server {}", self.line.ready.settings.name)
     }
 }
 
 impl Server {
     pub fn new(ready: Ready, redactor: Arc<Redactor>, book: Arc<dyn Book>) -> Self {
-        let (held, closing) = (Arc::default(), Mutex::default());
-        Self { ready, redactor, book, held, closing }
+        Self { line: Line::new(ready, Arc::clone(&redactor)), redactor, book }
     }
 
     pub fn name(&self) -> &Word {
-        &self.ready.settings.name
+        &self.line.ready.settings.name
     }
 
     pub fn settings(&self) -> &settings::Settings {
-        &self.ready.settings
+        &self.line.ready.settings
     }
 
     /// What it offers now, written down for the operator to look at.
@@ -217,20 +194,16 @@ impl Server {
     }
 
     fn clean(&self, raw: &RawAnswer) -> Answer {
-        Answer { words: self.words(&raw.text), says: raw.says }
-    }
-
-    fn words(&self, text: &str) -> Tainted {
-        Tainted::bounded(&self.redactor.redact(text), KEPT)
+        Answer { words: Tainted::bounded(&self.redactor.redact(&raw.text), KEPT), says: raw.says }
     }
 
     /// What it offers now. A connection that stood while the server went away is made anew once.
     async fn offers(&self) -> Result<(Arc<Live>, Vec<Offered>), String> {
-        let live = self.live().await?;
+        let live = self.line.live().await?;
         let listed = match self.list(&live).await {
             Err(CallError::Lost(_) | CallError::NotSent(_)) => {
-                self.leave(&live).await;
-                let live = self.live().await?;
+                self.line.leave(&live).await;
+                let live = self.line.live().await?;
                 self.list(&live).await.map(|offered| (live, offered))
             }
             other => other.map(|offered| (live, offered)),
@@ -261,14 +234,15 @@ impl Server {
     }
 
     async fn list(&self, live: &Arc<Live>) -> Result<Vec<Offered>, CallError> {
-        let deadline = Instant::now() + self.ready.settings.timeout.duration();
+        let deadline = Instant::now() + self.line.ready.settings.timeout.duration();
         let mut all: BTreeMap<String, Offered> = BTreeMap::new();
         let mut cursor = None;
         loop {
             let params = PaginatedRequestParams::default().with_cursor(cursor.take());
             // Not by the library's own listing, which may answer from its cache.
             let request = ListToolsRequest::with_param(params);
-            let came = self.ask(live, ClientRequest::ListToolsRequest(request), deadline).await?;
+            let came =
+                self.line.ask(live, ClientRequest::ListToolsRequest(request), deadline).await?;
             let ServerResult::ListToolsResult(page) = came else {
                 return Err(CallError::Refused("it did not answer with a list of tools".into()));
             };
@@ -301,7 +275,7 @@ impl Server {
                 self.name()
             )));
         }
-        self.send_over(&live, tool, arguments, self.ready.settings.timeout).await
+        self.send_over(&live, tool, arguments, self.line.ready.settings.timeout).await
     }
 
     /// Carries a command of the host that this server is the way to: judged and noted by [`host::McpHost`].
@@ -325,7 +299,7 @@ impl Server {
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.clone());
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
         let deadline = Instant::now() + timeout.duration();
-        match self.ask(live, request, deadline).await {
+        match self.line.ask(live, request, deadline).await {
             Ok(ServerResult::CallToolResult(result)) => Ok(answer(&result)),
             Ok(_) => Err(CallError::Refused(
                 "it wants more than it was given, which reef does not do".into(),
@@ -333,107 +307,6 @@ impl Server {
             Err(CallError::TimedOut(_)) => Err(CallError::TimedOut(timeout)),
             Err(why) => Err(why),
         }
-    }
-
-    async fn ask(
-        &self,
-        live: &Arc<Live>,
-        request: ClientRequest,
-        deadline: Instant,
-    ) -> Result<ServerResult, CallError> {
-        let asked = self.ask_once(live, request, deadline).await;
-        if let Err(CallError::TimedOut(_) | CallError::Lost(_)) = asked {
-            // What hangs is ended with all that it started; the next call begins anew.
-            self.leave(live).await;
-        }
-        asked
-    }
-
-    async fn ask_once(
-        &self,
-        live: &Live,
-        request: ClientRequest,
-        deadline: Instant,
-    ) -> Result<ServerResult, CallError> {
-        let began = Instant::now();
-        let came = timeout_at(deadline, live.peer().send_request(request)).await;
-        live.touch();
-        let text = |text: String| Tainted::bounded(&self.redactor.redact(&text), 400);
-        match came {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(ServiceError::McpError(why))) => {
-                Err(CallError::Refused(text(why.message.into_owned()).to_string()))
-            }
-            Ok(Err(why)) => match live::never_sent(&why) {
-                Some(why) => Err(CallError::NotSent(text(why).to_string())),
-                None => {
-                    let said = live.said();
-                    let said = if said.is_empty() { why.to_string() } else { said };
-                    Err(CallError::Lost(text(said).to_string()))
-                }
-            },
-            Err(_) => Err(CallError::TimedOut(Span::from(began.elapsed()))),
-        }
-    }
-
-    /// The standing connection, or a new one. Who asks soon after a start that failed gets the same
-    /// refusal.
-    async fn live(&self) -> Result<Arc<Live>, String> {
-        let mut held = self.held.lock().await;
-        if let Some(live) = &held.live
-            && live.stands()
-        {
-            live.touch();
-            return Ok(Arc::clone(live));
-        }
-        held.live = None;
-        if let Some(failed) = &held.failed
-            && failed.at.elapsed() < failed.pause.duration()
-        {
-            return Err(failed.why.clone());
-        }
-        match Live::begin(&self.ready).await {
-            Ok(live) => {
-                let live = Arc::new(live);
-                *held = Held { live: Some(Arc::clone(&live)), failed: None };
-                drop(held);
-                self.close_when_idle();
-                Ok(live)
-            }
-            Err(why) => {
-                let why = format!("mcp:{} does not start: {}", self.name(), self.words(&why));
-                let pause = held.failed.as_ref().map_or(FIRST_PAUSE, |failed| {
-                    Span(failed.pause.0.saturating_mul(2)).min(LONGEST_PAUSE)
-                });
-                held.failed = Some(Failed { at: Instant::now(), pause, why: why.clone() });
-                Err(why)
-            }
-        }
-    }
-
-    async fn leave(&self, live: &Arc<Live>) {
-        live.end();
-        let mut held = self.held.lock().await;
-        held.live = held.live.take().filter(|other| !Arc::ptr_eq(other, live));
-    }
-
-    /// A program that nobody talks with is memory for nothing.
-    fn close_when_idle(&self) {
-        let held = Arc::clone(&self.held);
-        let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
-        closing.abort_all();
-        closing.spawn(async move {
-            loop {
-                tokio::time::sleep(IDLE.duration()).await;
-                let mut held = held.lock().await;
-                let Some(live) = &held.live else { return };
-                // Who holds it beside this asks it something.
-                if IDLE.duration() <= live.idle() && Arc::strong_count(live) == 1 {
-                    held.live = None;
-                    return;
-                }
-            }
-        });
     }
 }
 

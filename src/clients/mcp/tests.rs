@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
@@ -175,7 +176,7 @@ async fn what_was_never_accepted_or_changed_is_not_called() {
 async fn one_that_hangs_is_ended_with_what_it_started_and_one_that_dies_is_started_anew() {
     let stage = Stage::new().await;
     stage.server.look().await.unwrap();
-    ["echo", "hang", "die"].map(|tool| stage.book.accept(tool));
+    ["echo", "hang", "die"].iter().for_each(|tool| stage.book.accept(tool));
     assert_eq!(stage.read("hang").await, Err(CallError::TimedOut(Span(700))));
     let pid = stage.read_file("pid");
     for _ in 0..50 {
@@ -196,7 +197,7 @@ async fn one_that_hangs_is_ended_with_what_it_started_and_one_that_dies_is_start
 async fn an_action_is_sent_once_under_the_description_that_was_previewed() {
     let stage = Stage::new().await;
     stage.server.look().await.unwrap();
-    ["write", "die"].map(|tool| stage.book.accept(tool));
+    ["write", "die"].iter().for_each(|tool| stage.book.accept(tool));
     let digest = stage.server.accepted("write").await.unwrap().digest;
     let permit = Permit::for_test(step());
     let call =
