@@ -193,7 +193,7 @@ impl Query for Read {
             match answer.says {
                 Says::Worked => {
                     let said = Value::Text(Tainted::new(answer.words.as_str()));
-                    let words = Tainted::new(&format!("{full} said:\n{}", answer.words));
+                    let words = Tainted::new(&format!("{full} said: {}", answer.words));
                     let worked = ("worked".to_owned(), Value::Flag(true));
                     Ok(Found { values: [("said".to_owned(), said), worked].into(), words })
                 }

@@ -12,7 +12,9 @@ use crate::lab::{ALONE, Home, Lab, Reef, command, list};
 
 /// A runbook by hand: its low steps first, then at most one that acts.
 fn book(title: &str, steps: &[(&str, &str, &str)], verify: &str) -> String {
-    let tools: Vec<String> = steps.iter().map(|(_, tool, _)| format!("{tool:?}")).collect();
+    let of_proof = ["host.run", "mcp.read"].into_iter().filter(|tool| verify.contains(tool));
+    let tools = steps.iter().map(|(_, tool, _)| *tool).chain(of_proof);
+    let tools: Vec<String> = tools.map(|tool| format!("{tool:?}")).collect();
     let mut text = format!(
         "+++\ntitle = \"{title}\"\nmatch = {{ probe = \"host\", reason = [\"never\"] }}\n\
          max_tier = \"critical\"\ntools = [{}]\n+++\n# {title}\n\n",
