@@ -157,7 +157,6 @@ impl NetProbe for Asking {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the incident resolves, and its resolved message does not always come: not mended yet"]
 async fn an_alert_that_resolves_while_reef_is_down_is_over_after_the_restart() {
     let setup = Setup::new(Leash::Observe);
     let alerts = Alerts::new();

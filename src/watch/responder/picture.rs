@@ -67,6 +67,9 @@ pub(super) fn consider(
     let scene = Scene { standings: &standings, scope, held: before.as_ref(), resumed_at };
     let decision = tree(&scene, now);
     keep_hold(db, rules, before.as_ref(), decision.hold.as_ref(), now)?;
+    if let (None, Some(hold)) = (&before, &decision.hold) {
+        named_by(db, hold, &mut unresolved)?;
+    }
     considered.breakers_changed = breakers::tell(db, rules, now)?;
     let paused = db.flag(PAUSED)?.map(|by| format!("paused: {by}"));
     for incident in unresolved {
@@ -221,6 +224,16 @@ fn keep_hold(
             db.set_flag(HOLD, None, now)?;
             settle::note(db, "reef", "hold ended", "at most one red is left", now)?;
         }
+    }
+    Ok(())
+}
+
+/// The page of a new hold names its reds: each was announced by it, so the end of each is told as well.
+fn named_by(db: &mut Db, hold: &Hold, unresolved: &mut [Incident]) -> anyhow::Result<()> {
+    let named = |i: &&mut Incident| i.announced == Announced::No && hold.by.contains(&i.signal);
+    for incident in unresolved.iter_mut().filter(named) {
+        incident.announced = Announced::Message;
+        db.save_incident(incident)?;
     }
     Ok(())
 }
