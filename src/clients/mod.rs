@@ -17,6 +17,8 @@ pub mod http;
 pub mod json;
 #[cfg(feature = "kube")]
 pub mod kube;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod metrics;
 pub mod mysql;
 pub mod nut;

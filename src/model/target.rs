@@ -50,12 +50,14 @@ pub enum Thing {
     Terraform,
     /// An Ansible playbook, by its name in the config; the host is the one that runs it.
     Playbook,
+    /// An MCP server of the config by its name, or `SERVER/TOOL`.
+    Mcp,
     /// A part of reef itself.
     Reef,
 }
 
 impl Thing {
-    const TAGGED: [(Self, &'static str); 16] = [
+    const TAGGED: [(Self, &'static str); 17] = [
         (Self::Unit, "unit"),
         (Self::Process, "pid"),
         (Self::Endpoint, "endpoint"),
@@ -71,6 +73,7 @@ impl Thing {
         (Self::Node, "node"),
         (Self::Terraform, "terraform"),
         (Self::Playbook, "playbook"),
+        (Self::Mcp, "mcp"),
         (Self::Reef, "reef"),
     ];
 
@@ -121,6 +124,13 @@ impl Target {
                 let (project, service) = name.split_once('/').ok_or_else(bad)?;
                 Word::new(project)?;
                 Word::new(service)?;
+                Ok(Self { host, thing, name: name.into() })
+            }
+            Thing::Mcp => {
+                let (server, tool) = name.split_once('/').unwrap_or((name, "any"));
+                Word::new(server)?;
+                // A tool's name may have slashes of its own.
+                tool.split('/').try_for_each(|part| Word::new(part).map(drop))?;
                 Ok(Self { host, thing, name: name.into() })
             }
             Thing::Unit
@@ -174,6 +184,11 @@ impl Target {
     /// Project and service, where this is a service of a compose project.
     pub fn as_composed(&self) -> Option<(&str, &str)> {
         (self.thing == Thing::Composed).then(|| self.name.split_once('/')).flatten()
+    }
+
+    /// Server and tool, where this is a tool of an MCP server.
+    pub fn as_mcp(&self) -> Option<(&str, &str)> {
+        (self.thing == Thing::Mcp).then(|| self.name.split_once('/')).flatten()
     }
 
     /// The object, where this is one.

@@ -383,6 +383,7 @@ pub fn about(signal: &Signal) -> String {
         | Thing::Node
         | Thing::Terraform
         | Thing::Playbook
+        | Thing::Mcp
         | Thing::Reef => format!("{probe} {}:{}", target.on(), target.name()),
     };
     if !PLAIN.contains(&signal.aspect.as_str()) {

@@ -370,6 +370,7 @@ fn by_hand(
         | Thing::Object
         | Thing::Terraform
         | Thing::Playbook
+        | Thing::Mcp
         | Thing::Reef => None,
     };
     if let Some(name) = name {

@@ -226,6 +226,7 @@ impl Checker<'_> {
             | Kind::Word
             | Kind::Target
             | Kind::Argv
+            | Kind::Json
             | Kind::Text => false,
         };
         if path && Tier::Low < spec.max_tier && self.book.roots.is_empty() {

@@ -26,6 +26,8 @@ pub mod kinds;
 pub mod kube;
 pub mod lines;
 pub mod logs;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod memory;
 pub mod mount;
 pub mod net;

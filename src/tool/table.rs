@@ -5,6 +5,8 @@ use crate::gate::tool::Tool;
 use crate::tool::kube::{
     apply, cordon, drain, evict, node, patch, pod, restart, rollout, said, scale, tls_secret,
 };
+#[cfg(feature = "mcp")]
+use crate::tool::mcp;
 #[cfg(feature = "postgres")]
 use crate::tool::postgres;
 use crate::tool::world::World;
@@ -17,8 +19,8 @@ use crate::tool::{
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
     #[cfg_attr(
-        not(any(feature = "kube", feature = "postgres")),
-        expect(unused_mut, reason = "clusters and databases come behind")
+        not(any(feature = "kube", feature = "mcp", feature = "postgres")),
+        expect(unused_mut, reason = "clusters, servers and databases come behind")
     )]
     let mut all = vec![
         alerts::list(world),
@@ -86,6 +88,8 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
     all.extend(of_databases(world));
     #[cfg(feature = "kube")]
     all.extend(of_clusters(world));
+    #[cfg(feature = "mcp")]
+    all.extend([mcp::call(world), mcp::read(world), mcp::tools(world)]);
     all
 }
 

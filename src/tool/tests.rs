@@ -11,6 +11,8 @@ mod hosts;
 mod iac;
 #[cfg(feature = "kube")]
 mod kube;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod process;
 mod schema;
 mod servers;

@@ -43,6 +43,9 @@ pub struct World {
     /// Clusters by their names in the config.
     #[cfg(feature = "kube")]
     pub clusters: Clusters,
+    /// MCP servers by their names in the config.
+    #[cfg(feature = "mcp")]
+    pub mcp: crate::clients::mcp::Servers,
     pub inventory: Arc<Inventory>,
     pub now: Arc<dyn Clock>,
     /// The folder that `files.clean` moves things into, a folder of its own for each call.

@@ -33,6 +33,8 @@ mod killed;
 #[cfg(feature = "kube")]
 mod kube;
 mod logs;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod memory;
 mod network;
 mod paused;

@@ -261,6 +261,8 @@ impl Stage {
             deeds: Arc::new(NoDeeds),
             #[cfg(feature = "kube")]
             clusters: [(here(), Arc::new(super::kube::of_the_examples(dir.path())))].into(),
+            #[cfg(feature = "mcp")]
+            mcp: super::mcp::servers(),
             inventory: Arc::new(inventory),
             now: hands.clone(),
             quarantine: abs(&dir.path().join("quarantine")),
