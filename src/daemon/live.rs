@@ -276,6 +276,7 @@ impl Making {
             deeds: Arc::new(StoreDeeds { store: store.clone() }),
             #[cfg(feature = "kube")]
             clusters: assembled.clusters(),
+            providers: assembled.providers(hosts),
             inventory: Arc::new(assembled.inventory(&self.folders.state, &self.folders.scratch)),
             now: Arc::clone(&self.clock),
             quarantine: self.folders.quarantine.clone(),

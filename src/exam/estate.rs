@@ -82,6 +82,7 @@ impl Estate {
             deeds: Arc::new(NoDeeds),
             #[cfg(feature = "kube")]
             clusters: BTreeMap::new(),
+            providers: BTreeMap::new(),
             inventory: Arc::new(inventory),
             now: self.clock(),
             quarantine,

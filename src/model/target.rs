@@ -46,12 +46,15 @@ pub enum Thing {
     /// An object of a Kubernetes cluster, `NAMESPACE/KIND/NAME`; the host is the cluster's name in the
     /// config.
     Object,
+    /// A virtual machine or system container of a provider, by the name that the config gives it; the host is
+    /// the provider's name there.
+    Vm,
     /// A part of reef itself.
     Reef,
 }
 
 impl Thing {
-    const TAGGED: [(Self, &'static str); 14] = [
+    const TAGGED: [(Self, &'static str); 15] = [
         (Self::Unit, "unit"),
         (Self::Process, "pid"),
         (Self::Endpoint, "endpoint"),
@@ -65,6 +68,7 @@ impl Thing {
         (Self::Composed, "compose"),
         (Self::Service, "service"),
         (Self::Node, "node"),
+        (Self::Vm, "vm"),
         (Self::Reef, "reef"),
     ];
 
@@ -129,6 +133,7 @@ impl Target {
             | Thing::Stack
             | Thing::Service
             | Thing::Node
+            | Thing::Vm
             | Thing::Reef => {
                 // A unit's name has the strictest rules of these that still take templates: `a@b.service`.
                 crate::model::ids::UnitName::new(name)?;
@@ -339,6 +344,7 @@ mod tests {
             "k3s/media/deployment/jellyfin",
             "nas:container:jellyfin",
             "nas:compose:media/jellyfin",
+            "pve:vm:web",
         ] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
         }

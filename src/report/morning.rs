@@ -381,6 +381,7 @@ pub fn about(signal: &Signal) -> String {
         | Thing::Composed
         | Thing::Service
         | Thing::Node
+        | Thing::Vm
         | Thing::Reef => format!("{probe} {}:{}", target.on(), target.name()),
     };
     if !PLAIN.contains(&signal.aspect.as_str()) {

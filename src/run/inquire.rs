@@ -356,6 +356,7 @@ fn by_hand(
         Thing::Unit => Some("unit"),
         Thing::Container | Thing::Composed => Some("container"),
         Thing::Stack => Some("stack"),
+        Thing::Vm => Some("vm"),
         Thing::Host
         | Thing::Path
         | Thing::Process

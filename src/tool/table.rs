@@ -7,7 +7,7 @@ use crate::tool::kube::{
 };
 use crate::tool::world::World;
 use crate::tool::{
-    compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
+    compose, container, disk, files, host, human, image, infra, journal, logs, memory, mount, net,
     process, raw, tail, unit, web,
 };
 
@@ -36,6 +36,7 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         files::empty_quarantine(world),
         files::quarantine(world),
         files::restore(world),
+        infra::firewall::rule(world),
         tail::tail(world),
         tail::log(world),
         host::df(world),
@@ -61,6 +62,15 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         unit::logs(world),
         unit::restart(world),
         unit::status(world),
+        infra::shape::create(world),
+        infra::shape::delete(world),
+        infra::snapshot::forget(world),
+        infra::shape::limit(world),
+        infra::snapshot::rollback(world),
+        infra::snapshot::snapshot(world),
+        infra::power::start(world),
+        infra::power::stop(world),
+        infra::shape::resize(world),
     ];
     #[cfg(feature = "kube")]
     all.extend(of_clusters(world));

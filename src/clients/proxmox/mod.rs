@@ -1,5 +1,7 @@
-//! Proxmox VE by its API (`/api2/json`): what a look at a cluster needs. Reads only; the role PVEAuditor is enough.
+//! Proxmox VE by its API (`/api2/json`): what a look at a cluster needs, for which the role PVEAuditor is enough, and
+//! what changes a guest.
 
+mod act;
 pub mod backup;
 
 use std::fmt;
@@ -8,6 +10,7 @@ use serde::de::{DeserializeOwned, Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::clients::answer::NoAnswer;
+pub use crate::clients::proxmox::act::Rights;
 use crate::clients::json::{Api, found};
 
 const DENIED: &str = "is the token right, and has it the role PVEAuditor (PBS: Audit) on /?";

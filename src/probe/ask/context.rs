@@ -43,6 +43,8 @@ pub struct Context {
     /// The clusters of the config, for the tools.
     #[cfg(feature = "kube")]
     pub clusters: crate::clients::kube::declared::DeclaredClusters,
+    /// The clusters of Proxmox VE, for the providers that act on them.
+    pub proxmoxes: crate::clients::provider::proxmox::Clusters,
     /// The secrets that probes need, fetched before the first look.
     pub keys: Keys,
     /// What takes secrets out of a program's output.
@@ -78,6 +80,7 @@ impl Context {
             systemd: PathBuf::from("/etc/systemd/system"),
             #[cfg(feature = "kube")]
             clusters: crate::clients::kube::declared::DeclaredClusters::default(),
+            proxmoxes: crate::clients::provider::proxmox::Clusters::default(),
             keys: Keys::default(),
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),

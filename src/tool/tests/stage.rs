@@ -212,6 +212,7 @@ impl Stage {
             deeds: Arc::new(NoDeeds),
             #[cfg(feature = "kube")]
             clusters: [(here(), Arc::new(super::kube::of_the_examples(dir.path())))].into(),
+            providers: super::infra::of_the_examples(),
             inventory: Arc::new(inventory),
             now: hands.clone(),
             quarantine: abs(&dir.path().join("quarantine")),
