@@ -139,7 +139,15 @@ fn providers(
     taken.extend(cx.clusters.all().into_keys());
     taken.insert(HostName::of("this"));
     let among = provider::config::Among { clusters: &cx.proxmoxes, keys: &cx.keys, taken };
-    provider::config::configure(root, &among)
+    let found = provider::config::configure(root, &among);
+    for (host, section) in globals.iter().flat_map(|g| &g.hosts) {
+        let Some(of) = &section.snapshot else { continue };
+        if !found.get(of.on()).is_some_and(|declared| declared.names(of)) {
+            let why = format!("snapshot of {host}: {of} is none of the vms of [provider.{}]", of.on());
+            root.mistake("provider", why);
+        }
+    }
+    found
 }
 
 /// A leash for a runbook that nobody knows would never apply, and nobody would notice.

@@ -6,6 +6,7 @@ mod engine;
 mod files;
 mod full;
 mod hosts;
+mod infra;
 #[cfg(feature = "kube")]
 mod kube;
 mod process;

@@ -177,6 +177,11 @@ fn named(section: &mut Section, key: &str, host: &HostName) -> BTreeMap<String, 
 }
 
 impl Declared {
+    /// Whether a machine is one of its.
+    pub fn names(&self, machine: &Target) -> bool {
+        self.machines.contains_key(machine.name())
+    }
+
     /// The provider with a client of its own. Commands run on this machine.
     pub fn known(&self, here: &Arc<dyn HostLink>, redactor: &Arc<Redactor>) -> Known {
         let provider: Arc<dyn Provider> = match &self.kind {

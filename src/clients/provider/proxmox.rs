@@ -106,7 +106,7 @@ struct SnapshotLine {
 struct Current {
     status: String,
     qmpstatus: Option<String>,
-    uptime: u64,
+    uptime: i64,
     lock: Option<String>,
 }
 
@@ -151,6 +151,11 @@ impl ProxmoxProvider {
             Power::Running | Power::Absent | Power::Other => StoppedBy::Unknown,
         };
         let text = |key: &str| config.get(key).map(plain);
+        // No task of its that is remembered ended it: where it starts at boot, nobody did.
+        let stopped_by = match (stopped_by, text("onboot").as_deref()) {
+            (StoppedBy::Unknown, Some("1")) => StoppedBy::Itself,
+            (known, _) => known,
+        };
         let mib = text("memory").and_then(|m| m.trim_start_matches("current=").parse().ok());
         let default = if place.kind == "lxc" { None } else { Some(1) };
         let notes = text("description").unwrap_or_default();
@@ -380,11 +385,11 @@ fn plain(value: &Json) -> String {
 fn volumes(config: &BTreeMap<String, Json>) -> BTreeMap<String, u64> {
     let buses = ["scsi", "virtio", "sata", "ide", "mp"];
     let is_volume = |key: &str| {
-        let of_bus = |bus: &&str| {
-            key.strip_prefix(**bus)
+        let of_bus = |bus: &str| {
+            key.strip_prefix(bus)
                 .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
         };
-        key == "rootfs" || buses.iter().any(|bus| of_bus(&bus))
+        key == "rootfs" || buses.iter().any(|bus| of_bus(bus))
     };
     let size = |(key, value): (&String, &Json)| {
         let text = value.as_str().filter(|text| !text.contains("media=cdrom"))?;
