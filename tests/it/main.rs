@@ -40,4 +40,5 @@ mod spikes;
 mod told;
 mod units;
 mod updates;
+mod vms;
 mod walk;
