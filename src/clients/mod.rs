@@ -29,6 +29,7 @@ pub mod ping;
 pub mod postgres;
 pub mod process;
 pub mod prometheus;
+pub mod provider;
 pub mod proxmox;
 pub mod redis;
 pub mod registry;

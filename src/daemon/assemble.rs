@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::clients::host::Hosts;
+use crate::clients::provider;
 use crate::clock::zone::Zone;
 use crate::config::env::Env;
 use crate::config::given::Source;
@@ -57,6 +59,8 @@ pub struct Assembled {
     /// The MCP servers.
     #[cfg(feature = "mcp")]
     pub mcp: BTreeMap<Word, crate::clients::mcp::settings::Settings>,
+    /// Who keeps virtual machines.
+    providers: BTreeMap<HostName, provider::config::Declared>,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -73,6 +77,7 @@ pub fn read(
     // Without globals the other sections are still read, so that their mistakes are told too.
     let cx = context(globals.as_ref(), tally);
     let watched = table::from_config(&mut root, &cx);
+    let providers = providers(&mut root, globals.as_ref(), &cx);
     let zone = globals.as_ref().map_or(Zone::UTC, |g| g.timezone);
     let (notify, telling) = notify::table::configure_in(&mut root, zone);
     let model = llm::table::configure(&mut root);
@@ -129,6 +134,7 @@ pub fn read(
                     servers: cx.servers,
                     #[cfg(feature = "mcp")]
                     mcp,
+                    providers,
                     served_by,
                 },
                 probes,
@@ -142,6 +148,30 @@ pub fn read(
                 .unwrap_or_else(|| Mistakes::one(Mistake::of_file("config", "could not be read"))))
         }
     }
+}
+
+/// `[provider]`, read once the clusters that it names are known.
+fn providers(
+    root: &mut Section,
+    globals: Option<&Globals>,
+    cx: &Context,
+) -> BTreeMap<HostName, provider::config::Declared> {
+    let hosts = globals.iter().flat_map(|g| g.hosts.keys()).chain([&cx.here]);
+    let mut taken: BTreeSet<HostName> = hosts.cloned().collect();
+    #[cfg(feature = "kube")]
+    taken.extend(cx.clusters.all().into_keys());
+    taken.insert(HostName::of("this"));
+    let among = provider::config::Among { clusters: &cx.proxmoxes, keys: &cx.keys, taken };
+    let found = provider::config::configure(root, &among);
+    for (host, section) in globals.iter().flat_map(|g| &g.hosts) {
+        let Some(of) = &section.snapshot else { continue };
+        if !found.get(of.on()).is_some_and(|declared| declared.names(of)) {
+            let why =
+                format!("snapshot of {host}: {of} is none of the vms of [provider.{}]", of.on());
+            root.mistake("provider", why);
+        }
+    }
+    found
 }
 
 /// A leash for a runbook that nobody knows would never apply, and nobody would notice.
@@ -316,6 +346,15 @@ impl Assembled {
         let known =
             |(name, declared)| (name, std::sync::Arc::new(world::KnownCluster::of(declared)));
         self.clusters.all().into_iter().map(known).collect()
+    }
+
+    /// Who keeps virtual machines, with clients of their own.
+    pub fn providers(&self, hosts: &Hosts) -> provider::Providers {
+        let Some(here) = hosts.get(&self.globals.host_name) else { return BTreeMap::new() };
+        let known = |(name, declared): (&HostName, &provider::config::Declared)| {
+            (name.clone(), std::sync::Arc::new(declared.known(here, &self.redactor)))
+        };
+        self.providers.iter().map(known).collect()
     }
 
     fn resolvers(&self) -> BTreeMap<String, world::Resolver> {

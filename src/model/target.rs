@@ -52,12 +52,15 @@ pub enum Thing {
     Playbook,
     /// An MCP server of the config by its name, or `SERVER/TOOL`.
     Mcp,
+    /// A virtual machine or system container of a provider, by the name that the config gives it; the host is
+    /// the provider's name there.
+    Vm,
     /// A part of reef itself.
     Reef,
 }
 
 impl Thing {
-    const TAGGED: [(Self, &'static str); 17] = [
+    const TAGGED: [(Self, &'static str); 18] = [
         (Self::Unit, "unit"),
         (Self::Process, "pid"),
         (Self::Endpoint, "endpoint"),
@@ -74,6 +77,7 @@ impl Thing {
         (Self::Terraform, "terraform"),
         (Self::Playbook, "playbook"),
         (Self::Mcp, "mcp"),
+        (Self::Vm, "vm"),
         (Self::Reef, "reef"),
     ];
 
@@ -147,6 +151,7 @@ impl Target {
             | Thing::Node
             | Thing::Terraform
             | Thing::Playbook
+            | Thing::Vm
             | Thing::Reef => {
                 // A unit's name has the strictest rules of these that still take templates: `a@b.service`.
                 crate::model::ids::UnitName::new(name)?;
@@ -364,6 +369,7 @@ mod tests {
             "nas:compose:media/jellyfin",
             "mini:terraform:web",
             "mini:playbook:site",
+            "pve:vm:web",
         ] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
         }

@@ -384,6 +384,7 @@ pub fn about(signal: &Signal) -> String {
         | Thing::Terraform
         | Thing::Playbook
         | Thing::Mcp
+        | Thing::Vm
         | Thing::Reef => format!("{probe} {}:{}", target.on(), target.name()),
     };
     if !PLAIN.contains(&signal.aspect.as_str()) {

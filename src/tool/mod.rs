@@ -20,6 +20,7 @@ pub mod grants;
 pub mod host;
 pub mod human;
 pub mod image;
+pub mod infra;
 pub mod journal;
 pub mod kinds;
 #[cfg(feature = "kube")]

@@ -12,8 +12,8 @@ use crate::tool::postgres;
 use crate::tool::world::World;
 use crate::tool::{
     alerts, ansible, archive, certificate, compose, container, database, disk, files, host, human,
-    image, journal, logs, memory, mount, net, process, raw, reload, tail, terraform, traces, unit,
-    web,
+    image, infra, journal, logs, memory, mount, net, process, raw, reload, tail, terraform, traces,
+    unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
@@ -51,6 +51,7 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         files::empty_quarantine(world),
         files::quarantine(world),
         files::restore(world),
+        infra::firewall::rule(world),
         tail::tail(world),
         tail::log(world),
         host::df(world),
@@ -83,6 +84,15 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         reload::reload(world),
         unit::restart(world),
         unit::status(world),
+        infra::shape::create(world),
+        infra::shape::delete(world),
+        infra::snapshot::forget(world),
+        infra::shape::limit(world),
+        infra::snapshot::rollback(world),
+        infra::snapshot::snapshot(world),
+        infra::power::start(world),
+        infra::power::stop(world),
+        infra::shape::resize(world),
     ];
     #[cfg(feature = "postgres")]
     all.extend(of_databases(world));

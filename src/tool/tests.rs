@@ -9,6 +9,7 @@ mod files;
 mod full;
 mod hosts;
 mod iac;
+mod infra;
 #[cfg(feature = "kube")]
 mod kube;
 #[cfg(feature = "mcp")]

@@ -13,6 +13,7 @@ use crate::clients::host::Hosts;
 use crate::clients::http::url::WebUrl;
 use crate::clients::http::{GetRequest, Http};
 use crate::clients::ping::{Echoes, ping};
+use crate::clients::provider::Providers;
 use crate::clients::signal::Processes;
 use crate::clients::ssh::keys;
 use crate::clients::tls::{Leaf, Tls};
@@ -46,6 +47,8 @@ pub struct World {
     /// MCP servers by their names in the config.
     #[cfg(feature = "mcp")]
     pub mcp: crate::clients::mcp::Servers,
+    /// Who keeps virtual machines, by their names in the config.
+    pub providers: Providers,
     pub inventory: Arc<Inventory>,
     pub now: Arc<dyn Clock>,
     /// The folder that `files.clean` moves things into, a folder of its own for each call.

@@ -46,4 +46,5 @@ mod spikes;
 mod told;
 mod units;
 mod updates;
+mod vms;
 mod walk;

@@ -47,6 +47,8 @@ pub struct Context {
     pub stacks: crate::clients::terraform::declared::DeclaredStacks,
     /// The servers that tools may use.
     pub servers: crate::clients::declared::Declared,
+    /// The clusters of Proxmox VE, for the providers that act on them.
+    pub proxmoxes: crate::clients::provider::proxmox::Clusters,
     /// The secrets that probes need, fetched before the first look.
     pub keys: Keys,
     /// What takes secrets out of a program's output.
@@ -84,6 +86,7 @@ impl Context {
             clusters: crate::clients::kube::declared::DeclaredClusters::default(),
             stacks: crate::clients::terraform::declared::DeclaredStacks::default(),
             servers: crate::clients::declared::Declared::default(),
+            proxmoxes: crate::clients::provider::proxmox::Clusters::default(),
             keys: Keys::default(),
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),

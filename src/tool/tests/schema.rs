@@ -30,6 +30,12 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("mount", Kind::Target) => thing(Thing::Path, "/mnt/photos"),
         ("tool", Kind::Target) => thing(Thing::Mcp, "files/read_file"),
         (_, Kind::Json) => Value::Json(serde_json::Map::new()),
+        ("vm", Kind::Target) => thing(Thing::Vm, "lab"),
+        ("change", Kind::Word) => word("add"),
+        ("verdict", Kind::Word) => word("accept"),
+        ("direction", Kind::Word) => word("in"),
+        ("protocol", Kind::Word) => word("tcp"),
+        ("name", Kind::Word) => word("reef-before"),
         (_, Kind::Argv) => Value::Argv(vec!["df".into(), "-h".into()]),
         ("what", Kind::Word) => word("rotated-logs"),
         ("stack", Kind::Word) => word("web"),
@@ -92,6 +98,7 @@ fn smallest(stage: &Stage, tool: &dyn Tool) -> Call {
             let parts = ["zpool", "clear", "tank"].map(str::to_owned).to_vec();
             args = vec![("argv", Value::Argv(parts))];
         }
+        "vm.limit" => args.push(("cores", Value::Int(2))),
         _ => {}
     }
     let mut call = stage.call(spec.name.as_str(), &args);

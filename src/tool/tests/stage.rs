@@ -263,6 +263,7 @@ impl Stage {
             clusters: [(here(), Arc::new(super::kube::of_the_examples(dir.path())))].into(),
             #[cfg(feature = "mcp")]
             mcp: super::mcp::servers(),
+            providers: super::infra::of_the_examples(),
             inventory: Arc::new(inventory),
             now: hands.clone(),
             quarantine: abs(&dir.path().join("quarantine")),
