@@ -280,6 +280,19 @@ impl<'a> Ask<'a> {
         found
     }
 
+    /// A table within this one, empty where it is not written; `None` for a short form.
+    pub fn section(&mut self, key: &str) -> Option<Section> {
+        match &mut self.written {
+            Written::Table(table) => Some(table.section(key)),
+            Written::Short(_) | Written::Bare => None,
+        }
+    }
+
+    /// The home folder of whoever runs reef.
+    pub fn home(&self) -> Option<&str> {
+        self.kind.env().get("HOME")
+    }
+
     /// Whether a key is written.
     pub fn has(&self, key: &str) -> bool {
         matches!(&self.written, Written::Table(table) if table.has(key))

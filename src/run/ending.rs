@@ -125,7 +125,13 @@ impl Runner {
         let undone = |row: &crate::store::actions::ActionRow| {
             !settle::is_unknown(row) && matches!(row.step.undo, Undo::By(_))
         };
+        let mut asked: Vec<Undo> = Vec::new();
         for row in rows.into_iter().rev().filter(undone) {
+            // One snapshot may be the undo of several steps.
+            if asked.contains(&row.step.undo) {
+                continue;
+            }
+            asked.push(row.step.undo.clone());
             Box::pin(self.undo(row.id, Origin::Undo(row.id))).await?;
         }
         Ok(())

@@ -69,6 +69,33 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
         "logs.rotate" => {
             spec("logs.rotate", High, &[("path", Path, NEED), ("older", Span, MAY)], &[])
         }
+        "logs.archive" => spec(
+            "logs.archive",
+            High,
+            &[("path", Path, NEED), ("older", Span, MAY), ("store", Word, MAY)],
+            &[],
+        ),
+        "logs.store" => {
+            spec("logs.store", Low, &[("store", Word, MAY)], &[("state", Word), ("why", Text)])
+        }
+        "database.replication" => spec(
+            "database.replication",
+            Low,
+            &[("endpoint", Target, NEED)],
+            &[
+                ("cause", Word),
+                ("why", Text),
+                ("next", Text),
+                ("primary", Word),
+                ("standby", Word),
+                ("server", Target),
+                ("restartable", Flag),
+                ("behind", Bytes),
+            ],
+        ),
+        "database.restart_standby" => {
+            spec("database.restart_standby", High, &[("endpoint", Target, NEED)], &[])
+        }
         "files.compress" => spec(
             "files.compress",
             High,
@@ -210,6 +237,23 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
         ),
         "host.run" => spec("host.run", Low, &[("argv", Kind::Argv, NEED)], &[("code", Int)]),
         "host.exec" => spec("host.exec", Critical, &[("argv", Kind::Argv, NEED)], &[]),
+        "terraform.plan" => spec(
+            "terraform.plan",
+            Low,
+            &[("stack", Word, NEED)],
+            &[
+                ("plan", Word),
+                ("changes", Int),
+                ("destroyed", Int),
+                ("in_place", Flag),
+                ("counted", Text),
+                ("lines", Text),
+            ],
+        ),
+        "terraform.apply" => {
+            spec("terraform.apply", Critical, &[("stack", Word, NEED), ("plan", Word, NEED)], &[])
+        }
+        "ansible.run" => spec("ansible.run", Critical, &[("playbook", Word, NEED)], &[]),
         "net.reach" => spec("net.reach", Low, &[], &[("port", Word), ("ping", Word)]),
         "dns.lookup" => spec(
             "dns.lookup",
@@ -306,7 +350,9 @@ pub(super) fn readings(probe: &Word) -> Option<Vec<Gives>> {
         "errors" => &[("log", Target), ("template", Text), ("count", Int), ("baseline", Int)],
         "process" => &[("process", Word)],
         "kube" => &[("workload", Target), ("member", Target), ("ready", Int), ("restarts", Int)],
+        "drift" => &[("stack", Word), ("changes", Int), ("destroyed", Int)],
         "dns" => &[("endpoint", Target), ("unit", Target)],
+        "postgres" | "mariadb" => &[("endpoint", Target)],
         "host" => &[],
         _ => return None,
     };
