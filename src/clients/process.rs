@@ -108,6 +108,11 @@ impl fmt::Display for RunError {
     }
 }
 
+/// Whether a program of this name lies where programs are looked for.
+pub fn is_there(name: &str) -> bool {
+    PATH.split(':').any(|folder| std::path::Path::new(folder).join(name).is_file())
+}
+
 /// Runs `argv` and keeps its redacted output.
 pub async fn run(
     argv: &[String],

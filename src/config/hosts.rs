@@ -45,6 +45,10 @@ pub struct HostSection {
     pub mounts: Vec<AbsPath>,
     /// The command that reboots it; without one it is never rebooted.
     pub reboot: Vec<String>,
+    /// The virtual machine of a provider of which a snapshot is taken before a step of tier high here.
+    pub snapshot: Option<Target>,
+    /// How long that is kept.
+    pub snapshot_keep: Span,
     /// Folders whose files a runbook may read the end of.
     pub tails: Vec<AbsPath>,
     /// Git working trees whose newest commits may be told: `/opt/stacks`.
@@ -242,11 +246,16 @@ impl HostSection {
             sudo: section.or("sudo", false),
             mounts: section.list_or("mounts", Vec::new()),
             reboot: section.list_or("reboot", Vec::new()),
+            snapshot: section.opt("snapshot"),
+            snapshot_keep: at_least(&mut section, "snapshot_keep", Span::days(7), Span::hours(1)),
             tails: section.list_or("tails", Vec::new()),
             repositories: section.list_or("repositories", Vec::new()),
         };
         if read.mounts.iter().any(|mount| mount.as_str() == "/") {
             section.mistake("mounts", "names /, which is the whole machine; name a mount point");
+        }
+        if read.snapshot.as_ref().is_some_and(|of| of.thing() != Thing::Vm) {
+            section.mistake("snapshot", "is no machine of a provider; write \"pve:vm:web\"");
         }
         if read.tails.iter().any(|root| root.as_str() == "/") {
             section.mistake("tails", "names /, which is everything; name a folder of logs");

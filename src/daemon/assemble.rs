@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::clients::host::Hosts;
+use crate::clients::provider;
 use crate::clock::zone::Zone;
 use crate::config::env::Env;
 use crate::config::given::Source;
@@ -50,9 +52,15 @@ pub struct Assembled {
     /// The clusters, as the tools reach them.
     #[cfg(feature = "kube")]
     clusters: crate::clients::kube::declared::DeclaredClusters,
+    playbooks: crate::clients::ansible::declared::Playbooks,
+    stacks: crate::clients::terraform::declared::DeclaredStacks,
+    /// The servers that tools may use.
+    servers: crate::clients::declared::Declared,
     /// The MCP servers.
     #[cfg(feature = "mcp")]
     pub mcp: BTreeMap<Word, crate::clients::mcp::settings::Settings>,
+    /// Who keeps virtual machines.
+    providers: BTreeMap<HostName, provider::config::Declared>,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -69,9 +77,12 @@ pub fn read(
     // Without globals the other sections are still read, so that their mistakes are told too.
     let cx = context(globals.as_ref(), tally);
     let watched = table::from_config(&mut root, &cx);
+    let providers = providers(&mut root, globals.as_ref(), &cx);
     let zone = globals.as_ref().map_or(Zone::UTC, |g| g.timezone);
     let (notify, telling) = notify::table::configure_in(&mut root, zone);
     let model = llm::table::configure(&mut root);
+    let playbooks =
+        crate::clients::ansible::declared::read(root.section("playbook"), &cx.keys, &cx.redactor);
     #[cfg(feature = "mcp")]
     let mcp = crate::clients::mcp::settings::read(&mut root);
     #[cfg(feature = "mcp")]
@@ -118,8 +129,12 @@ pub fn read(
                     keys: cx.keys,
                     #[cfg(feature = "kube")]
                     clusters: cx.clusters,
+                    playbooks,
+                    stacks: cx.stacks,
+                    servers: cx.servers,
                     #[cfg(feature = "mcp")]
                     mcp,
+                    providers,
                     served_by,
                 },
                 probes,
@@ -133,6 +148,30 @@ pub fn read(
                 .unwrap_or_else(|| Mistakes::one(Mistake::of_file("config", "could not be read"))))
         }
     }
+}
+
+/// `[provider]`, read once the clusters that it names are known.
+fn providers(
+    root: &mut Section,
+    globals: Option<&Globals>,
+    cx: &Context,
+) -> BTreeMap<HostName, provider::config::Declared> {
+    let hosts = globals.iter().flat_map(|g| g.hosts.keys()).chain([&cx.here]);
+    let mut taken: BTreeSet<HostName> = hosts.cloned().collect();
+    #[cfg(feature = "kube")]
+    taken.extend(cx.clusters.all().into_keys());
+    taken.insert(HostName::of("this"));
+    let among = provider::config::Among { clusters: &cx.proxmoxes, keys: &cx.keys, taken };
+    let found = provider::config::configure(root, &among);
+    for (host, section) in globals.iter().flat_map(|g| &g.hosts) {
+        let Some(of) = &section.snapshot else { continue };
+        if !found.get(of.on()).is_some_and(|declared| declared.names(of)) {
+            let why =
+                format!("snapshot of {host}: {of} is none of the vms of [provider.{}]", of.on());
+            root.mistake("provider", why);
+        }
+    }
+    found
 }
 
 /// A leash for a runbook that nobody knows would never apply, and nobody would notice.
@@ -258,6 +297,11 @@ impl Assembled {
                 .iter()
                 .map(|e| (e.target.name().to_owned(), endpoint(e)))
                 .collect(),
+            places: self
+                .endpoints
+                .iter()
+                .map(|e| (e.target.name().to_owned(), e.target.on().clone()))
+                .collect(),
             restartable: self.globals.hosts.iter().flat_map(of_host).collect(),
             logs: self.logs(),
             protected: vec![state.clone()],
@@ -270,10 +314,13 @@ impl Assembled {
                 .filter_map(|b| b.matches.pattern.as_ref())
                 .map(|p| p.0.as_str().to_owned())
                 .collect(),
-            certbot: AbsPath::new("/etc/letsencrypt/renewal").ok(),
             served_by: self.served_by.clone(),
+            servers: self.servers.all(),
             resolvers: self.resolvers(),
             ways: self.ways(),
+            playbooks: self.playbooks.clone(),
+            terraforms: self.stacks.all(),
+            plans: AbsPath::new(&format!("{state}/terraform")).ok(),
             mounts: self.paths_of(|section| &section.mounts),
             tails: self.paths_of(|section| &section.tails),
             repositories: self.paths_of(|section| &section.repositories),
@@ -299,6 +346,15 @@ impl Assembled {
         let known =
             |(name, declared)| (name, std::sync::Arc::new(world::KnownCluster::of(declared)));
         self.clusters.all().into_iter().map(known).collect()
+    }
+
+    /// Who keeps virtual machines, with clients of their own.
+    pub fn providers(&self, hosts: &Hosts) -> provider::Providers {
+        let Some(here) = hosts.get(&self.globals.host_name) else { return BTreeMap::new() };
+        let known = |(name, declared): (&HostName, &provider::config::Declared)| {
+            (name.clone(), std::sync::Arc::new(declared.known(here, &self.redactor)))
+        };
+        self.providers.iter().map(known).collect()
     }
 
     fn resolvers(&self) -> BTreeMap<String, world::Resolver> {
@@ -349,10 +405,11 @@ fn served_by(probes: &[Probe]) -> BTreeMap<String, Target> {
 }
 
 fn endpoint(endpoint: &Endpoint) -> world::Endpoint {
-    let peer = |(host, port): &(String, u16)| world::Peer {
-        host: host.clone(),
-        port: *port,
-        name: host.clone(),
+    let peer = |server: &crate::probe::ask::TlsServer| world::Peer {
+        host: server.host.clone(),
+        port: server.port,
+        name: server.name.clone(),
+        lineage: server.lineage.clone(),
     };
     world::Endpoint { url: endpoint.url.clone(), tls: endpoint.tls.as_ref().map(peer) }
 }

@@ -171,6 +171,7 @@ async fn serve(
     record_boot(&operator, clock.now()).await?;
     operator.runner.resume().await?;
     responder.promise_quarantine().await?;
+    responder.promise_snapshots().await?;
 
     let mut services = JoinSet::new();
     let socket = Server::bind(&places.socket()).map_err(|error| anyhow::anyhow!("{error}"))?;

@@ -22,11 +22,12 @@ use crate::daemon::assemble::Assembled;
 use crate::daemon::looked::Looked;
 use crate::daemon::reach::{Servers, engines};
 use crate::daemon::wire::{Seen, StoreDeeds, ToolOutbox};
-use crate::gate::rules::{Mode, Rules};
+use crate::gate::rules::{Mode, Rules, SnapshotRule};
 use crate::gate::tool::Tool;
-use crate::model::ids::{HostName, RunbookName};
+use crate::model::ids::{HostName, RunbookName, ToolName};
 use crate::model::target::AbsPath;
 use crate::model::time::Span;
+use crate::model::value::Value;
 use crate::notify::drain::Notifiers;
 use crate::operator::Facts;
 use crate::policy::breaker::BreakerRules;
@@ -218,6 +219,7 @@ impl Making {
                 .filter(|(_, section)| section.disturb)
                 .map(|(host, _)| host.clone())
                 .collect(),
+            snapshots: globals.hosts.iter().filter_map(snapshot).collect(),
             limits: Limits {
                 per_service_hour: globals.limits.per_service_hour,
                 per_service_day: globals.limits.per_service_day,
@@ -270,6 +272,7 @@ impl Making {
             clusters: assembled.clusters(),
             #[cfg(feature = "mcp")]
             mcp: servers.clone(),
+            providers: assembled.providers(hosts),
             inventory: Arc::new(assembled.inventory(&self.folders.state, &self.folders.scratch)),
             now: Arc::clone(&self.clock),
             quarantine: self.folders.quarantine.clone(),
@@ -281,6 +284,18 @@ impl Making {
         }
         tools
     }
+}
+
+/// What is taken before a step of tier high on a host.
+fn snapshot((host, section): (&HostName, &HostSection)) -> Option<(HostName, SnapshotRule)> {
+    let of = section.snapshot.clone()?;
+    let rule = SnapshotRule {
+        tool: ToolName::of("vm.snapshot"),
+        args: [("vm".to_owned(), Value::Target(of.clone()))].into(),
+        target: of,
+        keep: section.snapshot_keep,
+    };
+    Some((host.clone(), rule))
 }
 
 /// When each runbook may act: the config's word, else its front matter's.

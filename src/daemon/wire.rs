@@ -193,6 +193,7 @@ pub fn tool_specs(here: &HostName) -> Vec<ToolSpec> {
         clusters: BTreeMap::new(),
         #[cfg(feature = "mcp")]
         mcp: BTreeMap::new(),
+        providers: BTreeMap::new(),
         inventory: Arc::new(Inventory::default()),
         now: clock,
         quarantine: AbsPath::root(),

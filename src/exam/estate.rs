@@ -84,6 +84,7 @@ impl Estate {
             clusters: BTreeMap::new(),
             #[cfg(feature = "mcp")]
             mcp: BTreeMap::new(),
+            providers: BTreeMap::new(),
             inventory: Arc::new(inventory),
             now: self.clock(),
             quarantine,

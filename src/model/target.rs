@@ -46,14 +46,21 @@ pub enum Thing {
     /// An object of a Kubernetes cluster, `NAMESPACE/KIND/NAME`; the host is the cluster's name in the
     /// config.
     Object,
+    /// A folder of Terraform or OpenTofu, by its name in the config; the host is the one that runs it.
+    Terraform,
+    /// An Ansible playbook, by its name in the config; the host is the one that runs it.
+    Playbook,
     /// An MCP server of the config by its name, or `SERVER/TOOL`.
     Mcp,
+    /// A virtual machine or system container of a provider, by the name that the config gives it; the host is
+    /// the provider's name there.
+    Vm,
     /// A part of reef itself.
     Reef,
 }
 
 impl Thing {
-    const TAGGED: [(Self, &'static str); 15] = [
+    const TAGGED: [(Self, &'static str); 18] = [
         (Self::Unit, "unit"),
         (Self::Process, "pid"),
         (Self::Endpoint, "endpoint"),
@@ -67,7 +74,10 @@ impl Thing {
         (Self::Composed, "compose"),
         (Self::Service, "service"),
         (Self::Node, "node"),
+        (Self::Terraform, "terraform"),
+        (Self::Playbook, "playbook"),
         (Self::Mcp, "mcp"),
+        (Self::Vm, "vm"),
         (Self::Reef, "reef"),
     ];
 
@@ -139,6 +149,9 @@ impl Target {
             | Thing::Stack
             | Thing::Service
             | Thing::Node
+            | Thing::Terraform
+            | Thing::Playbook
+            | Thing::Vm
             | Thing::Reef => {
                 // A unit's name has the strictest rules of these that still take templates: `a@b.service`.
                 crate::model::ids::UnitName::new(name)?;
@@ -354,6 +367,9 @@ mod tests {
             "k3s/media/deployment/jellyfin",
             "nas:container:jellyfin",
             "nas:compose:media/jellyfin",
+            "mini:terraform:web",
+            "mini:playbook:site",
+            "pve:vm:web",
         ] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
         }

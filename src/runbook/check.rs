@@ -30,6 +30,9 @@ pub fn check(
     for step in book.steps() {
         checker.step(step);
     }
+    for (line, what) in crate::runbook::order::raw_before_declared(book) {
+        checker.say(line, what);
+    }
     for ask in book.questions() {
         checker.ask(ask);
     }

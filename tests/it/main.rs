@@ -11,8 +11,10 @@
 mod lab;
 
 mod acts;
+mod archive;
 mod asked;
 mod backtest;
+mod certificates;
 mod check;
 #[cfg(feature = "kube")]
 mod cluster;
@@ -24,6 +26,7 @@ mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod iac;
 mod init;
 mod install;
 mod killed;
@@ -36,10 +39,12 @@ mod memory;
 mod network;
 mod paused;
 mod remote;
+mod replication;
 mod security;
 mod services;
 mod spikes;
 mod told;
 mod units;
 mod updates;
+mod vms;
 mod walk;
