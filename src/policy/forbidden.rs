@@ -431,6 +431,24 @@ mod tests {
         }
     }
 
+    /// Whatever a tool of another program would do with them.
+    #[test]
+    fn what_an_mcp_tool_is_given_is_read_as_a_command_is() {
+        for (given, want) in [
+            (serde_json::json!({ "path": "/srv/a.txt", "content": "on" }), None),
+            (serde_json::json!({ "path": "/var/lib/reef/reef.db" }), Some("reef's own")),
+            (
+                serde_json::json!({ "paths": ["/srv/a", { "at": "/home/ann/.ssh/id_ed25519" }] }),
+                Some("private key"),
+            ),
+            (serde_json::json!({ "command": "systemctl stop reef" }), Some("program and unit")),
+            (serde_json::json!({ "command": "kubectl delete namespace media" }), Some("namespace")),
+        ] {
+            let serde_json::Value::Object(table) = given else { continue };
+            check("mcp.call", "nas", vec![Value::Json(table)], want);
+        }
+    }
+
     #[test]
     fn the_drill_may_touch_its_scratch_and_nothing_else() {
         let at = |p| vec![Value::Path(path(p))];

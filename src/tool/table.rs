@@ -99,8 +99,19 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
     #[cfg(feature = "kube")]
     all.extend(of_clusters(world));
     #[cfg(feature = "mcp")]
-    all.extend([mcp::call(world), mcp::read(world), mcp::tools(world)]);
+    all.extend(of_servers(world));
     all
+}
+
+/// Those of MCP servers, whatever their names.
+#[cfg(feature = "mcp")]
+fn of_servers(world: &World) -> Vec<Box<dyn Tool>> {
+    vec![
+        // One row each for all of them: which tool is an argument.
+        mcp::call(world),
+        mcp::read(world),
+        mcp::tools(world),
+    ]
 }
 
 /// Those for PostgreSQL.

@@ -13,8 +13,7 @@ use rmcp::transport::streamable_http_client::{
     StreamableHttpClientTransportConfig, StreamableHttpError,
 };
 use rmcp::{RoleClient, service::ClientInitializeError};
-use tokio::io::AsyncReadExt;
-use tokio::process::ChildStderr;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -183,7 +182,7 @@ pub(super) fn never_sent(why: &ServiceError) -> Option<String> {
     }
 }
 
-async fn keep(mut from: ChildStderr, into: Arc<Mutex<VecDeque<u8>>>) {
+async fn keep(mut from: impl AsyncRead + Unpin, into: Arc<Mutex<VecDeque<u8>>>) {
     let mut chunk = vec![0; 4 << 10];
     while let Ok(n @ 1..) = from.read(&mut chunk).await {
         let mut kept = into.lock().unwrap_or_else(PoisonError::into_inner);
