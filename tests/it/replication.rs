@@ -142,7 +142,7 @@ const RESTART: &str = r#"+++
 title    = "Restart the database"
 match    = { probe = "unit", reason = ["never"] }
 max_tier = "high"
-tools    = ["postgres.connections", "postgres.drain", "postgres.checkpoint", "unit.restart"]
+tools    = ["postgres.connections", "postgres.drain", "postgres.checkpoint", "unit.restart", "unit.status"]
 +++
 # Restart the database
 
