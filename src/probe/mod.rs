@@ -12,6 +12,7 @@ pub mod disk;
 pub mod dns;
 pub mod docker;
 pub mod domain;
+pub mod drift;
 pub mod errors;
 pub mod exec;
 pub mod folder;

@@ -30,5 +30,6 @@ pub fn shipped() -> Vec<(&'static str, &'static str)> {
         book!("pod-crashloop"),
         book!("replication-lag"),
         book!("service-failed"),
+        book!("terraform-drift"),
     ]
 }

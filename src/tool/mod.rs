@@ -4,9 +4,11 @@
 //! arguments are checked against the spec in [`args`], once for all tools.
 
 pub mod alerts;
+pub mod ansible;
 pub mod archive;
 pub mod args;
 pub mod busy;
+pub mod certificate;
 pub mod command;
 pub mod compose;
 pub mod compress;
@@ -18,12 +20,15 @@ pub mod grants;
 pub mod host;
 pub mod human;
 pub mod image;
+pub mod infra;
 pub mod journal;
 pub mod kinds;
 #[cfg(feature = "kube")]
 pub mod kube;
 pub mod lines;
 pub mod logs;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod memory;
 pub mod mount;
 pub mod net;
@@ -34,8 +39,10 @@ pub mod postgres;
 pub mod process;
 pub mod quarantine;
 pub mod raw;
+pub mod reload;
 pub mod table;
 pub mod tail;
+pub mod terraform;
 pub mod traces;
 pub mod unit;
 pub mod web;

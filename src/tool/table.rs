@@ -5,23 +5,29 @@ use crate::gate::tool::Tool;
 use crate::tool::kube::{
     apply, cordon, drain, evict, node, patch, pod, restart, rollout, said, scale, tls_secret,
 };
+#[cfg(feature = "mcp")]
+use crate::tool::mcp;
 #[cfg(feature = "postgres")]
 use crate::tool::postgres;
 use crate::tool::world::World;
 use crate::tool::{
-    alerts, archive, compose, container, database, disk, files, host, human, image, journal, logs,
-    memory, mount, net, process, raw, tail, traces, unit, web,
+    alerts, ansible, archive, certificate, compose, container, database, disk, files, host, human,
+    image, infra, journal, logs, memory, mount, net, process, raw, reload, tail, terraform, traces,
+    unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
     #[cfg_attr(
-        not(any(feature = "kube", feature = "postgres")),
-        expect(unused_mut, reason = "clusters and databases come behind")
+        not(any(feature = "kube", feature = "mcp", feature = "postgres")),
+        expect(unused_mut, reason = "clusters, servers and databases come behind")
     )]
     let mut all = vec![
         alerts::list(world),
         alerts::rules(world),
+        ansible::check(world),
+        ansible::run(world),
+        certificate::renew::renew(world),
         compose::read::check(world),
         compose::health::health(world),
         compose::read::ps(world),
@@ -45,6 +51,7 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         files::empty_quarantine(world),
         files::quarantine(world),
         files::restore(world),
+        infra::firewall::rule(world),
         tail::tail(world),
         tail::log(world),
         host::df(world),
@@ -69,16 +76,30 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         net::reach(world),
         process::kill(world),
         process::list(world),
-        web::inspect(world),
+        terraform::apply(world),
+        terraform::plan(world),
+        certificate::inspect::inspect(world),
         traces::search(world),
         unit::logs(world),
+        reload::reload(world),
         unit::restart(world),
         unit::status(world),
+        infra::shape::create(world),
+        infra::shape::delete(world),
+        infra::snapshot::forget(world),
+        infra::shape::limit(world),
+        infra::snapshot::rollback(world),
+        infra::snapshot::snapshot(world),
+        infra::power::start(world),
+        infra::power::stop(world),
+        infra::shape::resize(world),
     ];
     #[cfg(feature = "postgres")]
     all.extend(of_databases(world));
     #[cfg(feature = "kube")]
     all.extend(of_clusters(world));
+    #[cfg(feature = "mcp")]
+    all.extend([mcp::call(world), mcp::read(world), mcp::tools(world)]);
     all
 }
 

@@ -2,13 +2,18 @@
 
 mod acts;
 mod archive;
+mod certificate;
 mod disk;
 mod engine;
 mod files;
 mod full;
 mod hosts;
+mod iac;
+mod infra;
 #[cfg(feature = "kube")]
 mod kube;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod process;
 mod schema;
 mod servers;

@@ -102,7 +102,7 @@ struct Status {
 }
 
 /// The unit as the host's collection tells it.
-async fn look(link: &dyn HostLink, unit: &Target) -> Result<Unit, ToolError> {
+pub(super) async fn look(link: &dyn HostLink, unit: &Target) -> Result<Unit, ToolError> {
     let name = UnitName::new(unit.name()).map_err(refused)?;
     let fact = Fact::Unit(name);
     let mut facts = link.facts(&BTreeSet::from([fact.clone()])).await;
@@ -226,7 +226,7 @@ pub fn restart_command(name: &str) -> Result<Argv, ToolError> {
 }
 
 /// Units whose restart cuts the branch that reef, or the operator, sits on.
-fn never(unit: &str) -> Option<&'static str> {
+pub(super) fn never(unit: &str) -> Option<&'static str> {
     let name = unit.strip_suffix(".service").unwrap_or(unit);
     let base = name.split_once('@').map_or(name, |(base, _)| base);
     match base {

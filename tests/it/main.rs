@@ -14,6 +14,7 @@ mod acts;
 mod archive;
 mod asked;
 mod backtest;
+mod certificates;
 mod check;
 #[cfg(feature = "kube")]
 mod cluster;
@@ -25,12 +26,15 @@ mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod iac;
 mod init;
 mod install;
 mod killed;
 #[cfg(feature = "kube")]
 mod kube;
 mod logs;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod memory;
 mod network;
 mod paused;
@@ -42,4 +46,5 @@ mod spikes;
 mod told;
 mod units;
 mod updates;
+mod vms;
 mod walk;

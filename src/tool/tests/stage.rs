@@ -209,7 +209,12 @@ impl Stage {
         let hands = Arc::new(Hands(AtomicI64::new(NOW)));
         let endpoint = |url: &str, tls: Option<&str>| Endpoint {
             url: Some(WebUrl::parse(url).unwrap()),
-            tls: tls.map(|name| Peer { host: "127.0.0.1".into(), port: 443, name: name.into() }),
+            tls: tls.map(|name| Peer {
+                host: "127.0.0.1".into(),
+                port: 443,
+                name: name.into(),
+                lineage: None,
+            }),
         };
         let mut inventory = Inventory {
             endpoints: [
@@ -235,6 +240,9 @@ impl Stage {
             repositories: [abs(&dir.path().join("files")), AbsPath::new("/opt/stacks").unwrap()]
                 .map(|root| Target::path(here(), &root))
                 .into(),
+            playbooks: [(Word::of("site"), Arc::new(super::iac::playbook(dir.path())))].into(),
+            terraforms: [(Word::of("web"), Arc::new(super::iac::stack(dir.path())))].into(),
+            plans: Some(abs(&dir.path().join("plans"))),
             reboots: [(here(), vec!["systemctl".into(), "reboot".into()])].into(),
             servers: servers(),
             ..Inventory::default()
@@ -253,6 +261,9 @@ impl Stage {
             deeds: Arc::new(NoDeeds),
             #[cfg(feature = "kube")]
             clusters: [(here(), Arc::new(super::kube::of_the_examples(dir.path())))].into(),
+            #[cfg(feature = "mcp")]
+            mcp: super::mcp::servers(),
+            providers: super::infra::of_the_examples(),
             inventory: Arc::new(inventory),
             now: hands.clone(),
             quarantine: abs(&dir.path().join("quarantine")),
