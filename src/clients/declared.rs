@@ -33,6 +33,7 @@ pub struct Database {
 }
 
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there are a handful of them")]
 pub enum Engine {
     #[cfg(feature = "postgres")]
     Postgres(Server),

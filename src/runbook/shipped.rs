@@ -28,6 +28,7 @@ pub fn shipped() -> Vec<(&'static str, &'static str)> {
         book!("nas-unreachable"),
         #[cfg(feature = "kube")]
         book!("pod-crashloop"),
+        #[cfg(feature = "postgres")]
         book!("replication-lag"),
         book!("service-failed"),
         book!("terraform-drift"),

@@ -93,8 +93,8 @@ fn without_its_bucket_no_log_moves() {
     std::fs::remove_dir_all(Path::new(s3.get("STORE")).join("backup")).unwrap();
     fill(Path::new(mount));
     let before = tree(Path::new(mount));
-    let asked = reef.until("a question", |reef| reef.records("asked").pop());
-    let words = asked["payload"].to_string();
+    let asked = reef.until("a question", |reef| reef.approvals().pop());
+    let words = asked.to_string();
     assert!(words.contains("there is no bucket backup"), "{words}");
     assert_eq!(dispatched(&reef, "logs.archive") + dispatched(&reef, "files.clean"), 0);
     assert_eq!(tree(Path::new(mount)), before);

@@ -142,7 +142,7 @@ const RESTART: &str = r#"+++
 title    = "Restart the database"
 match    = { probe = "unit", reason = ["never"] }
 max_tier = "high"
-tools    = ["postgres.connections", "postgres.drain", "postgres.checkpoint", "unit.restart"]
+tools    = ["postgres.connections", "postgres.drain", "postgres.checkpoint", "unit.restart", "unit.status"]
 +++
 # Restart the database
 
@@ -211,7 +211,7 @@ fn a_restart_under_write_load_loses_no_row_that_was_acknowledged() {
     machine.until("rows are written", |m| (100 < acknowledged(m).len()).then_some(()));
     let pid = || machine.run(&["systemctl", "show", "-P", "MainPID", "postgresql@main"]);
     let before = (pid(), acknowledged(&machine).len());
-    let ran = machine.reef(&["runbook", "run", "restart-db", "--yes"]);
+    let ran = machine.reef(&["runbook", "run", "restart-db", "--on", &host, "--yes"]);
     assert_eq!(ran.0, 0, "{}\n{}", ran.1, machine.journal());
     let dispatched: Vec<String> = records(&machine, "dispatched")
         .iter()

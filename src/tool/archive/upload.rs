@@ -23,6 +23,8 @@ use crate::tool::world::World;
 
 /// What goes up and comes back in a second at the least, for the estimate of how long it takes.
 const BYTES_A_SECOND: u64 = 2 << 20;
+/// A server that takes less in a second is given up.
+const SLOWEST: u64 = 64 << 10;
 
 fn archive_spec() -> ToolSpec {
     ToolSpec {
@@ -153,6 +155,11 @@ impl Action for Archive {
     }
 }
 
+/// How long one upload may take: a server that takes a few bytes now and then takes none.
+fn patience(bytes: u64) -> Span {
+    Span::secs(60 + i64::try_from(bytes / SLOWEST).unwrap_or(i64::MAX / 2_000))
+}
+
 /// Whether one upload takes it.
 fn fits(entry: &Entry) -> bool {
     (1..=LARGEST).contains(&entry.bytes)
@@ -258,7 +265,12 @@ impl Archive {
         let is = Held { bytes: opened.bytes(), sha256: opened.sha256().await? };
         let key = self.key(entry, &is);
         let file = opened.file()?;
-        let upload = Upload { key: key.clone(), file, is: is.clone(), timeout: left };
+        let upload = Upload {
+            key: key.clone(),
+            file,
+            is: is.clone(),
+            timeout: left.min(patience(is.bytes)),
+        };
         bucket.put(permit, http, upload, self.world.now.now()).await.map_err(store)?;
         let held = bucket.held(http, &key, is.bytes, self.world.now.as_ref()).await;
         let held = held.map_err(store)?;

@@ -55,9 +55,10 @@ pub fn restart_standby(world: &World) -> Box<dyn Tool> {
         }
         // The config names this very unit as a standby: that is what the tool beneath asks for.
         let mut call = args.call().clone();
-        let (tool, argument, made) = match of.thing() {
-            Thing::Unit => ("unit.restart", "unit", unit::restart(&world)),
-            _container => ("container.restart", "container", container::act::restart(&world)),
+        let (tool, argument, made) = if of.thing() == Thing::Unit {
+            ("unit.restart", "unit", unit::restart(&world))
+        } else {
+            ("container.restart", "container", container::act::restart(&world))
         };
         call = Call {
             tool: ToolName::of(tool),

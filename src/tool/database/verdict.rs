@@ -186,7 +186,7 @@ fn of_postgres(primary: &Seen, seen: &postgres::Seen, around: &Around) -> Verdic
         () if receiver.paused => verdict(
             "replay-paused",
             format!("somebody paused the replay; it is {amount} behind"),
-            "SELECT pg_wal_replay_resume() on the standby, once whoever paused it agrees",
+            "run pg_wal_replay_resume() on the standby, once whoever paused it agrees",
         ),
         () if !receiver.connected && !receiver.from_archive => match around.disk {
             Some(disk) if FULL <= disk => verdict(
