@@ -4,8 +4,8 @@ use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 
 use crate::clients::answer::NoAnswer;
-use crate::clients::http::url::WebUrl;
 use crate::clients::http::error::HttpError;
+use crate::clients::http::url::WebUrl;
 use crate::clients::http::{Answer, GetRequest, Http, PostRequest, Verb, basic};
 use crate::config::keys::Key;
 use crate::gate::permit::Permit;
@@ -111,8 +111,7 @@ impl Api {
         let mut headers = self.login.headers().map_err(|why| HttpError::Setup(why.to_string()))?;
         let form = "application/x-www-form-urlencoded";
         headers.push(("content-type".to_owned(), form.to_owned()));
-        let request =
-            PostRequest { url, headers, body, timeout: self.timeout, max_body: LARGEST };
+        let request = PostRequest { url, headers, body, timeout: self.timeout, max_body: LARGEST };
         self.http.change(permit, verb, &request).await
     }
 

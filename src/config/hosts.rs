@@ -220,12 +220,7 @@ impl HostSection {
             mounts: section.list_or("mounts", Vec::new()),
             reboot: section.list_or("reboot", Vec::new()),
             snapshot: section.opt("snapshot"),
-            snapshot_keep: at_least(
-                &mut section,
-                "snapshot_keep",
-                Span::days(7),
-                Span::hours(1),
-            ),
+            snapshot_keep: at_least(&mut section, "snapshot_keep", Span::days(7), Span::hours(1)),
             tails: section.list_or("tails", Vec::new()),
             repositories: section.list_or("repositories", Vec::new()),
         };

@@ -143,7 +143,8 @@ fn providers(
     for (host, section) in globals.iter().flat_map(|g| &g.hosts) {
         let Some(of) = &section.snapshot else { continue };
         if !found.get(of.on()).is_some_and(|declared| declared.names(of)) {
-            let why = format!("snapshot of {host}: {of} is none of the vms of [provider.{}]", of.on());
+            let why =
+                format!("snapshot of {host}: {of} is none of the vms of [provider.{}]", of.on());
             root.mistake("provider", why);
         }
     }

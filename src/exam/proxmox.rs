@@ -180,8 +180,15 @@ impl FakeProxmox {
         let still = FakeVm { running: false, ..FakeVm::new() };
         let template = FakeVm { running: false, template: true, onboot: false, ..FakeVm::new() };
         let rights = [
-            "VM.PowerMgmt", "VM.Snapshot", "VM.Snapshot.Rollback", "VM.Clone", "VM.Allocate",
-            "VM.Config.Disk", "VM.Config.Memory", "VM.Config.CPU", "VM.Config.Network",
+            "VM.PowerMgmt",
+            "VM.Snapshot",
+            "VM.Snapshot.Rollback",
+            "VM.Clone",
+            "VM.Allocate",
+            "VM.Config.Disk",
+            "VM.Config.Memory",
+            "VM.Config.CPU",
+            "VM.Config.Network",
         ];
         Self(Arc::new(Mutex::new(Cluster {
             vms: BTreeMap::from([(104, FakeVm::new()), (105, still), (9000, template)]),
@@ -334,7 +341,16 @@ impl Cluster {
         let upid = format!("UPID:{NODE}:0000A1B2:0001C3D4:{at:08X}:{kind}:{vmid}:{user}:");
         let ends = Instant::now() + takes;
         let user = user.to_owned();
-        self.tasks.push(Task { upid: upid.clone(), kind, vmid, user, at, ends, does, status: None });
+        self.tasks.push(Task {
+            upid: upid.clone(),
+            kind,
+            vmid,
+            user,
+            at,
+            ends,
+            does,
+            status: None,
+        });
         upid
     }
 
@@ -432,21 +448,30 @@ impl Cluster {
         let ["nodes", NODE, "qemu", id, ref rest @ ..] = parts[..] else {
             return refuse(501, &format!("Method '{method} /{path}' not implemented"));
         };
-        let Ok(vmid) = id.parse::<u64>() else { return refuse(400, "Parameter verification failed.") };
+        let Ok(vmid) = id.parse::<u64>() else {
+            return refuse(400, "Parameter verification failed.");
+        };
         let asked = format!("{method} {}", rest.join("/"));
         let (right, takes): (&[&str], &[&str]) = match (method.as_str(), rest) {
             ("POST", ["status", "start"]) => (&["VM.PowerMgmt"], &[]),
             ("POST", ["status", "shutdown"]) => (&["VM.PowerMgmt"], &["timeout", "forceStop"]),
-            ("POST", ["clone"]) => (&["VM.Clone", "VM.Allocate"], &["newid", "name", "full", "description"]),
+            ("POST", ["clone"]) => {
+                (&["VM.Clone", "VM.Allocate"], &["newid", "name", "full", "description"])
+            }
             ("DELETE", []) => (&["VM.Allocate"], &["purge"]),
             ("PUT", ["resize"]) => (&["VM.Config.Disk"], &["disk", "size", "digest"]),
-            ("PUT", ["config"]) => (&["VM.Config.Memory", "VM.Config.CPU"], &["memory", "cores", "digest"]),
+            ("PUT", ["config"]) => {
+                (&["VM.Config.Memory", "VM.Config.CPU"], &["memory", "cores", "digest"])
+            }
             ("POST", ["snapshot"]) => (&["VM.Snapshot"], &["snapname", "description", "vmstate"]),
             ("DELETE", ["snapshot", _]) => (&["VM.Snapshot"], &["force"]),
             ("POST", ["snapshot", _, "rollback"]) => (&["VM.Snapshot.Rollback"], &["start"]),
             ("POST", ["firewall", "rules"]) => (
                 &["VM.Config.Network"],
-                &["type", "action", "proto", "dport", "source", "enable", "comment", "digest", "pos"],
+                &[
+                    "type", "action", "proto", "dport", "source", "enable", "comment", "digest",
+                    "pos",
+                ],
             ),
             ("DELETE", ["firewall", "rules", _]) => (&["VM.Config.Network"], &["digest"]),
             _ => return refuse(501, &format!("Method '{asked}' not implemented")),
@@ -472,7 +497,8 @@ impl Cluster {
         method: &Method,
     ) -> Result<Reply, String> {
         let said = |key: &str| form.get(key).cloned().unwrap_or_default();
-        let missing = || format!("Configuration file 'nodes/{NODE}/qemu-server/{vmid}.conf' does not exist");
+        let missing =
+            || format!("Configuration file 'nodes/{NODE}/qemu-server/{vmid}.conf' does not exist");
         let taken: BTreeSet<u64> = self.vms.keys().copied().collect();
         let lies = self.mood == Mood::Lies;
         let vm = self.vms.get_mut(&vmid).ok_or_else(missing)?;
@@ -481,28 +507,39 @@ impl Cluster {
         }
         let modified = |now: &str| match form.get("digest") {
             Some(digest) if digest != now => {
-                Err("detected modified configuration - file changed by other user? Try again.".to_owned())
+                Err("detected modified configuration - file changed by other user? Try again."
+                    .to_owned())
             }
             Some(_) | None => Ok(()),
         };
         let known = |vm: &FakeVm, name: &str| vm.snapshots.iter().any(|(known, _)| known == name);
         let (kind, does) = match (method.as_str(), rest) {
-            (_, ["status", "start"]) if vm.running => return Err(format!("VM {vmid} already running")),
+            (_, ["status", "start"]) if vm.running => {
+                return Err(format!("VM {vmid} already running"));
+            }
             (_, ["status", "start"]) => ("qmstart", Effect::Start),
-            (_, ["status", "shutdown"]) if !vm.running => return Err(format!("VM {vmid} not running")),
+            (_, ["status", "shutdown"]) if !vm.running => {
+                return Err(format!("VM {vmid} not running"));
+            }
             (_, ["status", "shutdown"]) => ("qmshutdown", Effect::Stop),
             (_, ["clone"]) => {
-                let to: u64 = said("newid").parse().map_err(|_| "newid: invalid format".to_owned())?;
+                let to: u64 =
+                    said("newid").parse().map_err(|_| "newid: invalid format".to_owned())?;
                 if taken.contains(&to) {
                     return Err(format!("unable to create VM {to}: config file already exists"));
                 }
                 ("qmclone", Effect::Clone { to, description: said("description") })
             }
-            ("DELETE", []) if vm.running => return Err(format!("VM {vmid} is running - destroy failed")),
+            ("DELETE", []) if vm.running => {
+                return Err(format!("VM {vmid} is running - destroy failed"));
+            }
             ("DELETE", []) => ("qmdestroy", Effect::Delete),
             (_, ["resize"]) => {
                 modified(&vm.digest())?;
-                let kib: u64 = said("size").trim_end_matches('K').parse().map_err(|_| "size: invalid format")?;
+                let kib: u64 = said("size")
+                    .trim_end_matches('K')
+                    .parse()
+                    .map_err(|_| "size: invalid format")?;
                 let disk = kib >> 20;
                 if said("disk") != "scsi0" {
                     return Err(format!("disk '{}' does not exist", said("disk")));

@@ -132,9 +132,9 @@ fn is_its_undo(db: &Db, action: ActionId, step: &Step) -> anyhow::Result<bool> {
     let row = db.action(action)?;
     // Whoever let something milder happen by itself has not said yes to something critical.
     let within = |row: &ActionRow| step.tier < Tier::Critical || row.tier == Tier::Critical;
-    Ok(row.filter(within).is_some_and(|row| {
-        matches!(&row.step.undo, Undo::By(call) if *call == step.call)
-    }))
+    Ok(row
+        .filter(within)
+        .is_some_and(|row| matches!(&row.step.undo, Undo::By(call) if *call == step.call)))
 }
 
 fn held_lease(db: &Db, run: RunId, step: &Step) -> anyhow::Result<Option<(Target, RunId)>> {

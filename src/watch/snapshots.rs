@@ -53,7 +53,9 @@ impl Responder {
                 Ok(step) => {
                     self.runner.promised(step, "the snapshot's time is over").await?;
                 }
-                Err(error) => tracing::warn!("{call}: the snapshot could not be looked at: {error}"),
+                Err(error) => {
+                    tracing::warn!("{call}: the snapshot could not be looked at: {error}")
+                }
             }
         }
         Ok(())

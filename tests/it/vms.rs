@@ -122,7 +122,10 @@ fn a_guest_that_ended_is_asked_about_started_proven_and_the_start_undone() {
     assert_eq!(start["payload"]["tier"], "high");
     let closed = reef.records("closed").pop().unwrap();
     assert_eq!(closed["payload"]["outcome"], "done", "{closed:#}");
-    assert!(closed.to_string().contains("/api2/json/nodes/pve1/qemu/105/status/start"), "{closed:#}");
+    assert!(
+        closed.to_string().contains("/api2/json/nodes/pve1/qemu/105/status/start"),
+        "{closed:#}"
+    );
     reef.until("the proof", |reef| (!reef.records("verified").is_empty()).then_some(()));
     assert!(!reef.audit().iter().any(|r| r.to_string().contains(ACTS.1)), "a secret in the log");
 
@@ -137,7 +140,11 @@ fn a_guest_that_ended_is_asked_about_started_proven_and_the_start_undone() {
 #[test]
 fn observe_changes_nothing() {
     let proxmox = Proxmox::start();
-    let home = proxmox.home("observe", "snapshot = \"home:vm:web\"", &[("guest-down", &guest_down("auto"))]);
+    let home = proxmox.home(
+        "observe",
+        "snapshot = \"home:vm:web\"",
+        &[("guest-down", &guest_down("auto"))],
+    );
     let reef = home.start();
     reef.until("what would be done", |reef| (!reef.records("would").is_empty()).then_some(()));
     reef.looks_pass(3);
@@ -190,7 +197,8 @@ fn a_snapshot_stands_before_a_high_step_and_its_rollback_is_the_undo() {
     let proxmox = Proxmox::start();
     let home = proxmox.home("auto", "snapshot = \"home:vm:web\"\nsnapshot_keep = \"2h\"", &[]);
     let mark = home.path().join("mark").display().to_string();
-    let text = RISKY.replace("MARK", &mark).replace("[\"host.exec\"]", "[\"host.exec\", \"host.run\"]");
+    let text =
+        RISKY.replace("MARK", &mark).replace("[\"host.exec\"]", "[\"host.exec\", \"host.run\"]");
     std::fs::write(home.path().join("books/risky.md"), text).unwrap();
     let reef = home.start();
     let ran = reef.reef(&["runbook", "run", "risky", "--on", "mini", "--yes"]);
@@ -224,7 +232,7 @@ fn a_snapshot_stands_before_a_high_step_and_its_rollback_is_the_undo() {
     });
     reef.stop();
     let db = rusqlite::Connection::open(home.state().join("reef.db")).unwrap();
-    db.execute("UPDATE timer SET at = 0 WHERE key = 'snapshots'", ()).unwrap();
+    db.execute("UPDATE timer SET due_at = 0 WHERE key = 'snapshots'", ()).unwrap();
     db.execute("UPDATE action SET at = at - 10800000", ()).unwrap();
     drop(db);
     let reef = home.start();

@@ -177,7 +177,8 @@ fn filled(deed: &Deed, seen: &Machine) -> Result<Filled, String> {
             ("resize", vec![("{volume}", volume.clone()), ("{bytes}", to.to_string())])
         }
         Deed::Limit { memory, cores } => {
-            let untold = |what: &str| format!("its state does not tell its {what}, which must stay");
+            let untold =
+                |what: &str| format!("its state does not tell its {what}, which must stay");
             let memory = memory.or(seen.memory).ok_or_else(|| untold("memory"))?;
             let cores = cores.or(seen.cores).ok_or_else(|| untold("cores"))?;
             ("limit", vec![("{memory}", memory.to_string()), ("{cores}", cores.to_string())])
@@ -284,7 +285,11 @@ mod tests {
         for (verb, parts, why) in [
             ("start", &["/usr/bin/virsh", "start", "{vm}"][..], None),
             ("resize", &["/bin/x", "{vm}", "{volume}", "{bytes}"], None),
-            ("rule_add", &["/bin/x", "{vm}", "{direction}", "{verdict}", "{protocol}", "{port}"], None),
+            (
+                "rule_add",
+                &["/bin/x", "{vm}", "{direction}", "{verdict}", "{protocol}", "{port}"],
+                None,
+            ),
             ("start", &["virsh", "start", "{vm}"], Some("no program by its whole path")),
             ("start", &["/bin/x", "--domain={vm}"], Some("one whole argument")),
             ("start", &["/bin/x", "{vm}", "{bytes}"], Some("one whole argument")),

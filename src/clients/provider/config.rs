@@ -91,7 +91,8 @@ fn one(mut section: Section, host: &HostName, among: &Among<'_>) -> Option<Decla
     let machines = named(&mut section, "vms", host);
     let templates = named(&mut section, "templates", host);
     for name in templates.keys().filter(|name| !machines.contains_key(*name)) {
-        section.mistake("templates", format!("{name} is none of vms, which say what may be touched"));
+        section
+            .mistake("templates", format!("{name} is none of vms, which say what may be touched"));
     }
     if by_proxmox {
         let numbers = machines.values().chain(templates.values());

@@ -198,18 +198,33 @@ pub enum Deed {
     /// Asked to shut down; never cut off.
     Stop,
     /// As a full copy of a template.
-    Create { template: String, name: String },
+    Create {
+        template: String,
+        name: String,
+    },
     Delete,
     /// To so many bytes.
-    Grow { volume: String, to: u64 },
+    Grow {
+        volume: String,
+        to: u64,
+    },
     /// Bytes of memory and a number of cores; what is left out stays.
-    Limit { memory: Option<u64>, cores: Option<u64> },
+    Limit {
+        memory: Option<u64>,
+        cores: Option<u64>,
+    },
     Admit(Rule),
     Withdraw(Rule),
     /// Of its volumes, not of what is in its memory.
-    Snapshot { name: String },
-    Rollback { name: String },
-    Forget { name: String },
+    Snapshot {
+        name: String,
+    },
+    Rollback {
+        name: String,
+    },
+    Forget {
+        name: String,
+    },
 }
 
 impl Deed {
@@ -222,7 +237,8 @@ impl Deed {
             Self::Delete => now.power == Power::Absent,
             Self::Grow { volume, to } => now.volumes.get(volume).is_some_and(|size| to <= size),
             Self::Limit { memory, cores } => {
-                let same = |now: Option<u64>, wanted: &Option<u64>| wanted.is_none() || now == *wanted;
+                let same =
+                    |now: Option<u64>, wanted: &Option<u64>| wanted.is_none() || now == *wanted;
                 same(now.memory, memory) && same(now.cores, cores)
             }
             Self::Admit(rule) => now.rules.contains(rule),
@@ -239,7 +255,8 @@ impl Deed {
             // What ran was started anew; what did not shows it by the snapshot that it goes on from alone.
             Self::Rollback { name } => {
                 let anew = match (before.up, after.up) {
-                    (Some(before), Some(after)) => after < before,
+                    // Whoever had run for seconds only cannot be told by that.
+                    (Some(before), Some(after)) => after < before || before < Span::mins(1),
                     (None, _) | (_, None) => true,
                 };
                 after.since.as_deref() == Some(name.as_str()) && anew

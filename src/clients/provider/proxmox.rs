@@ -80,7 +80,8 @@ struct RuleLine {
 impl RuleLine {
     /// As a rule of ours, where it says no more than one can.
     fn rule(&self) -> Option<Rule> {
-        let off = matches!(&self.enable, Some(on) if on.as_u64() == Some(0) || on.as_str() == Some("0"));
+        let off =
+            matches!(&self.enable, Some(on) if on.as_u64() == Some(0) || on.as_str() == Some("0"));
         if off {
             return None;
         }
@@ -239,7 +240,9 @@ impl ProxmoxProvider {
                 Err(why) => why,
             };
             if deadline < Instant::now() + pause {
-                return Err(NotDone::Unknown(format!("the end of the task {upid} was not seen: {last}")));
+                return Err(NotDone::Unknown(format!(
+                    "the end of the task {upid} was not seen: {last}"
+                )));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LATER);

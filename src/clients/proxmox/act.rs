@@ -99,7 +99,9 @@ impl Proxmox {
             ))),
             403 => Err(NotDone::NotStarted(format!("403: {}{said}", rights.denied()))),
             400 => Err(NotDone::NotStarted(format!("400: it does not take the request{said}"))),
-            404 | 501 => Err(NotDone::NotStarted(format!("{}: it has no {path}{said}", answer.status))),
+            404 | 501 => {
+                Err(NotDone::NotStarted(format!("{}: it has no {path}{said}", answer.status)))
+            }
             // The proxy in front of the nodes: no connection to the node came about.
             595 => Err(NotDone::NotStarted(format!("595: the node cannot be reached{said}"))),
             // It was handed on, and no answer came back.
@@ -125,7 +127,8 @@ fn noted(
         Verb::Delete => "DELETE",
     };
     let fields = form.iter().map(|(name, value)| format!("{name}={value}"));
-    let argv = [method.to_owned(), format!("/api2/json/{path}")].into_iter().chain(fields).collect();
+    let argv =
+        [method.to_owned(), format!("/api2/json/{path}")].into_iter().chain(fields).collect();
     let (code, excerpt) = match sent {
         Ok(answer) => {
             let body = String::from_utf8_lossy(&answer.body);

@@ -10,8 +10,8 @@ use serde::de::{DeserializeOwned, Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::clients::answer::NoAnswer;
-pub use crate::clients::proxmox::act::Rights;
 use crate::clients::json::{Api, found};
+pub use crate::clients::proxmox::act::Rights;
 
 const DENIED: &str = "is the token right, and has it the role PVEAuditor (PBS: Audit) on /?";
 

@@ -95,10 +95,8 @@ impl Change {
         if let Some(lock) = &now.lock {
             return Ok(Some(format!("{lock} holds it at the moment")));
         }
-        let switches = matches!(
-            self.deed,
-            Deed::Start | Deed::Stop | Deed::Rollback { .. } | Deed::Delete
-        );
+        let switches =
+            matches!(self.deed, Deed::Start | Deed::Stop | Deed::Rollback { .. } | Deed::Delete);
         if switches && let Some(manager) = &now.manager {
             return Ok(Some(format!("{manager} starts and stops it: ask that")));
         }
@@ -159,7 +157,8 @@ impl Change {
                     own += count.map_err(failed)?;
                 }
                 (own == 0).then(|| {
-                    "nobody tells why it is stopped, and what was stopped on purpose stays so".into()
+                    "nobody tells why it is stopped, and what was stopped on purpose stays so"
+                        .into()
                 })
             }
         })
@@ -172,7 +171,9 @@ impl Change {
         match &self.deed {
             Deed::Start => format!("start {target} (now {is})"),
             Deed::Stop => {
-                format!("shut {target} down (now {is}): it is down until it is started; never cut off by force")
+                format!(
+                    "shut {target} down (now {is}): it is down until it is started; never cut off by force"
+                )
             }
             Deed::Create { template, .. } => {
                 format!("make {target} as a full copy of {template}; it is not started")
@@ -199,7 +200,11 @@ impl Change {
             Deed::Limit { memory, cores } => {
                 let mut parts = Vec::new();
                 if let Some(memory) = memory {
-                    parts.push(format!("memory from {} to {}", size(now.memory), human_bytes(*memory)));
+                    parts.push(format!(
+                        "memory from {} to {}",
+                        size(now.memory),
+                        human_bytes(*memory)
+                    ));
                 }
                 if let Some(cores) = cores {
                     let from = now.cores.map_or("an untold number".to_owned(), |n| n.to_string());
@@ -213,10 +218,16 @@ impl Change {
                 format!("set {} of {target}{later}", parts.join(" and "))
             }
             Deed::Admit(rule) => {
-                format!("add to the firewall of {target}, which has {} such rules: {rule}", now.rules.len())
+                format!(
+                    "add to the firewall of {target}, which has {} such rules: {rule}",
+                    now.rules.len()
+                )
             }
             Deed::Withdraw(rule) => {
-                format!("remove from the firewall of {target}, of {} such rules: {rule}", now.rules.len())
+                format!(
+                    "remove from the firewall of {target}, of {} such rules: {rule}",
+                    now.rules.len()
+                )
             }
             Deed::Snapshot { name } => format!(
                 "take the snapshot {name} of {target} (now {is}, {} snapshots): its volumes, not what is in its memory",

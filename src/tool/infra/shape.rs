@@ -51,7 +51,11 @@ fn limit_spec() -> ToolSpec {
         summary: "Set how much memory and how many cores a virtual machine may have",
         inputs: vec![
             required("vm", Kind::Target, ARGUMENT),
-            optional("memory", Kind::Bytes, "in whole MiB, 64 MiB to 4 TiB; stays where it is left out"),
+            optional(
+                "memory",
+                Kind::Bytes,
+                "in whole MiB, 64 MiB to 4 TiB; stays where it is left out",
+            ),
             optional("cores", Kind::Int, "1 to 512; stays where it is left out"),
         ],
         gives: vec![],
@@ -105,7 +109,9 @@ pub fn delete(world: &World) -> Box<dyn Tool> {
     made(delete_spec(), move |args| {
         change(&world, args, |known, target| match known.templates.contains_key(target.name()) {
             true => Ok(Deed::Delete),
-            false => Err(refused(format!("{target} is none that reef makes, and it deletes no other"))),
+            false => {
+                Err(refused(format!("{target} is none that reef makes, and it deletes no other")))
+            }
         })
     })
 }

@@ -14,7 +14,8 @@ use crate::tool::world::World;
 pub const OWN: &str = "reef-";
 /// As long as Proxmox takes.
 const LONGEST: usize = 40;
-const NAME: &str = "reef-NAME, of letters, digits, - and _, at most 40: reef touches no other snapshot";
+const NAME: &str =
+    "reef-NAME, of letters, digits, - and _, at most 40: reef touches no other snapshot";
 
 fn snapshot_spec() -> ToolSpec {
     ToolSpec {
@@ -23,7 +24,11 @@ fn snapshot_spec() -> ToolSpec {
         inputs: vec![
             required("vm", Kind::Target, ARGUMENT),
             required("name", Kind::Word, NAME),
-            optional("keep", Kind::Span, "how long it is kept, an hour at least; 7 d where it is left out"),
+            optional(
+                "keep",
+                Kind::Span,
+                "how long it is kept, an hour at least; 7 d where it is left out",
+            ),
         ],
         gives: vec![],
         max_tier: Tier::Medium,
@@ -39,10 +44,7 @@ fn rollback_spec() -> ToolSpec {
     ToolSpec {
         name: ToolName::of("vm.rollback"),
         summary: "Put a virtual machine's volumes back to a snapshot; what was written since is lost",
-        inputs: vec![
-            required("vm", Kind::Target, ARGUMENT),
-            required("name", Kind::Word, NAME),
-        ],
+        inputs: vec![required("vm", Kind::Target, ARGUMENT), required("name", Kind::Word, NAME)],
         gives: vec![],
         max_tier: Tier::Critical,
         tiers: "always critical",
@@ -57,10 +59,7 @@ fn forget_spec() -> ToolSpec {
     ToolSpec {
         name: ToolName::of("vm.forget"),
         summary: "Remove a snapshot that reef took; reef does it by itself when its time is over",
-        inputs: vec![
-            required("vm", Kind::Target, ARGUMENT),
-            required("name", Kind::Word, NAME),
-        ],
+        inputs: vec![required("vm", Kind::Target, ARGUMENT), required("name", Kind::Word, NAME)],
         gives: vec![],
         max_tier: Tier::Critical,
         tiers: "always critical",

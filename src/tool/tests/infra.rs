@@ -54,7 +54,9 @@ impl Provider for Idle {
 
 fn known(provider: impl Provider + 'static) -> Known {
     let named = |all: &[(&str, &str)]| {
-        all.iter().map(|(name, id)| ((*name).to_owned(), (*id).to_owned())).collect::<BTreeMap<_, _>>()
+        all.iter()
+            .map(|(name, id)| ((*name).to_owned(), (*id).to_owned()))
+            .collect::<BTreeMap<_, _>>()
     };
     Known {
         provider: Arc::new(provider),
@@ -84,8 +86,7 @@ impl Lab {
         let fake = FakeProxmox::new();
         fake.with(|cluster| cluster.takes = Duration::from_millis(1));
         let (base, tasks) = serve(fake.app()).await;
-        let login =
-            Login::Token { before: format!("PVEAPIToken={}=", ACTS.0), key: held(secret) };
+        let login = Login::Token { before: format!("PVEAPIToken={}=", ACTS.0), key: held(secret) };
         let url = WebUrl::parse(&base).unwrap();
         let api = Api { http: Http::new(), url, login, timeout: Span::secs(5) };
         let provider = ProxmoxProvider { proxmox: Proxmox { api }, token: ACTS.0.to_owned() };
@@ -115,13 +116,23 @@ fn call(tool: &'static str, vm: &str, more: &[(&str, Value)]) -> Call {
     let mut args: BTreeMap<String, Value> =
         more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     args.insert("vm".into(), Value::Target(on.clone()));
-    Call { tool: crate::model::ids::ToolName::of(tool), target: on, args, bounds: Bounds::default() }
+    Call {
+        tool: crate::model::ids::ToolName::of(tool),
+        target: on,
+        args,
+        bounds: Bounds::default(),
+    }
 }
 
 fn rule(change: &str, port: i64) -> Call {
-    let words = [("change", change), ("verdict", "accept"), ("direction", "in"), ("protocol", "tcp")];
+    let words =
+        [("change", change), ("verdict", "accept"), ("direction", "in"), ("protocol", "tcp")];
     let mut args: Vec<(&str, Value)> = words.map(|(name, value)| (name, word(value))).into();
-    args.extend([("port", Value::Int(port)), ("source", word("10.0.0.0")), ("prefix", Value::Int(24))]);
+    args.extend([
+        ("port", Value::Int(port)),
+        ("source", word("10.0.0.0")),
+        ("prefix", Value::Int(24)),
+    ]);
     call("firewall.rule", "web", &args)
 }
 
@@ -132,14 +143,18 @@ async fn each_tool_does_what_it_says_is_seen_to_have_and_its_undo_puts_it_back()
     let name = [("name", word("reef-a"))];
     let more = [("memory", Value::Bytes(4 << 30)), ("cores", Value::Int(4))];
     let table: [(Call, Tier, &str, &dyn Fn(&FakeVm) -> bool); 4] = [
-        (call("vm.stop", "web", &[]), Tier::High, "shut pve:vm:web down (now running)", &|vm| !vm.running),
+        (call("vm.stop", "web", &[]), Tier::High, "shut pve:vm:web down (now running)", &|vm| {
+            !vm.running
+        }),
         (
             call("vm.limit", "web", &more),
             Tier::Critical,
             "memory from 2.0 GiB to 4.0 GiB and cores from 2 to 4",
             &|vm| (vm.memory, vm.cores) == (4_096, 4),
         ),
-        (rule("add", 443), Tier::Critical, "accept in tcp port 443 from 10.0.0.0/24", &|vm| vm.rules.len() == 1),
+        (rule("add", 443), Tier::Critical, "accept in tcp port 443 from 10.0.0.0/24", &|vm| {
+            vm.rules.len() == 1
+        }),
         (call("vm.snapshot", "web", &name), Tier::Medium, "snapshot reef-a of pve:vm:web", &|vm| {
             vm.snapshots.len() == 1
         }),
@@ -148,8 +163,13 @@ async fn each_tool_does_what_it_says_is_seen_to_have_and_its_undo_puts_it_back()
         assert_eq!(lab.stage.action(&call).tier(), tier, "{call}");
         let sent = lab.sent().len();
         let (effect, _) = lab.stage.preview(&call).await.unwrap();
-        assert!(effect.words.replace(".0 GiB", " GiB").contains(&words.replace(".0 GiB", " GiB")), "{}", effect.words);
+        assert!(
+            effect.words.replace(".0 GiB", " GiB").contains(&words.replace(".0 GiB", " GiB")),
+            "{}",
+            effect.words
+        );
         assert_eq!(lab.sent().len(), sent, "a preview changes nothing");
+        lab.fake.with(|cluster| cluster.vms.get_mut(&104).unwrap().content = "as it was".into());
         let (undo, result) = lab.stage.act(&call).await;
         assert!(matches!(result, ActionResult::Done(_)), "{call}: {result:?}");
         assert!(is_so(&lab.vm(104)), "{call}");
@@ -190,7 +210,8 @@ async fn a_volume_only_grows_and_what_reef_made_alone_is_deleted() {
     assert!(matches!(result, ActionResult::Done(_)), "{result:?}");
     assert!(lab.fake.with(|cluster| !cluster.vms.contains_key(&120)));
 
-    lab.fake.with(|cluster| drop(cluster.vms.insert(120, FakeVm { running: false, ..FakeVm::new() })));
+    lab.fake
+        .with(|cluster| drop(cluster.vms.insert(120, FakeVm { running: false, ..FakeVm::new() })));
     let why = lab.refused(&call("vm.delete", "lab", &[])).await;
     assert!(why.contains("reef did not make it"), "{why}");
 }
@@ -262,7 +283,11 @@ async fn a_missing_right_is_named_with_its_grant_and_a_lost_answer_is_unknown() 
         (call("vm.create", "lab", &[]), "VM.Clone"),
         (rule("add", 443), "VM.Config.Network"),
         (
-            call("volume.resize", "web", &[("volume", word("scsi0")), ("to", Value::Bytes(64 << 30))]),
+            call(
+                "volume.resize",
+                "web",
+                &[("volume", word("scsi0")), ("to", Value::Bytes(64 << 30))],
+            ),
             "VM.Config.Disk",
         ),
     ];
@@ -337,8 +362,12 @@ fn scripted(folder: &Path, start: &str) -> CommandProvider {
     let at = folder.display();
     let argv = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
     let state = script("state", &format!("cat {at}/$1"));
-    let (start, stop) = (script("start", start), script("stop", &format!("echo status=stopped >{at}/$1")));
-    let limit = script("limit", &format!("printf 'status=running\\nmemory=%s\\ncores=%s\\n' $2 $3 >{at}/$1"));
+    let (start, stop) =
+        (script("start", start), script("stop", &format!("echo status=stopped >{at}/$1")));
+    let limit = script(
+        "limit",
+        &format!("printf 'status=running\\nmemory=%s\\ncores=%s\\n' $2 $3 >{at}/$1"),
+    );
     let link: Arc<dyn HostLink> = Arc::new(LocalHost::new(
         here(),
         Arc::new(crate::clock::SystemClock),
@@ -382,10 +411,9 @@ async fn commands_of_the_operators_act_and_their_exit_code_proves_nothing() {
     let left = std::fs::read_to_string(dir.path().join("104")).unwrap();
     assert_eq!(left, "status=running\nmemory=1073741824\ncores=4\n", "what is not said stays");
 
-    for (script, word, words) in [
-        ("exit 0", "failed", "nothing changed"),
-        ("echo no room >&2; exit 3", "failed", "no room"),
-    ] {
+    for (script, word, words) in
+        [("exit 0", "failed", "nothing changed"), ("echo no room >&2; exit 3", "failed", "no room")]
+    {
         write("status=stopped\nstopped_by=itself\n");
         let (_, result) = stage(script).act(&start).await;
         assert_eq!(result.word(), word, "{result:?}");
