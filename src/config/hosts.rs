@@ -16,8 +16,10 @@ use crate::model::time::Span;
 /// One host. `[host.this]` is this machine, by whatever name it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostSection {
-    /// How it is reached; `None` for this machine.
+    /// How it is reached over SSH; `None` for this machine, and for one behind an MCP server.
     pub ssh: Option<Ssh>,
+    /// The MCP server that is the way to it: `via = "mcp:NAME"`.
+    pub via: Option<Via>,
     /// How far a leash may rise on it, below the global ceiling.
     pub ceiling: Option<Leash>,
     /// Whose red explains this host's: another host, or a probe by its name.
@@ -126,6 +128,22 @@ impl Default for Ssh {
     }
 }
 
+/// The MCP server that a host is reached by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Via(pub Word);
+
+impl Setting for Via {
+    fn read(given: &Given) -> Result<Self, String> {
+        let text = String::read(given)?;
+        let name = text.strip_prefix("mcp:").ok_or("is no way to a host; write \"mcp:NAME\"")?;
+        Word::new(name).map(Self).map_err(|bad| format!("as a server's name it {}", bad.why))
+    }
+
+    fn show(&self) -> String {
+        format!("mcp:{}", self.0)
+    }
+}
+
 /// What is said of one runbook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunbookSection {
@@ -192,10 +210,18 @@ impl HostSection {
                 section.skip("sleeps");
                 section.mistake("sleeps", "is for other hosts: reef does not watch in its sleep");
             }
-            for key in ["parent", "depends_on", "tolerance"] {
+            for key in ["parent", "depends_on", "tolerance", "via"] {
                 if section.has(key) {
                     section.skip(key);
                     section.mistake(key, "is for other hosts: this one is there while reef runs");
+                }
+            }
+            None
+        } else if section.has("via") {
+            for key in WAY {
+                if section.has(key) {
+                    section.skip(key);
+                    section.mistake(key, "is for a way over SSH; via is another: keep one of them");
                 }
             }
             None
@@ -204,6 +230,7 @@ impl HostSection {
         };
         let read = Self {
             ssh,
+            via: if host == this { None } else { section.opt("via") },
             ceiling: section.opt("ceiling"),
             parent: if host == this { None } else { section.opt("parent") },
             depends_on: match host == this {

@@ -17,6 +17,8 @@ use crate::config::secret::SecretSource;
 use crate::config::section::{Outcome, Reader, Section};
 use crate::daemon::books::{self, Shelf};
 use crate::daemon::wire;
+#[cfg(feature = "mcp")]
+use crate::model::ids::Word;
 use crate::model::ids::{HostName, RunbookName};
 use crate::model::target::{AbsPath, Target};
 use crate::policy::redact::Redactor;
@@ -50,6 +52,13 @@ pub struct Assembled {
     /// The clusters, as the tools reach them.
     #[cfg(feature = "kube")]
     clusters: crate::clients::kube::declared::DeclaredClusters,
+    playbooks: crate::clients::ansible::declared::Playbooks,
+    stacks: crate::clients::terraform::declared::DeclaredStacks,
+    /// The servers that tools may use.
+    servers: crate::clients::declared::Declared,
+    /// The MCP servers.
+    #[cfg(feature = "mcp")]
+    pub mcp: BTreeMap<Word, crate::clients::mcp::settings::Settings>,
     /// Who keeps virtual machines.
     providers: BTreeMap<HostName, provider::config::Declared>,
     /// What stands behind a probe, by the last part of its name.
@@ -72,6 +81,15 @@ pub fn read(
     let zone = globals.as_ref().map_or(Zone::UTC, |g| g.timezone);
     let (notify, telling) = notify::table::configure_in(&mut root, zone);
     let model = llm::table::configure(&mut root);
+    let playbooks =
+        crate::clients::ansible::declared::read(root.section("playbook"), &cx.keys, &cx.redactor);
+    #[cfg(feature = "mcp")]
+    let mcp = crate::clients::mcp::settings::read(&mut root);
+    #[cfg(feature = "mcp")]
+    let servers: Vec<&str> = mcp.keys().map(Word::as_str).collect();
+    #[cfg(not(feature = "mcp"))]
+    let servers: Vec<&str> = Vec::new();
+    about_no_server(&mut root, globals.as_ref(), &servers);
     let folder = globals.as_ref().and_then(|g| g.runbook_dir.as_ref());
     let enabled = |name: &RunbookName| {
         globals.as_ref().and_then(|g| g.runbooks.get(name)).is_none_or(|section| section.enabled)
@@ -111,6 +129,11 @@ pub fn read(
                     keys: cx.keys,
                     #[cfg(feature = "kube")]
                     clusters: cx.clusters,
+                    playbooks,
+                    stacks: cx.stacks,
+                    servers: cx.servers,
+                    #[cfg(feature = "mcp")]
+                    mcp,
                     providers,
                     served_by,
                 },
@@ -168,6 +191,19 @@ fn about_no_runbook(root: &mut Section, shelf: &Shelf) {
     }
 }
 
+/// A host by way of a server that is not there could never be reached.
+fn about_no_server(root: &mut Section, globals: Option<&Globals>, servers: &[&str]) {
+    for (host, section) in globals.iter().flat_map(|g| &g.hosts) {
+        if let Some(via) = &section.via
+            && !servers.contains(&via.0.as_str())
+        {
+            let hint = hint(via.0.as_str(), servers.iter().copied());
+            let what = format!("via: there is no [mcp.{}]{hint}", via.0);
+            root.section("host").mistake(host.as_str(), what);
+        }
+    }
+}
+
 /// Other values for the params of a runbook, read by the kinds that they have in its front matter.
 fn set_params(root: &mut Section, book: &mut Runbook, section: &RunbookSection) {
     for (name, given) in &section.params {
@@ -192,7 +228,7 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
     let mut known_as = BTreeMap::from([("this".to_owned(), here.clone())]);
     for (name, section) in globals.iter().flat_map(|g| &g.hosts) {
         hosts.insert(name.clone());
-        if section.ssh.is_some() {
+        if section.ssh.is_some() || section.via.is_some() {
             // A host that is gone through explains those behind it.
             let through =
                 section.ssh.as_ref().and_then(|ssh| ssh.jump.as_deref()).and_then(last_hop);
@@ -233,7 +269,20 @@ impl Assembled {
     /// Every secret that the config names: fetched once, and known to the redactor.
     pub fn secrets(&self) -> Vec<SecretSource> {
         let of_model = self.model.as_ref().and_then(|m| m.key().cloned());
-        notify::table::secrets(&self.notify).cloned().chain(of_model).collect()
+        #[cfg(feature = "mcp")]
+        let of_servers = self.mcp.values().flat_map(|server| server.secrets.values().cloned());
+        #[cfg(not(feature = "mcp"))]
+        let of_servers = std::iter::empty();
+        let of_messages = notify::table::secrets(&self.notify).cloned();
+        of_messages.chain(of_model).chain(of_servers).collect()
+    }
+
+    /// Whether the config names no MCP server.
+    pub fn without_servers(&self) -> bool {
+        #[cfg(feature = "mcp")]
+        return self.mcp.is_empty();
+        #[cfg(not(feature = "mcp"))]
+        true
     }
 
     /// What the config names, for the tools. `state` is reef's own folder, which no action touches
@@ -248,6 +297,11 @@ impl Assembled {
                 .iter()
                 .map(|e| (e.target.name().to_owned(), endpoint(e)))
                 .collect(),
+            places: self
+                .endpoints
+                .iter()
+                .map(|e| (e.target.name().to_owned(), e.target.on().clone()))
+                .collect(),
             restartable: self.globals.hosts.iter().flat_map(of_host).collect(),
             logs: self.logs(),
             protected: vec![state.clone()],
@@ -260,10 +314,13 @@ impl Assembled {
                 .filter_map(|b| b.matches.pattern.as_ref())
                 .map(|p| p.0.as_str().to_owned())
                 .collect(),
-            certbot: AbsPath::new("/etc/letsencrypt/renewal").ok(),
             served_by: self.served_by.clone(),
+            servers: self.servers.all(),
             resolvers: self.resolvers(),
             ways: self.ways(),
+            playbooks: self.playbooks.clone(),
+            terraforms: self.stacks.all(),
+            plans: AbsPath::new(&format!("{state}/terraform")).ok(),
             mounts: self.paths_of(|section| &section.mounts),
             tails: self.paths_of(|section| &section.tails),
             repositories: self.paths_of(|section| &section.repositories),
@@ -348,10 +405,11 @@ fn served_by(probes: &[Probe]) -> BTreeMap<String, Target> {
 }
 
 fn endpoint(endpoint: &Endpoint) -> world::Endpoint {
-    let peer = |(host, port): &(String, u16)| world::Peer {
-        host: host.clone(),
-        port: *port,
-        name: host.clone(),
+    let peer = |server: &crate::probe::ask::TlsServer| world::Peer {
+        host: server.host.clone(),
+        port: server.port,
+        name: server.name.clone(),
+        lineage: server.lineage.clone(),
     };
     world::Endpoint { url: endpoint.url.clone(), tls: endpoint.tls.as_ref().map(peer) }
 }
@@ -418,6 +476,7 @@ mod tests {
 #[cfg(test)]
 mod tests_of_runbooks {
     use super::*;
+    #[cfg(not(feature = "mcp"))]
     use crate::model::ids::Word;
     use crate::model::reading::Reading;
     use crate::model::severity::Severity;

@@ -381,6 +381,9 @@ pub fn about(signal: &Signal) -> String {
         | Thing::Composed
         | Thing::Service
         | Thing::Node
+        | Thing::Terraform
+        | Thing::Playbook
+        | Thing::Mcp
         | Thing::Vm
         | Thing::Reef => format!("{probe} {}:{}", target.on(), target.name()),
     };

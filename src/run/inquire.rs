@@ -374,6 +374,9 @@ fn by_hand(
         | Thing::Service
         | Thing::Node
         | Thing::Object
+        | Thing::Terraform
+        | Thing::Playbook
+        | Thing::Mcp
         | Thing::Reef => None,
     };
     if let Some(name) = name {

@@ -3,6 +3,7 @@
 pub mod error;
 #[cfg(test)]
 pub(crate) mod loopback;
+pub mod upload;
 pub mod url;
 mod wire;
 
@@ -246,9 +247,18 @@ fn message(
     given: &[(String, String)],
     body: Bytes,
 ) -> Result<Request<Full<Bytes>>, HttpError> {
+    with_body(method, url, given, Full::new(body))
+}
+
+fn with_body<B>(
+    method: Method,
+    url: &WebUrl,
+    given: &[(String, String)],
+    body: B,
+) -> Result<Request<B>, HttpError> {
     let setup = |e: hyper::http::Error| HttpError::Setup(e.to_string());
     let request = Request::builder().method(method).uri(url.path_and_query());
-    let mut request = request.body(Full::new(body)).map_err(setup)?;
+    let mut request = request.body(body).map_err(setup)?;
     let headers = request.headers_mut();
     let host = HeaderValue::from_str(&url.authority());
     headers.insert("host", host.map_err(|e| setup(e.into()))?);
