@@ -175,7 +175,7 @@ fn a_crash_between_the_start_and_its_end_is_unknown_and_it_is_not_started_again(
 const RISKY: &str = r#"+++
 title    = "Something risky"
 match    = { probe = "proxmox", reason = ["never"] }
-max_tier = "high"
+max_tier = "critical"
 tools    = ["host.exec"]
 commands = [["sh", "-c", "echo done >MARK"]]
 +++
