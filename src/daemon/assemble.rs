@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::clients::host::Hosts;
-use crate::clients::provider;
+use crate::clients::provider::config::Declared;
 use crate::clock::zone::Zone;
 use crate::config::env::Env;
 use crate::config::given::Source;
@@ -16,7 +15,7 @@ use crate::config::places::EMBEDDED;
 use crate::config::secret::SecretSource;
 use crate::config::section::{Outcome, Reader, Section};
 use crate::daemon::books::{self, Shelf};
-use crate::daemon::wire;
+use crate::daemon::{providers, wire};
 #[cfg(feature = "mcp")]
 use crate::model::ids::Word;
 use crate::model::ids::{HostName, RunbookName};
@@ -60,7 +59,7 @@ pub struct Assembled {
     #[cfg(feature = "mcp")]
     pub mcp: BTreeMap<Word, crate::clients::mcp::settings::Settings>,
     /// Who keeps virtual machines.
-    providers: BTreeMap<HostName, provider::config::Declared>,
+    pub providers: BTreeMap<HostName, Declared>,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -77,7 +76,7 @@ pub fn read(
     // Without globals the other sections are still read, so that their mistakes are told too.
     let cx = context(globals.as_ref(), tally);
     let watched = table::from_config(&mut root, &cx);
-    let providers = providers(&mut root, globals.as_ref(), &cx);
+    let providers = providers::read(&mut root, globals.as_ref(), &cx);
     let zone = globals.as_ref().map_or(Zone::UTC, |g| g.timezone);
     let (notify, telling) = notify::table::configure_in(&mut root, zone);
     let model = llm::table::configure(&mut root);
@@ -148,30 +147,6 @@ pub fn read(
                 .unwrap_or_else(|| Mistakes::one(Mistake::of_file("config", "could not be read"))))
         }
     }
-}
-
-/// `[provider]`, read once the clusters that it names are known.
-fn providers(
-    root: &mut Section,
-    globals: Option<&Globals>,
-    cx: &Context,
-) -> BTreeMap<HostName, provider::config::Declared> {
-    let hosts = globals.iter().flat_map(|g| g.hosts.keys()).chain([&cx.here]);
-    let mut taken: BTreeSet<HostName> = hosts.cloned().collect();
-    #[cfg(feature = "kube")]
-    taken.extend(cx.clusters.all().into_keys());
-    taken.insert(HostName::of("this"));
-    let among = provider::config::Among { clusters: &cx.proxmoxes, keys: &cx.keys, taken };
-    let found = provider::config::configure(root, &among);
-    for (host, section) in globals.iter().flat_map(|g| &g.hosts) {
-        let Some(of) = &section.snapshot else { continue };
-        if !found.get(of.on()).is_some_and(|declared| declared.names(of)) {
-            let why =
-                format!("snapshot of {host}: {of} is none of the vms of [provider.{}]", of.on());
-            root.mistake("provider", why);
-        }
-    }
-    found
 }
 
 /// A leash for a runbook that nobody knows would never apply, and nobody would notice.
@@ -346,15 +321,6 @@ impl Assembled {
         let known =
             |(name, declared)| (name, std::sync::Arc::new(world::KnownCluster::of(declared)));
         self.clusters.all().into_iter().map(known).collect()
-    }
-
-    /// Who keeps virtual machines, with clients of their own.
-    pub fn providers(&self, hosts: &Hosts) -> provider::Providers {
-        let Some(here) = hosts.get(&self.globals.host_name) else { return BTreeMap::new() };
-        let known = |(name, declared): (&HostName, &provider::config::Declared)| {
-            (name.clone(), std::sync::Arc::new(declared.known(here, &self.redactor)))
-        };
-        self.providers.iter().map(known).collect()
     }
 
     fn resolvers(&self) -> BTreeMap<String, world::Resolver> {

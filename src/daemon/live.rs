@@ -20,6 +20,7 @@ use crate::config::secret::SecretCommand;
 use crate::daemon::assemble::Assembled;
 #[cfg(feature = "mcp")]
 use crate::daemon::looked::Looked;
+use crate::daemon::providers;
 use crate::daemon::reach::{Servers, engines};
 use crate::daemon::wire::{Seen, StoreDeeds, ToolOutbox};
 use crate::gate::rules::{Mode, Rules, SnapshotRule};
@@ -272,7 +273,7 @@ impl Making {
             clusters: assembled.clusters(),
             #[cfg(feature = "mcp")]
             mcp: servers.clone(),
-            providers: assembled.providers(hosts),
+            providers: providers::known(assembled, hosts),
             inventory: Arc::new(assembled.inventory(&self.folders.state, &self.folders.scratch)),
             now: Arc::clone(&self.clock),
             quarantine: self.folders.quarantine.clone(),

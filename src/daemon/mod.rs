@@ -12,6 +12,7 @@ pub mod live;
 #[cfg(feature = "mcp")]
 pub mod looked;
 pub mod private;
+mod providers;
 pub mod reach;
 pub mod recall;
 pub mod reload;

@@ -175,7 +175,7 @@ fn a_crash_between_the_start_and_its_end_is_unknown_and_it_is_not_started_again(
 const RISKY: &str = r#"+++
 title    = "Something risky"
 match    = { probe = "proxmox", reason = ["never"] }
-max_tier = "high"
+max_tier = "critical"
 tools    = ["host.exec"]
 commands = [["sh", "-c", "echo done >MARK"]]
 +++
@@ -232,7 +232,7 @@ fn a_snapshot_stands_before_a_high_step_and_its_rollback_is_the_undo() {
     });
     reef.stop();
     let db = rusqlite::Connection::open(home.state().join("reef.db")).unwrap();
-    db.execute("UPDATE timer SET at = 0 WHERE key = 'snapshots'", ()).unwrap();
+    db.execute("UPDATE timer SET due_at = 0 WHERE key = 'snapshots'", ()).unwrap();
     db.execute("UPDATE action SET at = at - 10800000", ()).unwrap();
     drop(db);
     let reef = home.start();

@@ -255,7 +255,8 @@ impl Deed {
             // What ran was started anew; what did not shows it by the snapshot that it goes on from alone.
             Self::Rollback { name } => {
                 let anew = match (before.up, after.up) {
-                    (Some(before), Some(after)) => after < before,
+                    // Whoever had run for seconds only cannot be told by that.
+                    (Some(before), Some(after)) => after < before || before < Span::mins(1),
                     (None, _) | (_, None) => true,
                 };
                 after.since.as_deref() == Some(name.as_str()) && anew

@@ -169,6 +169,7 @@ async fn each_tool_does_what_it_says_is_seen_to_have_and_its_undo_puts_it_back()
             effect.words
         );
         assert_eq!(lab.sent().len(), sent, "a preview changes nothing");
+        lab.fake.with(|cluster| cluster.vms.get_mut(&104).unwrap().content = "as it was".into());
         let (undo, result) = lab.stage.act(&call).await;
         assert!(matches!(result, ActionResult::Done(_)), "{call}: {result:?}");
         assert!(is_so(&lab.vm(104)), "{call}");

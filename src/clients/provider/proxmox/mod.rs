@@ -1,5 +1,8 @@
 //! Proxmox VE as a provider: a task is followed to its end, and a right that is missing is told by its name.
 
+mod clusters;
+mod request;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,6 +13,7 @@ use tokio::time::Instant;
 use crate::Fut;
 use crate::clients::docker::engine::NotDone;
 use crate::clients::http::Verb;
+use crate::clients::provider::proxmox::request::{Request, asked};
 use crate::clients::provider::{
     Deed, Digests, MARK, Machine, Made, Power, Provider, Rule, Snapshot, StoppedBy, word_of,
 };
@@ -18,11 +22,11 @@ use crate::gate::permit::Permit;
 use crate::model::taint::Tainted;
 use crate::model::time::{Millis, Span};
 
+pub use clusters::Clusters;
+
 /// Between two questions for a task: quick at first, then as often as a human would look.
 const FIRST: Duration = Duration::from_millis(200);
 const LATER: Duration = Duration::from_secs(2);
-/// How long a guest has to shut down by itself. It is never cut off.
-const SHUTDOWN: Span = Span::secs(120);
 /// How many of a guest's newest tasks say who stopped it.
 const TASKS: &str = "20";
 const MIB: u64 = 1 << 20;
@@ -297,81 +301,6 @@ impl ProxmoxProvider {
     }
 }
 
-/// One request that changes something.
-#[derive(Debug)]
-struct Request {
-    verb: Verb,
-    path: String,
-    form: Vec<(&'static str, String)>,
-    right: &'static str,
-    /// Whereon the right is needed: `/vms/104`.
-    on: String,
-    node: String,
-}
-
-type Asked = (Verb, String, &'static str, Vec<(&'static str, String)>);
-
-/// Verb, path, right and fields of a deed on a guest that is there.
-fn asked(deed: &Deed, seen: &Machine, whole: &str) -> Result<Asked, NotDone> {
-    let digest = |of: &Option<String>| of.iter().map(|d| ("digest", d.clone())).collect::<Vec<_>>();
-    let snapshot = |name: &str| format!("{whole}/snapshot/{name}");
-    Ok(match deed {
-        Deed::Start => (Verb::Post, format!("{whole}/status/start"), "VM.PowerMgmt", Vec::new()),
-        Deed::Stop => {
-            let patience = (SHUTDOWN.0 / 1_000).to_string();
-            let form = vec![("timeout", patience), ("forceStop", "0".to_owned())];
-            (Verb::Post, format!("{whole}/status/shutdown"), "VM.PowerMgmt", form)
-        }
-        Deed::Create { .. } => return Err(NotDone::NotStarted("it is there already".into())),
-        Deed::Delete => (Verb::Delete, whole.to_owned(), "VM.Allocate", Vec::new()),
-        Deed::Grow { volume, to } => {
-            let mut form = vec![("disk", volume.clone()), ("size", format!("{}K", to / 1_024))];
-            form.extend(digest(&seen.digests.config));
-            (Verb::Put, format!("{whole}/resize"), "VM.Config.Disk", form)
-        }
-        Deed::Limit { memory, cores } => {
-            let mut form: Vec<_> =
-                memory.iter().map(|memory| ("memory", (memory / MIB).to_string())).collect();
-            form.extend(cores.iter().map(|cores| ("cores", cores.to_string())));
-            form.extend(digest(&seen.digests.config));
-            let right = match (memory, cores) {
-                (Some(_), None) => "VM.Config.Memory",
-                (None, Some(_)) => "VM.Config.CPU",
-                (Some(_), Some(_)) | (None, None) => "VM.Config.Memory,VM.Config.CPU",
-            };
-            (Verb::Put, format!("{whole}/config"), right, form)
-        }
-        Deed::Admit(rule) => {
-            let Rule { direction, verdict, protocol, port, source } = rule;
-            let mut form = vec![
-                ("type", (*direction).to_owned()),
-                ("action", verdict.to_ascii_uppercase()),
-                ("proto", (*protocol).to_owned()),
-                ("dport", port.to_string()),
-                ("enable", "1".to_owned()),
-                ("comment", MARK.to_owned()),
-            ];
-            form.extend(source.iter().map(|source| ("source", source.clone())));
-            form.extend(digest(&seen.digests.rules));
-            (Verb::Post, format!("{whole}/firewall/rules"), "VM.Config.Network", form)
-        }
-        Deed::Withdraw(_) => {
-            let form = digest(&seen.digests.rules);
-            (Verb::Delete, format!("{whole}/firewall/rules"), "VM.Config.Network", form)
-        }
-        Deed::Snapshot { name } => {
-            let form = vec![("snapname", name.clone()), ("description", MARK.to_owned())];
-            (Verb::Post, format!("{whole}/snapshot"), "VM.Snapshot", form)
-        }
-        Deed::Rollback { name } => {
-            let start = if seen.power == Power::Running { "1" } else { "0" };
-            let form = vec![("start", start.to_owned())];
-            (Verb::Post, format!("{}/rollback", snapshot(name)), "VM.Snapshot.Rollback", form)
-        }
-        Deed::Forget { name } => (Verb::Delete, snapshot(name), "VM.Snapshot", Vec::new()),
-    })
-}
-
 fn number(id: &str) -> Result<u64, String> {
     id.parse().map_err(|_| format!("{id:?} is no number of a guest"))
 }
@@ -433,22 +362,5 @@ impl Provider for ProxmoxProvider {
         within: Span,
     ) -> Fut<'a, Result<(), NotDone>> {
         Box::pin(self.change(permit, id, seen, deed, within))
-    }
-}
-
-/// The clusters of `[proxmox]` by their names, for providers that act on them. Filled while the config is
-/// read; clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Clusters(std::sync::Arc<std::sync::Mutex<BTreeMap<String, Proxmox>>>);
-
-impl Clusters {
-    pub fn add(&self, name: &str, proxmox: Proxmox) {
-        let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        all.insert(name.to_owned(), proxmox);
-    }
-
-    pub fn get(&self, name: &str) -> Option<Proxmox> {
-        let all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        all.get(name).cloned()
     }
 }
