@@ -5,6 +5,7 @@ mod parents;
 mod units;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::config::env::Env;
 use crate::config::given::Source;
@@ -85,8 +86,12 @@ pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
     let mut probes: Vec<Probe> = probes.into_iter().map(around(Asked::ByItself)).collect();
     watched.probes.retain(|probe| !off.contains(&probe.name));
     probes.extend(watched.probes.into_iter().map(around(Asked::ByName)));
+    let others = Arc::new(cx.others());
     for probe in &mut probes {
         probe.wakes |= cx.wakes.contains(&probe.host);
+        if let How::Host(inner) = &mut probe.how {
+            inner.introduce(&others);
+        }
     }
     watched.probes = probes;
     watched
