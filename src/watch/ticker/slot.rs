@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::Instant;
+
 use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
@@ -23,6 +25,8 @@ pub(super) struct Slot {
     pub(super) gone: bool,
     /// How many signals its last look spoke of.
     pub(super) told: usize,
+    /// Until when no event wakes it, where events may not wake it each time.
+    pub(super) rests_until: Option<Instant>,
     /// Whether it was told what a former life, or a former config, knew of its parts.
     recalled: Recalled,
 }
@@ -59,6 +63,7 @@ impl Slot {
             how: Some(probe.how),
             gone: false,
             told: 0,
+            rests_until: None,
             recalled: Recalled::NotYet,
         }
     }
