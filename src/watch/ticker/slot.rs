@@ -68,17 +68,18 @@ impl Slot {
         }
     }
 
-    /// Tells a network probe once which of its parts were spoken of before it was made: one that is gone meanwhile is
+    /// Tells a probe once which of its parts were spoken of before it was made: one that is gone meanwhile is
     /// gone for it too. One that is away is told when it is back.
     pub(super) fn recall(&mut self, states: &BTreeMap<Signal, Track>) {
-        let (Recalled::NotYet, Some(How::Net(probe))) = (self.recalled, &mut self.how) else {
-            return;
-        };
+        let (Recalled::NotYet, Some(how)) = (self.recalled, &mut self.how) else { return };
         let (kind, host) = (&self.kind, &self.host);
         let of_it = |signal: &&Signal| signal.probe == *kind && signal.target.on() == host;
         let parts: Vec<Signal> = states.keys().filter(of_it).cloned().collect();
         if !parts.is_empty() {
-            probe.recall(&parts);
+            match how {
+                How::Net(probe) => probe.recall(&parts),
+                How::Host(probe) => probe.recall(&parts),
+            }
             self.recalled = Recalled::Yes;
         }
     }
