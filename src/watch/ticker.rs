@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clients::events::{Events, WakeReason};
 use crate::clients::host::Hosts;
 use crate::clock::Clock;
+use crate::clock::zone::Zone;
 use crate::model;
 use crate::model::guard::Known;
 use crate::model::ids::{HostName, Word};
@@ -168,6 +169,8 @@ pub enum Command {
         hosts: Hosts,
         /// Where this machine's container engine is now.
         engine: Option<PathBuf>,
+        /// The operator's.
+        zone: Zone,
     },
     /// Watch one more for a while: a drill's scratch folder. Its signals are forgotten on `Remove`.
     Add {
@@ -288,6 +291,13 @@ impl Ticker {
     #[must_use]
     pub fn with_engine(mut self, socket: PathBuf) -> Self {
         self.engine = Some(socket);
+        self
+    }
+
+    /// Counts the hours of a day as the operator's wall does.
+    #[must_use]
+    pub fn counting_in(self, zone: Zone) -> Self {
+        self.pasts.count_in(zone);
         self
     }
 

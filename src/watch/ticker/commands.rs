@@ -71,7 +71,8 @@ impl Ticker {
                 }
             }
             Command::Accept { reading } => self.accept(&reading),
-            Command::Replace { probes, hosts, engine } => {
+            Command::Replace { probes, hosts, engine, zone } => {
+                self.pasts.count_in(zone);
                 if self.engine.is_some() {
                     self.engine = engine;
                 }
@@ -395,6 +396,11 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
+    use crate::clock::zone::Zone;
+    use crate::model::fact::{Fact, Facts};
+    use crate::model::time::Span;
+    use crate::probe::ask::Common;
+    use crate::probe::{HostProbe, Past};
     use crate::watch::pulse::Pulse;
 
     #[tokio::test]
@@ -410,6 +416,7 @@ mod tests {
             probes: Vec::new(),
             hosts: Hosts::new(),
             engine: Some(PathBuf::from(at)),
+            zone: Zone::UTC,
         };
         let mut ticker = new().with_engine(PathBuf::from("/run/docker.sock"));
         ticker.obey(replace("/run/podman.sock"));
