@@ -314,13 +314,14 @@ impl Ticker {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                finished = self.looks.finished() => self.finish(finished),
-                reason = next_event(&mut self.events) => self.woken(&reason),
-                Some(name) = self.bells.1.recv() => self.rung(&name),
+                // Before the looks that ended: thousands of them would keep a human waiting, and commands are few.
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command),
                     None => break,
                 },
+                finished = self.looks.finished() => self.finish(finished),
+                reason = next_event(&mut self.events) => self.woken(&reason),
+                Some(name) = self.bells.1.recv() => self.rung(&name),
                 () = wait_until(next) => self.tick(),
                 () = wait_until(soon) => self.begin_soon(),
             }
