@@ -15,6 +15,7 @@ use reef::model::plan::Leash;
 use reef::model::severity::Severity;
 use reef::model::target::{AbsPath, Signal, Target, Thing};
 use reef::model::time::{Millis, Span};
+use reef::operator::order::Order;
 use reef::probe::Probe;
 
 use crate::containers::container;
@@ -406,5 +407,34 @@ async fn what_was_removed_while_reef_was_down_is_over_with_the_next_looks() {
     setup.host().containers(vec![container("db")]);
     let house = setup.start().await;
     house.until("it is over", |h| h.unresolved().is_empty()).await;
+    house.end().await;
+}
+
+/// Whoever asks how reef stands is not kept waiting by a store that is busy, and is told what is missing.
+#[tokio::test]
+async fn status_is_answered_while_the_store_is_busy() {
+    let setup = Setup::new(Leash::Observe);
+    let house = setup.start().await;
+    let (holds, held) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let store = house.store.clone();
+    let busy = std::thread::spawn(move || {
+        store.call_now(|_| {
+            holds.send(()).unwrap();
+            drop(released.recv());
+            Ok(())
+        })
+    });
+    held.recv().unwrap();
+    let asked = tokio::time::Instant::now();
+    let status = house.order(Order::Status).await.unwrap();
+    let took = asked.elapsed();
+    drop(release);
+    busy.join().unwrap().unwrap();
+    assert!(took < std::time::Duration::from_secs(2), "{took:?}");
+    let troubles = status["troubles"].to_string();
+    assert!(troubles.contains("the store is busy"), "{troubles}");
+    let status = house.order(Order::Status).await.unwrap();
+    assert!(!status["troubles"].to_string().contains("busy"), "{status}");
     house.end().await;
 }
