@@ -80,6 +80,7 @@ fn paths(value: &Value) -> Vec<&AbsPath> {
         | Value::Word(_)
         | Value::Target(_)
         | Value::Argv(_)
+        | Value::Json(_)
         | Value::Text(_) => vec![],
     }
 }

@@ -41,6 +41,7 @@ pub mod install;
 mod left;
 mod logs;
 mod markdown;
+mod offered;
 pub mod out;
 pub mod page;
 mod pause;
@@ -232,7 +233,7 @@ impl Cx {
             Command::Audit(command) => audit::run(self, command).await,
             Command::Report(args) => report::run(self, &args).await,
             Command::Runbook(command) => runbook::run(self, command).await,
-            Command::Tools(args) => tools::run(self, &args),
+            Command::Tools(args) => tools::run(self, &args).await,
             Command::Host(command) => host::run(self, command).await,
             Command::Config(command) => config::run(self, &command),
             Command::Pause(args) => pause::run(self, args).await,

@@ -4,12 +4,15 @@ use anyhow::anyhow;
 
 use crate::cli::Cx;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::offered;
 use crate::cli::page::{Detail, Ink, Page, width};
 use crate::config::mistakes::hint;
+use crate::control::client::view;
 use crate::daemon::wire::tool_specs;
 use crate::model::ids::HostName;
+use crate::operator::order::Order;
 use crate::operator::runbooks::tools;
-use crate::operator::view::{ToolRow, Tools};
+use crate::operator::view::{OfferedTools, ToolRow, Tools};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -21,25 +24,54 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// One tool: inputs, outputs, errors, tier, timeout, undo and an example
     Show {
-        /// Its name: files.compress
+        /// Its name: files.compress, or mcp:SERVER/TOOL
         name: String,
+    },
+    /// Accept what a tool of an MCP server says of itself, after a look at it
+    Accept {
+        /// mcp:SERVER/TOOL, or mcp:SERVER for all of its tools
+        name: String,
+        /// Do not ask again
+        #[arg(short, long)]
+        yes: bool,
     },
 }
 
-pub(crate) fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
+pub(crate) async fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
     // The specs are the same on every machine.
     let specs = tool_specs(&HostName::of("this-machine"));
     let all = tools(specs.iter());
-    let Some(Command::Show { name }) = &args.command else {
-        let json = serde_json::to_value(all).map_err(anyhow::Error::from)?;
-        cx.show(json, render)?;
-        return Ok(Exit::DONE);
+    let name = match &args.command {
+        None => return list(cx, all).await,
+        Some(Command::Accept { name, yes }) => return offered::accept(cx, name, *yes).await,
+        Some(Command::Show { name }) if name.starts_with("mcp:") => {
+            return offered::show(cx, name).await;
+        }
+        Some(Command::Show { name }) => name,
     };
     let Some(tool) = all.tools.iter().find(|tool| tool.name == *name) else {
         let hint = hint(name, all.tools.iter().map(|tool| tool.name.as_str()));
         return Err(anyhow!("there is no tool \"{name}\"{hint}").into());
     };
     cx.show(serde_json::to_value(tool).map_err(anyhow::Error::from)?, full)?;
+    Ok(Exit::DONE)
+}
+
+/// The tools of MCP servers are known to the daemon that reaches them; without one there are the binary's own.
+async fn list(cx: &mut Cx, all: Tools) -> Result<Exit, Failure> {
+    let offered = cx.ask_if_running(&Order::Offered { server: None }).await?;
+    let mut json = serde_json::to_value(all).map_err(anyhow::Error::from)?;
+    let offered = offered.filter(|offered| offered["servers"] != serde_json::json!([]));
+    if let Some(offered) = &offered {
+        json["servers"] = offered["servers"].clone();
+    }
+    cx.show(json, |all: &Tools, page| {
+        let mut text = render(all, page);
+        if let Some(offered) = offered.and_then(|json| view::<OfferedTools>(json).ok()) {
+            text.push_str(&offered::list(&offered, page));
+        }
+        text
+    })?;
     Ok(Exit::DONE)
 }
 

@@ -135,7 +135,8 @@ impl Events {
                 | Fact::Hands
                 | Fact::Logins(_)
                 | Fact::Listening
-                | Fact::Guarded(_) => {}
+                | Fact::Guarded(_)
+                | Fact::Renewals => {}
             }
         }
         self.files.set(sources);

@@ -7,6 +7,7 @@ mod gzip;
 mod local;
 mod open;
 mod quarantine;
+mod reading;
 mod unzip;
 mod walk;
 
@@ -23,6 +24,7 @@ use crate::model::target::AbsPath;
 use crate::model::time::{Millis, Span};
 
 pub use local::LocalFiles;
+pub use reading::Opened;
 
 /// A path and the declared root that it lies below by name; links are refused when it is opened.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -234,6 +236,12 @@ pub trait Files: Send + Sync + fmt::Debug {
         limits: Limits,
         visit: Visit,
     ) -> Fut<'_, Result<Walked, FilesError>>;
+    /// Opens a file for reading, if it is still as the entry says.
+    fn open<'a>(
+        &'a self,
+        root: &'a AbsPath,
+        entry: &'a Entry,
+    ) -> Fut<'a, Result<Opened, FilesError>>;
     /// Who has files of a volume open.
     fn open_files(&self, dev: u64) -> Fut<'_, Result<OpenFiles, FilesError>>;
     /// The volume of a folder, or of its nearest parent that is there.

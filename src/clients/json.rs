@@ -4,9 +4,11 @@ use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 
 use crate::clients::answer::NoAnswer;
+use crate::clients::http::error::HttpError;
 use crate::clients::http::url::WebUrl;
-use crate::clients::http::{Answer, GetRequest, Http, basic};
+use crate::clients::http::{Answer, GetRequest, Http, PostRequest, Verb, basic};
 use crate::config::keys::Key;
+use crate::gate::permit::Permit;
 use crate::model::taint::Tainted;
 use crate::model::time::Span;
 
@@ -90,6 +92,27 @@ impl Api {
     ) -> Result<Answer, NoAnswer> {
         let api = Self { url: self.url.below(path).asking(query), ..self.clone() };
         api.answer_here(headers).await
+    }
+
+    /// Changes what lies at `path`, once, with `form` as its fields. A DELETE has them in its query.
+    pub async fn change(
+        &self,
+        permit: &Permit,
+        verb: Verb,
+        path: &str,
+        form: &[(&str, String)],
+    ) -> Result<Answer, HttpError> {
+        let (here, filled) = (self.url.below(path), self.url.asking(form));
+        let fields = filled.path_and_query().split_once('?').map(|(_, fields)| fields.to_owned());
+        let (url, body) = match verb {
+            Verb::Delete => (here.asking(form), Vec::new()),
+            Verb::Post | Verb::Put => (here, fields.unwrap_or_default().into_bytes()),
+        };
+        let mut headers = self.login.headers().map_err(|why| HttpError::Setup(why.to_string()))?;
+        let form = "application/x-www-form-urlencoded";
+        headers.push(("content-type".to_owned(), form.to_owned()));
+        let request = PostRequest { url, headers, body, timeout: self.timeout, max_body: LARGEST };
+        self.http.change(permit, verb, &request).await
     }
 
     /// The raw answer of the URL itself.

@@ -1,11 +1,13 @@
 //! Thin, typed, timed-out ways to reach things. What can change anything takes a `&Permit`.
 
 pub mod alerts;
+pub mod ansible;
 pub mod answer;
 pub mod balancer;
 pub mod banner;
 pub mod broker;
 pub mod collector;
+pub mod declared;
 pub mod dns;
 pub mod docker;
 pub mod events;
@@ -15,15 +17,19 @@ pub mod http;
 pub mod json;
 #[cfg(feature = "kube")]
 pub mod kube;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod metrics;
 pub mod mysql;
 pub mod nut;
+pub mod outfit;
 pub mod pihole;
 pub mod ping;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod process;
 pub mod prometheus;
+pub mod provider;
 pub mod proxmox;
 pub mod redis;
 pub mod registry;
@@ -32,5 +38,7 @@ pub mod signal;
 pub mod socket;
 pub mod ssh;
 pub mod survey;
+pub mod terraform;
 pub mod tls;
+pub mod traces;
 pub mod uplink;

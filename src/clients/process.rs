@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::clients::host::{LinkError, Output};
@@ -108,6 +108,11 @@ impl fmt::Display for RunError {
     }
 }
 
+/// Whether a program of this name lies where programs are looked for.
+pub fn is_there(name: &str) -> bool {
+    PATH.split(':').any(|folder| std::path::Path::new(folder).join(name).is_file())
+}
+
 /// Runs `argv` and keeps its redacted output.
 pub async fn run(
     argv: &[String],
@@ -149,7 +154,8 @@ pub async fn run_into(
 ) -> Result<Raw, RunError> {
     let started = Instant::now();
     let deadline = started + limits.timeout.duration();
-    let (mut child, mut group) = start(argv, given)?;
+    let stdin = if given.stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
+    let (mut child, mut group) = start(argv, stdin, &given.env)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let mut dropped = 0;
     let mut errors = Vec::new();
@@ -202,6 +208,40 @@ pub async fn run_into(
     })
 }
 
+/// A program that stays, to be talked with. Its group ends with this.
+#[derive(Debug)]
+pub struct Staying {
+    group: Group,
+    /// Not waited for before the group is killed: until then its number is nobody else's.
+    _leader: Child,
+}
+
+/// The ends of its pipes.
+#[derive(Debug)]
+pub struct Pipes {
+    pub stdin: ChildStdin,
+    pub stdout: ChildStdout,
+    pub stderr: ChildStderr,
+}
+
+/// Starts a program that stays until what is given back is dropped.
+pub fn stay(argv: &[String], env: &BTreeMap<String, String>) -> Result<(Staying, Pipes), RunError> {
+    let (mut child, group) = start(argv, Stdio::piped(), env)?;
+    match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
+        (Some(stdin), Some(stdout), Some(stderr)) => {
+            Ok((Staying { group, _leader: child }, Pipes { stdin, stdout, stderr }))
+        }
+        _ => Err(RunError::Lost(format!("{argv:?} was started without pipes"))),
+    }
+}
+
+impl Staying {
+    /// Ends the whole group at once.
+    pub fn kill(&self) {
+        self.group.signal(Signal::KILL);
+    }
+}
+
 /// A process group that is killed when it is dropped before its end was seen.
 #[derive(Debug)]
 struct Group {
@@ -225,18 +265,21 @@ impl Drop for Group {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the place that the others are sent to")]
-fn start(argv: &[String], given: &Given) -> Result<(Child, Group), RunError> {
+fn start(
+    argv: &[String],
+    stdin: Stdio,
+    env: &BTreeMap<String, String>,
+) -> Result<(Child, Group), RunError> {
     let Some((program, args)) = argv.split_first() else {
         return Err(RunError::NotStarted("an empty command names no program".into()));
     };
-    let stdin = if given.stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
     let child = Command::new(program)
         .args(args)
         .env_clear()
         .env("PATH", PATH)
         .env("LANG", "C")
         .env("LC_ALL", "C")
-        .envs(&given.env)
+        .envs(env)
         .current_dir("/")
         .stdin(stdin)
         .stdout(Stdio::piped())

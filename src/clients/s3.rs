@@ -1,4 +1,7 @@
-//! S3 and what speaks like it: a bucket's objects, listed by signed GETs (signature version 4).
+//! S3 and what speaks like it: a bucket's objects, listed, written and read back by signed requests (signature
+//! version 4).
+
+pub mod objects;
 
 use std::fmt;
 
@@ -97,13 +100,8 @@ impl Bucket {
         let url =
             self.url.with_parts(&[&self.name, ""]).ok_or_else(|| setup("a URL without a path"))?;
         let url = url.with_query(&query.join("&"));
-        let secret = match &self.secret_key {
-            Some(key) => key.value().map_err(setup)?.expose_secret(),
-            None => "",
-        };
         let mut request = GetRequest::new(url.clone(), timeout);
-        let who = Who { access_key: &self.access_key, secret, region: &self.region };
-        request.headers = signed(&url.authority(), url.path(), &query.join("&"), who, now);
+        request.headers = self.signed("GET", &url, &query.join("&"), NO_BODY, now)?;
         request.max_body = LARGEST_PAGE;
         // A signature is good for one host and path.
         request.redirects = Redirects::Stop;
@@ -114,6 +112,30 @@ impl Bucket {
             200 => Ok(body),
             status => Err(refused(status, &body)),
         }
+    }
+}
+
+impl Bucket {
+    /// The headers that sign a request of this bucket's user. `query` is encoded and sorted, `body` the SHA-256 of what
+    /// is sent, in hex.
+    fn signed(
+        &self,
+        method: &str,
+        url: &WebUrl,
+        query: &str,
+        body: &str,
+        now: Millis,
+    ) -> Result<Vec<(String, String)>, NoAnswer> {
+        let secret = match &self.secret_key {
+            Some(key) => {
+                key.value().map_err(|why| NoAnswer::Setup(why.to_owned()))?.expose_secret()
+            }
+            None => "",
+        };
+        let who = Who { access_key: &self.access_key, secret, region: &self.region };
+        let host = url.authority();
+        let asked = Asked { method, host: &host, path: url.path(), query, body };
+        Ok(signed(asked, who, now))
     }
 }
 
@@ -184,13 +206,27 @@ struct Who<'a> {
 
 const NO_BODY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// The headers of a signed GET. `query` is encoded and sorted.
-fn signed(host: &str, path: &str, query: &str, who: Who<'_>, now: Millis) -> Vec<(String, String)> {
+/// What is signed.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    method: &'a str,
+    host: &'a str,
+    /// Encoded as it is sent.
+    path: &'a str,
+    /// Encoded and sorted.
+    query: &'a str,
+    /// The digest of the body.
+    body: &'a str,
+}
+
+/// The headers of a signed request.
+fn signed(asked: Asked<'_>, who: Who<'_>, now: Millis) -> Vec<(String, String)> {
+    let Asked { method, host, path, query, body } = asked;
     let at: String = zone::stamp(now).chars().filter(|c| !matches!(c, '-' | ':')).collect();
     let day = at.get(..8).unwrap_or_default();
     let names = "host;x-amz-content-sha256;x-amz-date";
     let asked = format!(
-        "GET\n{path}\n{query}\nhost:{host}\nx-amz-content-sha256:{NO_BODY}\nx-amz-date:{at}\n\n{names}\n{NO_BODY}"
+        "{method}\n{path}\n{query}\nhost:{host}\nx-amz-content-sha256:{body}\nx-amz-date:{at}\n\n{names}\n{body}"
     );
     let scope = format!("{day}/{}/s3/aws4_request", who.region);
     let asked = hex(digest::digest(&digest::SHA256, asked.as_bytes()).as_ref());
@@ -209,13 +245,18 @@ fn signed(host: &str, path: &str, query: &str, who: Who<'_>, now: Millis) -> Vec
     );
     vec![
         ("x-amz-date".into(), at),
-        ("x-amz-content-sha256".into(), NO_BODY.into()),
+        ("x-amz-content-sha256".into(), body.into()),
         ("authorization".into(), authorization),
     ]
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A key as the path of its URL, part by part.
+fn path_of(key: &str) -> String {
+    key.split('/').map(encoded).collect::<Vec<_>>().join("/")
 }
 
 /// All but the unreserved characters of RFC 3986, as the signature wants it.
@@ -239,7 +280,8 @@ mod tests {
             region: "us-east-1",
         };
         let (host, query) = ("examplebucket.s3.amazonaws.com", "max-keys=2&prefix=J");
-        let headers = signed(host, "/", query, who, Millis(1_369_353_600_000));
+        let asked = Asked { method: "GET", host, path: "/", query, body: NO_BODY };
+        let headers = signed(asked, who, Millis(1_369_353_600_000));
         assert_eq!(headers[0].1, "20130524T000000Z");
         let want = "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7";
         assert!(headers[2].1.ends_with(want), "{}", headers[2].1);
@@ -248,9 +290,28 @@ mod tests {
         let who = Who { access_key: "reef", secret: "lab-only/+", region: "eu-central-1" };
         let query = format!("list-type=2&max-keys=1000&prefix={}", encoded("nas/a b"));
         let at = Millis(1_795_178_096_000);
-        let headers = signed("127.0.0.1:9000", "/backup/", &query, who, at);
+        let host = "127.0.0.1:9000";
+        let asked = Asked { method: "GET", host, path: "/backup/", query: &query, body: NO_BODY };
+        let headers = signed(asked, who, at);
         let want = "09468810e6ded736efe962d07e972fe8b499eec02e00e5a9d52df0fd9c507ec0";
         assert!(headers[2].1.ends_with(want), "{}", headers[2].1);
+    }
+
+    #[test]
+    fn a_put_is_signed_with_what_it_carries() {
+        // By botocore 1.43.11, S3SigV4Auth, with the digest of "hello".
+        let who = Who { access_key: "reef", secret: "lab-only/+", region: "eu-central-1" };
+        let path = format!("/backup/{}", path_of("logs/a b/app+1.log.gz"));
+        let body = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+        let asked = Asked { method: "PUT", host: "127.0.0.1:9000", path: &path, query: "", body };
+        let headers = signed(asked, who, Millis(1_795_178_096_000));
+        assert!(
+            headers[2]
+                .1
+                .ends_with("fea1245d9bd93fede5476924a0370cbefbc975636b0e960ae21298bf45bd9339"),
+            "{}",
+            headers[2].1
+        );
     }
 
     #[test]

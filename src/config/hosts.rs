@@ -16,8 +16,10 @@ use crate::model::time::Span;
 /// One host. `[host.this]` is this machine, by whatever name it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostSection {
-    /// How it is reached; `None` for this machine.
+    /// How it is reached over SSH; `None` for this machine, and for one behind an MCP server.
     pub ssh: Option<Ssh>,
+    /// The MCP server that is the way to it: `via = "mcp:NAME"`.
+    pub via: Option<Via>,
     /// How far a leash may rise on it, below the global ceiling.
     pub ceiling: Option<Leash>,
     /// Whose red explains this host's: another host, or a probe by its name.
@@ -43,6 +45,10 @@ pub struct HostSection {
     pub mounts: Vec<AbsPath>,
     /// The command that reboots it; without one it is never rebooted.
     pub reboot: Vec<String>,
+    /// The virtual machine of a provider of which a snapshot is taken before a step of tier high here.
+    pub snapshot: Option<Target>,
+    /// How long that is kept.
+    pub snapshot_keep: Span,
     /// Folders whose files a runbook may read the end of.
     pub tails: Vec<AbsPath>,
     /// Git working trees whose newest commits may be told: `/opt/stacks`.
@@ -122,6 +128,22 @@ impl Default for Ssh {
     }
 }
 
+/// The MCP server that a host is reached by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Via(pub Word);
+
+impl Setting for Via {
+    fn read(given: &Given) -> Result<Self, String> {
+        let text = String::read(given)?;
+        let name = text.strip_prefix("mcp:").ok_or("is no way to a host; write \"mcp:NAME\"")?;
+        Word::new(name).map(Self).map_err(|bad| format!("as a server's name it {}", bad.why))
+    }
+
+    fn show(&self) -> String {
+        format!("mcp:{}", self.0)
+    }
+}
+
 /// What is said of one runbook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunbookSection {
@@ -195,10 +217,18 @@ impl HostSection {
                 section.skip("sleeps");
                 section.mistake("sleeps", "is for other hosts: reef does not watch in its sleep");
             }
-            for key in ["parent", "depends_on", "tolerance"] {
+            for key in ["parent", "depends_on", "tolerance", "via"] {
                 if section.has(key) {
                     section.skip(key);
                     section.mistake(key, "is for other hosts: this one is there while reef runs");
+                }
+            }
+            None
+        } else if section.has("via") {
+            for key in WAY {
+                if section.has(key) {
+                    section.skip(key);
+                    section.mistake(key, "is for a way over SSH; via is another: keep one of them");
                 }
             }
             None
@@ -207,6 +237,7 @@ impl HostSection {
         };
         let read = Self {
             ssh,
+            via: if host == this { None } else { section.opt("via") },
             ceiling: section.opt("ceiling"),
             parent: if host == this { None } else { section.opt("parent") },
             depends_on: match host == this {
@@ -222,11 +253,16 @@ impl HostSection {
             sudo: section.or("sudo", false),
             mounts: section.list_or("mounts", Vec::new()),
             reboot: section.list_or("reboot", Vec::new()),
+            snapshot: section.opt("snapshot"),
+            snapshot_keep: at_least(&mut section, "snapshot_keep", Span::days(7), Span::hours(1)),
             tails: section.list_or("tails", Vec::new()),
             repositories: section.list_or("repositories", Vec::new()),
         };
         if read.mounts.iter().any(|mount| mount.as_str() == "/") {
             section.mistake("mounts", "names /, which is the whole machine; name a mount point");
+        }
+        if read.snapshot.as_ref().is_some_and(|of| of.thing() != Thing::Vm) {
+            section.mistake("snapshot", "is no machine of a provider; write \"pve:vm:web\"");
         }
         if read.tails.iter().any(|root| root.as_str() == "/") {
             section.mistake("tails", "names /, which is everything; name a folder of logs");

@@ -110,6 +110,8 @@ pub fn view<T: DeserializeOwned>(json: Json) -> Result<T, NoAnswer> {
 /// How long an order may take: some look at machines before they answer.
 fn patience(order: &Order) -> Span {
     match order {
+        // Servers that do not run yet are started for it.
+        Order::Offered { .. } => Span::mins(2),
         Order::Status
         | Order::Incidents { .. }
         | Order::Approvals { .. }
@@ -119,6 +121,7 @@ fn patience(order: &Order) -> Span {
         | Order::RunbookRecord { .. }
         | Order::RunbookDemote { .. }
         | Order::RunbookPromote { .. }
+        | Order::AcceptTool { .. }
         | Order::AuditTimeline { .. }
         | Order::AuditExport { .. }
         | Order::Tools

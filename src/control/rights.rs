@@ -30,6 +30,7 @@ pub(crate) fn weight(order: &Order) -> Weight {
         | Order::RunbookTest { .. }
         | Order::RunbookRecord { .. }
         | Order::Tools
+        | Order::Offered { .. }
         | Order::Silences
         | Order::DrillProgress
         | Order::Run { .. } => Weight::Reads,
@@ -48,6 +49,7 @@ pub(crate) fn weight(order: &Order) -> Weight {
         | Order::Renew { .. }
         | Order::RunbookRun { .. }
         | Order::RunbookPromote { .. }
+        | Order::AcceptTool { .. }
         | Order::Resume
         | Order::Drill => Weight::Answers,
     }

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::clients::host::Hosts;
+use crate::clients::provider;
 use crate::clock::zone::Zone;
 use crate::config::env::Env;
 use crate::config::given::Source;
@@ -15,6 +17,8 @@ use crate::config::secret::SecretSource;
 use crate::config::section::{Outcome, Reader, Section};
 use crate::daemon::books::{self, Shelf};
 use crate::daemon::wire;
+#[cfg(feature = "mcp")]
+use crate::model::ids::Word;
 use crate::model::ids::{HostName, RunbookName};
 use crate::model::target::{AbsPath, Target};
 use crate::policy::redact::Redactor;
@@ -48,6 +52,15 @@ pub struct Assembled {
     /// The clusters, as the tools reach them.
     #[cfg(feature = "kube")]
     clusters: crate::clients::kube::declared::DeclaredClusters,
+    playbooks: crate::clients::ansible::declared::Playbooks,
+    stacks: crate::clients::terraform::declared::DeclaredStacks,
+    /// The servers that tools may use.
+    servers: crate::clients::declared::Declared,
+    /// The MCP servers.
+    #[cfg(feature = "mcp")]
+    pub mcp: BTreeMap<Word, crate::clients::mcp::settings::Settings>,
+    /// Who keeps virtual machines.
+    providers: BTreeMap<HostName, provider::config::Declared>,
     /// What stands behind a probe, by the last part of its name.
     served_by: BTreeMap<String, Target>,
 }
@@ -64,9 +77,19 @@ pub fn read(
     // Without globals the other sections are still read, so that their mistakes are told too.
     let cx = context(globals.as_ref(), tally);
     let watched = table::from_config(&mut root, &cx);
+    let providers = providers(&mut root, globals.as_ref(), &cx);
     let zone = globals.as_ref().map_or(Zone::UTC, |g| g.timezone);
     let (notify, telling) = notify::table::configure_in(&mut root, zone);
     let model = llm::table::configure(&mut root);
+    let playbooks =
+        crate::clients::ansible::declared::read(root.section("playbook"), &cx.keys, &cx.redactor);
+    #[cfg(feature = "mcp")]
+    let mcp = crate::clients::mcp::settings::read(&mut root);
+    #[cfg(feature = "mcp")]
+    let servers: Vec<&str> = mcp.keys().map(Word::as_str).collect();
+    #[cfg(not(feature = "mcp"))]
+    let servers: Vec<&str> = Vec::new();
+    about_no_server(&mut root, globals.as_ref(), &servers);
     let folder = globals.as_ref().and_then(|g| g.runbook_dir.as_ref());
     let enabled = |name: &RunbookName| {
         globals.as_ref().and_then(|g| g.runbooks.get(name)).is_none_or(|section| section.enabled)
@@ -106,6 +129,12 @@ pub fn read(
                     keys: cx.keys,
                     #[cfg(feature = "kube")]
                     clusters: cx.clusters,
+                    playbooks,
+                    stacks: cx.stacks,
+                    servers: cx.servers,
+                    #[cfg(feature = "mcp")]
+                    mcp,
+                    providers,
                     served_by,
                 },
                 probes,
@@ -119,6 +148,30 @@ pub fn read(
                 .unwrap_or_else(|| Mistakes::one(Mistake::of_file("config", "could not be read"))))
         }
     }
+}
+
+/// `[provider]`, read once the clusters that it names are known.
+fn providers(
+    root: &mut Section,
+    globals: Option<&Globals>,
+    cx: &Context,
+) -> BTreeMap<HostName, provider::config::Declared> {
+    let hosts = globals.iter().flat_map(|g| g.hosts.keys()).chain([&cx.here]);
+    let mut taken: BTreeSet<HostName> = hosts.cloned().collect();
+    #[cfg(feature = "kube")]
+    taken.extend(cx.clusters.all().into_keys());
+    taken.insert(HostName::of("this"));
+    let among = provider::config::Among { clusters: &cx.proxmoxes, keys: &cx.keys, taken };
+    let found = provider::config::configure(root, &among);
+    for (host, section) in globals.iter().flat_map(|g| &g.hosts) {
+        let Some(of) = &section.snapshot else { continue };
+        if !found.get(of.on()).is_some_and(|declared| declared.names(of)) {
+            let why =
+                format!("snapshot of {host}: {of} is none of the vms of [provider.{}]", of.on());
+            root.mistake("provider", why);
+        }
+    }
+    found
 }
 
 /// A leash for a runbook that nobody knows would never apply, and nobody would notice.
@@ -135,6 +188,19 @@ fn about_no_runbook(root: &mut Section, shelf: &Shelf) {
     for name in unknown {
         let hint = hint(&name, shelf.names.iter().map(RunbookName::as_str));
         tables.mistake(&name, format!("is no runbook here{hint}"));
+    }
+}
+
+/// A host by way of a server that is not there could never be reached.
+fn about_no_server(root: &mut Section, globals: Option<&Globals>, servers: &[&str]) {
+    for (host, section) in globals.iter().flat_map(|g| &g.hosts) {
+        if let Some(via) = &section.via
+            && !servers.contains(&via.0.as_str())
+        {
+            let hint = hint(via.0.as_str(), servers.iter().copied());
+            let what = format!("via: there is no [mcp.{}]{hint}", via.0);
+            root.section("host").mistake(host.as_str(), what);
+        }
     }
 }
 
@@ -162,7 +228,7 @@ fn context(globals: Option<&Globals>, tally: std::sync::Arc<dyn Tally>) -> Conte
     let mut known_as = BTreeMap::from([("this".to_owned(), here.clone())]);
     for (name, section) in globals.iter().flat_map(|g| &g.hosts) {
         hosts.insert(name.clone());
-        if section.ssh.is_some() {
+        if section.ssh.is_some() || section.via.is_some() {
             // A host that is gone through explains those behind it.
             let through =
                 section.ssh.as_ref().and_then(|ssh| ssh.jump.as_deref()).and_then(last_hop);
@@ -203,7 +269,20 @@ impl Assembled {
     /// Every secret that the config names: fetched once, and known to the redactor.
     pub fn secrets(&self) -> Vec<SecretSource> {
         let of_model = self.model.as_ref().and_then(|m| m.key().cloned());
-        notify::table::secrets(&self.notify).cloned().chain(of_model).collect()
+        #[cfg(feature = "mcp")]
+        let of_servers = self.mcp.values().flat_map(|server| server.secrets.values().cloned());
+        #[cfg(not(feature = "mcp"))]
+        let of_servers = std::iter::empty();
+        let of_messages = notify::table::secrets(&self.notify).cloned();
+        of_messages.chain(of_model).chain(of_servers).collect()
+    }
+
+    /// Whether the config names no MCP server.
+    pub fn without_servers(&self) -> bool {
+        #[cfg(feature = "mcp")]
+        return self.mcp.is_empty();
+        #[cfg(not(feature = "mcp"))]
+        true
     }
 
     /// What the config names, for the tools. `state` is reef's own folder, which no action touches
@@ -218,6 +297,11 @@ impl Assembled {
                 .iter()
                 .map(|e| (e.target.name().to_owned(), endpoint(e)))
                 .collect(),
+            places: self
+                .endpoints
+                .iter()
+                .map(|e| (e.target.name().to_owned(), e.target.on().clone()))
+                .collect(),
             restartable: self.globals.hosts.iter().flat_map(of_host).collect(),
             logs: self.logs(),
             protected: vec![state.clone()],
@@ -230,10 +314,13 @@ impl Assembled {
                 .filter_map(|b| b.matches.pattern.as_ref())
                 .map(|p| p.0.as_str().to_owned())
                 .collect(),
-            certbot: AbsPath::new("/etc/letsencrypt/renewal").ok(),
             served_by: self.served_by.clone(),
+            servers: self.servers.all(),
             resolvers: self.resolvers(),
             ways: self.ways(),
+            playbooks: self.playbooks.clone(),
+            terraforms: self.stacks.all(),
+            plans: AbsPath::new(&format!("{state}/terraform")).ok(),
             mounts: self.paths_of(|section| &section.mounts),
             tails: self.paths_of(|section| &section.tails),
             repositories: self.paths_of(|section| &section.repositories),
@@ -259,6 +346,15 @@ impl Assembled {
         let known =
             |(name, declared)| (name, std::sync::Arc::new(world::KnownCluster::of(declared)));
         self.clusters.all().into_iter().map(known).collect()
+    }
+
+    /// Who keeps virtual machines, with clients of their own.
+    pub fn providers(&self, hosts: &Hosts) -> provider::Providers {
+        let Some(here) = hosts.get(&self.globals.host_name) else { return BTreeMap::new() };
+        let known = |(name, declared): (&HostName, &provider::config::Declared)| {
+            (name.clone(), std::sync::Arc::new(declared.known(here, &self.redactor)))
+        };
+        self.providers.iter().map(known).collect()
     }
 
     fn resolvers(&self) -> BTreeMap<String, world::Resolver> {
@@ -309,10 +405,11 @@ fn served_by(probes: &[Probe]) -> BTreeMap<String, Target> {
 }
 
 fn endpoint(endpoint: &Endpoint) -> world::Endpoint {
-    let peer = |(host, port): &(String, u16)| world::Peer {
-        host: host.clone(),
-        port: *port,
-        name: host.clone(),
+    let peer = |server: &crate::probe::ask::TlsServer| world::Peer {
+        host: server.host.clone(),
+        port: server.port,
+        name: server.name.clone(),
+        lineage: server.lineage.clone(),
     };
     world::Endpoint { url: endpoint.url.clone(), tls: endpoint.tls.as_ref().map(peer) }
 }
@@ -399,6 +496,7 @@ mod tests {
 #[cfg(test)]
 mod tests_of_runbooks {
     use super::*;
+    #[cfg(not(feature = "mcp"))]
     use crate::model::ids::Word;
     use crate::model::reading::Reading;
     use crate::model::severity::Severity;

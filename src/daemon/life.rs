@@ -90,8 +90,7 @@ pub async fn run(
         format!("the state folder {state} cannot be made (--state names another one)")
     })?;
     let folders = Folders::below(&places.state)?;
-    let making =
-        Making { env: env.clone(), clock: Arc::clone(&clock), folders, mode: options.mode };
+    let making = Making::new(env.clone(), Arc::clone(&clock), folders, options.mode);
     let live = making
         .live(&assembled, &SecretPrograms::new(&env))
         .await
@@ -124,7 +123,7 @@ pub async fn run(
     };
     let (here, scope, listen) =
         (assembled.globals.host_name.clone(), assembled.globals.hold_scope, assembled.globals.web);
-    let (tool_store, hosts) = (store.clone(), live.hosts.clone());
+    let (tool_store, hosts, servers) = (store.clone(), live.hosts.clone(), live.mcp.clone());
     let folders = making.folders.clone();
     let daemon = daemon(Parts {
         here,
@@ -133,7 +132,9 @@ pub async fn run(
         folders,
         live,
         scope,
-        tools: Box::new(move |rules| making.tools(&assembled, &hosts, &tool_store, rules)),
+        tools: Box::new(move |rules| {
+            making.tools(&assembled, &hosts, &servers, &tool_store, rules)
+        }),
         reload: Box::new(move |swap| again.reloader(swap)),
         pulse: Arc::clone(&pulse),
         watch: hand,
@@ -171,6 +172,7 @@ async fn serve(
     record_boot(&operator, clock.now()).await?;
     operator.runner.resume().await?;
     responder.promise_quarantine().await?;
+    responder.promise_snapshots().await?;
 
     let mut services = JoinSet::new();
     let socket = Server::bind(&places.socket()).map_err(|error| anyhow::anyhow!("{error}"))?;

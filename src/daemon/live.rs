@@ -8,35 +8,33 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::agent::{Agent, AgentBounds};
-use crate::clients::docker::engine::{Engine, Engines};
-use crate::clients::docker::{ByApi, ByCommand, Named, Place};
 use crate::clients::files::LocalFiles;
-use crate::clients::host::local::LocalHost;
-use crate::clients::host::{HostLink, Hosts};
+use crate::clients::host::Hosts;
 use crate::clients::http::Http;
 use crate::clients::signal::LocalProcesses;
-use crate::clients::ssh::{SshHost, Turns};
 use crate::clock::Clock;
 use crate::config::env::Env;
-use crate::config::globals::{Docker, Globals, Listen};
+use crate::config::globals::Listen;
 use crate::config::hosts::HostSection;
 use crate::config::secret::SecretCommand;
 use crate::daemon::assemble::Assembled;
+#[cfg(feature = "mcp")]
+use crate::daemon::looked::Looked;
+use crate::daemon::reach::{Servers, engines};
 use crate::daemon::wire::{Seen, StoreDeeds, ToolOutbox};
-use crate::gate::rules::{Mode, Rules};
+use crate::gate::rules::{Mode, Rules, SnapshotRule};
 use crate::gate::tool::Tool;
-use crate::model::ids::{HostName, RunbookName};
+use crate::model::ids::{HostName, RunbookName, ToolName};
 use crate::model::target::AbsPath;
 use crate::model::time::Span;
+use crate::model::value::Value;
 use crate::notify::drain::Notifiers;
 use crate::operator::Facts;
 use crate::policy::breaker::BreakerRules;
 use crate::policy::budget::Caps;
-use crate::policy::denied::Sudo;
 use crate::policy::forbidden::Protected;
 use crate::policy::hours::Hours;
 use crate::policy::limits::Limits;
-use crate::policy::redact::Redactor;
 use crate::run::runner::Books;
 use crate::store::Store;
 use crate::tool::world::{Network, World};
@@ -73,6 +71,7 @@ pub struct Live {
     pub facts: Arc<Facts>,
     pub caps: Caps,
     pub hosts: Hosts,
+    pub mcp: Servers,
     /// Where this machine's container engine says what happens.
     pub engine: Option<PathBuf>,
 }
@@ -90,9 +89,25 @@ pub struct Making {
     pub clock: Arc<dyn Clock>,
     pub folders: Folders,
     pub mode: Mode,
+    /// What MCP servers offered.
+    #[cfg(feature = "mcp")]
+    pub looked: Arc<Looked>,
 }
 
 impl Making {
+    pub fn new(env: Env, clock: Arc<dyn Clock>, folders: Folders, mode: Mode) -> Self {
+        #[cfg(feature = "mcp")]
+        let looked = Arc::new(Looked::new(Arc::clone(&clock)));
+        Self {
+            env,
+            clock,
+            folders,
+            mode,
+            #[cfg(feature = "mcp")]
+            looked,
+        }
+    }
+
     /// Fetches the secrets and makes what the config asks for. The error tells every secret that could
     /// not be fetched.
     pub async fn live(
@@ -132,14 +147,19 @@ impl Making {
         books.push(
             drill.map_err(|m| m.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?,
         );
+        #[cfg(feature = "mcp")]
+        let servers = self.servers(assembled, commands).await?;
+        #[cfg(not(feature = "mcp"))]
+        let servers = ();
         Ok(Live {
             rules: Arc::new(self.rules(assembled, notify)),
-            facts: Arc::new(facts(assembled, agent.as_deref())),
+            facts: Arc::new(facts(assembled, agent.as_deref(), &servers)),
             books: Arc::new(books),
             agent,
             notifiers: Arc::new(notifiers),
             caps: assembled.model.as_ref().map(|model| model.caps).unwrap_or_default(),
-            hosts: self.hosts(&assembled.globals, &redactor),
+            hosts: self.hosts(&assembled.globals, &redactor, &servers),
+            mcp: servers,
             engine: Some(assembled.globals.docker.socket.clone()),
         })
     }
@@ -163,36 +183,6 @@ impl Making {
         }
         assembled.redactor.learn(&known);
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
-    }
-
-    fn hosts(&self, globals: &Globals, redactor: &Arc<Redactor>) -> Hosts {
-        let local = LocalHost::new(
-            globals.host_name.clone(),
-            Arc::clone(&self.clock),
-            Arc::clone(redactor),
-        )
-        .with_docker(engine(globals))
-        .with_sudo(sudo(globals.hosts.get(&globals.host_name)));
-        let mut hosts: Hosts = BTreeMap::new();
-        hosts.insert(globals.host_name.clone(), Arc::new(local));
-        let control = self.folders.state.as_path().join("ssh");
-        let turns = Turns::default();
-        for (name, section) in &globals.hosts {
-            if let Some(ssh) = section.ssh.clone() {
-                let link = SshHost::new(
-                    name.clone(),
-                    ssh,
-                    control.clone(),
-                    Arc::clone(&self.clock),
-                    Arc::clone(redactor),
-                );
-                let link = link.with_stacks(section.stacks.clone()).in_turn(&turns);
-                let link = link.with_sudo(sudo(Some(section)));
-                let link = if section.sleeps { link.that_may_be_off() } else { link };
-                hosts.insert(name.clone(), Arc::new(link));
-            }
-        }
-        hosts
     }
 
     fn rules(&self, assembled: &Assembled, notify: Vec<String>) -> Rules {
@@ -229,6 +219,7 @@ impl Making {
                 .filter(|(_, section)| section.disturb)
                 .map(|(host, _)| host.clone())
                 .collect(),
+            snapshots: globals.hosts.iter().filter_map(snapshot).collect(),
             limits: Limits {
                 per_service_hour: globals.limits.per_service_hour,
                 per_service_day: globals.limits.per_service_day,
@@ -256,9 +247,12 @@ impl Making {
         &self,
         assembled: &Assembled,
         hosts: &Hosts,
+        servers: &Servers,
         store: &Store,
         rules: watch::Receiver<Arc<Rules>>,
     ) -> Vec<Box<dyn Tool>> {
+        #[cfg(feature = "mcp")]
+        self.looked.open(store);
         let world = World {
             here: assembled.globals.host_name.clone(),
             hosts: hosts.clone(),
@@ -276,12 +270,32 @@ impl Making {
             deeds: Arc::new(StoreDeeds { store: store.clone() }),
             #[cfg(feature = "kube")]
             clusters: assembled.clusters(),
+            #[cfg(feature = "mcp")]
+            mcp: servers.clone(),
+            providers: assembled.providers(hosts),
             inventory: Arc::new(assembled.inventory(&self.folders.state, &self.folders.scratch)),
             now: Arc::clone(&self.clock),
             quarantine: self.folders.quarantine.clone(),
         };
-        crate::tool::table::table(&world)
+        let mut tools = crate::tool::table::table(&world);
+        // A model is not shown what there is nothing for.
+        if assembled.without_servers() {
+            tools.retain(|tool| !tool.spec().name.as_str().starts_with("mcp."));
+        }
+        tools
     }
+}
+
+/// What is taken before a step of tier high on a host.
+fn snapshot((host, section): (&HostName, &HostSection)) -> Option<(HostName, SnapshotRule)> {
+    let of = section.snapshot.clone()?;
+    let rule = SnapshotRule {
+        tool: ToolName::of("vm.snapshot"),
+        args: [("vm".to_owned(), Value::Target(of.clone()))].into(),
+        target: of,
+        keep: section.snapshot_keep,
+    };
+    Some((host.clone(), rule))
 }
 
 /// When each runbook may act: the config's word, else its front matter's.
@@ -306,10 +320,6 @@ fn at_most(assembled: &Assembled) -> BTreeMap<RunbookName, Span> {
     assembled.shelf.books.iter().filter_map(of_book).collect()
 }
 
-fn sudo(section: Option<&HostSection>) -> Sudo {
-    if section.is_some_and(|section| section.sudo) { Sudo::Yes } else { Sudo::No }
-}
-
 fn bounds(model: &crate::llm::table::Settings) -> AgentBounds {
     let cap = model.caps.incident;
     let free = AgentBounds::default();
@@ -323,8 +333,12 @@ fn bounds(model: &crate::llm::table::Settings) -> AgentBounds {
     }
 }
 
-fn facts(assembled: &Assembled, agent: Option<&Agent>) -> Facts {
+fn facts(assembled: &Assembled, agent: Option<&Agent>, servers: &Servers) -> Facts {
+    #[cfg(not(feature = "mcp"))]
+    let () = servers;
     Facts {
+        #[cfg(feature = "mcp")]
+        mcp: servers.clone(),
         zone: assembled.globals.timezone,
         config: assembled.path.clone(),
         page: match &assembled.globals.web {
@@ -334,35 +348,5 @@ fn facts(assembled: &Assembled, agent: Option<&Agent>) -> Facts {
         model: agent.map(|agent| agent.model.name().to_owned()),
         findings: assembled.outcome.findings.iter().map(ToString::to_string).collect(),
         books: assembled.shelf.origins.clone(),
-    }
-}
-
-/// The engines that may be acted on: this machine's by its socket, those of other hosts by their command.
-fn engines(assembled: &Assembled, hosts: &Hosts) -> Engines {
-    let here = &assembled.globals.host_name;
-    let engine = |(host, link): (&HostName, &Arc<dyn HostLink>)| {
-        let engine: Arc<dyn Engine> = match host == here {
-            true => {
-                let socket = assembled.globals.docker.socket.clone();
-                Arc::new(ByApi::new(socket, Arc::clone(&assembled.redactor)))
-            }
-            false => Arc::new(ByCommand::new(Arc::clone(link))),
-        };
-        (host.clone(), engine)
-    };
-    hosts.iter().map(engine).collect()
-}
-
-/// This machine's container engine, as the config tells of it.
-fn engine(globals: &Globals) -> Place {
-    let own = globals.hosts.get(&globals.host_name);
-    let named = match globals.docker == Docker::default() {
-        true => Named::No,
-        false => Named::Yes,
-    };
-    Place {
-        socket: globals.docker.socket.clone(),
-        named,
-        stacks: own.map(|section| section.stacks.clone()).unwrap_or_default(),
     }
 }

@@ -9,7 +9,10 @@ pub mod build;
 pub mod jobs;
 pub mod life;
 pub mod live;
+#[cfg(feature = "mcp")]
+pub mod looked;
 pub mod private;
+pub mod reach;
 pub mod recall;
 pub mod reload;
 pub mod watchdog;

@@ -64,8 +64,7 @@ pub async fn start(
         Probes::Configured => Mode::DryRun,
         Probes::None => Mode::Live,
     };
-    let making =
-        Making { env: env.clone(), clock: Arc::clone(&clock), folders: folders.clone(), mode };
+    let making = Making::new(env.clone(), Arc::clone(&clock), folders.clone(), mode);
     let mut live = making
         .live(&assembled, &SecretPrograms::new(env))
         .await
@@ -89,8 +88,8 @@ pub async fn start(
         Arc::clone(&clock),
         Arc::clone(&pulse),
     );
-    let (tool_store, hosts, here) =
-        (store.clone(), live.hosts.clone(), assembled.globals.host_name.clone());
+    let (tool_store, hosts, servers) = (store.clone(), live.hosts.clone(), live.mcp.clone());
+    let here = assembled.globals.host_name.clone();
     let built = daemon(Parts {
         here,
         clock,
@@ -99,7 +98,7 @@ pub async fn start(
         live,
         scope: HoldScope::Global,
         tools: Box::new(move |rules: watch::Receiver<_>| {
-            making.tools(&assembled, &hosts, &tool_store, rules)
+            making.tools(&assembled, &hosts, &servers, &tool_store, rules)
         }),
         reload: Box::new(|_| {
             Box::new(|| {

@@ -53,7 +53,8 @@ impl Again {
             assembled.shelf.books.len(),
             live.rules.ceiling,
         );
-        let tools = self.making.tools(&assembled, &live.hosts, &self.store, swap.rules.subscribe());
+        let rules = swap.rules.subscribe();
+        let tools = self.making.tools(&assembled, &live.hosts, &live.mcp, &self.store, rules);
         self.schedule.send_replace(schedule(&assembled.globals));
         swap.apply(live, probes, tools).await;
         let here = Target::host(assembled.globals.host_name.clone());

@@ -191,6 +191,9 @@ pub fn tool_specs(here: &HostName) -> Vec<ToolSpec> {
         deeds: Arc::new(NoDeeds),
         #[cfg(feature = "kube")]
         clusters: BTreeMap::new(),
+        #[cfg(feature = "mcp")]
+        mcp: BTreeMap::new(),
+        providers: BTreeMap::new(),
         inventory: Arc::new(Inventory::default()),
         now: clock,
         quarantine: AbsPath::root(),

@@ -82,6 +82,9 @@ impl Estate {
             deeds: Arc::new(NoDeeds),
             #[cfg(feature = "kube")]
             clusters: BTreeMap::new(),
+            #[cfg(feature = "mcp")]
+            mcp: BTreeMap::new(),
+            providers: BTreeMap::new(),
             inventory: Arc::new(inventory),
             now: self.clock(),
             quarantine,

@@ -19,6 +19,7 @@ use crate::model::fact::{
 use crate::model::guard::{Guarded, GuardedFile, Guards, Listener, Login, Logins, Protocol};
 use crate::model::hands::Hands;
 use crate::model::ids::{ActionId, HostName, UnitName};
+use crate::model::renewal::Renewals;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 use crate::model::time::{Millis, Span};
@@ -449,6 +450,7 @@ impl State {
                 hidden: Vec::new(),
             })),
             Fact::Hands => Ok(FactValue::Hands(self.hands.clone())),
+            Fact::Renewals => Ok(FactValue::Renewals(Renewals::default())),
             Fact::Boot => {
                 let id = format!("boot-{}", self.booted_at.0);
                 Ok(FactValue::Boot(Boot { id, at: self.booted_at }))

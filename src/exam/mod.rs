@@ -9,5 +9,6 @@ pub mod model;
 pub mod obey;
 pub mod phone;
 pub mod protocol;
+pub mod proxmox;
 pub mod unit;
 pub mod web;

@@ -10,7 +10,7 @@ use crate::model::incident::Incident;
 use crate::model::plan::{Leash, Origin, Plan, Step};
 use crate::model::target::Target;
 use crate::model::time::{Millis, Span};
-use crate::model::tool::Undo;
+use crate::model::tool::{Tier, Undo};
 use crate::policy::fact::{ActionFact, Outcome, Proof};
 use crate::policy::judge::{ApprovedDigest, GateFacts};
 use crate::policy::leash::{Confirmed, Source, effective};
@@ -130,7 +130,11 @@ fn source(db: &Db, plan: &Plan, step: &Step) -> anyhow::Result<Source> {
 /// Whether a step is the very call that the dispatch of an action said would undo it.
 fn is_its_undo(db: &Db, action: ActionId, step: &Step) -> anyhow::Result<bool> {
     let row = db.action(action)?;
-    Ok(row.is_some_and(|row| matches!(&row.step.undo, Undo::By(call) if *call == step.call)))
+    // Whoever let something milder happen by itself has not said yes to something critical.
+    let within = |row: &ActionRow| step.tier < Tier::Critical || row.tier == Tier::Critical;
+    Ok(row
+        .filter(within)
+        .is_some_and(|row| matches!(&row.step.undo, Undo::By(call) if *call == step.call)))
 }
 
 fn held_lease(db: &Db, run: RunId, step: &Step) -> anyhow::Result<Option<(Target, RunId)>> {

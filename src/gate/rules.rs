@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::ids::{HostName, RunbookName};
+use crate::model::ids::{HostName, RunbookName, ToolName};
 use crate::model::plan::{Leash, Origin, Plan};
 use crate::model::target::Target;
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Tier;
+use crate::model::value::Values;
 use crate::policy::breaker::BreakerRules;
 use crate::policy::forbidden::Protected;
 use crate::policy::hours::{Closed, Hours};
@@ -23,6 +24,17 @@ pub enum Mode {
     Live,
     /// `--dry-run`: nothing is dispatched, whatever the leash; what would have been done is recorded.
     DryRun,
+}
+
+/// The snapshot that a host has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotRule {
+    /// The tool that takes it, and what it is called with beside `name` and `keep`.
+    pub tool: ToolName,
+    pub target: Target,
+    pub args: Values,
+    /// How long it is kept.
+    pub keep: Span,
 }
 
 /// What the gate goes by.
@@ -45,6 +57,8 @@ pub struct Rules {
     pub at_most: BTreeMap<RunbookName, Span>,
     /// Hosts on which nobody minds that reef acts while they work there.
     pub disturb: BTreeSet<HostName>,
+    /// What is taken before a step of tier high on a host.
+    pub snapshots: BTreeMap<HostName, SnapshotRule>,
     pub limits: Limits,
     pub breaker: BreakerRules,
     pub protected: Protected,
@@ -74,6 +88,7 @@ impl Default for Rules {
             hours: BTreeMap::new(),
             at_most: BTreeMap::new(),
             disturb: BTreeSet::new(),
+            snapshots: BTreeMap::new(),
             limits: Limits::default(),
             breaker: BreakerRules::default(),
             protected: Protected::default(),

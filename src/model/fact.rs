@@ -8,6 +8,7 @@ use crate::model::container::{Container, Stack, Swarm};
 use crate::model::guard::{Guarded, Listener, Logins};
 use crate::model::hands::Hands;
 use crate::model::ids::UnitName;
+use crate::model::renewal::Renewals;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 use crate::model::time::{Millis, Span};
@@ -78,6 +79,8 @@ pub enum Fact {
     /// Who works there by hand: people that are logged in, and programs that somebody would not want to be
     /// disturbed. Asked for when a step is judged, by no probe.
     Hands,
+    /// Who renews certificates there, and what starts it. Asked for by tools, by no probe.
+    Renewals,
 }
 
 impl Fact {
@@ -345,6 +348,7 @@ pub enum FactValue {
     Listening(Vec<Listener>),
     Guarded(Guarded),
     Hands(Hands),
+    Renewals(Renewals),
 }
 
 /// Why a fact could not be had.

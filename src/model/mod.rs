@@ -17,6 +17,7 @@ pub mod object;
 pub mod plan;
 pub mod push;
 pub mod reading;
+pub mod renewal;
 pub mod run;
 pub mod severity;
 pub mod silence;

@@ -46,12 +46,21 @@ pub enum Thing {
     /// An object of a Kubernetes cluster, `NAMESPACE/KIND/NAME`; the host is the cluster's name in the
     /// config.
     Object,
+    /// A folder of Terraform or OpenTofu, by its name in the config; the host is the one that runs it.
+    Terraform,
+    /// An Ansible playbook, by its name in the config; the host is the one that runs it.
+    Playbook,
+    /// An MCP server of the config by its name, or `SERVER/TOOL`.
+    Mcp,
+    /// A virtual machine or system container of a provider, by the name that the config gives it; the host is
+    /// the provider's name there.
+    Vm,
     /// A part of reef itself.
     Reef,
 }
 
 impl Thing {
-    const TAGGED: [(Self, &'static str); 14] = [
+    const TAGGED: [(Self, &'static str); 18] = [
         (Self::Unit, "unit"),
         (Self::Process, "pid"),
         (Self::Endpoint, "endpoint"),
@@ -65,6 +74,10 @@ impl Thing {
         (Self::Composed, "compose"),
         (Self::Service, "service"),
         (Self::Node, "node"),
+        (Self::Terraform, "terraform"),
+        (Self::Playbook, "playbook"),
+        (Self::Mcp, "mcp"),
+        (Self::Vm, "vm"),
         (Self::Reef, "reef"),
     ];
 
@@ -117,6 +130,13 @@ impl Target {
                 Word::new(service)?;
                 Ok(Self { host, thing, name: name.into() })
             }
+            Thing::Mcp => {
+                let (server, tool) = name.split_once('/').unwrap_or((name, "any"));
+                Word::new(server)?;
+                // A tool's name may have slashes of its own.
+                tool.split('/').try_for_each(|part| Word::new(part).map(drop))?;
+                Ok(Self { host, thing, name: name.into() })
+            }
             Thing::Unit
             | Thing::Process
             | Thing::Endpoint
@@ -129,6 +149,9 @@ impl Target {
             | Thing::Stack
             | Thing::Service
             | Thing::Node
+            | Thing::Terraform
+            | Thing::Playbook
+            | Thing::Vm
             | Thing::Reef => {
                 // A unit's name has the strictest rules of these that still take templates: `a@b.service`.
                 crate::model::ids::UnitName::new(name)?;
@@ -166,6 +189,11 @@ impl Target {
     /// Project and service, where this is a service of a compose project.
     pub fn as_composed(&self) -> Option<(&str, &str)> {
         (self.thing == Thing::Composed).then(|| self.name.split_once('/')).flatten()
+    }
+
+    /// Server and tool, where this is a tool of an MCP server.
+    pub fn as_mcp(&self) -> Option<(&str, &str)> {
+        (self.thing == Thing::Mcp).then(|| self.name.split_once('/')).flatten()
     }
 
     /// The object, where this is one.
@@ -339,6 +367,9 @@ mod tests {
             "k3s/media/deployment/jellyfin",
             "nas:container:jellyfin",
             "nas:compose:media/jellyfin",
+            "mini:terraform:web",
+            "mini:playbook:site",
+            "pve:vm:web",
         ] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
         }

@@ -219,7 +219,20 @@ pub enum ActionResult {
     Unknown(String),
 }
 
+/// Stands in the words of what was done before what is left to a human.
+const LEFT: &str = "; left to you: ";
+
 impl ActionResult {
+    /// Done, but something beside it is for a human to mend.
+    pub fn done_but(did: &str, left: &str) -> Self {
+        Self::Done(format!("{did}{LEFT}{left}"))
+    }
+
+    /// What of it was left to a human, in the words of [`Self::Done`].
+    pub fn left(words: &str) -> Option<&str> {
+        words.split_once(LEFT).map(|(_, left)| left)
+    }
+
     pub fn word(&self) -> &'static str {
         match self {
             Self::Done(_) => "done",
@@ -264,3 +277,16 @@ impl fmt::Display for ToolError {
 }
 
 impl std::error::Error for ToolError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_to_a_human_stands_behind_what_was_done() {
+        let result = ActionResult::done_but("renewed x", "fix the cron");
+        assert_eq!(result.word(), "done");
+        assert_eq!(ActionResult::left(result.words()), Some("fix the cron"));
+        assert_eq!(ActionResult::left("renewed x; all is well"), None);
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
 
 use crate::model::digest::Canonical;
 use crate::model::ids::Word;
@@ -26,6 +27,8 @@ pub enum Kind {
     /// A program and its arguments. Only a runbook's literal or the operator gives one: no tool, no
     /// reading and no model does.
     Argv,
+    /// Named values as an MCP tool takes them, given by the same as a command.
+    Json,
     /// Text from outside. No input of a tool has this kind.
     Text,
 }
@@ -42,6 +45,7 @@ impl fmt::Display for Kind {
             Self::Target => f.write_str("target"),
             Self::List(of) => write!(f, "list of {of}s"),
             Self::Argv => f.write_str("command"),
+            Self::Json => f.write_str("table"),
             Self::Text => f.write_str("text"),
         }
     }
@@ -60,6 +64,7 @@ pub enum Value {
     Target(Target),
     List(Vec<Value>),
     Argv(Vec<String>),
+    Json(Map<String, Json>),
     Text(Tainted),
 }
 
@@ -79,6 +84,7 @@ impl Value {
             Self::Target(_) => Kind::Target,
             Self::List(items) => Kind::List(Box::new(items.first().map_or(Kind::Word, Self::kind))),
             Self::Argv(_) => Kind::Argv,
+            Self::Json(_) => Kind::Json,
             Self::Text(_) => Kind::Text,
         }
     }
@@ -103,6 +109,7 @@ impl Value {
             | Self::Target(_)
             | Self::List(_)
             | Self::Argv(_)
+            | Self::Json(_)
             | Self::Text(_) => None,
         }
     }
@@ -119,9 +126,38 @@ impl Value {
             Self::Target(t) => to.text("target").text(&t.to_string()),
             Self::List(items) => to.text("list").list(items.iter(), |to, item| item.canonical(to)),
             Self::Argv(parts) => to.text("argv").list(parts.iter(), |to, part| to.text(part)),
+            Self::Json(table) => table_bytes(to.text("json"), table),
             Self::Text(t) => to.text("text").text(t.as_str()),
         }
     }
+}
+
+/// The canonical bytes of a table: by name, whatever order it was written in.
+pub fn table_bytes(to: Canonical, table: &Map<String, Json>) -> Canonical {
+    let sorted: BTreeMap<_, _> = table.iter().collect();
+    to.list(sorted.into_iter(), |to, (name, value)| json_bytes(to.text(name), value))
+}
+
+fn json_bytes(to: Canonical, value: &Json) -> Canonical {
+    match value {
+        Json::Null => to.text("null"),
+        Json::Bool(b) => to.text("flag").int(i64::from(*b)),
+        Json::Number(n) => to.text("number").text(&n.to_string()),
+        Json::String(text) => to.text("text").text(text),
+        Json::Array(items) => to.text("list").list(items.iter(), json_bytes),
+        Json::Object(table) => table_bytes(to.text("table"), table),
+    }
+}
+
+/// Characters of a table that people are shown; the digest covers all of it.
+const TABLE: usize = 2_000;
+
+fn write_table(f: &mut fmt::Formatter<'_>, table: &Map<String, Json>) -> fmt::Result {
+    let whole = Json::Object(table.clone()).to_string();
+    let shown = Tainted::bounded(&whole, TABLE);
+    f.write_str(shown.as_str())?;
+    let rest = whole.chars().count().saturating_sub(TABLE);
+    if 0 < rest { write!(f, " and {rest} characters more") } else { Ok(()) }
 }
 
 /// One argument of a command as people read it: quoted where a reader could mistake where it ends.
@@ -173,6 +209,7 @@ impl fmt::Display for Value {
                 }
                 Ok(())
             }
+            Self::Json(table) => write_table(f, table),
             Self::List(items) => {
                 for (i, item) in items.iter().enumerate() {
                     write!(f, "{}{item}", if i == 0 { "" } else { ", " })?;

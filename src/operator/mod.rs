@@ -27,6 +27,8 @@ pub mod act;
 pub mod answer;
 pub mod audit;
 pub mod drill;
+#[cfg(feature = "mcp")]
+pub mod offered;
 pub mod order;
 pub mod promote;
 pub mod push;
@@ -49,6 +51,9 @@ pub struct Facts {
     pub findings: Vec<String>,
     /// Where each runbook came from: `shipped`, or its file.
     pub books: std::collections::BTreeMap<String, String>,
+    /// The MCP servers.
+    #[cfg(feature = "mcp")]
+    pub mcp: crate::clients::mcp::Servers,
 }
 
 /// Reads the config anew; says in one line what was swapped, or why nothing was.
@@ -151,6 +156,16 @@ impl Operator {
                 json(&self.runbook_promote(name, host.as_deref(), unearned, who).await?)
             }
             Order::Tools => json(&self.tools()),
+            #[cfg(feature = "mcp")]
+            Order::Offered { server } => json(&self.offered(server.as_deref()).await?),
+            #[cfg(feature = "mcp")]
+            Order::AcceptTool { tool, digest } => {
+                json(&self.accept_tool(&tool, digest, who).await?)
+            }
+            #[cfg(not(feature = "mcp"))]
+            Order::Offered { .. } => json(&view::OfferedTools::default()),
+            #[cfg(not(feature = "mcp"))]
+            Order::AcceptTool { .. } => refuse("this reef was built without MCP servers"),
             Order::Pause { note } => json(&self.pause(note.as_deref(), who).await?),
             Order::Resume => json(&self.resume(who).await?),
             Order::Reload => json(&self.reload(who).await?),

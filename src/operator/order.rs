@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::audit::ChainHead;
+use crate::model::digest::Digest;
 use crate::model::ids::{ActionId, ApprovalId, IncidentId, RunbookName, SilenceId};
 use crate::model::plan::Leash;
 use crate::model::push::Report;
@@ -143,6 +144,15 @@ pub enum Order {
     },
     /// [`crate::operator::view::Tools`].
     Tools,
+    /// What MCP servers offer, or one of them: [`crate::operator::view::OfferedTools`].
+    Offered {
+        server: Option<String>,
+    },
+    /// Accepts what a tool of an MCP server says of itself, if that is still what was looked at.
+    AcceptTool {
+        tool: String,
+        digest: Digest,
+    },
     Pause {
         note: Option<String>,
     },

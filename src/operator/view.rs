@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::approval::Approval;
 use crate::model::audit::{AuditRecord, Exported};
+use crate::model::digest::Digest;
 use crate::model::ids::{ActionId, ApprovalId, RunId, RunbookName};
 use crate::model::incident::Incident;
 use crate::model::plan::{Leash, Plan, Verdict};
 use crate::model::reading::Reading;
 use crate::model::silence::Silence;
+use crate::model::taint::Tainted;
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Tier;
 
@@ -299,6 +301,48 @@ pub struct ToolRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tools {
     pub tools: Vec<ToolRow>,
+}
+
+/// The tools of MCP servers, as these describe them now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedTools {
+    pub servers: Vec<OfferedServer>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedServer {
+    pub name: String,
+    /// Why it could not be asked.
+    pub error: Option<String>,
+    pub tools: Vec<OfferedTool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedTool {
+    /// `mcp:files/read_file`
+    pub name: String,
+    /// By the config.
+    pub tier: Tier,
+    pub state: OfferedState,
+    /// What its server claims of it.
+    pub hints: Vec<String>,
+    pub description: Tainted,
+    pub schema: Tainted,
+    /// Description and schema that were accepted, where they are others now.
+    pub was: Option<(Tainted, Tainted)>,
+    pub digest: Digest,
+    pub accepted_by: Option<String>,
+    pub accepted_at: Option<Millis>,
+}
+
+/// Whether the operator accepted what a tool says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferedState {
+    Accepted,
+    New,
+    /// It was accepted, and says something else since.
+    Changed,
 }
 
 /// A drill so far.

@@ -98,13 +98,31 @@ fn reef_itself(call: &Call) -> Option<String> {
 fn parts(call: &Call) -> Vec<String> {
     let mut found = Vec::new();
     for value in call.args.values() {
-        each(value, &mut |value| {
-            if let Value::Argv(parts) = value {
-                found.extend(parts.iter().cloned());
-            }
+        each(value, &mut |value| match value {
+            Value::Argv(parts) => found.extend(parts.iter().cloned()),
+            Value::Json(table) => table.values().for_each(|inner| texts(inner, &mut found)),
+            Value::Int(_)
+            | Value::Bytes(_)
+            | Value::Span(_)
+            | Value::Flag(_)
+            | Value::Word(_)
+            | Value::Path(_)
+            | Value::Target(_)
+            | Value::List(_)
+            | Value::Text(_) => {}
         });
     }
     found
+}
+
+/// Every text in what an MCP tool is given: any of them may be a command or a path to it.
+fn texts(value: &serde_json::Value, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => found.push(text.clone()),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        serde_json::Value::Object(table) => table.values().for_each(|inner| texts(inner, found)),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
 }
 
 /// What a shell, or a program with a small language of its own, would read as one word.
@@ -211,6 +229,7 @@ fn words(call: &Call) -> Vec<String> {
             Value::Target(target) => found.push(name(target)),
             Value::Text(text) => found.push(text.as_str().to_owned()),
             Value::Argv(parts) => found.extend(parts.iter().cloned()),
+            Value::Json(table) => table.values().for_each(|inner| texts(inner, &mut found)),
             Value::Int(_)
             | Value::Bytes(_)
             | Value::Span(_)
@@ -234,6 +253,11 @@ fn arg_paths(call: &Call) -> Vec<AbsPath> {
             Value::Path(path) => paths.push(path.clone()),
             Value::Target(target) => paths.extend(target.as_path()),
             Value::Argv(parts) => paths.extend(parts.iter().flat_map(|part| named_paths(part))),
+            Value::Json(table) => {
+                let mut found = Vec::new();
+                table.values().for_each(|inner| texts(inner, &mut found));
+                paths.extend(found.iter().flat_map(|text| named_paths(text)));
+            }
             Value::Int(_)
             | Value::Bytes(_)
             | Value::Span(_)

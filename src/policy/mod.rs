@@ -39,6 +39,7 @@ pub mod limits;
 pub mod rate;
 pub mod redact;
 pub mod renewal;
+pub mod renewer;
 pub mod telling;
 pub mod template;
 pub mod threshold;

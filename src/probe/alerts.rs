@@ -271,6 +271,8 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let host = api.url.host().to_owned();
     let Some(placed) = voice::place(ask, "alerts", &host, common) else { return Vec::new() };
     api.timeout = placed.common.timeout;
+    let known = api.clone();
+    ask.cx.servers.add(|all| drop(all.rules.insert(ask.name.to_owned(), known)));
     let probe = AlertsProbe::new(settings, placed.voice.clone(), api, ask.cx.clone());
     placed.draft(ask, ALERTS, probe)
 }

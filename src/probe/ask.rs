@@ -43,10 +43,20 @@ pub enum Named {
 pub struct Endpoint {
     pub target: Target,
     pub url: Option<WebUrl>,
-    /// Host and port of its TLS server.
-    pub tls: Option<(String, u16)>,
+    pub tls: Option<TlsServer>,
     /// What it is asked, where it is a resolver.
     pub resolver: Option<Resolver>,
+}
+
+/// A TLS server, what it is asked for, and what renews its certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsServer {
+    pub host: String,
+    pub port: u16,
+    /// The name that the certificate is asked for.
+    pub name: String,
+    /// What certbot calls its certificate, where the config says so.
+    pub lineage: Option<String>,
 }
 
 /// A name server and the two names that it is asked for.
@@ -268,6 +278,19 @@ impl<'a> Ask<'a> {
             }
         }
         found
+    }
+
+    /// A table within this one, empty where it is not written; `None` for a short form.
+    pub fn section(&mut self, key: &str) -> Option<Section> {
+        match &mut self.written {
+            Written::Table(table) => Some(table.section(key)),
+            Written::Short(_) | Written::Bare => None,
+        }
+    }
+
+    /// The home folder of whoever runs reef.
+    pub fn home(&self) -> Option<&str> {
+        self.kind.env().get("HOME")
     }
 
     /// Whether a key is written.

@@ -125,6 +125,11 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let host = api.url.host().to_owned();
     let Some(placed) = voice::place(ask, "prometheus", &host, common) else { return Vec::new() };
     api.timeout = placed.common.timeout;
+    let (name, known, asked) = (ask.name.to_owned(), api.clone(), expression.clone());
+    ask.cx.servers.add(|all| {
+        all.rules.insert(name.clone(), known);
+        all.expressions.insert(name, asked);
+    });
     let settings = Settings { expression, levels, empty };
     let probe = PrometheusProbe::new(settings, placed.voice.clone(), api);
     placed.draft(ask, QUERY, probe)

@@ -23,6 +23,10 @@ impl Voice {
         Self { probe, target }
     }
 
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
     pub fn signal(&self, aspect: &'static str) -> Signal {
         Signal {
             probe: Word::of(self.probe),

@@ -385,6 +385,10 @@ pub fn about(signal: &Signal) -> String {
         | Thing::Composed
         | Thing::Service
         | Thing::Node
+        | Thing::Terraform
+        | Thing::Playbook
+        | Thing::Mcp
+        | Thing::Vm
         | Thing::Reef => format!("{probe} {}:{}", target.on(), target.name()),
     };
     if !PLAIN.contains(&signal.aspect.as_str()) {

@@ -171,6 +171,8 @@ impl Runner {
         for step in &plan.steps {
             let now = gathered.steps.iter().find(|now| now.name == step.name);
             let now = now.or_else(|| gathered.asked.get(&step.name));
+            let before = gathered.snapshot.iter().find(|before| before.name == step.name);
+            let now = now.or(before);
             let lead = format!("{}: ", step.name);
             match now {
                 Some(now) if now.call == step.call => {}

@@ -7,7 +7,7 @@ use crate::gate::facts::PAUSED;
 use crate::gate::rules::Rules;
 use crate::gate::{Told, settle};
 use crate::model::approval::{Approval, ApprovalState};
-use crate::model::audit::AuditKind;
+use crate::model::audit::{AuditEntry, AuditKind, AuditPayload};
 use crate::model::ids::{IncidentId, RunId};
 use crate::model::incident::{Announced, Incident, IncidentEvent, IncidentState};
 use crate::model::message::{Message, Urgency};
@@ -15,10 +15,11 @@ use crate::model::plan::{Ending, OnFailure, Origin, Plan};
 use crate::model::run::RunState;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
-use crate::model::tool::Undo;
+use crate::model::tool::{ActionResult, Undo};
 use crate::run::announce::{UNKNOWN, Words, announce, asks_later, headline, loudness};
 use crate::run::repeats;
 use crate::run::runner::Runner;
+use crate::store::audit::AuditFilter;
 use crate::store::db::Db;
 
 /// How the ending is known.
@@ -124,7 +125,13 @@ impl Runner {
         let undone = |row: &crate::store::actions::ActionRow| {
             !settle::is_unknown(row) && matches!(row.step.undo, Undo::By(_))
         };
+        let mut asked: Vec<Undo> = Vec::new();
         for row in rows.into_iter().rev().filter(undone) {
+            // One snapshot may be the undo of several steps.
+            if asked.contains(&row.step.undo) {
+                continue;
+            }
+            asked.push(row.step.undo.clone());
             Box::pin(self.undo(row.id, Origin::Undo(row.id))).await?;
         }
         Ok(())
@@ -138,6 +145,7 @@ fn close(db: &mut Db, rules: &Rules, closing: &Closing) -> anyhow::Result<()> {
         (Some(plan), Ending::Fixed(words)) if acted => {
             settle::verified(db, plan, true, words, *now)?;
             repeats::after_fix(db, rules, plan, closing.patience.cause.as_deref(), *now)?;
+            leave_to_a_human(db, rules, closing)?;
         }
         (Some(plan), Ending::NotFixed(words)) if acted && closing.proof == Proof::Failed => {
             settle::verified(db, plan, false, words, *now)?;
@@ -162,14 +170,50 @@ fn close(db: &mut Db, rules: &Rules, closing: &Closing) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn decision(closing: &Closing) -> crate::model::audit::AuditEntry {
-    let mut payload = crate::model::audit::AuditPayload {
+/// What the actions of a verified fix could not mend is told by itself: the fix is calm, the cause must not be forgotten.
+fn leave_to_a_human(db: &mut Db, rules: &Rules, closing: &Closing) -> anyhow::Result<()> {
+    let filter = AuditFilter {
+        run: Some(closing.run),
+        kind: Some(AuditKind::Closed),
+        ..AuditFilter::default()
+    };
+    for record in db.audit_list(&filter)? {
+        let Some(payload) = record.payload else { continue };
+        let Some(left) = payload.output_excerpt.as_deref().and_then(ActionResult::left) else {
+            continue;
+        };
+        let note = AuditPayload {
+            incident: closing.incident,
+            run: Some(closing.run),
+            target: payload.target.clone(),
+            outcome: Some("left to a human".into()),
+            reason: left.to_owned(),
+            ..AuditPayload::default()
+        };
+        let (at, actor, kind) = (closing.now, "reef".to_owned(), AuditKind::Noted);
+        db.append(&AuditEntry { at, actor, kind, payload: note })?;
+        let message = Message {
+            urgency: Urgency::Message,
+            title: format!("left to you: {}", payload.target.unwrap_or_default()),
+            body: format!("{left}\nWhat fired is fixed and proven."),
+            severity: Severity::Yellow,
+            incident: closing.incident,
+            approval: None,
+            key: format!("left {} {}", closing.run, record.seq),
+        };
+        db.enqueue(&message, &rules.notify, closing.now)?;
+    }
+    Ok(())
+}
+
+fn decision(closing: &Closing) -> AuditEntry {
+    let mut payload = AuditPayload {
         incident: closing.incident,
         run: Some(closing.run),
         reason: closing.told.reason.clone(),
         tools_called: closing.told.tools_called.clone(),
         outcome: Some(format!("{}: {}", closing.ending.word(), closing.ending.words())),
-        ..crate::model::audit::AuditPayload::default()
+        ..AuditPayload::default()
     };
     if let Some(plan) = &closing.plan {
         payload.runbook = plan.runbook.as_ref().map(|r| r.name.to_string());
@@ -177,12 +221,7 @@ fn decision(closing: &Closing) -> crate::model::audit::AuditEntry {
         payload.tier = Some(plan.tier());
         payload.target = plan.steps.first().map(|s| s.call.target.to_string());
     }
-    crate::model::audit::AuditEntry {
-        at: closing.now,
-        actor: "reef".into(),
-        kind: AuditKind::Decided,
-        payload,
-    }
+    AuditEntry { at: closing.now, actor: "reef".into(), kind: AuditKind::Decided, payload }
 }
 
 /// Moves the incident on and tells the human where the ending leaves something to them.

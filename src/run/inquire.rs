@@ -58,6 +58,8 @@ pub(crate) struct Gathered {
     pub found: Vec<(StepName, Found)>,
     /// Steps above low that apply by themselves, previewed.
     pub steps: Vec<Step>,
+    /// What is taken before the first of them that is high, where the config says so.
+    pub snapshot: Option<Step>,
     /// Steps that run only when an option picks them, previewed where they can be.
     pub asked: BTreeMap<StepName, Step>,
     /// Why steps do not apply.
@@ -167,6 +169,7 @@ impl Runner {
             bindings: None,
             found: Vec::new(),
             steps: Vec::new(),
+            snapshot: None,
             asked: BTreeMap::new(),
             skipped: Vec::new(),
         };
@@ -190,6 +193,8 @@ impl Runner {
                 self.plan_step(subject, &book, step, &bindings, &mut gathered).await?;
             }
         }
+        let steps = gathered.steps.iter().chain(gathered.asked.values());
+        gathered.snapshot = self.snapshot_before(case.run, steps).await?;
         gathered.bindings = Some(bindings);
         gathered.book = Some(book);
         Ok(gathered)
@@ -356,6 +361,7 @@ fn by_hand(
         Thing::Unit => Some("unit"),
         Thing::Container | Thing::Composed => Some("container"),
         Thing::Stack => Some("stack"),
+        Thing::Vm => Some("vm"),
         Thing::Host
         | Thing::Path
         | Thing::Process
@@ -368,6 +374,9 @@ fn by_hand(
         | Thing::Service
         | Thing::Node
         | Thing::Object
+        | Thing::Terraform
+        | Thing::Playbook
+        | Thing::Mcp
         | Thing::Reef => None,
     };
     if let Some(name) = name {

@@ -18,5 +18,6 @@ pub mod repeats;
 pub mod routine;
 pub mod runner;
 pub mod shadow;
+pub mod snapshot;
 pub mod undo;
 pub mod verify;

@@ -6,6 +6,7 @@ use crate::model::plan::{Ending, OnFailure, Plan, RunbookRef, Step, Verify};
 use crate::model::time::Span;
 use crate::run::inquire::{Case, Gathered, Inquired, WITHIN};
 use crate::run::runner::{Runner, Start};
+use crate::run::snapshot::with_snapshot;
 use crate::runbook::{self, VerifyRule, resolve_verify};
 
 impl Runner {
@@ -61,6 +62,7 @@ impl Runner {
         steps: Vec<Step>,
     ) -> anyhow::Result<Plan> {
         let Case { run, round, start, subject } = case;
+        let steps = with_snapshot(steps, gathered.snapshot.as_ref());
         let signal = subject.reading.signal.clone();
         let (verify, on_failure, runbook) = match (&gathered.book, &gathered.bindings) {
             (Some(book), Some(bindings)) => {

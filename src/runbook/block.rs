@@ -223,7 +223,8 @@ fn args(s: &mut Section, names: &Names, sees: Sees) -> BTreeMap<String, Arg> {
     let mut found = BTreeMap::new();
     for (name, entry) in table.entries() {
         let arg = match entry {
-            Entry::Table(inner) => literally(inner),
+            Entry::Table(inner) if inner.keys() == ["literal"] => literally(inner),
+            Entry::Table(inner) => Some(written_out(inner, names)),
             Entry::Short(_) | Entry::Other => arg(&mut table, &name, names, sees),
         };
         found.extend(arg.map(|arg| (name, arg)));
@@ -237,6 +238,21 @@ fn literally(mut s: Section) -> Option<Arg> {
     let literal = s.need::<Literal>("literal");
     s.finish();
     literal.map(Arg::Literal)
+}
+
+/// A table of literals, for an argument that is one.
+fn written_out(mut s: Section, names: &Names) -> Arg {
+    let mut entries = BTreeMap::new();
+    for key in s.keys() {
+        let Some(literal) = s.opt::<Literal>(&key) else { continue };
+        if is_reference(&literal, names) {
+            let hint = "a table is written out, or wholly meant so: { literal = { ... } }";
+            s.mistake(&key, format!("is a reference within a table; {hint}"));
+        }
+        entries.insert(key, literal);
+    }
+    s.finish();
+    Arg::Literal(Literal::Table(entries))
 }
 
 fn arg(s: &mut Section, key: &str, names: &Names, sees: Sees) -> Option<Arg> {
@@ -254,7 +270,9 @@ fn arg(s: &mut Section, key: &str, names: &Names, sees: Sees) -> Option<Arg> {
         Literal::List(items) if items.iter().any(|item| is_reference(item, names)) => {
             "has a reference in a list; a list goes whole: write \"STEP.LIST\"".to_owned()
         }
-        Literal::List(_) | Literal::Int(_) | Literal::Flag(_) => return Some(Arg::Literal(literal)),
+        Literal::List(_) | Literal::Table(_) | Literal::Int(_) | Literal::Flag(_) => {
+            return Some(Arg::Literal(literal));
+        }
     };
     s.mistake(key, wrong);
     None
@@ -264,6 +282,7 @@ fn is_reference(item: &Literal, names: &Names) -> bool {
     match item {
         Literal::Text(text) => names.say(text, Sees::All) != Said::Literal,
         Literal::List(items) => items.iter().any(|item| is_reference(item, names)),
+        Literal::Table(entries) => entries.values().any(|entry| is_reference(entry, names)),
         Literal::Int(_) | Literal::Flag(_) => false,
     }
 }

@@ -30,6 +30,9 @@ pub fn check(
     for step in book.steps() {
         checker.step(step);
     }
+    for (line, what) in crate::runbook::order::raw_before_declared(book) {
+        checker.say(line, what);
+    }
     for ask in book.questions() {
         checker.ask(ask);
     }
@@ -223,6 +226,7 @@ impl Checker<'_> {
             | Kind::Word
             | Kind::Target
             | Kind::Argv
+            | Kind::Json
             | Kind::Text => false,
         };
         if path && Tier::Low < spec.max_tier && self.book.roots.is_empty() {

@@ -33,6 +33,7 @@ pub fn conditions_hold(when: &[Condition], bindings: &Bindings) -> Result<Holds,
             | Value::Path(_)
             | Value::Target(_)
             | Value::Argv(_)
+            | Value::Json(_)
             | Value::Text(_) => std::slice::from_ref(value),
         };
         let mut held = false;

@@ -130,7 +130,7 @@ fn read_commands(s: &mut Section) -> Vec<Vec<String>> {
     };
     let one = |item: &Literal| match item {
         Literal::List(parts) => command(parts).ok(),
-        Literal::Text(_) | Literal::Int(_) | Literal::Flag(_) => None,
+        Literal::Text(_) | Literal::Int(_) | Literal::Flag(_) | Literal::Table(_) => None,
     };
     items.iter().map(one).collect::<Option<Vec<_>>>().unwrap_or_else(|| {
         s.mistake("commands", wrong);

@@ -1,5 +1,9 @@
 //! Literals: what a runbook writes down, before the kind that it must have is known.
 
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+
 use crate::config::given::Given;
 use crate::config::setting::{Bytes, Setting};
 use crate::model::ids::{HostName, Word};
@@ -16,6 +20,7 @@ pub enum Literal {
     Int(i64),
     Flag(bool),
     List(Vec<Literal>),
+    Table(BTreeMap<String, Literal>),
 }
 
 impl Literal {
@@ -41,6 +46,7 @@ impl Literal {
             (Kind::Target, Self::Text(text)) => target(text, host).map(Value::Target),
             (Kind::Text, Self::Text(text)) => Ok(Value::Text(Tainted::new(text))),
             (Kind::Argv, Self::List(items)) => command(items).map(Value::Argv).map_err(named),
+            (Kind::Json, Self::Table(table)) => Ok(Value::Json(json_table(table))),
             (Kind::List(of), Self::List(items)) => items
                 .iter()
                 .map(|item| item.read(of, host))
@@ -55,6 +61,7 @@ impl Literal {
                 | Kind::Path
                 | Kind::Target
                 | Kind::Argv
+                | Kind::Json
                 | Kind::Text
                 | Kind::List(_),
                 _,
@@ -83,6 +90,7 @@ impl Literal {
                     _ => Err("mixes kinds in one list".into()),
                 }
             }
+            Self::Table(_) => Err("is a table, which only some arguments are".into()),
             Self::Text(text) => {
                 let digit = text.starts_with(|c: char| c.is_ascii_digit());
                 let kinds: &[Kind] = if text.starts_with('/') {
@@ -122,6 +130,7 @@ impl Literal {
             | Kind::Path
             | Kind::Target
             | Kind::Argv
+            | Kind::Json
             | Kind::Text => plain(),
         }
     }
@@ -136,6 +145,11 @@ impl Literal {
                 let shown: Vec<String> = items.iter().take(8).map(Self::show).collect();
                 format!("[{}]", shown.join(", "))
             }
+            Self::Table(table) => {
+                let shown =
+                    table.iter().take(8).map(|(key, value)| format!("{key} = {}", value.show()));
+                format!("{{ {} }}", shown.collect::<Vec<_>>().join(", "))
+            }
         }
     }
 
@@ -145,7 +159,22 @@ impl Literal {
             Self::Int(n) => Given::Int(*n),
             Self::Flag(b) => Given::Flag(*b),
             Self::List(_) => Given::Other("a list"),
+            Self::Table(_) => Given::Other("a table"),
         }
+    }
+}
+
+fn json_table(table: &BTreeMap<String, Literal>) -> Map<String, Json> {
+    table.iter().map(|(key, value)| (key.clone(), json(value))).collect()
+}
+
+fn json(literal: &Literal) -> Json {
+    match literal {
+        Literal::Text(text) => Json::String(text.clone()),
+        Literal::Int(n) => Json::from(*n),
+        Literal::Flag(flag) => Json::Bool(*flag),
+        Literal::List(items) => items.iter().map(json).collect(),
+        Literal::Table(table) => Json::Object(json_table(table)),
     }
 }
 
@@ -155,7 +184,7 @@ pub(super) fn command(items: &[Literal]) -> Result<Vec<String>, String> {
         .iter()
         .map(|item| match item {
             Literal::Text(text) => Some(text.clone()),
-            Literal::Int(_) | Literal::Flag(_) | Literal::List(_) => None,
+            Literal::Int(_) | Literal::Flag(_) | Literal::List(_) | Literal::Table(_) => None,
         })
         .collect();
     match parts {
@@ -175,6 +204,7 @@ fn how_to_write(kind: &Kind) -> &'static str {
         Kind::Path => "; write it from the root: /var/log",
         Kind::Target => "; write unit:NAME, /path or HOST:unit:NAME",
         Kind::Argv => "; write it as [\"df\", \"-h\"]",
+        Kind::Json => "; write it as { name = \"value\" }",
         Kind::Text => "; write it in quotes",
         Kind::List(_) => "; write [\"one\", \"two\"]",
     }
@@ -212,8 +242,14 @@ impl Setting for Literal {
                 let read = items.iter().map(|item| <Self as Setting>::read(&item.value));
                 read.collect::<Result<_, _>>().map(Self::List)
             }
-            Given::Float(_) | Given::Table(_) | Given::Other(_) => {
-                Err("is no text, whole number, true or false, or list of these".into())
+            Given::Table(entries) => {
+                let read = entries
+                    .iter()
+                    .map(|(key, node)| Ok((key.clone(), <Self as Setting>::read(&node.value)?)));
+                read.collect::<Result<_, String>>().map(Self::Table)
+            }
+            Given::Float(_) | Given::Other(_) => {
+                Err("is no text, whole number, true or false, list or table of these".into())
             }
         }
     }

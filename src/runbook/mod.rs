@@ -29,6 +29,7 @@ mod condition;
 mod fields;
 mod front;
 mod literal;
+mod order;
 mod parse;
 mod reference;
 mod resolve;

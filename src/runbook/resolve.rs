@@ -175,6 +175,7 @@ fn argument(
         | Value::Path(_)
         | Value::Target(_)
         | Value::Argv(_)
+        | Value::Json(_)
         | Value::Text(_) => Ok(value),
     }
 }
@@ -197,6 +198,7 @@ fn about(arg: &Arg, bindings: &Bindings) -> Result<Target, Missing> {
         | Value::Word(_)
         | Value::List(_)
         | Value::Argv(_)
+        | Value::Json(_)
         | Value::Text(_) => {
             Err(Missing::Wrong(format!("a {} is neither a target nor a path", value.kind())))
         }
@@ -214,6 +216,7 @@ fn has_text(value: &Value) -> bool {
         | Value::Word(_)
         | Value::Path(_)
         | Value::Argv(_)
+        | Value::Json(_)
         | Value::Target(_) => false,
     }
 }
@@ -230,6 +233,7 @@ fn paths(value: &Value) -> Vec<AbsPath> {
         | Value::Flag(_)
         | Value::Word(_)
         | Value::Argv(_)
+        | Value::Json(_)
         | Value::Text(_) => Vec::new(),
     }
 }

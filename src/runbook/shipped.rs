@@ -28,6 +28,8 @@ pub fn shipped() -> Vec<(&'static str, &'static str)> {
         book!("nas-unreachable"),
         #[cfg(feature = "kube")]
         book!("pod-crashloop"),
+        book!("replication-lag"),
         book!("service-failed"),
+        book!("terraform-drift"),
     ]
 }

@@ -29,6 +29,7 @@ pub mod incidents;
 mod known;
 pub mod leases;
 pub mod lock;
+pub mod offered;
 pub mod open;
 pub mod outbox;
 pub mod readings;

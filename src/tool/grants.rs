@@ -10,7 +10,7 @@ use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
 use crate::policy::argv::Argv;
 use crate::tool::world::Inventory;
-use crate::tool::{command, container, journal, mount, unit};
+use crate::tool::{certificate, command, container, journal, mount, reload, unit};
 
 /// What is known of a host beside the inventory.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +38,22 @@ pub fn grants(host: &HostName, inventory: &Inventory, needs: &Needs) -> Vec<List
     for name in units {
         if let Ok(argv) = unit::restart_command(name) {
             add(argv, unit::RESTART_TIMEOUT);
+        }
+    }
+    // What serves a certificate, and what renews it.
+    let served = inventory.endpoints.iter().filter_map(|(name, e)| Some((name, e.tls.as_ref()?)));
+    for (name, peer) in served {
+        let by = inventory.served_by.get(name).filter(|by| by.on() == host);
+        if inventory.places.get(name) == Some(host) {
+            for argv in certificate::renew::commands(peer) {
+                add(argv, certificate::renew::TIMEOUT);
+            }
+        }
+        if let Some(by) = by
+            && by.thing() == Thing::Unit
+            && let Ok(argv) = reload::reload_command(by.name())
+        {
+            add(argv, reload::TIMEOUT);
         }
     }
     for path in inventory.mounts.iter().filter(|m| m.on() == host).filter_map(Target::as_path) {

@@ -104,7 +104,7 @@ struct Df {
 }
 
 /// How full a volume is, in percent.
-fn used(volume: &Volume) -> u64 {
+pub fn used(volume: &Volume) -> u64 {
     let used = volume.total_bytes.saturating_sub(volume.free_bytes);
     used.saturating_mul(100).checked_div(volume.total_bytes).unwrap_or(0)
 }

@@ -32,6 +32,8 @@ pub enum Which {
     RotatedLogs,
     /// Already rotated logs, compressed ones too, to be moved away.
     OldLogs,
+    /// Rotated logs that are compressed already, to be moved away.
+    CompressedLogs,
     /// Anything in a folder of temporary files that nobody has open at all.
     Temp,
     /// Packages that can be fetched again.
@@ -112,9 +114,11 @@ pub async fn pick(world: &World, wanted: &Wanted) -> Result<Picked, ToolError> {
         }
         let since = match filter.which {
             Which::Temp | Which::PackageCache | Which::Anything => entry.touched,
-            Which::CurrentLogs | Which::Logs | Which::RotatedLogs | Which::OldLogs => {
-                entry.modified
-            }
+            Which::CurrentLogs
+            | Which::Logs
+            | Which::RotatedLogs
+            | Which::OldLogs
+            | Which::CompressedLogs => entry.modified,
         };
         if filter.older.is_some_and(|older| now.since(since) < older) {
             picked.left.young += 1;
@@ -176,6 +180,7 @@ impl Which {
             Self::Logs => plain() && (rotated() || current()),
             Self::RotatedLogs => plain() && rotated(),
             Self::OldLogs => rotated(),
+            Self::CompressedLogs => kinds::is_compressed(name) && rotated(),
             Self::Temp => {
                 let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
                 folder.split('/').any(|part| matches!(part, "tmp" | "temp"))
@@ -196,9 +201,11 @@ impl Which {
             // leave a hole as large as the log was.
             Self::CurrentLogs => held.writers == 0,
             // Readers keep the removed file; a writer's lines would be lost with it.
-            Self::Logs | Self::RotatedLogs | Self::OldLogs | Self::PackageCache => {
-                held.writers == 0 && held.appenders == 0
-            }
+            Self::Logs
+            | Self::RotatedLogs
+            | Self::OldLogs
+            | Self::CompressedLogs
+            | Self::PackageCache => held.writers == 0 && held.appenders == 0,
             Self::Temp | Self::Anything => held == Held::default(),
         }
     }
@@ -206,7 +213,11 @@ impl Which {
     fn compresses(self) -> bool {
         match self {
             Self::CurrentLogs | Self::Logs | Self::RotatedLogs => true,
-            Self::OldLogs | Self::Temp | Self::PackageCache | Self::Anything => false,
+            Self::OldLogs
+            | Self::CompressedLogs
+            | Self::Temp
+            | Self::PackageCache
+            | Self::Anything => false,
         }
     }
 }

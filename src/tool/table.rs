@@ -5,16 +5,29 @@ use crate::gate::tool::Tool;
 use crate::tool::kube::{
     apply, cordon, drain, evict, node, patch, pod, restart, rollout, said, scale, tls_secret,
 };
+#[cfg(feature = "mcp")]
+use crate::tool::mcp;
+#[cfg(feature = "postgres")]
+use crate::tool::postgres;
 use crate::tool::world::World;
 use crate::tool::{
-    compose, container, disk, files, host, human, image, journal, logs, memory, mount, net,
-    process, raw, tail, unit, web,
+    alerts, ansible, archive, certificate, compose, container, database, disk, files, host, human,
+    image, infra, journal, logs, memory, mount, net, process, raw, reload, tail, terraform, traces,
+    unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
-    #[cfg_attr(not(feature = "kube"), expect(unused_mut, reason = "clusters come behind"))]
+    #[cfg_attr(
+        not(any(feature = "kube", feature = "mcp", feature = "postgres")),
+        expect(unused_mut, reason = "clusters, servers and databases come behind")
+    )]
     let mut all = vec![
+        alerts::list(world),
+        alerts::rules(world),
+        ansible::check(world),
+        ansible::run(world),
+        certificate::renew::renew(world),
         compose::read::check(world),
         compose::health::health(world),
         compose::read::ps(world),
@@ -28,6 +41,8 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         container::memory::memory(world),
         container::act::restart(world),
         container::act::start(world),
+        database::replication::replication(world),
+        database::restart::restart_standby(world),
         disk::usage(world),
         net::lookup(world),
         files::clean(world),
@@ -36,6 +51,7 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         files::empty_quarantine(world),
         files::quarantine(world),
         files::restore(world),
+        infra::firewall::rule(world),
         tail::tail(world),
         tail::log(world),
         host::df(world),
@@ -48,23 +64,54 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         image::prune(world),
         image::pull(world),
         journal::vacuum(world),
+        archive::upload::archive(world),
         logs::patterns(world),
         logs::rotate(world),
+        archive::store::store(world),
         memory::usage(world),
+        alerts::query(world),
         mount::mount(world),
         mount::status(world),
         mount::unmount(world),
         net::reach(world),
         process::kill(world),
         process::list(world),
-        web::inspect(world),
+        terraform::apply(world),
+        terraform::plan(world),
+        certificate::inspect::inspect(world),
+        traces::search(world),
         unit::logs(world),
+        reload::reload(world),
         unit::restart(world),
         unit::status(world),
+        infra::shape::create(world),
+        infra::shape::delete(world),
+        infra::snapshot::forget(world),
+        infra::shape::limit(world),
+        infra::snapshot::rollback(world),
+        infra::snapshot::snapshot(world),
+        infra::power::start(world),
+        infra::power::stop(world),
+        infra::shape::resize(world),
     ];
+    #[cfg(feature = "postgres")]
+    all.extend(of_databases(world));
     #[cfg(feature = "kube")]
     all.extend(of_clusters(world));
+    #[cfg(feature = "mcp")]
+    all.extend([mcp::call(world), mcp::read(world), mcp::tools(world)]);
     all
+}
+
+/// Those for PostgreSQL.
+#[cfg(feature = "postgres")]
+fn of_databases(world: &World) -> Vec<Box<dyn Tool>> {
+    vec![
+        // What comes before a restart, and what shows that it may come.
+        postgres::checkpoint(world),
+        postgres::connections(world),
+        postgres::drain(world),
+    ]
 }
 
 /// Those for Kubernetes clusters.

@@ -78,7 +78,7 @@ fn restart_spec() -> ToolSpec {
         max_tier: Tier::High,
         tiers: "always high",
         undo: "none: a restart cannot be taken back",
-        errors: "a unit that is not loaded, or that reef and its operator sit on; no right to manage units (`reef install --print polkit` prints the grant)",
+        errors: "a unit that is not loaded, that keeps data and is not named by the runbook, or that reef and its operator sit on; no right to manage units (`reef install --print polkit` prints the grant)",
         timeout: RESTART_TIMEOUT,
         example: "tool = \"unit.restart\"\nargs = { unit = \"mini:unit:nginx.service\" }",
     }
@@ -102,7 +102,7 @@ struct Status {
 }
 
 /// The unit as the host's collection tells it.
-async fn look(link: &dyn HostLink, unit: &Target) -> Result<Unit, ToolError> {
+pub(super) async fn look(link: &dyn HostLink, unit: &Target) -> Result<Unit, ToolError> {
     let name = UnitName::new(unit.name()).map_err(refused)?;
     let fact = Fact::Unit(name);
     let mut facts = link.facts(&BTreeSet::from([fact.clone()])).await;
@@ -199,6 +199,13 @@ pub fn restart(world: &World) -> Box<dyn Tool> {
     made(spec, move |args| {
         let unit = args.target("unit", Thing::Unit)?.clone();
         let argv = restart_command(unit.name())?;
+        let named = args.call().bounds.named.contains(&unit);
+        if !named && is_stateful(unit.name(), &world.inventory.databases) {
+            return Err(refused(format!(
+                "{unit} keeps data: it is restarted only by a runbook that names it, with what has to come before \
+                 (postgres.drain, postgres.checkpoint)"
+            )));
+        }
         let link = command::link(&world, &unit)?;
         Ok(Parsed::Action(Box::new(Restart { link, argv, unit, timeout })))
     })
@@ -219,7 +226,7 @@ pub fn restart_command(name: &str) -> Result<Argv, ToolError> {
 }
 
 /// Units whose restart cuts the branch that reef, or the operator, sits on.
-fn never(unit: &str) -> Option<&'static str> {
+pub(super) fn never(unit: &str) -> Option<&'static str> {
     let name = unit.strip_suffix(".service").unwrap_or(unit);
     let base = name.split_once('@').map_or(name, |(base, _)| base);
     match base {
@@ -232,6 +239,41 @@ fn never(unit: &str) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Units that keep data, by their name before any `@`.
+const STATEFUL: [&str; 24] = [
+    "postgresql",
+    "postgres",
+    "mariadb",
+    "mariadbd",
+    "mysql",
+    "mysqld",
+    "mongod",
+    "mongodb",
+    "redis",
+    "redis-server",
+    "valkey",
+    "valkey-server",
+    "influxdb",
+    "clickhouse-server",
+    "elasticsearch",
+    "opensearch",
+    "etcd",
+    "cassandra",
+    "couchdb",
+    "neo4j",
+    "rabbitmq-server",
+    "kafka",
+    "minio",
+    "zookeeper",
+];
+
+/// Whether a unit keeps data that a restart at the wrong moment may hurt. `databases` are names of the operator's own.
+fn is_stateful(unit: &str, databases: &BTreeSet<String>) -> bool {
+    let name = unit.strip_suffix(".service").unwrap_or(unit);
+    let base = name.split_once('@').map_or(name, |(base, _)| base);
+    STATEFUL.contains(&base) || databases.contains(base) || databases.contains(name)
 }
 
 struct Restart {
@@ -298,6 +340,23 @@ impl Action for Restart {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_keeps_data_is_known_by_its_name() {
+        let own = BTreeSet::from(["paperless-db".to_owned()]);
+        for unit in [
+            "postgresql.service",
+            "postgresql@15-main.service",
+            "mariadb.service",
+            "redis-server@1.service",
+            "paperless-db.service",
+        ] {
+            assert!(is_stateful(unit, &own), "{unit}");
+        }
+        for unit in ["nginx.service", "postgres_exporter.service", "redis-commander.service"] {
+            assert!(!is_stateful(unit, &own), "{unit}");
+        }
+    }
 
     #[test]
     fn what_reef_and_its_operator_sit_on_is_never_restarted() {

@@ -13,12 +13,13 @@ use crate::clients::host::Hosts;
 use crate::clients::http::url::WebUrl;
 use crate::clients::http::{GetRequest, Http};
 use crate::clients::ping::{Echoes, ping};
+use crate::clients::provider::Providers;
 use crate::clients::signal::Processes;
 use crate::clients::ssh::keys;
 use crate::clients::tls::{Leaf, Tls};
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
-use crate::model::ids::{HostName, ToolName};
+use crate::model::ids::{HostName, ToolName, Word};
 use crate::model::message::Urgency;
 use crate::model::target::{AbsPath, Signal, Target};
 use crate::model::time::{Millis, Span};
@@ -43,6 +44,11 @@ pub struct World {
     /// Clusters by their names in the config.
     #[cfg(feature = "kube")]
     pub clusters: Clusters,
+    /// MCP servers by their names in the config.
+    #[cfg(feature = "mcp")]
+    pub mcp: crate::clients::mcp::Servers,
+    /// Who keeps virtual machines, by their names in the config.
+    pub providers: Providers,
     pub inventory: Arc<Inventory>,
     pub now: Arc<dyn Clock>,
     /// The folder that `files.clean` moves things into, a folder of its own for each call.
@@ -100,6 +106,8 @@ impl Deeds for NoDeeds {
 pub struct Inventory {
     /// Endpoints by their name in the config.
     pub endpoints: BTreeMap<String, Endpoint>,
+    /// The host that each endpoint is on.
+    pub places: BTreeMap<String, HostName>,
     /// Units and containers that may be restarted for using too much; a failed one needs no entry.
     pub restartable: BTreeSet<Target>,
     /// Logs by their name in the config.
@@ -112,8 +120,6 @@ pub struct Inventory {
     pub databases: BTreeSet<String>,
     /// Log templates that runbooks match (`pattern` in their front matter).
     pub patterns: Vec<String>,
-    /// Where certbot keeps its renewal files, commonly `/etc/letsencrypt/renewal`.
-    pub certbot: Option<AbsPath>,
     /// Name servers of the config, by the name of their endpoint.
     pub resolvers: BTreeMap<String, Resolver>,
     /// How each other host of the config is reached.
@@ -129,6 +135,14 @@ pub struct Inventory {
     /// The unit or container behind an endpoint, by the endpoint's name: how `tls.inspect` knows that Caddy
     /// or Traefik renews, and `compose.health` whom to ask.
     pub served_by: BTreeMap<String, Target>,
+    /// Ansible playbooks by their names in the config.
+    pub playbooks: crate::clients::ansible::declared::Playbooks,
+    /// Folders of Terraform by their names in the config.
+    pub terraforms: BTreeMap<Word, Arc<crate::clients::terraform::Stack>>,
+    /// Where plan files are kept; none: nothing can be planned.
+    pub plans: Option<AbsPath>,
+    /// Buckets, databases and other servers that tools may use, by their endpoints.
+    pub servers: crate::clients::declared::All,
     /// Places of compose files that reef may apply, by host: `/opt/stacks/*`.
     pub stacks: BTreeMap<HostName, Vec<String>>,
 }
@@ -149,6 +163,8 @@ pub struct Peer {
     pub port: u16,
     /// The name that the certificate is asked for.
     pub name: String,
+    /// What certbot calls its certificate, where the config says so.
+    pub lineage: Option<String>,
 }
 
 /// A name server, and the two names that it is asked for.

@@ -17,6 +17,7 @@ pub mod reminders;
 pub mod replay;
 pub mod responder;
 pub mod scene;
+pub mod snapshots;
 pub mod ticker;
 pub mod timers;
 pub mod words;

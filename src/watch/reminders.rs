@@ -1,5 +1,5 @@
-//! Reminders by date: a certificate that somebody has to renew by hand is told of at 30, 7 and 1 days,
-//! whatever its severity. And twice a day what was told and nobody acknowledged.
+//! Reminders by date: a certificate that somebody has to renew by hand, as one that signs for itself, is told of at 30, 7 and
+//! 1 days, whatever its severity. And twice a day what was told and nobody acknowledged.
 
 use serde_json::Value as Json;
 
@@ -103,6 +103,10 @@ impl Responder {
     pub(crate) async fn remind(&self, readings: &[Reading]) -> anyhow::Result<()> {
         for reading in readings.iter().filter(|r| r.signal.probe.as_str() == "tls") {
             let Some(Value::Int(days)) = reading.values.get("days") else { continue };
+            // What a program renews is told of when it does not: at 30 days it is only due.
+            if reading.values.get("by_hand") != Some(&Value::Flag(true)) {
+                continue;
+            }
             let Some(step) = step(*days) else { continue };
             let ends = match reading.values.get("ends") {
                 Some(value) => value.to_string(),

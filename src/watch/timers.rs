@@ -15,7 +15,7 @@ use crate::store::db::Db;
 use crate::store::timers::Timer;
 use crate::watch::reminders::REMIND;
 use crate::watch::responder::Responder;
-use crate::watch::words;
+use crate::watch::{snapshots, words};
 
 /// The longest sleep: a timer that another part adds is seen by then at the latest.
 const AT_MOST: Duration = Duration::from_secs(60);
@@ -72,6 +72,7 @@ impl Responder {
                         .call(move |db| db.atomically(|db| known_no_more(db, &rules, &timer, now)))
                         .await?;
                 }
+                snapshots::KEY => self.forget_snapshots(&timer).await?,
                 "quarantine" => self.empty_quarantine(&timer).await?,
                 _ => self.runner.store.call(move |db| db.end_timer(timer.id)).await?,
             }

@@ -688,13 +688,15 @@ fn the_long_run() {
     for (place, n) in &toll.deaths {
         println!("{n:>7}  {place}");
     }
-    println!("deaths              {}", toll.total());
-    println!("effects             {}", toll.effects);
-    println!("duplicate effects   {}", toll.duplicates);
-    println!("unrecorded effects  {}", toll.unrecorded);
-    println!("runs without an end {}", toll.unended);
-    println!("longest recovery    {:?}", toll.longest);
-    println!("took                {:?}", began.elapsed());
+    let (deaths, effects) = (toll.total(), toll.effects);
+    println!("figure | effects done twice | {} of {effects} in {deaths} deaths", toll.duplicates);
+    println!(
+        "figure | effects that are not recorded | {} of {effects} in {deaths} deaths",
+        toll.unrecorded
+    );
+    println!("figure | runs without an end | {} in {deaths} deaths", toll.unended);
+    println!("figure | longest recovery | {:?} in {deaths} deaths", toll.longest);
+    println!("took {:?}", began.elapsed());
     toll.check();
 }
 
@@ -721,6 +723,7 @@ impl Faults for Spoils {
 /// A full disk, an I/O error and a file system that turned read-only, at every single write: nothing happens that is
 /// not durably recorded before, and nothing twice once the disk is well again.
 #[test]
+#[expect(clippy::print_stdout, reason = "its figure is one of `bash benches/safety`")]
 fn whatever_write_fails_nothing_happens_unrecorded() {
     let (mut failed, mut acted) = (0, 0);
     for fault in [Fault::Full, Fault::Io, Fault::ReadOnly] {
@@ -747,6 +750,7 @@ fn whatever_write_fails_nothing_happens_unrecorded() {
         200 < failed && 50 < acted,
         "{failed} positions, {acted} effects: the test tests nothing"
     );
+    println!("figure | failing writes with an effect that is not recorded | 0 of {failed}");
 }
 
 /// Whether the way was over before the write that was to fail.

@@ -143,12 +143,7 @@ impl Setup {
         probes.retain(|p| matches!(p.how, How::Host(_)) || p.kind.as_str() == "push");
         probes.extend(more);
         let folders = Folders::below(self.folder.path()).unwrap();
-        let making = Making {
-            env: env.clone(),
-            clock: Arc::clone(&clock),
-            folders: folders.clone(),
-            mode: self.mode,
-        };
+        let making = Making::new(env.clone(), Arc::clone(&clock), folders.clone(), self.mode);
         let mut live = making.live(&assembled, &SecretPrograms::new(&env)).await.unwrap();
         live.hosts = self.estate.links();
         live.notifiers = Arc::new(vec![Arc::clone(&self.estate.phone).notifier()]);

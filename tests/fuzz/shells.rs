@@ -171,9 +171,12 @@ fn every_shell_splits_a_line_into_the_arguments_that_were_meant() {
             n += cases;
         }
         if 0 < n {
-            ran.push(format!("{}: {n}", shell.join(" ")));
+            println!(
+                "figure | quoted arguments that {} reads otherwise | 0 of {n}",
+                shell.join(" ")
+            );
+            ran.push(shell);
         }
     }
-    println!("arguments through real shells: {}", ran.join(", "));
     assert!(4 <= ran.len(), "sh, dash, bash and BusyBox must be here: {ran:?}");
 }

@@ -88,7 +88,7 @@ fn all_examples_together_are_a_config_that_names_every_key() {
     let left: Vec<&&String> = unwritten
         .iter()
         .filter(|path| {
-            let places = ["probe.", "kubernetes.", "proxmox."];
+            let places = ["probe.", "kubernetes.", "proxmox.", "terraform."];
             let of_probe = places.iter().any(|place| path.starts_with(place));
             let common = once.iter().any(|key| of_probe && path.ends_with(&format!(".{key}")));
             // A secret is written in one of its ways; the example shows another.
@@ -116,7 +116,7 @@ fn every_kind_of_probe_has_an_example() {
         .filter(|kind| {
             let name = kind.name;
             let begins = match kind.made {
-                Made::Apart { table, .. } => vec![format!("[{table}]")],
+                Made::Apart { table, .. } => vec![format!("[{table}]"), format!("[{table}.")],
                 Made::Named(_) | Made::Machine { .. } | Made::Itself => {
                     vec![format!("[probe.{name}"), format!("probe.{name}"), format!("{name}.")]
                 }

@@ -29,7 +29,7 @@ pub fn until(reef: &Reef, signal: &str, severity: &str, reason: &str) -> String 
 }
 
 #[track_caller]
-fn run(program: &str, args: &[&str]) -> Said {
+pub fn run(program: &str, args: &[&str]) -> Said {
     let output = command(program).args(args).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Said {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::lab::{Home, Lab, Reef, list, tree, write_log};
 
 /// A runbook folder whose disk-full may work below this mount and nowhere else.
-fn runbooks(home: &Home, mount: &str) -> PathBuf {
+pub fn runbooks(home: &Home, mount: &str) -> PathBuf {
     let elsewhere =
         "{ value = \"reading.path\", in = [\"/\", \"/tmp\"] },\n]\nargs = { path = \"/tmp\"";
     let elsewhere_too = "in = [\"/\", \"/var\", \"/var/tmp\"] },\n]\nargs = { path = \"/var/tmp\"";
@@ -26,7 +26,7 @@ fn runbooks(home: &Home, mount: &str) -> PathBuf {
 }
 
 /// The config that watches that mount and no volume of the machine.
-fn config(runbooks: &Path, mount: &str, ceiling: &str) -> String {
+pub fn config(runbooks: &Path, mount: &str, ceiling: &str) -> String {
     let others: Vec<String> = std::fs::read_to_string("/proc/self/mounts")
         .unwrap()
         .lines()

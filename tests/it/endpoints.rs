@@ -45,6 +45,29 @@ impl Server {
         };
         (leaf.not_before, leaf.not_after) = (at(from), at(to));
         let leaf = leaf.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
+        Self::show(ca_file, &leaf, &key)
+    }
+
+    /// As [`Server::start`], with one that signs for itself and is trusted by itself.
+    fn alone(folder: &Path, name: &str, from: i64, to: i64) -> Self {
+        let ca_file = folder.join(format!("{name}.pem"));
+        std::fs::write(&ca_file, "").unwrap();
+        let begun = std::fs::metadata(&ca_file).unwrap().modified().unwrap();
+        let now = begun.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let at = |offset: i64| {
+            let seconds = now.checked_add_signed(offset).unwrap();
+            rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
+        };
+        let key = KeyPair::generate().unwrap();
+        let mut leaf = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        leaf.distinguished_name.push(DnType::CommonName, name);
+        (leaf.not_before, leaf.not_after) = (at(from), at(to));
+        let leaf = leaf.self_signed(&key).unwrap();
+        std::fs::write(&ca_file, leaf.pem()).unwrap();
+        Self::show(ca_file, &leaf, &key)
+    }
+
+    fn show(ca_file: PathBuf, leaf: &rcgen::Certificate, key: &KeyPair) -> Self {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
@@ -197,4 +220,51 @@ fn an_endpoint_that_nobody_says_what_serves_is_asked_about() {
     while !serving.is_finished() {
         drop(std::net::TcpStream::connect(("127.0.0.1", port)));
     }
+}
+
+#[test]
+fn a_certificate_that_signs_for_itself_is_reminded_of_at_30_7_and_1_days() {
+    let home = tempfile::tempdir().unwrap();
+    let hook = Hook::new();
+    let alone = |name: &str, left: i64| Server::alone(home.path(), name, -100 * DAY, left + 3_600);
+    let servers = [
+        ("month", alone("month.example", 29 * DAY)),
+        ("week", alone("week.example", 6 * DAY)),
+        ("day", alone("day.example", 0)),
+        ("later", alone("later.example", 40 * DAY)),
+        // A program renews this one: at 29 days it is only due.
+        ("program", Server::start(home.path(), "program.example", -61 * DAY, 29 * DAY + 3_600)),
+    ];
+    let probe = |(name, server): &(&str, Server)| {
+        format!(
+            "tls.{name} = {{ server = \"127.0.0.1:{}\", server_name = \"{name}.example\", ca_file = {:?}, every = \"1s\" }}\n",
+            server.port, server.ca_file
+        )
+    };
+    let probes: String = servers.iter().map(probe).collect();
+    let home = Home::new(&format!(
+        "ceiling = \"observe\"\n{ALONE}\n{probes}[notify.hook]\nwebhook = {{ url = \"{}\" }}\n",
+        hook.url()
+    ));
+    let reef = home.start();
+    let reminders = || -> Vec<String> {
+        let titles =
+            hook.told().iter().map(|m| m["title"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        let mut of =
+            titles.into_iter().filter(|t| t.starts_with("certificate ")).collect::<Vec<_>>();
+        of.sort();
+        of
+    };
+    reef.until("the reminders", |_| (reminders().len() == 3).then_some(()));
+    reef.looks_pass(3);
+    // Each once, however often it is looked at.
+    assert_eq!(
+        reminders(),
+        [
+            "certificate day: 0 days left",
+            "certificate month: 29 days left",
+            "certificate week: 6 days left"
+        ]
+    );
+    assert!(reef.records("dispatched").is_empty());
 }

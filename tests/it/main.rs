@@ -11,8 +11,10 @@
 mod lab;
 
 mod acts;
+mod archive;
 mod asked;
 mod backtest;
+mod certificates;
 mod check;
 #[cfg(feature = "kube")]
 mod cluster;
@@ -24,20 +26,25 @@ mod drill;
 mod endpoints;
 mod hostile;
 mod hosts;
+mod iac;
 mod init;
 mod install;
 mod killed;
 #[cfg(feature = "kube")]
 mod kube;
 mod logs;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod memory;
 mod network;
 mod paused;
 mod remote;
+mod replication;
 mod security;
 mod services;
 mod spikes;
 mod told;
 mod units;
 mod updates;
+mod vms;
 mod walk;

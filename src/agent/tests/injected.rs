@@ -264,8 +264,12 @@ async fn play_all(bent: Bent) -> (usize, usize) {
 }
 
 /// The worst case must have teeth: it looks, and mostly gets to conclude.
+#[expect(clippy::print_stdout, reason = "its figure is one of `bash benches/safety`")]
 fn check_teeth((looks, concluded): (usize, usize)) {
     assert!(100 < looks && 40 < concluded, "{looks} looks, {concluded} conclusions");
+    println!(
+        "figure | orders in evidence that an obeying model made an action | 0 in {concluded} talks"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clients::collector::followed::{Journal, Tail};
 use crate::clients::collector::volumes::Hanging;
-use crate::clients::collector::{Arg, Ask, Piece, Printed, guard, processes, sections, volumes};
+use crate::clients::collector::{
+    Arg, Ask, Piece, Printed, guard, processes, renewals, sections, volumes,
+};
 use crate::clients::docker::printed;
 use crate::clients::host::lines::Errors;
 use crate::clients::host::scan::Scan;
@@ -116,6 +118,7 @@ impl Kept {
             Fact::Logins(_) => self.logins.ask(),
             Fact::Listening => guard::ports(),
             Fact::Guarded(_) => Ask::of(sections::GUARDED),
+            Fact::Renewals => Ask::of(sections::RENEWALS),
         }
     }
 
@@ -349,6 +352,7 @@ fn one(fact: &Fact, ask: &Ask, printed: &Printed, with: Reading<'_>) -> Result<F
         }
         Fact::Sensors => Ok(FactValue::Sensors(sensors::read(&good()?.text("")))),
         Fact::Listening => guard::listens(good()?),
+        Fact::Renewals => renewals::read(good()?),
         Fact::Guarded(_) => Ok(FactValue::Guarded(guarded::printed(&good()?.text("")))),
         Fact::Volumes
         | Fact::OomKills

@@ -9,6 +9,7 @@ pub mod facts;
 pub mod followed;
 pub mod guard;
 pub mod processes;
+pub mod renewals;
 pub mod sections;
 pub mod volumes;
 

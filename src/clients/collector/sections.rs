@@ -11,6 +11,7 @@ const JOURNAL_SH: &str = include_str!("sections/journal.sh");
 const DISKS: &str = include_str!("sections/disks.sh");
 const DOCKER: &str = include_str!("sections/docker.sh");
 const SYSTEM: &str = include_str!("sections/system.sh");
+const RENEWALS_SH: &str = include_str!("sections/renewals.sh");
 const GUARD: &str = include_str!("sections/guard.sh");
 
 macro_rules! sections {
@@ -72,6 +73,8 @@ sections! {
     LOGINS = "logins" in GUARD;
     /// Parts `tcp`, `tcp6`, `udp`, `udp6` and `who`.
     LISTENING = "listening" in GUARD;
+    /// Parts `lineage=NAME`, `cert=NAME`, `kept`, `cron`, `daemon`, `systemd`, `timers`, `hidden`, `end`.
+    RENEWALS = "renewals" in RENEWALS_SH;
     /// Lines `root NAME`, `file KIND DIGEST LINES PATH` and `hidden KIND PATH`.
     GUARDED = "guarded" in GUARD;
 }

@@ -100,6 +100,7 @@ async fn every_shell_answers_every_fact() {
             Fact::Logins(None),
             Fact::Listening,
             Fact::Guarded(Vec::new()),
+            Fact::Renewals,
         ]);
         let facts = collect(&shell, &mut Kept::default(), &wanted, &tools).await;
         assert_eq!(facts.keys().cloned().collect::<BTreeSet<_>>(), wanted);
@@ -366,4 +367,105 @@ fn sections_are_constant_and_each_is_defined_once() {
     let bad = Ask::with(sections::BELOW, Arg("/a\nuptime".into()));
     let request = Request::new([bad]).unwrap();
     assert_eq!(request.input().lines().count(), 2, "an argument is one line");
+}
+
+/// A host's files as certbot, acme.sh, lego, dehydrated, Caddy and people leave them.
+fn renewers(root: &Path) -> String {
+    let write = |name: &str, text: &str| {
+        let file = root.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    };
+    let made = rcgen::generate_simple_self_signed(vec!["photos.example".to_owned()]).unwrap();
+    let pem = made.cert.pem();
+    write(
+        "etc/letsencrypt/renewal/photos.example.conf",
+        "# renew_before_expiry = 30 days\nversion = 2.1.0\narchive_dir = /etc/letsencrypt/archive/photos.example\n\
+         cert = /etc/letsencrypt/live/photos.example/cert.pem\nprivkey = /etc/letsencrypt/live/photos.example/privkey.pem\n\n\
+         # Options used in the renewal process\n[renewalparams]\naccount = 0123456789abcdef\nauthenticator = webroot\n\
+         webroot_path = /var/www,\nserver = https://acme-v02.api.letsencrypt.org/directory\nkey_type = ecdsa\n\
+         dns_cloudflare_credentials = /root/secret.ini\nrenew_hook = systemctl reload nginx\n\
+         [[webroot_map]]\nphotos.example = /var/www\nwww.photos.example = /var/www\n",
+    );
+    write("etc/letsencrypt/live/photos.example/cert.pem", &pem);
+    write("etc/letsencrypt/live/photos.example/privkey.pem", "THE KEY");
+    write("etc/letsencrypt/renewal/bad name.conf", "server = x\n");
+    write("etc/letsencrypt/renewal/stopped.example.conf", "autorenew = False\ninstaller = nginx\n");
+    write(
+        "etc/cron.d/certbot",
+        "SHELL=/bin/sh\n# certbot -q renew\n0 */12 * * * root test -x /usr/bin/env -a \\! -d /run/systemd/system && certbot -q renew\n",
+    );
+    write("etc/cron.d/own", "17 3 * * * root /opt/certbot/bin/certbot -q renew >/dev/null 2>&1\n");
+    write("etc/cron.daily/backup", "#!/bin/sh\nrestic backup /srv\n");
+    write(
+        "var/spool/cron/crontabs/root",
+        "9 4 * * * \"/opt/acme.sh\"/acme.sh --cron --home \"/opt/acme.sh\"\n",
+    );
+    write("root/.acme.sh/mail.example_ecc/mail.example.cer", "");
+    write("root/.acme.sh/account.conf", "");
+    write("var/lib/lego/certificates/_.lego.example.crt", "");
+    write("var/lib/dehydrated/certs/dry.example/cert.pem", "");
+    write(
+        "var/lib/caddy/.local/share/caddy/certificates/acme-v02/wildcard_.caddy.example/x.crt",
+        "",
+    );
+    write("run/systemd/system/x", "");
+    made.cert.pem()
+}
+
+const SHOWN: &str = "cat <<'X'\nId=certbot.timer\nLoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n\n\
+Id=certbot.service\nLoadState=loaded\nActiveState=failed\nResult=exit-code\n\n\
+Id=lego.timer\nLoadState=not-found\nActiveState=inactive\nX";
+
+#[tokio::test]
+async fn whoever_renews_certificates_is_found_by_its_files_and_no_key_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let pem = renewers(root.path());
+    let tools = Tools::new(&[("systemctl", SHOWN)]);
+    for shell in shells() {
+        let mut kept = Kept::default();
+        let wanted = BTreeSet::from([Fact::Renewals]);
+        let request = Request::new(kept.asks(&wanted)).unwrap();
+        // The section's own folders, but below another root.
+        let mut program = request.program();
+        for folder in ["/etc/", "/var/", "/root ", "/run/systemd/"] {
+            program = program.replace(folder, &format!("{}{folder}", root.path().display()));
+        }
+        let printed = print(&shell, program, request.input(), &tools).await;
+        let text = String::from_utf8_lossy(&printed);
+        assert!(!text.contains("THE KEY") && !text.contains("secret.ini"), "{text}");
+        let redactor = Redactor::new(Vec::new());
+        let with =
+            Reading { now: Millis(1_790_000_000_000), redactor: &redactor, whose: Whose::Another };
+        let mut facts = kept.answer(&wanted, &request.read(&printed), with);
+        let Ok(FactValue::Renewals(found)) = facts.remove(&Fact::Renewals).unwrap() else {
+            panic!("{shell:?}: {text}")
+        };
+        let [photos, stopped] = &found.lineages[..] else { panic!("{shell:?}: {found:#?}") };
+        assert_eq!(photos.server, "https://acme-v02.api.letsencrypt.org/directory");
+        assert_eq!((photos.authenticator.as_str(), photos.stopped), ("webroot", false));
+        assert_eq!(photos.hook, "systemctl reload nginx");
+        assert_eq!(photos.names, ["photos.example", "www.photos.example"]);
+        assert!(photos.changed_at.is_some());
+        let leaf = crate::clients::tls::Leaf::of_pem(pem.as_bytes()).unwrap();
+        assert_eq!(photos.on_disk.as_ref().unwrap().serial, leaf.serial);
+        assert!(stopped.stopped && stopped.installer == "nginx" && stopped.on_disk.is_none());
+        let kept: Vec<_> = found.kept.iter().map(|k| (k.by.as_str(), k.name.as_str())).collect();
+        assert_eq!(
+            kept,
+            [
+                ("acme-sh", "mail.example"),
+                ("dehydrated", "dry.example"),
+                ("lego", "_.lego.example"),
+                ("caddy", "*.caddy.example")
+            ],
+            "{shell:?}"
+        );
+        let crons: Vec<_> = found.crons.iter().map(|c| c.missing.clone()).collect();
+        assert_eq!(found.crons.len(), 3, "{shell:?}: {:#?}", found.crons);
+        assert_eq!(crons[1], ["/opt/certbot/bin/certbot"], "{shell:?}: {:#?}", found.crons);
+        let [timer] = &found.timers[..] else { panic!("{found:#?}") };
+        assert_eq!((timer.active.as_str(), timer.result.as_str()), ("inactive", "exit-code"));
+        assert!(found.systemd);
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
     Compressed, Discard, Entry, Files, FilesError, Job, Limits, Manifest, Marked, OpenFiles,
-    Quarantined, Rooted, Visit, Walked, gzip, quarantine, unzip, walk,
+    Opened, Quarantined, Rooted, Visit, Walked, gzip, quarantine, reading, unzip, walk,
 };
 use crate::Fut;
 use crate::gate::permit::Permit;
@@ -16,7 +16,7 @@ use crate::model::target::AbsPath;
 pub struct LocalFiles;
 
 /// Runs blocking work; a panic in it is an error here.
-fn blocking<T: Send + 'static>(
+pub(super) fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
 ) -> Fut<'static, Result<T, FilesError>> {
     Box::pin(async move {
@@ -36,6 +36,15 @@ impl Files for LocalFiles {
     ) -> Fut<'_, Result<Walked, FilesError>> {
         let start = start.clone();
         blocking(move || walk::walk(&start, limits, visit))
+    }
+
+    fn open<'a>(
+        &'a self,
+        root: &'a AbsPath,
+        entry: &'a Entry,
+    ) -> Fut<'a, Result<Opened, FilesError>> {
+        let (root, entry) = (root.clone(), entry.clone());
+        blocking(move || reading::open(&root, &entry))
     }
 
     fn open_files(&self, dev: u64) -> Fut<'_, Result<OpenFiles, FilesError>> {

@@ -166,7 +166,8 @@ impl LocalHost {
                 | Fact::Updates
                 | Fact::Logins(_)
                 | Fact::Listening
-                | Fact::Guarded(_) => continue,
+                | Fact::Guarded(_)
+                | Fact::Renewals => continue,
             };
             facts.insert(fact.clone(), found);
         }
@@ -262,7 +263,10 @@ impl LocalHost {
     /// What only programs tell: by the same collector as on any other host.
     async fn programs(&self, wanted: &BTreeSet<Fact>) -> Facts {
         let by_program = |fact: &&Fact| {
-            matches!(fact, Fact::Drives | Fact::Pools | Fact::TimeSync | Fact::Updates)
+            matches!(
+                fact,
+                Fact::Drives | Fact::Pools | Fact::TimeSync | Fact::Updates | Fact::Renewals
+            )
         };
         let wanted: BTreeSet<Fact> = wanted.iter().filter(by_program).cloned().collect();
         if wanted.is_empty() {
@@ -369,7 +373,8 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
             | Fact::Hands
             | Fact::Logins(_)
             | Fact::Listening
-            | Fact::Guarded(_) => continue,
+            | Fact::Guarded(_)
+            | Fact::Renewals => continue,
         };
         let mounts = mounts.get_or_insert_with(|| {
             mountinfo::parse(&text("/proc/self/mountinfo").unwrap_or_default())

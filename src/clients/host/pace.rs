@@ -44,7 +44,8 @@ pub fn is_quick(fact: &Fact) -> bool {
         | Fact::Updates
         | Fact::Logins(_)
         | Fact::Listening
-        | Fact::Guarded(_) => false,
+        | Fact::Guarded(_)
+        | Fact::Renewals => false,
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod error;
 #[cfg(test)]
 pub(crate) mod loopback;
+pub mod upload;
 pub mod url;
 mod wire;
 
@@ -22,6 +23,7 @@ use crate::clients::http::url::WebUrl;
 use crate::clients::http::wire::{Again, Came, Wire};
 use crate::clients::tls::pin::Pin;
 use crate::clients::tls::trust;
+use crate::gate::permit::Permit;
 use crate::model::time::Span;
 
 /// What a probe reads of a body at the most.
@@ -79,6 +81,14 @@ impl fmt::Debug for PostRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "POST {} bytes to {} within {}", self.body.len(), self.url, self.timeout)
     }
+}
+
+/// How something is changed over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Post,
+    Put,
+    Delete,
 }
 
 /// What came back.
@@ -169,10 +179,29 @@ impl Http {
     /// Sends a POST. Exempt from the permit by name: only the delivery of the outbox, the calls of a model and the
     /// log-in at a Pi-hole may use it (a house test pins them). Redirects are not followed, because a key must not travel on.
     pub async fn post(&self, request: &PostRequest) -> Result<Answer, HttpError> {
+        self.send(Method::POST, request).await
+    }
+
+    /// Changes something, once. An error of which [`HttpError::never_left`] holds says that nothing was sent.
+    pub async fn change(
+        &self,
+        _permit: &Permit,
+        verb: Verb,
+        request: &PostRequest,
+    ) -> Result<Answer, HttpError> {
+        let method = match verb {
+            Verb::Post => Method::POST,
+            Verb::Put => Method::PUT,
+            Verb::Delete => Method::DELETE,
+        };
+        self.send(method, request).await
+    }
+
+    async fn send(&self, method: Method, request: &PostRequest) -> Result<Answer, HttpError> {
         let started = Instant::now();
         let sending = async {
             let (url, body) = (&request.url, Bytes::copy_from_slice(&request.body));
-            let sent = message(Method::POST, url, &request.headers, body)?;
+            let sent = message(method, url, &request.headers, body)?;
             // Over a connection of its own: on a kept one nobody knows whether it arrived.
             let came = self.wire(url)?.ask(url, sent, request.max_body, Again::No).await?;
             Ok(answer(came, started))
@@ -218,9 +247,18 @@ fn message(
     given: &[(String, String)],
     body: Bytes,
 ) -> Result<Request<Full<Bytes>>, HttpError> {
+    with_body(method, url, given, Full::new(body))
+}
+
+fn with_body<B>(
+    method: Method,
+    url: &WebUrl,
+    given: &[(String, String)],
+    body: B,
+) -> Result<Request<B>, HttpError> {
     let setup = |e: hyper::http::Error| HttpError::Setup(e.to_string());
     let request = Request::builder().method(method).uri(url.path_and_query());
-    let mut request = request.body(Full::new(body)).map_err(setup)?;
+    let mut request = request.body(body).map_err(setup)?;
     let headers = request.headers_mut();
     let host = HeaderValue::from_str(&url.authority());
     headers.insert("host", host.map_err(|e| setup(e.into()))?);

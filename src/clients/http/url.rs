@@ -49,7 +49,7 @@ impl WebUrl {
     }
 
     /// Its path and query, as a request line names them.
-    pub(super) fn path_and_query(&self) -> String {
+    pub(in crate::clients) fn path_and_query(&self) -> String {
         self.0
             .query()
             .map_or_else(|| self.0.path().to_owned(), |q| format!("{}?{q}", self.0.path()))

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use axum::body::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Body;
 use hyper::client::conn::http1;
 use hyper::{Request, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -107,6 +108,24 @@ impl Wire {
         }
     }
 
+    /// Sends one request, whose body can be read only once, over a connection of its own.
+    pub(super) async fn send<B>(
+        &self,
+        url: &WebUrl,
+        request: Request<B>,
+        max_body: usize,
+    ) -> Result<Came, HttpError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let line = self.open(url).await?;
+        match exchange(line, request, max_body).await {
+            Ok((came, line)) => Ok(self.keep(url, came, line)),
+            Err(Failed::Early(error) | Failed::Late(error)) => Err(HttpError::of_causes(&error)),
+        }
+    }
+
     async fn open(&self, url: &WebUrl) -> Result<Line, HttpError> {
         if let Some(socket) = &self.socket {
             let stream = UnixStream::connect(socket).await;
@@ -166,11 +185,15 @@ enum Failed {
 }
 
 /// Asks over `line`; gives it back where it can be asked again.
-async fn exchange(
+async fn exchange<B>(
     line: Line,
-    request: Request<Full<Bytes>>,
+    request: Request<B>,
     max_body: usize,
-) -> Result<(Came, Option<Line>), Failed> {
+) -> Result<(Came, Option<Line>), Failed>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let opened = http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(line)).await;
     let (mut sender, mut connection) = opened.map_err(Failed::Early)?;
     let mut over = false;
@@ -198,11 +221,14 @@ async fn exchange(
 
 /// Keeps the body up to its bound, and reads on a little: a body that was read to its end leaves the
 /// connection to the next request, one that was not closes it.
-async fn talk(
-    sender: &mut http1::SendRequest<Full<Bytes>>,
-    request: Request<Full<Bytes>>,
+async fn talk<B>(
+    sender: &mut http1::SendRequest<B>,
+    request: Request<B>,
     max_body: usize,
-) -> Result<(Came, bool), Failed> {
+) -> Result<(Came, bool), Failed>
+where
+    B: Body<Data = Bytes> + 'static,
+{
     let response = sender.send_request(request).await.map_err(Failed::Early)?;
     let status = response.status().as_u16();
     let location = response.headers().get("location").and_then(|to| to.to_str().ok());

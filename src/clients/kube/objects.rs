@@ -85,6 +85,11 @@ pub struct Marks {
     /// Of a ReplicaSet: which rollout it was.
     #[serde(rename = "deployment.kubernetes.io/revision")]
     pub revision: Option<String>,
+    /// Of an ingress whose certificate cert-manager makes: by whom.
+    #[serde(rename = "cert-manager.io/issuer")]
+    pub issuer: Option<String>,
+    #[serde(rename = "cert-manager.io/cluster-issuer")]
+    pub cluster_issuer: Option<String>,
 }
 
 object!(

@@ -13,11 +13,14 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::clients::answer::NoAnswer;
-pub use crate::clients::postgres::rows::{Connections, Receiver, Role, Seen, Slot, Standby};
+pub use crate::clients::postgres::rows::{
+    Connections, Receiver, Role, Seen, Sessions, Slot, Standby,
+};
 use crate::clients::tls::trust::{self, TlsFault};
 use crate::config::given::Given;
 use crate::config::keys::Key;
 use crate::config::setting::Setting;
+use crate::gate::permit::Permit;
 use crate::model::time::Span;
 
 /// A server and a user: `postgres://reef@nas:5432/postgres`. Never with a password.
@@ -73,6 +76,27 @@ pub enum Encryption {
     Verified(Option<PathBuf>),
 }
 
+/// A server and who we are there, as the config has it.
+#[derive(Clone)]
+pub struct Server {
+    pub url: PgUrl,
+    pub password: Option<Key>,
+    pub encryption: Encryption,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "postgres server {:?}", self.url)
+    }
+}
+
+impl Server {
+    /// A client with a connection of its own; `timeout` bounds each statement.
+    pub fn client(&self, timeout: Span) -> Postgres {
+        Postgres::new(self.url.clone(), self.password.clone(), self.encryption.clone(), timeout)
+    }
+}
+
 /// One server. Connects at the first look and keeps the connection.
 pub struct Postgres {
     url: PgUrl,
@@ -104,6 +128,20 @@ impl Postgres {
         let seen = rows::seen(&client).await?;
         self.kept = Some((client, connection));
         Ok(seen)
+    }
+
+    /// Who is connected, and since when they hold a transaction.
+    pub async fn sessions(&mut self) -> Result<Sessions, NoAnswer> {
+        let (client, connection) = self.connect().await?;
+        let seen = rows::sessions(&client).await?;
+        self.kept = Some((client, connection));
+        Ok(seen)
+    }
+
+    /// Has it write a checkpoint; on a standby that is a restartpoint. PostgreSQL takes it for a read.
+    pub async fn checkpoint(&mut self, _: &Permit) -> Result<(), NoAnswer> {
+        let (client, _connection) = self.connect().await?;
+        client.batch_execute("CHECKPOINT").await.map_err(|e| why(&e))
     }
 
     async fn connect(&self) -> Result<(Client, JoinSet<()>), NoAnswer> {

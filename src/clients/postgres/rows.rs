@@ -75,6 +75,52 @@ pub struct Receiver {
     pub age: Option<Span>,
 }
 
+/// Who is connected to a server, reef's own session left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sessions {
+    pub used: u64,
+    pub most: u64,
+    /// With a statement under way.
+    pub active: u64,
+    /// Idle within a transaction.
+    pub idle: u64,
+    /// Of which our user may not see what they do.
+    pub hidden: u64,
+    /// How long the longest transaction is under way.
+    pub oldest: Span,
+}
+
+impl Sessions {
+    /// `12 of 97 connections, 3 active, 1 idle in a transaction, the longest since 4 s`.
+    pub fn words(&self) -> String {
+        let Self { used, most, active, idle, oldest, .. } = self;
+        format!(
+            "{used} of {most} connections, {active} active, {idle} idle in a transaction, the longest for {oldest}"
+        )
+    }
+}
+
+const SESSIONS: &str = "SELECT count(*) AS used, \
+    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS most, \
+    count(*) FILTER (WHERE state = 'active') AS active, \
+    count(*) FILTER (WHERE state LIKE 'idle in transaction%') AS idle, \
+    count(*) FILTER (WHERE query = '<insufficient privilege>') AS hidden, \
+    coalesce((extract(epoch FROM max(clock_timestamp() - xact_start)) * 1000)::bigint, 0) AS oldest \
+    FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+
+pub(super) async fn sessions(client: &Client) -> Result<Sessions, NoAnswer> {
+    let row = one(query(client, SESSIONS).await?)?;
+    let n = |column| number(&row, column).ok_or_else(|| NoAnswer::Broken("no numbers".into()));
+    Ok(Sessions {
+        used: n("used")?,
+        most: n("most")?,
+        active: n("active")?,
+        idle: n("idle")?,
+        hidden: n("hidden")?,
+        oldest: span(&row, "oldest").unwrap_or(Span(0)),
+    })
+}
+
 const SELF: &str = "SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS standby, \
     (SELECT sum(numbackends) FROM pg_stat_database) AS used, \
     current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS most";

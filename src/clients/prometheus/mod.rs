@@ -69,6 +69,26 @@ pub enum AlertState {
     Inactive,
 }
 
+/// A rule for alerts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Rule {
+    pub name: String,
+    pub state: AlertState,
+    pub health: Health,
+    /// Why it could not be evaluated; empty where it could.
+    #[serde(default, rename = "lastError")]
+    pub error: String,
+}
+
+/// Whether a rule could be evaluated at its last turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Health {
+    #[serde(rename = "err")]
+    Broken,
+    #[serde(other)]
+    Fine,
+}
+
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PrometheusError {
@@ -178,6 +198,15 @@ impl Prometheus {
         Ok(found.alerts.into_iter().map(alert).collect())
     }
 
+    /// The rules for alerts of all groups; those that record are left out.
+    pub async fn rules(&self) -> Result<Vec<Rule>, PrometheusError> {
+        let found: Groups = self.ask("rules", &[("type", "alert".to_owned())]).await?;
+        let rules = found.groups.into_iter().flat_map(|group| group.rules);
+        Ok(rules
+            .filter_map(|rule| if let AnyRule::Alerting(rule) = rule { Some(rule) } else { None })
+            .collect())
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         what: &str,
@@ -261,6 +290,24 @@ impl One {
         let (at, value) = sample(self.value)?;
         Some(Point { labels: self.metric, at, value })
     }
+}
+
+#[derive(Deserialize)]
+struct Groups {
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    rules: Vec<AnyRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase", tag = "type")]
+enum AnyRule {
+    Alerting(Rule),
+    #[serde(other)]
+    Recording,
 }
 
 #[derive(Deserialize)]

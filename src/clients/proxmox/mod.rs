@@ -1,5 +1,7 @@
-//! Proxmox VE by its API (`/api2/json`): what a look at a cluster needs. Reads only; the role PVEAuditor is enough.
+//! Proxmox VE by its API (`/api2/json`): what a look at a cluster needs, for which the role PVEAuditor is enough, and
+//! what changes a guest.
 
+mod act;
 pub mod backup;
 
 use std::fmt;
@@ -9,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::clients::answer::NoAnswer;
 use crate::clients::json::{Api, found};
+pub use crate::clients::proxmox::act::Rights;
 
 const DENIED: &str = "is the token right, and has it the role PVEAuditor (PBS: Audit) on /?";
 

@@ -25,6 +25,7 @@ use crate::clients::host::{HostLink, LinkError, Output, Trips, noted};
 use crate::clients::ssh::read::{LONGEST, bounded, until_whole};
 pub use crate::clients::ssh::way::Turns;
 use crate::clients::ssh::way::{NoWay, SLACK, Way};
+pub(in crate::clients) use crate::clients::ssh::words::never_started;
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
 use crate::gate::permit::Permit;
@@ -41,7 +42,7 @@ use crate::policy::redact::Redactor;
 const COLLECTION: Span = Span::secs(18);
 
 /// Runs a command under a time limit with what the host has: not every one has `timeout`.
-const LIMITED: &str = r#"if command -v timeout >/dev/null 2>&1; then exec timeout -k 2 "$@"; fi
+pub(in crate::clients) const LIMITED: &str = r#"if command -v timeout >/dev/null 2>&1; then exec timeout -k 2 "$@"; fi
 secs=$1; shift
 command -v "$1" >/dev/null 2>&1 || { echo "timeout: failed to run command" >&2; exit 127; }
 "$@" & child=$!
@@ -212,7 +213,7 @@ impl SshHost {
             ))),
             // timeout(1): 124 where the time struck, 137 where it took the second signal.
             Some(124 | 137) => Err(LinkError::TimedOut(timeout)),
-            Some(126 | 127) if words::never_started(&left.stderr) => {
+            Some(126 | 127) if never_started(&left.stderr) => {
                 let why = String::from_utf8_lossy(&left.stderr);
                 Err(LinkError::NotStarted(Tainted::bounded(why.trim(), 200).as_str().to_owned()))
             }
@@ -334,7 +335,7 @@ impl SshHost {
 }
 
 /// How long a collection may take in all: a little less than the probes that want such facts.
-fn within(wanted: &BTreeSet<Fact>) -> Span {
+pub(in crate::clients) fn within(wanted: &BTreeSet<Fact>) -> Span {
     let any = |is: fn(&Fact) -> bool| wanted.iter().any(is);
     if any(|fact| matches!(fact, Fact::Drives | Fact::Updates | Fact::Newest(_))) {
         Span::secs(55)

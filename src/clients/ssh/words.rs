@@ -74,7 +74,7 @@ pub(super) fn not_listed(stderr: &[u8]) -> bool {
 
 /// Whether exit 126 or 127 is of `timeout` itself, or of the shell that did not find it, and not of a
 /// program that was started.
-pub(super) fn never_started(stderr: &[u8]) -> bool {
+pub(in crate::clients) fn never_started(stderr: &[u8]) -> bool {
     let text = String::from_utf8_lossy(stderr);
     text.contains("timeout: failed to run command")
         || text.contains("timeout: not found")

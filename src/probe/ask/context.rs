@@ -43,6 +43,12 @@ pub struct Context {
     /// The clusters of the config, for the tools.
     #[cfg(feature = "kube")]
     pub clusters: crate::clients::kube::declared::DeclaredClusters,
+    /// The folders of Terraform, for the tools.
+    pub stacks: crate::clients::terraform::declared::DeclaredStacks,
+    /// The servers that tools may use.
+    pub servers: crate::clients::declared::Declared,
+    /// The clusters of Proxmox VE, for the providers that act on them.
+    pub proxmoxes: crate::clients::provider::proxmox::Clusters,
     /// The secrets that probes need, fetched before the first look.
     pub keys: Keys,
     /// What takes secrets out of a program's output.
@@ -78,6 +84,9 @@ impl Context {
             systemd: PathBuf::from("/etc/systemd/system"),
             #[cfg(feature = "kube")]
             clusters: crate::clients::kube::declared::DeclaredClusters::default(),
+            stacks: crate::clients::terraform::declared::DeclaredStacks::default(),
+            servers: crate::clients::declared::Declared::default(),
+            proxmoxes: crate::clients::provider::proxmox::Clusters::default(),
             keys: Keys::default(),
             redactor: Arc::new(Redactor::new(Vec::new())),
             tally: Arc::new(Uncounted),

@@ -17,7 +17,7 @@ use crate::model::target::{AbsPath, Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
-use crate::probe::ask::{Ask, Common, Draft, Endpoint, Named, host_signal};
+use crate::probe::ask::{Ask, Common, Draft, Endpoint, Named, TlsServer, host_signal};
 use crate::probe::{How, NetProbe, Past, tls};
 
 /// What an endpoint should do.
@@ -327,7 +327,12 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let watched = Endpoint {
         target: endpoint.clone(),
         url: Some(url.clone()),
-        tls: tls_at.clone(),
+        tls: tls_at.clone().map(|(host, port)| TlsServer {
+            name: host.clone(),
+            host,
+            port,
+            lineage: None,
+        }),
         resolver: None,
     };
     let mut drafts = vec![Draft {

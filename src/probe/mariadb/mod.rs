@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::Fut;
 use crate::clients::answer::{NoAnswer, within};
+use crate::clients::declared::{Database, Engine};
 use crate::clients::mysql::{Channel, Encryption, Mysql, Place, Replica, Seen, Wanted};
 use crate::model::ids::Word;
 use crate::model::reading::{Reading, Unit};
@@ -16,6 +17,7 @@ use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
 use crate::policy::threshold::{Direction, Threshold};
 use crate::probe::ask::{Ask, Common, Draft};
+use crate::probe::kin::Kin;
 use crate::probe::lag::Levels;
 use crate::probe::spoken::percent;
 use crate::probe::tls::At;
@@ -53,6 +55,7 @@ pub struct MariadbProbe {
     settings: Settings,
     voice: Voice,
     mysql: Mysql,
+    kin: Kin,
     /// Channels that were there.
     known: BTreeSet<String>,
 }
@@ -63,7 +66,12 @@ impl MariadbProbe {
         if settings.role == Role::Replica {
             known.insert(ONLY.to_owned());
         }
-        Self { settings, voice, mysql, known }
+        Self { settings, voice, mysql, kin: Kin::default(), known }
+    }
+
+    /// With the servers that it may follow or lead.
+    pub fn among(self, kin: Kin) -> Self {
+        Self { kin, ..self }
     }
 
     fn judge(&mut self, seen: &Seen, now: Millis) -> Vec<Reading> {
@@ -182,7 +190,10 @@ impl NetProbe for MariadbProbe {
                 false => Wanted::Replicas,
             };
             match within(self.settings.timeout, self.mysql.look(wanted)).await {
-                Ok(seen) => self.judge(&seen, now),
+                Ok(seen) => {
+                    let readings = self.judge(&seen, now);
+                    self.kin.placed(readings)
+                }
                 Err(why) => {
                     let server = self.voice.unanswered(SERVER, &why, now);
                     self.unanswered(server, &why, now)
@@ -212,7 +223,8 @@ pub fn gives() -> Vec<Gives> {
 }
 
 /// `mariadb.NAME = "db:3306"` or the path of a socket, or a table with `server`, `user`, `password`, `replica`,
-/// `replicas`, `yellow_after`, `red_after`, `tls`, `ca_file` and the common keys.
+/// `replicas`, `yellow_after`, `red_after`, `tls`, `ca_file`, of a replica `primary` (its primary's probe) and `standby` (what that one
+/// calls it), and the common keys.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let server: Option<String> = ask.main("server");
     let user = ask.or("user", "reef".to_owned());
@@ -226,6 +238,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
         true => Encryption::Verified(ca_file),
         false => Encryption::Off,
     };
+    let (primary, standby) = (ask.opt("primary"), ask.or("standby", ask.name.to_owned()));
     let Some(server) = server else { return Vec::new() };
     let (place, host) = match place(&server) {
         Ok(place) => place,
@@ -238,7 +251,16 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let Some(placed) = voice::place(ask, "mariadb", &host, common) else { return Vec::new() };
     let settings = Settings { role, replicas, levels, timeout: placed.common.timeout };
     let mysql = Mysql { place, user, password, encryption };
-    let probe = MariadbProbe::new(settings, placed.voice.clone(), mysql);
+    let of = Database {
+        target: placed.voice.target().clone(),
+        engine: Engine::Mariadb(mysql.clone()),
+        served_by: placed.common.served_by.clone(),
+        primary,
+        standby,
+    };
+    ask.cx.servers.add(|all| drop(all.databases.insert(ask.name.to_owned(), of)));
+    let kin = Kin::new(ask.cx.servers.clone(), ask.name);
+    let probe = MariadbProbe::new(settings, placed.voice.clone(), mysql).among(kin);
     placed.draft(ask, SERVER, probe)
 }
 

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use crate::Fut;
 use crate::clients::answer::{NoAnswer, within};
-use crate::clients::postgres::{Encryption, PgUrl, Postgres, Role, Seen};
+use crate::clients::declared::{Database, Engine};
+use crate::clients::postgres::{Encryption, PgUrl, Postgres, Role, Seen, Server};
 use crate::config::setting::Bytes;
 use crate::model::ids::Word;
 use crate::model::reading::Reading;
@@ -18,6 +19,7 @@ use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::Kind;
 use crate::probe::ask::{Ask, Common, Draft};
+use crate::probe::kin::Kin;
 use crate::probe::lag::{Levels, Positions};
 use crate::probe::voice::{self, Voice};
 use crate::probe::{NetProbe, Past};
@@ -44,6 +46,7 @@ pub struct PostgresProbe {
     settings: Settings,
     voice: Voice,
     postgres: Postgres,
+    kin: Kin,
     positions: Positions,
     /// Standbys that the config does not name but that were there.
     guests: BTreeSet<String>,
@@ -63,7 +66,12 @@ impl PostgresProbe {
     pub fn new(settings: Settings, voice: Voice, postgres: Postgres) -> Self {
         let last = Last::Unknown;
         let (positions, guests) = (Positions::default(), BTreeSet::new());
-        Self { settings, voice, postgres, positions, guests, last }
+        Self { settings, voice, postgres, kin: Kin::default(), positions, guests, last }
+    }
+
+    /// With the servers that it may follow or lead.
+    pub fn among(self, kin: Kin) -> Self {
+        Self { kin, ..self }
     }
 
     fn judge(&mut self, seen: &Seen, now: Millis) -> Vec<Reading> {
@@ -159,7 +167,10 @@ impl NetProbe for PostgresProbe {
     fn look<'a>(&'a mut self, _past: &'a dyn Past, now: Millis) -> Fut<'a, Vec<Reading>> {
         Box::pin(async move {
             match within(self.settings.timeout, self.postgres.look()).await {
-                Ok(seen) => self.judge(&seen, now),
+                Ok(seen) => {
+                    let readings = self.judge(&seen, now);
+                    self.kin.placed(readings)
+                }
                 Err(why) => {
                     let server = self.voice.unanswered(SERVER, &why, now);
                     self.unanswered(server, &why, now)
@@ -188,7 +199,8 @@ pub fn gives() -> Vec<Gives> {
 }
 
 /// `postgres.NAME = "postgres://reef@nas/postgres"`, or a table with `url`, `password`, `standbys`, `yellow`, `red`,
-/// `yellow_after`, `red_after`, `slots`, `tls`, `ca_file` and the common keys.
+/// `yellow_after`, `red_after`, `slots`, `tls`, `ca_file`, of a standby `primary` (its primary's probe)
+/// and `standby` (what that one calls it), and the common keys.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let url: Option<PgUrl> = ask.main("url");
     let password = ask.secret("password");
@@ -196,6 +208,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let levels = Levels::of(ask);
     let slots = ask.or("slots", Bytes(5 << 30));
     let encryption = encryption(ask);
+    let (primary, standby) = (ask.opt("primary"), ask.or("standby", ask.name.to_owned()));
     let Some(url) = url else { return Vec::new() };
     let common = Common::with(Span::mins(1), Span::secs(10));
     let host = match url.host() {
@@ -206,8 +219,18 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let Some(placed) = voice::place(ask, "postgres", host, common) else { return Vec::new() };
     let timeout = placed.common.timeout;
     let settings = Settings { standbys, levels, slots, timeout };
-    let postgres = Postgres::new(url, password, encryption, timeout);
-    let probe = PostgresProbe::new(settings, placed.voice.clone(), postgres);
+    let server = Server { url, password, encryption };
+    let postgres = server.client(timeout);
+    let of = Database {
+        target: placed.voice.target().clone(),
+        engine: Engine::Postgres(server),
+        served_by: placed.common.served_by.clone(),
+        primary,
+        standby,
+    };
+    ask.cx.servers.add(|all| drop(all.databases.insert(ask.name.to_owned(), of)));
+    let kin = Kin::new(ask.cx.servers.clone(), ask.name);
+    let probe = PostgresProbe::new(settings, placed.voice.clone(), postgres).among(kin);
     placed.draft(ask, SERVER, probe)
 }
 

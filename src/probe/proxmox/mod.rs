@@ -198,6 +198,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let Some(placed) = voice::place(ask, "proxmox", &host, common) else { return Vec::new() };
     let timeout = placed.common.timeout;
     let proxmox = Proxmox { api };
+    ask.cx.proxmoxes.add(ask.name, proxmox.clone());
     let probe = ProxmoxProbe::new(settings, placed.voice.clone(), proxmox, timeout);
     placed.draft(ask, CLUSTER, probe)
 }

@@ -2,6 +2,7 @@
 
 use crate::Fut;
 use crate::clients::answer::{NoAnswer, within};
+use crate::clients::declared::Store;
 use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::s3::{Bucket, Listed, NoList};
@@ -114,8 +115,8 @@ pub fn gives() -> Vec<Gives> {
     ]
 }
 
-/// `s3.NAME = { url, bucket, access_key, secret_key }` with `prefix`, `region`, `newest_within`, `ca_file` and the common
-/// keys.
+/// `s3.NAME = { url, bucket, access_key, secret_key }` with `prefix`, `region`, `newest_within`, `ca_file`, `archive` (whether
+/// reef may put logs there) and the common keys.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let url: Option<WebUrl> = ask.main("url");
     let name: Option<String> = ask.opt("bucket");
@@ -124,6 +125,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let prefix = ask.or("prefix", String::new());
     let region = ask.or("region", "us-east-1".to_owned());
     let newest_within = ask.opt("newest_within");
+    let archive = ask.or("archive", false);
     let ca_file: Option<AbsPath> = ask.opt("ca_file");
     if secret_key.is_none() {
         ask.mistake(
@@ -152,6 +154,10 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     };
     let settings = Settings { newest_within, timeout: placed.common.timeout };
     let bucket = Bucket { url, name, prefix, region, access_key, secret_key };
+    if archive {
+        let store = Store { bucket: bucket.clone(), http: http.clone() };
+        ask.cx.servers.add(|all| drop(all.stores.insert(ask.name.to_owned(), store)));
+    }
     let probe = S3Probe::new(settings, placed.voice.clone(), bucket, http);
     placed.draft(ask, NEWEST, probe)
 }

@@ -252,7 +252,7 @@ fn beyond_this_machine(drafts: &mut [Draft], off: &BTreeSet<String>, cx: &Contex
     for draft in drafts.iter_mut() {
         let at = draft.endpoint.as_ref().and_then(|endpoint| {
             let of_url = endpoint.url.as_ref().map(|url| url.host().to_owned());
-            of_url.or_else(|| endpoint.tls.as_ref().map(|(host, _)| host.clone()))
+            of_url.or_else(|| endpoint.tls.as_ref().map(|server| server.host.clone()))
         });
         let over_the_network = match &at {
             Some(at) => !is_loopback(at) && cx.host_of(at).is_none_or(|host| host != cx.here),

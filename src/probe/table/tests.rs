@@ -149,7 +149,8 @@ fn a_url_is_enough_and_https_brings_the_certificate() {
     assert_eq!(watched.endpoints.len(), 2);
     let endpoint = &watched.endpoints[0];
     assert_eq!(endpoint.target.to_string(), "mini:endpoint:photos");
-    assert_eq!(endpoint.tls, Some(("photos.example".into(), 443)));
+    let server = endpoint.tls.as_ref().unwrap();
+    assert_eq!((server.host.as_str(), server.port), ("photos.example", 443));
     let plain = read("http.photos = \"http://photos.example/\"").unwrap();
     assert!(plain.probes.iter().all(|probe| probe.kind.as_str() != "tls"));
 }

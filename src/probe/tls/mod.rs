@@ -1,5 +1,7 @@
 //! `tls`: how long a certificate is still good, and whether it is good at all.
 
+mod at;
+
 use crate::Fut;
 use crate::clients::tls::trust::TlsFault;
 use crate::clients::tls::{Leaf, NoCertificate, Seen, Tls};
@@ -13,56 +15,9 @@ use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
 use crate::policy::renewal::{self, Habit, Renewal, left_when_renewed};
-use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named};
+use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, TlsServer};
+pub use crate::probe::tls::at::At;
 use crate::probe::{How, NetProbe, Past};
-
-/// Where the server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct At {
-    pub host: String,
-    pub port: u16,
-}
-
-impl At {
-    /// `photos.example`, `photos.example:8443`, `[::1]:443`; port 443 where none is said.
-    pub fn parse(given: &str) -> Result<Self, String> {
-        Self::or_port(given, 443)
-    }
-
-    /// As [`At::parse`] with another port where none is said.
-    pub fn or_port(given: &str, usual: u16) -> Result<Self, String> {
-        const WHY: &str = "is no server: write HOST or HOST:PORT";
-        let given = given.strip_prefix("https://").unwrap_or(given).trim_end_matches('/');
-        let (host, port) = match given.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, "")) => (host, None),
-            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or(WHY)?)),
-            None => match given.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (given, None),
-            },
-        };
-        let port = match port {
-            None => usual,
-            Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(WHY)?,
-        };
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
-        match !host.is_empty() && host.chars().all(plain) {
-            true => Ok(Self { host: host.to_owned(), port }),
-            false => Err(WHY.into()),
-        }
-    }
-}
-
-impl At {
-    /// As [`At::parse`], where no port is meant by itself.
-    pub fn with_port(given: &str) -> Result<Self, String> {
-        let said = given.rsplit_once(']').map_or(given, |(_, rest)| rest).contains(':');
-        match said {
-            true => Self::parse(given),
-            false => Err("names no port: write HOST:PORT".into()),
-        }
-    }
-}
 
 /// When a certificate is too old.
 #[derive(Debug, Clone)]
@@ -77,6 +32,8 @@ pub struct Settings {
     /// `renews`: it is renewed with so much life left. Default: as it was before, else a third of its
     /// life where that is 100 days at the most.
     pub renews: Option<Span>,
+    /// `lineage`: what certbot calls the certificate. Default: the name, or a domain above it.
+    pub lineage: Option<String>,
     /// `timeout`: of the handshake. Default 10 s.
     pub timeout: Span,
 }
@@ -89,6 +46,7 @@ impl Settings {
             yellow: Span::days(14),
             red: Span::days(3),
             renews: None,
+            lineage: None,
             timeout: Span::secs(10),
         }
     }
@@ -151,6 +109,18 @@ impl TlsProbe {
         self.last = Some(leaf.clone());
     }
 
+    /// Whether nothing says that a program renews it: a human has to think of it.
+    fn by_hand(&self, leaf: &Leaf, past: &dyn Past, now: Millis) -> bool {
+        let seen =
+            self.left_when_renewed.or_else(|| left_when_renewed(&past.hours(&self.signal, now)));
+        let habit = Habit { said: self.settings.renews, seen };
+        let known = renewal::judge(leaf.not_before, leaf.not_after, habit, now) != Renewal::Unknown;
+        match leaf.self_signed {
+            true => self.settings.renews.is_none(),
+            false => !known,
+        }
+    }
+
     /// Yellow, and in which words, where it should have been renewed by now.
     fn renewal(&self, leaf: &Leaf, past: &dyn Past, now: Millis) -> Option<String> {
         let (said, mut seen) = (self.settings.renews, self.left_when_renewed);
@@ -173,7 +143,10 @@ impl TlsProbe {
 
     fn judge(&self, seen: &Seen, past: &dyn Past, now: Millis) -> Reading {
         let failing = self.renewal(&seen.leaf, past, now).filter(|_| now < seen.leaf.not_after);
-        self.with_endpoint(judged(&self.settings, &self.signal, seen, failing, now))
+        let mut reading = judged(&self.settings, &self.signal, seen, failing, now);
+        let by_hand = Value::Flag(self.by_hand(&seen.leaf, past, now));
+        reading.values.insert("by_hand".into(), by_hand);
+        self.with_endpoint(reading)
     }
 
     fn unseen(&self, why: &NoCertificate, now: Millis) -> Reading {
@@ -252,6 +225,8 @@ pub(super) fn judged(
     }
     reading.unit = Some(Unit::Days);
     reading.values.insert("days".into(), Value::Int(days));
+    // Another certificate has another end, by which its reminders are told from those of the one before.
+    reading.values.insert("ends".into(), Value::Int(seen.leaf.not_after.0 / 1_000));
     reading
 }
 
@@ -294,6 +269,8 @@ pub fn gives() -> Vec<Gives> {
     vec![
         Gives { name: "endpoint", kind: Kind::Target, doc: "the endpoint, HOST:endpoint:NAME" },
         Gives { name: "days", kind: Kind::Int, doc: "whole days left; negative once expired" },
+        Gives { name: "ends", kind: Kind::Int, doc: "when it ends, in Unix seconds" },
+        Gives { name: "by_hand", kind: Kind::Flag, doc: "whether nothing renews it by itself" },
     ]
 }
 
@@ -312,6 +289,17 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     settings.yellow = ask.or("yellow", settings.yellow);
     settings.red = ask.or("red", settings.red);
     settings.renews = ask.opt("renews");
+    settings.lineage = ask.opt("lineage");
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let named =
+        |name: &String| !name.is_empty() && !name.starts_with('-') && name.chars().all(plain);
+    if settings.lineage.as_ref().is_some_and(|name| !named(name)) {
+        ask.mistake(
+            "lineage",
+            "is no name of certbot's: see the files in /etc/letsencrypt/renewal",
+        );
+        settings.lineage = None;
+    }
     if settings.yellow < settings.red {
         ask.mistake("yellow", "is shorter than red: yellow comes first");
     }
@@ -358,9 +346,15 @@ fn draft(
         Some(file) => Tls::trusting(Some(file.as_path().to_owned())),
         None => cx.tls.clone(),
     };
-    let at = (settings.at.host.clone(), settings.at.port);
+    let server = TlsServer {
+        host: settings.at.host.clone(),
+        port: settings.at.port,
+        name: settings.name.clone(),
+        lineage: settings.lineage.clone(),
+    };
     let host = endpoint.on().clone();
-    let watched = Endpoint { target: endpoint.clone(), url: None, tls: Some(at), resolver: None };
+    let watched =
+        Endpoint { target: endpoint.clone(), url: None, tls: Some(server), resolver: None };
     let main = signal(endpoint.clone());
     let mut common = common.clone();
     // The handshake has its own time; the look has a second more to say so.

@@ -167,6 +167,12 @@ fn what_nobody_renews_by_program_has_only_its_dates() {
     assert_eq!(at(&leaf(365), 20).severity, Severity::Green);
     let own = Leaf { self_signed: true, ..leaf(90) };
     assert_eq!(at(&own, 20).severity, Severity::Green);
+    // It is for a human to think of, as one that somebody bought for a year; what a program renews is not.
+    for (leaf, by_hand) in [(&own, true), (&leaf(365), true), (&leaf(90), false)] {
+        let reading = at(leaf, 31);
+        assert_eq!(reading.values["by_hand"], Value::Flag(by_hand));
+        assert_eq!(reading.values["ends"], Value::Int(leaf.not_after.0 / 1_000));
+    }
     let said = Settings { renews: Some(Span::days(60)), ..settings };
     let probe = TlsProbe::new(said, endpoint(), Tls::default());
     let year = leaf(365);

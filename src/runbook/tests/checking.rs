@@ -267,3 +267,17 @@ fn a_tool_that_left_the_registry_is_told_after_the_fact() {
     assert_eq!(told(&check(&book, &tool, &readings)), "");
     assert!(told(&check(&book, &|_| None, &readings)).contains("no tool is called \"disk.usage\""));
 }
+
+#[test]
+fn what_is_declared_comes_before_raw_commands() {
+    let front = "max_tier = \"critical\"\ntools = [\"host.exec\", \"ansible.run\"]";
+    let raw = "```step\nname = \"raw\"\ntool = \"host.exec\"\nargs = { argv = [\"zpool\", \"clear\", \"tank\"] }\n```\n";
+    let play =
+        "```step\nname = \"play\"\ntool = \"ansible.run\"\nargs = { playbook = \"site\" }\n```\n";
+    let of = |body: &str| told(&mistakes(&file(front, body)));
+    let said = of(&format!("{raw}{play}"));
+    assert!(said.contains("host.exec stands before ansible.run"), "{said}");
+    assert!(said.contains("move play above it"), "{said}");
+    assert!(!of(&format!("{play}{raw}")).contains("stands before"));
+    assert!(!of(raw).contains("stands before"));
+}

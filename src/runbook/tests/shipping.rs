@@ -111,6 +111,12 @@ fn each_reading_goes_to_its_runbook() {
         (reading("unit", "nas:unit:logrotate.service", Red), Some("log-rotation")),
         (stale, Some("nas-unreachable")),
         (reading("s3", "mini:endpoint:own", Red), None),
+        (drift("drift"), Some("terraform-drift")),
+        (drift("cannot-look"), None),
+        (of_database("postgres", "missing"), Some("replication-lag")),
+        (of_database("postgres", "refused"), Some("replication-lag")),
+        (of_database("mariadb", "sql-stopped"), Some("replication-lag")),
+        (of_database("postgres", "used"), None),
         (of_kube("k3s/media/deployment/jellyfin", Red, "crash-loop"), Some("pod-crashloop")),
         (of_kube("k3s/media/deployment/jellyfin", Yellow, "oom"), Some("pod-crashloop")),
         (of_kube("k3s/media/deployment/jellyfin", Red, "unschedulable"), None),
@@ -131,6 +137,54 @@ fn of_kube(target: &str, severity: Severity, reason: &'static str) -> Reading {
     let mut of = reading("kube", target, severity);
     of.reason = Word::of(reason);
     of
+}
+
+fn drift(reason: &'static str) -> Reading {
+    let mut of = reading("drift", "mini:terraform:web", Severity::Yellow);
+    of.reason = Word::of(reason);
+    of
+}
+
+fn of_database(probe: &'static str, reason: &'static str) -> Reading {
+    let mut of = reading(probe, "mini:endpoint:copy", Severity::Red);
+    of.reason = Word::of(reason);
+    of.values.insert("endpoint".into(), target("mini:endpoint:copy"));
+    of
+}
+
+#[test]
+fn a_standby_is_restarted_only_where_it_fell_over_and_the_config_lets_it() {
+    let book = one("replication-lag");
+    for (cause, restartable, acts) in [
+        ("standby-down", true, true),
+        ("standby-hung", true, true),
+        ("standby-down", false, false),
+        ("stopped", true, false),
+        ("primary-down", true, false),
+        ("promoted", true, false),
+        ("wal-lost", true, false),
+        ("replay-paused", true, false),
+        ("disk-full", true, false),
+        ("behind", true, false),
+    ] {
+        let mut bindings = Bindings::new(&book, &of_database("postgres", "refused"));
+        bindings.found(
+            &step_name("look"),
+            &found(&[
+                ("cause", word(cause)),
+                ("why", Value::Text(Tainted::new("because of it"))),
+                ("next", Value::Text(Tainted::new("do this"))),
+                ("server", target("mini:endpoint:copy")),
+                ("restartable", Value::Flag(restartable)),
+            ]),
+        );
+        let did = acting(&book, &mut bindings);
+        assert_eq!(did == ["restart"], acts, "{cause} {restartable}: {did:?}");
+        if !acts {
+            let why = crate::runbook::escalation(&book, &bindings).unwrap().unwrap();
+            assert!(why.contains("because of it") && why.contains("do this"), "{why}");
+        }
+    }
 }
 
 fn docker(reason: &'static str, severity: Severity) -> Reading {
@@ -271,6 +325,7 @@ fn disk_full(
     severity: Severity,
     attempt: u32,
     largest: Largest,
+    store: &'static str,
 ) -> Vec<String> {
     let book = one("disk-full");
     let mut disk = reading("disk", "mini:/", severity);
@@ -287,7 +342,24 @@ fn disk_full(
             ("ambiguous", Value::Flag(false)),
         ]),
     );
+    bindings.found(&step_name("store"), &found(&[("state", word(store))]));
     acting(&book, &mut bindings)
+}
+
+#[test]
+fn disk_full_archives_where_a_store_answers_and_moves_no_log_where_it_does_not() {
+    let logs = ("logs", "/var/log/app", true);
+    for (store, want) in [
+        ("ok", &["compress", "rotate", "archive"][..]),
+        ("none", &["compress", "rotate", "old-logs"]),
+        ("missing", &["compress", "rotate"]),
+        ("denied", &["compress", "rotate"]),
+        ("several", &["compress", "rotate"]),
+    ] {
+        assert_eq!(disk_full("bytes", Severity::Red, 1, logs, store), want, "{store}");
+    }
+    let data = ("database", "/var/lib/postgresql", false);
+    assert!(disk_full("bytes", Severity::Red, 1, data, "ok").is_empty());
 }
 
 #[test]
@@ -307,7 +379,7 @@ fn disk_full_makes_room_only_where_that_is_routine() {
         ("bytes", Red, 2, ("backups", "/srv/backups", false), &[]),
     ];
     for (reason, severity, attempt, largest, want) in cases {
-        let got = disk_full(reason, severity, attempt, largest);
+        let got = disk_full(reason, severity, attempt, largest, "none");
         assert_eq!(got, want, "{reason} {severity} {attempt} {largest:?}");
     }
 }
@@ -445,20 +517,67 @@ fn http_down_restarts_the_container_that_the_config_names() {
     }
 }
 
-#[test]
-fn a_certificate_is_asked_about_once_by_its_method() {
+/// Runs the certificate's runbook: what it does, and how many questions it has.
+fn certificate(
+    method: &'static str,
+    reason: &'static str,
+    due: bool,
+    served: &[(&str, &str)],
+) -> (Vec<String>, Vec<String>) {
     let book = one("certificate");
-    for method in ["certbot", "caddy", "traefik", "self-signed", "unknown"] {
-        let mut near = reading("tls", "mini:endpoint:site", Severity::Yellow);
-        near.values.insert("endpoint".into(), target("mini:endpoint:site"));
-        let mut bindings = Bindings::new(&book, &near);
-        bindings.found(
-            &step_name("seen"),
-            &found(&[("method", Value::Word(Word::new(method).unwrap())), ("days", Value::Int(9))]),
-        );
-        let asked = asks(&book, &bindings, 0).unwrap();
+    let mut near = reading("tls", "mini:endpoint:site", Severity::Yellow);
+    near.reason = Word::of(reason);
+    near.values.insert("endpoint".into(), target("mini:endpoint:site"));
+    let mut bindings = Bindings::new(&book, &near);
+    let mut values = vec![
+        ("method", Value::Word(Word::new(method).unwrap())),
+        ("days", Value::Int(9)),
+        ("due", Value::Flag(due)),
+    ];
+    values.extend(served.iter().map(|(name, of)| (*name, target(of))));
+    bindings.found(&step_name("seen"), &found(&values));
+    let did = acting(&book, &mut bindings);
+    let asked = asks(&book, &bindings, did.len()).unwrap();
+    (did, asked.into_iter().map(|ask| question(ask, &bindings)).collect())
+}
+
+#[test]
+fn a_certificate_of_another_program_is_asked_about_once_and_not_renewed() {
+    for method in [
+        "caddy",
+        "traefik",
+        "cert-manager",
+        "acme-sh",
+        "lego",
+        "dehydrated",
+        "self-signed",
+        "unknown",
+    ] {
+        let served = [("unit", "mini:unit:caddy.service")];
+        let (did, asked) = certificate(method, "expiring", true, &served);
+        assert!(did.is_empty(), "{method}: {did:?}");
         assert_eq!(asked.len(), 1, "{method}");
-        assert!(question(asked[0], &bindings).contains("9 days"), "{method}");
+        assert!(asked[0].contains("9 days"), "{method}");
+    }
+}
+
+#[test]
+fn a_certificate_of_certbot_is_renewed_and_read_anew_by_what_serves_it() {
+    let unit = [("unit", "mini:unit:nginx.service")];
+    let container = [("container", "mini:container:proxy")];
+    for (reason, due, served, want) in [
+        ("expiring", true, &unit[..], &["renew", "reload"][..]),
+        ("expired", true, &container, &["renew", "reload-container"]),
+        ("renewal", true, &[], &["renew"]),
+        // It lies there already.
+        ("renewal", false, &unit, &["reload"]),
+        ("renewal", false, &[], &[]),
+        // A new one would be as wrong.
+        ("name", true, &unit, &[]),
+    ] {
+        let (did, asked) = certificate("certbot", reason, due, served);
+        assert_eq!(did, want, "{reason} {due}");
+        assert_eq!(asked.len(), usize::from(want.is_empty()), "{reason} {due}: {asked:?}");
     }
 }
 
@@ -739,4 +858,36 @@ fn a_node_is_cordoned_only_where_that_helps_and_somebody_says_so() {
             assert!(text.contains(cause) && text.contains("container runtime is down"), "{text}");
         }
     }
+}
+
+#[test]
+fn a_drift_is_asked_about_and_what_it_destroys_is_named() {
+    let book = one("terraform-drift");
+    let asked = |changes: i64, destroyed: i64| {
+        let mut drifted = drift("drift");
+        drifted.values.insert("stack".into(), word("web"));
+        let mut bindings = Bindings::new(&book, &drifted);
+        let text = |text: &str| Value::Text(Tainted::new(text));
+        bindings.found(
+            &step_name("plan"),
+            &found(&[
+                ("plan", word("abc")),
+                ("changes", Value::Int(changes)),
+                ("destroyed", Value::Int(destroyed)),
+                ("counted", text("1 of a kind")),
+                ("lines", text("REPLACE a.b")),
+            ]),
+        );
+        let by_itself = acting(&book, &mut bindings);
+        let ask = asks(&book, &bindings, by_itself.len()).unwrap();
+        assert!(ask.len() <= 1, "{changes} {destroyed}");
+        (by_itself, ask.first().map(|ask| question(ask, &bindings)))
+    };
+    let (by_itself, question) = asked(2, 1);
+    let question = question.unwrap();
+    assert!(by_itself.is_empty() && question.contains("DESTROY 1"), "{question}");
+    assert!(question.contains("REPLACE a.b"), "{question}");
+    let (by_itself, question) = asked(2, 0);
+    assert!(by_itself.is_empty() && !question.unwrap().contains("DESTROY"));
+    assert_eq!(asked(0, 0), (vec![], None));
 }

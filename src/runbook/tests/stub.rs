@@ -69,6 +69,33 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
         "logs.rotate" => {
             spec("logs.rotate", High, &[("path", Path, NEED), ("older", Span, MAY)], &[])
         }
+        "logs.archive" => spec(
+            "logs.archive",
+            High,
+            &[("path", Path, NEED), ("older", Span, MAY), ("store", Word, MAY)],
+            &[],
+        ),
+        "logs.store" => {
+            spec("logs.store", Low, &[("store", Word, MAY)], &[("state", Word), ("why", Text)])
+        }
+        "database.replication" => spec(
+            "database.replication",
+            Low,
+            &[("endpoint", Target, NEED)],
+            &[
+                ("cause", Word),
+                ("why", Text),
+                ("next", Text),
+                ("primary", Word),
+                ("standby", Word),
+                ("server", Target),
+                ("restartable", Flag),
+                ("behind", Bytes),
+            ],
+        ),
+        "database.restart_standby" => {
+            spec("database.restart_standby", High, &[("endpoint", Target, NEED)], &[])
+        }
         "files.compress" => spec(
             "files.compress",
             High,
@@ -168,8 +195,22 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
             "tls.inspect",
             Low,
             &[("endpoint", Target, NEED)],
-            &[("days", Int), ("method", Word), ("issuer", Text)],
+            &[
+                ("days", Int),
+                ("method", Word),
+                ("called", Text),
+                ("why", Text),
+                ("issuer", Text),
+                ("serial", Text),
+                ("due", Flag),
+                ("starts", Word),
+                ("broken", Text),
+                ("unit", Target),
+                ("container", Target),
+            ],
         ),
+        "certificate.renew" => spec("certificate.renew", High, &[("endpoint", Target, NEED)], &[]),
+        "unit.reload" => spec("unit.reload", High, &[("unit", Target, NEED)], &[]),
         "logs.patterns" => spec(
             "logs.patterns",
             Low,
@@ -196,6 +237,23 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
         ),
         "host.run" => spec("host.run", Low, &[("argv", Kind::Argv, NEED)], &[("code", Int)]),
         "host.exec" => spec("host.exec", Critical, &[("argv", Kind::Argv, NEED)], &[]),
+        "terraform.plan" => spec(
+            "terraform.plan",
+            Low,
+            &[("stack", Word, NEED)],
+            &[
+                ("plan", Word),
+                ("changes", Int),
+                ("destroyed", Int),
+                ("in_place", Flag),
+                ("counted", Text),
+                ("lines", Text),
+            ],
+        ),
+        "terraform.apply" => {
+            spec("terraform.apply", Critical, &[("stack", Word, NEED), ("plan", Word, NEED)], &[])
+        }
+        "ansible.run" => spec("ansible.run", Critical, &[("playbook", Word, NEED)], &[]),
         "net.reach" => spec("net.reach", Low, &[], &[("port", Word), ("ping", Word)]),
         "dns.lookup" => spec(
             "dns.lookup",
@@ -288,11 +346,13 @@ pub(super) fn readings(probe: &Word) -> Option<Vec<Gives>> {
         "http" => &[("endpoint", Target), ("status", Int), ("unit", Target), ("container", Target)],
         "docker" => &[("container", Target), ("state", Word), ("exit_code", Int)],
         "compose" => &[("stack", Target)],
-        "tls" => &[("endpoint", Target), ("days", Int)],
+        "tls" => &[("endpoint", Target), ("days", Int), ("ends", Int), ("by_hand", Kind::Flag)],
         "errors" => &[("log", Target), ("template", Text), ("count", Int), ("baseline", Int)],
         "process" => &[("process", Word)],
         "kube" => &[("workload", Target), ("member", Target), ("ready", Int), ("restarts", Int)],
+        "drift" => &[("stack", Word), ("changes", Int), ("destroyed", Int)],
         "dns" => &[("endpoint", Target), ("unit", Target)],
+        "postgres" | "mariadb" => &[("endpoint", Target)],
         "host" => &[],
         _ => return None,
     };

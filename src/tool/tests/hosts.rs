@@ -107,13 +107,7 @@ async fn log_lines_come_as_templates() {
 
 #[tokio::test]
 async fn only_named_endpoints_are_asked() {
-    let stage = Stage::with(|inventory, dir| {
-        let folder = dir.join("renewal");
-        std::fs::create_dir(&folder).unwrap();
-        std::fs::write(folder.join("other.conf"), "[[webroot_map]]\nphotos.example = /srv\n")
-            .unwrap();
-        inventory.certbot = Some(super::stage::abs(&folder));
-    });
+    let stage = Stage::new();
     let call = |tool: &str, name: &str| {
         let endpoint = target(&format!("mini:endpoint:{name}"));
         stage.call(tool, &[("endpoint", Value::Target(endpoint))])
@@ -121,10 +115,12 @@ async fn only_named_endpoints_are_asked() {
     let found = stage.query(&call("http.get", "jellyfin")).await.unwrap();
     assert_eq!(found.values["status"], Value::Int(502));
     assert!(stage.parse(&call("http.get", "evil.example")).is_err());
-    assert!(stage.parse(&call("tls.inspect", "jellyfin")).is_err(), "it has no TLS");
+    for tool in ["tls.inspect", "certificate.renew"] {
+        assert!(stage.parse(&call(tool, "jellyfin")).is_err(), "it has no TLS");
+        assert!(stage.parse(&call(tool, "evil.example")).is_err());
+    }
     let found = stage.query(&call("tls.inspect", "photos")).await.unwrap();
     assert_eq!(found.values["days"], Value::Int(5));
-    assert_eq!(found.values["method"], word("certbot"), "{}", found.words);
     let found = stage.query(&call("tls.inspect", "own")).await.unwrap();
     assert_eq!(found.values["method"], word("self-signed"));
 }
@@ -158,7 +154,7 @@ async fn the_real_network_answers_for_an_endpoint() {
     drop(listener);
     let why = network.get(&url).await.unwrap_err();
     assert!(why.contains("refused"), "{why}");
-    let peer = Peer { host: "127.0.0.1".into(), port, name: "localhost".into() };
+    let peer = Peer { host: "127.0.0.1".into(), port, name: "localhost".into(), lineage: None };
     let why = network.certificate(&peer).await.unwrap_err();
     assert!(why.contains(&format!("127.0.0.1:{port}")), "{why}");
 }

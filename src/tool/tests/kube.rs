@@ -706,3 +706,29 @@ async fn looks_tell_what_ails_a_pod_in_words_and_values() {
     }
     assert!(words.contains("Kubelet stopped posting node status"), "{words}");
 }
+
+#[tokio::test]
+async fn what_cert_manager_issues_for_an_ingress_is_left_to_it() {
+    let lab = Lab::new(|estate| {
+        for (name, mark) in [("plain", None), ("site", Some("cert-manager.io/cluster-issuer"))] {
+            let host = if mark.is_some() { "photos.example" } else { "other.example" };
+            let mut ingress = json!({
+                "metadata": { "name": name, "namespace": "web" },
+                "spec": { "tls": [{ "hosts": [host], "secretName": "site-tls" }] },
+            });
+            if let Some(mark) = mark {
+                ingress["metadata"]["annotations"] = json!({ mark: "letsencrypt" });
+            }
+            estate.put("ingresses", ingress);
+        }
+    })
+    .await;
+    let endpoint = Value::Target(super::stage::target("mini:endpoint:photos"));
+    let found =
+        lab.stage.query(&lab.stage.call("tls.inspect", &[("endpoint", endpoint.clone())])).await;
+    let found = found.unwrap();
+    assert_eq!(found.values["method"], super::stage::word("cert-manager"), "{}", found.words);
+    assert!(found.words.as_str().contains("web/site of k3s"), "{}", found.words);
+    let why = lab.refused(&lab.stage.call("certificate.renew", &[("endpoint", endpoint)])).await;
+    assert!(why.contains("cert-manager renews it, so certbot does not"), "{why}");
+}

@@ -24,11 +24,23 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("images", Kind::List(_)) => Value::List(vec![word(DIGEST)]),
         ("unit", Kind::Target) => thing(Thing::Unit, "nginx.service"),
         ("endpoint", Kind::Target) => thing(Thing::Endpoint, "photos"),
+        ("within", Kind::Span) => Value::Span(Span::mins(1)),
         ("log", Kind::Target) => thing(Thing::Log, "journal"),
         ("process", Kind::Target) => thing(Thing::Process, "4711@1"),
         ("mount", Kind::Target) => thing(Thing::Path, "/mnt/photos"),
+        ("tool", Kind::Target) => thing(Thing::Mcp, "files/read_file"),
+        (_, Kind::Json) => Value::Json(serde_json::Map::new()),
+        ("vm", Kind::Target) => thing(Thing::Vm, "lab"),
+        ("change", Kind::Word) => word("add"),
+        ("verdict", Kind::Word) => word("accept"),
+        ("direction", Kind::Word) => word("in"),
+        ("protocol", Kind::Word) => word("tcp"),
+        ("name", Kind::Word) => word("reef-before"),
         (_, Kind::Argv) => Value::Argv(vec!["df".into(), "-h".into()]),
         ("what", Kind::Word) => word("rotated-logs"),
+        ("stack", Kind::Word) => word("web"),
+        ("plan", Kind::Word) => word(DIGEST),
+        ("playbook", Kind::Word) => word("site"),
         ("pod", Kind::Target) => thing(Thing::Object, "media/pod/jellyfin-1"),
         ("workload", Kind::Target) => thing(Thing::Object, "media/deployment/jellyfin"),
         ("about", Kind::Target) => thing(Thing::Object, "media/deployment/jellyfin"),
@@ -38,6 +50,8 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("manifest", Kind::Word) => word("jellyfin"),
         ("patch", Kind::Word) => word("more-memory"),
         ("urgency", Kind::Word) => word("message"),
+        ("store", Kind::Word) => word("logs"),
+        ("service", Kind::Word) => word("api"),
         ("signal", Kind::Word) => word("term"),
         (_, Kind::Word) => word("a1"),
         (_, Kind::Path) => path(&stage.root()),
@@ -62,11 +76,29 @@ fn smallest(stage: &Stage, tool: &dyn Tool) -> Call {
         args.push(("all", Value::Flag(true)));
     }
     match spec.name.as_str() {
+        name if name.starts_with("postgres.") => {
+            args = vec![("endpoint", Value::Target(target("mini:endpoint:main")))];
+        }
+        "alerts.list" | "alerts.rules" | "metrics.query" => {
+            args = vec![("endpoint", Value::Target(target("mini:endpoint:rules")))];
+        }
+        "traces.search" => {
+            let jaeger = Value::Target(target("mini:endpoint:jaeger"));
+            args = vec![("endpoint", jaeger), ("service", word("api"))];
+        }
+        name if name.starts_with("database.") => {
+            args = vec![("endpoint", Value::Target(target("mini:endpoint:copy")))];
+        }
+        "mcp.call" => {
+            let target = Target::new(super::stage::here(), Thing::Mcp, "files/write_file");
+            args = vec![("tool", Value::Target(target.unwrap()))];
+        }
         "files.tail" => args = vec![("path", path(&stage.root().join("app.log")))],
         "host.exec" => {
             let parts = ["zpool", "clear", "tank"].map(str::to_owned).to_vec();
             args = vec![("argv", Value::Argv(parts))];
         }
+        "vm.limit" => args.push(("cores", Value::Int(2))),
         _ => {}
     }
     let mut call = stage.call(spec.name.as_str(), &args);
@@ -113,6 +145,11 @@ fn the_table_is_what_runbooks_are_written_against() {
     let stage = Stage::new();
     let names: Vec<_> = stage.tools().iter().map(|t| t.spec().name.to_string()).collect();
     let want = [
+        "alerts.list",
+        "alerts.rules",
+        "ansible.check",
+        "ansible.run",
+        "certificate.renew",
         "compose.check",
         "compose.health",
         "compose.ps",
@@ -126,6 +163,8 @@ fn the_table_is_what_runbooks_are_written_against() {
         "container.memory",
         "container.restart",
         "container.start",
+        "database.replication",
+        "database.restart_standby",
         "disk.usage",
         "dns.lookup",
         "files.clean",
@@ -146,19 +185,29 @@ fn the_table_is_what_runbooks_are_written_against() {
         "image.prune",
         "image.pull",
         "journal.vacuum",
+        "logs.archive",
         "logs.patterns",
         "logs.rotate",
+        "logs.store",
         "memory.usage",
+        "metrics.query",
         "mount.mount",
         "mount.status",
         "mount.unmount",
         "net.reach",
         "process.kill",
         "process.list",
+        "terraform.apply",
+        "terraform.plan",
         "tls.inspect",
+        "traces.search",
         "unit.logs",
+        "unit.reload",
         "unit.restart",
         "unit.status",
+        "postgres.checkpoint",
+        "postgres.connections",
+        "postgres.drain",
         "kube.apply",
         "kube.cordon",
         "kube.drain",
@@ -176,6 +225,9 @@ fn the_table_is_what_runbooks_are_written_against() {
         "kube.scale",
         "kube.tls_secret",
         "kube.uncordon",
+        "mcp.call",
+        "mcp.read",
+        "mcp.tools",
     ];
     assert_eq!(names, want);
 }
@@ -267,7 +319,7 @@ fn actions_on_paths_stay_within_their_roots() {
         let scratch = with(&good, &format!("{root}/state/drill"), roots(&[&root]));
         assert!(stage.parse(&scratch).is_ok(), "{}: the drill's scratch", spec.name);
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, 6);
 }
 
 #[test]
@@ -278,8 +330,8 @@ fn tools_of_this_machine_refuse_other_hosts_and_calls_stay_on_one() {
         let name = tool.spec().name.as_str();
         let mut call = smallest(&stage, tool.as_ref());
         call.target = Target::host(nas.clone());
-        // A message about any host is sent from here.
-        if name != "human.message" {
+        // A message about any host is sent from here, and servers are the same for all.
+        if !["human.message", "mcp.tools"].contains(&name) {
             let why = refusal(&stage, &call);
             assert!(why.contains("nas"), "{name}: {why}");
         }
@@ -344,6 +396,9 @@ fn arguments(tool: &dyn Tool) -> Values {
             Kind::Argv => {
                 let parts = given.as_array().unwrap().iter();
                 Value::Argv(parts.map(|part| part.as_str().unwrap().to_owned()).collect())
+            }
+            Kind::Json => {
+                Value::Json(serde_json::to_value(given).unwrap().as_object().unwrap().clone())
             }
             other @ Kind::Text => panic!("no example of {other}"),
         }

@@ -9,6 +9,7 @@ use crate::Fut;
 use crate::clients::dns::Server;
 use crate::clients::files::LocalFiles;
 use crate::clients::host::{HostLink, LinkError, Output};
+use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::signal::LocalProcesses;
 use crate::clients::tls::Leaf;
@@ -143,6 +144,45 @@ pub(super) struct Stage {
     table: Vec<Box<dyn Tool>>,
 }
 
+/// Servers of which none answers.
+fn servers() -> crate::clients::declared::All {
+    let bucket = super::archive::bucket("http://127.0.0.1:1/");
+    let store = crate::clients::declared::Store { bucket, http: Http::new() };
+    let api = || crate::clients::json::Api {
+        http: Http::new(),
+        url: WebUrl::parse("http://127.0.0.1:1/").unwrap(),
+        login: crate::clients::json::Login::Nobody,
+        timeout: Span::secs(1),
+    };
+    let traces = crate::clients::traces::Traces {
+        api: api(),
+        flavour: crate::clients::traces::Flavour::Jaeger,
+        services: vec![Word::of("api")],
+    };
+    let database = |name: &str, primary: Option<&str>| {
+        use crate::clients::postgres::{Encryption, PgUrl, Server};
+        use crate::config::setting::Setting;
+        let url = crate::config::given::Given::Text("postgres://reef@127.0.0.1:1/postgres".into());
+        let url = PgUrl::read(&url).unwrap();
+        let server = Server { url, password: None, encryption: Encryption::Off };
+        let of = crate::clients::declared::Database {
+            target: target(&format!("mini:endpoint:{name}")),
+            engine: crate::clients::declared::Engine::Postgres(server),
+            served_by: primary.map(|_| target("mini:unit:nginx.service")),
+            primary: primary.map(str::to_owned),
+            standby: name.to_owned(),
+        };
+        (name.to_owned(), of)
+    };
+    crate::clients::declared::All {
+        stores: [("logs".to_owned(), store)].into(),
+        databases: [database("main", None), database("copy", Some("main"))].into(),
+        rules: [("rules".to_owned(), api())].into(),
+        expressions: [("rules".to_owned(), "node_load5".to_owned())].into(),
+        traces: [("jaeger".to_owned(), traces)].into(),
+    }
+}
+
 pub(super) fn here() -> HostName {
     HostName::new("mini").unwrap()
 }
@@ -169,7 +209,12 @@ impl Stage {
         let hands = Arc::new(Hands(AtomicI64::new(NOW)));
         let endpoint = |url: &str, tls: Option<&str>| Endpoint {
             url: Some(WebUrl::parse(url).unwrap()),
-            tls: tls.map(|name| Peer { host: "127.0.0.1".into(), port: 443, name: name.into() }),
+            tls: tls.map(|name| Peer {
+                host: "127.0.0.1".into(),
+                port: 443,
+                name: name.into(),
+                lineage: None,
+            }),
         };
         let mut inventory = Inventory {
             endpoints: [
@@ -195,7 +240,11 @@ impl Stage {
             repositories: [abs(&dir.path().join("files")), AbsPath::new("/opt/stacks").unwrap()]
                 .map(|root| Target::path(here(), &root))
                 .into(),
+            playbooks: [(Word::of("site"), Arc::new(super::iac::playbook(dir.path())))].into(),
+            terraforms: [(Word::of("web"), Arc::new(super::iac::stack(dir.path())))].into(),
+            plans: Some(abs(&dir.path().join("plans"))),
             reboots: [(here(), vec!["systemctl".into(), "reboot".into()])].into(),
+            servers: servers(),
             ..Inventory::default()
         };
         change(&mut inventory, dir.path());
@@ -212,6 +261,9 @@ impl Stage {
             deeds: Arc::new(NoDeeds),
             #[cfg(feature = "kube")]
             clusters: [(here(), Arc::new(super::kube::of_the_examples(dir.path())))].into(),
+            #[cfg(feature = "mcp")]
+            mcp: super::mcp::servers(),
+            providers: super::infra::of_the_examples(),
             inventory: Arc::new(inventory),
             now: hands.clone(),
             quarantine: abs(&dir.path().join("quarantine")),

@@ -137,7 +137,8 @@ impl HostSeries {
             | Fact::Logins(_)
             | Fact::Listening
             | Fact::Guarded(_)
-            | Fact::Hands => None,
+            | Fact::Hands
+            | Fact::Renewals => None,
         };
         found.ok_or_else(|| NoFact::Failed("Prometheus has nothing of it".into()))
     }

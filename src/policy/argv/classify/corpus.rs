@@ -187,6 +187,7 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
+#[expect(clippy::print_stdout, reason = "its figure is one of `bash benches/safety`")]
 fn no_known_way_around_passes_as_a_read() {
     assert!(60 <= CASES.len(), "{}", CASES.len());
     let mut names = std::collections::BTreeSet::new();
@@ -197,4 +198,5 @@ fn no_known_way_around_passes_as_a_read() {
         let class = classify(&argv);
         assert!(!matches!(class, Class::ReadOnly(_)), "{name} ({from}) passes: {argv}");
     }
+    println!("figure | published ways around that pass as a read | 0 of {}", CASES.len());
 }

@@ -6,9 +6,9 @@ use crate::probe::kube;
 use crate::probe::postgres;
 use crate::probe::table::kinds::{Kind, Made};
 use crate::probe::{
-    alerts, backends, backup, cert, dns, domain, errors, exec, folder, http, mariadb, metrics,
-    ollama, pbs, pihole, ping, process, prometheus, proxmox, push, queue, s3, tailscale, tcp, tls,
-    unit, ups,
+    alerts, backends, backup, cert, dns, domain, drift, errors, exec, folder, http, mariadb,
+    metrics, ollama, pbs, pihole, ping, process, prometheus, proxmox, push, queue, s3, tailscale,
+    tcp, tls, traces, unit, ups,
 };
 
 /// Those that the operator names.
@@ -127,6 +127,14 @@ pub(super) const NAMED: &[Kind] = &[
         made: Made::Named(s3::configure),
     },
     Kind {
+        name: "traces",
+        probe: "traces",
+        summary: "whether a Jaeger or a Tempo answers, which traces.search looks into",
+        example: "traces.jaeger = { url = \"http://127.0.0.1:16686\", services = [\"api\"] }",
+        gives: traces::gives,
+        made: Made::Named(traces::configure),
+    },
+    Kind {
         name: "domain",
         probe: "domain",
         summary: "how long a domain is still registered",
@@ -197,6 +205,14 @@ pub(super) const NAMED: &[Kind] = &[
         example: "[proxmox]\npve = { url = \"https://pve1:8006\", token_id = \"reef@pve!reef\", token_secret = { command = [\"pass\", \"reef/pve\"] } }",
         gives: proxmox::gives,
         made: Made::Apart { table: "proxmox", configure: proxmox::configure },
+    },
+    Kind {
+        name: "drift",
+        probe: "drift",
+        summary: "whether what Terraform or OpenTofu made is still what its files say",
+        example: "[terraform]\nweb = { folder = \"/srv/infra/web\", addresses = [\"module.web.docker_container.site\"] }",
+        gives: drift::gives,
+        made: Made::Apart { table: "terraform", configure: drift::configure },
     },
     Kind {
         name: "pbs",
