@@ -64,7 +64,14 @@ const RULES: &[Rule] = &[
     },
     Rule {
         words: &["PostRequest"],
-        only: &["src/clients/http/", "src/clients/pihole.rs", "src/llm/", "src/notify/"],
+        // What `clients/json.rs` sends takes a permit.
+        only: &[
+            "src/clients/http/",
+            "src/clients/json.rs",
+            "src/clients/pihole.rs",
+            "src/llm/",
+            "src/notify/",
+        ],
         why: "a POST without a permit is for the outbox, a model and the log-in at a Pi-hole alone",
     },
     Rule { words: &["Permit::issue"], only: &["src/gate/"], why: "only the gate makes a permit" },
