@@ -276,21 +276,26 @@ impl HostSection {
         if read.parent.as_ref().is_some_and(|parent| parent.as_str() == host.as_str()) {
             section.mistake("parent", "is the host itself");
         }
-        for kind in PROBES {
-            section.skip(kind);
-            if !section.has(kind) {
-                continue;
-            }
-            if host == this {
-                let what = format!("{host} is this machine: write [probe.{kind}]");
-                section.mistake(kind, what);
-            } else if !section.is_table(kind) {
-                let what = format!("is not a table; write [host.{host}.{kind}]");
-                section.mistake(kind, what);
-            }
-        }
+        about_probes(&mut section, host, this);
         section.finish();
         read
+    }
+}
+
+/// Tables of probes are read with the probes; here it is told where none belongs.
+fn about_probes(section: &mut Section, host: &HostName, this: &HostName) {
+    for kind in PROBES {
+        section.skip(kind);
+        if !section.has(kind) {
+            continue;
+        }
+        if host == this {
+            let what = format!("{host} is this machine: write [probe.{kind}]");
+            section.mistake(kind, what);
+        } else if !section.is_table(kind) {
+            let what = format!("is not a table; write [host.{host}.{kind}]");
+            section.mistake(kind, what);
+        }
     }
 }
 

@@ -53,11 +53,14 @@ impl Runner {
                 }
                 Acted::Open => return Ok(Some(RunEvent::FoundOpenDispatch)),
                 Acted::Refused(why) => why,
-                Acted::Asks(_) => match self.asked_late(plan, start).await? {
-                    // Whoever was there has gone again.
-                    RunEvent::Allowed { .. } => continue,
-                    event => return Ok(Some(event)),
-                },
+                Acted::Asks(_) => {
+                    let event = self.asked_late(plan, start).await?;
+                    // Whoever was there may have gone again.
+                    if let RunEvent::Allowed { .. } = event {
+                        continue;
+                    }
+                    return Ok(Some(event));
+                }
                 Acted::Busy(_) if self.clock.now().since(since) < PATIENCE => {
                     tokio::select! {
                         _ = endings.changed() => {}

@@ -538,7 +538,7 @@ async fn what_is_deleted_is_retired_and_what_opts_out_never_comes() {
         }
     });
     stage.look().await;
-    assert_eq!(stage.probe.retired(), [signal.clone()]);
+    assert_eq!(stage.probe.retired(), std::slice::from_ref(&signal));
     assert_eq!(stage.probe.retired(), []);
     assert!(stage.last.iter().all(|r| !r.signal.target.name().contains("jellyfin")));
 
