@@ -13,16 +13,18 @@ use crate::clients::prometheus::Prometheus;
 use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::mistakes::Mistakes;
-use crate::config::section::Reader;
+use crate::config::section::{Entry, Reader};
 use crate::daemon::life;
 use crate::model::ids::{HostName, Word};
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
-use crate::probe::ask::{Common, host_signal};
+use crate::policy::triage::Tuning;
+use crate::probe::ask::{Ask, Common, Context, host_signal};
 use crate::probe::if_there::Sleeps;
 use crate::probe::table::{Made, kind};
-use crate::probe::{How, Probe, reach};
-use crate::watch::backtest::{self, Backtest};
+use crate::probe::{How, Probe, http, reach};
+use crate::watch::backtest::sites::Endpoint;
+use crate::watch::backtest::{self, Backtest, Today};
 use crate::watch::replay::Told;
 
 #[derive(Debug, clap::Args)]
@@ -66,7 +68,9 @@ pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
     let from = to - Span::days(i64::from(args.days));
     let env = cx.env.clone();
     let makes = |host: &HostName| probes(source.clone(), &env, host);
-    let done = backtest::run(&prometheus, &makes, from, to, |_| {}).await;
+    let endpoints = endpoints(source.clone(), &env, &checked.globals.host_name);
+    let today = Today { makes: &makes, endpoints: &endpoints, zone: checked.globals.timezone };
+    let done = backtest::run(&prometheus, today, from, to, |_| {}).await;
     let backtest = done.map_err(|why| anyhow::anyhow!("{at}: {why}"))?;
     let tested = Tested { backtest, days: args.days, from, to };
     match cx.out.format {
@@ -80,16 +84,47 @@ pub(crate) async fn run(cx: &mut Cx, args: Args) -> Result<Exit, Failure> {
     Ok(Exit::DONE)
 }
 
-/// The probes of a host with the levels of the config, whichever machine they stand there for.
+/// The endpoints that the config names, as it judges them.
+fn endpoints(source: Source, env: &Env, here: &HostName) -> Vec<Endpoint> {
+    let (_reader, mut root) = Reader::open(source, env.clone());
+    let mut section = root.section("probe").section("http");
+    let cx = Context::new(here.clone());
+    let mut found = Vec::new();
+    for (name, entry) in section.entries() {
+        let mut ask = match entry {
+            Entry::Short(text) => Ask::short(&name, text, &mut section, &cx),
+            Entry::Table(table) => Ask::table(&name, table, &mut section, &cx),
+            Entry::Other => continue,
+        };
+        found.extend(http::levels(&mut ask).map(|(settings, common)| Endpoint {
+            settings,
+            tuning: Tuning {
+                fire_after: common.fire_after,
+                often: common.care.fire_of.beside(common.fire_after),
+                clear_after: common.clear_after,
+                // The pace at which Prometheus is read.
+                ..Tuning::default()
+            },
+        }));
+    }
+    found
+}
+
+/// The probes of a host with the levels of the config: its own where `[host.NAME.disk]` says so, else this machine's.
 fn probes(source: Source, env: &Env, host: &HostName) -> Vec<Probe> {
     let (_reader, mut root) = Reader::open(source, env.clone());
     let mut section = root.section("probe");
+    let mut hosts = root.section("host");
+    let mut of_host = hosts.section(host.as_str());
     let mut probes = vec![reach::of_host(host, None, Sleeps::No).probe];
     for name in ["disk", "memory", "cpu"] {
         let Some(Made::Machine { common, make }) = kind(name).map(|kind| &kind.made) else {
             continue;
         };
-        let mut own = section.section(name);
+        let mut own = match of_host.is_table(name) {
+            true => of_host.section(name),
+            false => section.section(name),
+        };
         let common = Common::of_machine(&mut own, &common());
         let how = How::Host(make(&mut own, host.clone()));
         let mut probe = common.probe(Word::of(name), name.to_owned(), host.clone(), how);

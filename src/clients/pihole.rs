@@ -1,8 +1,11 @@
 //! Pi-hole: version 6 by its API, version 5 by `api.php`. Reads only; version 6 wants a log-in first.
 
+use std::time::Duration;
+
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::clients::answer::NoAnswer;
 use crate::clients::http::PostRequest;
@@ -29,8 +32,20 @@ pub struct Pihole {
     api: Api,
     /// The password of version 6, or of an app there; the token of version 5.
     password: Option<Key>,
-    session: Mutex<Option<String>>,
+    session: Mutex<Kept>,
 }
+
+/// What is kept from one question to the next.
+#[derive(Debug, Default)]
+struct Kept {
+    sid: Option<String>,
+    /// A log-in that was good and opened nothing is not tried again before its session has ended: each look would take
+    /// one more of the few places.
+    in_vain_until: Option<Instant>,
+}
+
+/// How long a session lives on after its last use.
+const LASTS: Duration = Duration::from_secs(1_800);
 
 /// Log-ins are answered at once or not at all.
 const LARGEST: usize = 64 << 10;
@@ -82,7 +97,7 @@ struct Updated {
 
 impl Pihole {
     pub fn new(api: Api, password: Option<Key>) -> Self {
-        Self { api, password, session: Mutex::new(None) }
+        Self { api, password, session: Mutex::default() }
     }
 
     fn password(&self) -> Result<Option<&str>, NoAnswer> {
@@ -92,10 +107,14 @@ impl Pihole {
 
     pub async fn state(&self) -> Result<State, NoAnswer> {
         let mut session = self.session.lock().await;
-        let mut asked = self.sixth(session.as_deref()).await;
-        if matches!(asked, Err(NoAnswer::Denied(_))) && self.password.is_some() {
-            *session = Some(self.log_in().await?);
-            asked = self.sixth(session.as_deref()).await;
+        let mut asked = self.sixth(session.sid.as_deref()).await;
+        let denied = matches!(asked, Err(NoAnswer::Denied(_)));
+        let in_vain = session.in_vain_until.is_some_and(|until| Instant::now() < until);
+        if denied && self.password.is_some() && !in_vain {
+            session.sid = Some(self.log_in().await?);
+            asked = self.sixth(session.sid.as_deref()).await;
+            let still = matches!(asked, Err(NoAnswer::Denied(_)));
+            session.in_vain_until = still.then(|| Instant::now() + LASTS);
         }
         match asked? {
             Some(state) => Ok(state),

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
-use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc};
+use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 
-use crate::model::time::Millis;
+use crate::model::time::{Millis, Span};
 
 /// A time zone of the IANA database, which the binary carries: `Europe/Berlin`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,11 @@ impl Zone {
     /// `Wed 4 March 2026`.
     pub fn weekday_day_month(self, at: Millis) -> String {
         self.at(at).format("%a %-d %B %Y").to_string()
+    }
+
+    /// How far the wall is ahead of UTC at that instant.
+    pub fn ahead(self, at: Millis) -> Span {
+        Span::secs(i64::from(self.at(at).offset().fix().local_minus_utc()))
     }
 
     /// From 0 to 23.

@@ -165,6 +165,13 @@ pub struct RunbookSection {
 /// What this machine may be called in the config.
 const THIS: &str = "this";
 
+/// Tables below a host that set its probes, as `[probe.disk]` sets those of this machine. They are read with the
+/// probes; a test there holds both lists equal.
+pub const PROBES: [&str; 16] = [
+    "disk", "memory", "oom", "cpu", "net", "docker", "compose", "swarm", "smart", "zfs", "raid",
+    "time", "heat", "updates", "boot", "security",
+];
+
 /// The keys that say how a host is reached.
 const WAY: [&str; 8] =
     ["address", "user", "port", "key_file", "act_key", "ssh_config", "jump", "connect_timeout"];
@@ -269,8 +276,26 @@ impl HostSection {
         if read.parent.as_ref().is_some_and(|parent| parent.as_str() == host.as_str()) {
             section.mistake("parent", "is the host itself");
         }
+        about_probes(&mut section, host, this);
         section.finish();
         read
+    }
+}
+
+/// Tables of probes are read with the probes; here it is told where none belongs.
+fn about_probes(section: &mut Section, host: &HostName, this: &HostName) {
+    for kind in PROBES {
+        section.skip(kind);
+        if !section.has(kind) {
+            continue;
+        }
+        if host == this {
+            let what = format!("{host} is this machine: write [probe.{kind}]");
+            section.mistake(kind, what);
+        } else if !section.is_table(kind) {
+            let what = format!("is not a table; write [host.{host}.{kind}]");
+            section.mistake(kind, what);
+        }
     }
 }
 

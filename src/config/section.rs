@@ -293,6 +293,11 @@ impl Section {
         }
     }
 
+    /// Lets go of a table of which another reader told the mistakes.
+    pub fn let_go(self) {
+        drop(self.closed());
+    }
+
     fn closed(mut self) -> Self {
         self.finished = Finished::Yes;
         self

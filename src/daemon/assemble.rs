@@ -420,6 +420,26 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_a_hosts_probe_stands_below_that_host() {
+        read_text("host_name = \"mini\"\n[host.nas]\ndisk.\"/\" = { yellow = \"80 %\" }\n")
+            .unwrap();
+        let wrong = read_text(
+            "host_name = \"mini\"\n[host.this.disk]\nred = \"99 %\"\n[host.nas]\nmemory = 3\n\
+             [host.pi.dsik]\nred = \"99 %\"\n[host.gate.disk]\nred = \"lots\"\n",
+        );
+        let told = wrong.unwrap_err().to_string();
+        for part in [
+            "disk: mini is this machine: write [probe.disk]",
+            "memory: is not a table; write [host.nas.memory]",
+            "\"dsik\" is not a section here; did you mean \"disk\"?",
+            "[host.gate.disk] red",
+            "4 mistakes",
+        ] {
+            assert!(told.contains(part), "{part:?} is not in\n{told}");
+        }
+    }
+
+    #[test]
     fn a_host_may_be_tolerated_and_depend_on_others() {
         let (_, probes) = read_text(
             "host_name = \"mini\"\n[host.nas]\ndepends_on = [\"pi\", \"http.auth\"]\ntolerance = \"10m\"\n\

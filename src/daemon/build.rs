@@ -87,6 +87,7 @@ impl Swap {
     /// Puts a new config in force, whole. Runs under way finish on their own copy.
     pub async fn apply(&self, live: Live, probes: Vec<Probe>, tools: Vec<Box<dyn Tool>>) {
         self.gate.replace_tools(tools);
+        let zone = live.facts.zone;
         self.gate.look_by(Arc::new(Links(live.hosts.clone())));
         self.rules.send_replace(live.rules);
         self.books.send_replace(live.books);
@@ -95,7 +96,7 @@ impl Swap {
         self.facts.send_replace(live.facts);
         *self.caps.lock().unwrap_or_else(PoisonError::into_inner) = live.caps;
         let (hosts, engine) = (live.hosts, live.engine);
-        self.watch.send(Command::Replace { probes, hosts, engine }).await;
+        self.watch.send(Command::Replace { probes, hosts, engine, zone }).await;
     }
 }
 

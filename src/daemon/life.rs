@@ -103,6 +103,7 @@ pub async fn run(
     let (looking, news) =
         ticker(probes, live.hosts.clone(), grace, Arc::clone(&clock), Arc::clone(&pulse));
     let looking = looking
+        .counting_in(assembled.globals.timezone)
         .listening_on(assembled.globals.host_name.clone())
         .with_engine(assembled.globals.docker.socket.clone());
     let looks = on_its_own_thread(looking, commands, stop.clone())?;

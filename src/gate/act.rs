@@ -17,7 +17,7 @@ use crate::model::ids::ActionId;
 use crate::model::plan::{Origin, Plan, Step, Verdict};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::{ActionResult, ToolSpec};
-use crate::policy::judge::{Asked, judge, waits};
+use crate::policy::judge::{Asked, judge, only_hands, waits};
 use crate::store::actions::{ActionRow, Drill};
 use crate::store::db::Db;
 
@@ -35,6 +35,7 @@ enum Dispatch {
     Already(Box<ActionRow>),
     No(String),
     Later(String),
+    Ask(String),
 }
 
 impl Gate {
@@ -86,6 +87,7 @@ impl Gate {
             Dispatch::Already(row) => return Ok(as_left(&row)),
             Dispatch::No(why) => return Ok(Acted::Refused(why)),
             Dispatch::Later(why) => return Ok(Acted::Busy(why)),
+            Dispatch::Ask(why) => return Ok(Acted::Asks(why)),
         };
         self.reached(Point::Dispatched);
         self.called(plan.run, &step.call.tool);
@@ -193,6 +195,13 @@ fn dispatch(
             }
             Err(key) => format!("{key} is in use by another run"),
         },
+        // Before anything is done the question can still be asked; a plan that is half done is not left lying for hours.
+        Verdict::Ask { why }
+            if plan.steps.first().is_some_and(|first| first.name == step.name)
+                && facts.as_ref().is_ok_and(|facts| only_hands(&asked, facts, now)) =>
+        {
+            return Ok(Dispatch::Ask(why));
+        }
         Verdict::Ask { why } => format!("it would need a yes: {why}"),
         Verdict::Forbid { why } => why,
     };

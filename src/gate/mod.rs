@@ -95,6 +95,8 @@ pub enum Acted {
     Refused(String),
     /// Another run is at work on the same thing or host: later, then. Nothing is recorded.
     Busy(String),
+    /// Somebody came to the host since the plan was allowed: a human is to be asked now. Nothing is recorded.
+    Asks(String),
 }
 
 impl fmt::Debug for Gate {

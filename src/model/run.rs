@@ -120,6 +120,10 @@ impl RunState {
             (Self::Inquiring { .. } | Self::Waiting { .. }, RunEvent::Allowed { plan }) => {
                 Ok(Self::Acting { plan, step: 0 })
             }
+            // Somebody came to the host before anything was done.
+            (Self::Acting { step: 0, .. }, RunEvent::Asked { plan, until }) => {
+                Ok(Self::Waiting { plan, until })
+            }
             (Self::Waiting { plan, .. }, RunEvent::AskAgain) => {
                 Ok(Self::Inquiring { round: plan.round + 1 })
             }

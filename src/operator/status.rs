@@ -1,6 +1,9 @@
 //! How everything stands: what needs a human first.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::gate::facts::{self, PAUSED};
 use crate::gate::rules::Mode;
@@ -16,6 +19,8 @@ use crate::watch::pulse::Pulse;
 use crate::watch::ticker::Standing;
 
 const WEEK: Span = Span::days(7);
+/// How long a status waits for the tick loop and for the store, at the same time.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What one read of the store gives for a status.
 struct Stored {
@@ -34,11 +39,29 @@ impl Operator {
         let now = self.now();
         let facts = self.facts();
         let rules = self.gate().rules();
-        let snapshot = self.watch.snapshot().await;
-        let (stored, mut troubles) = match self.store().call(move |db| stored(db, now)).await {
-            Ok(stored) => (stored, Vec::new()),
+        let mut troubles = Vec::new();
+        // Whoever asks how reef stands is answered, however busy it is: what does not come in time is said to be missing.
+        let looking = async { (self.watch.snapshot().await, self.absent(None).await) };
+        let (looked, read) = tokio::join!(
+            timeout(PATIENCE, looking),
+            timeout(PATIENCE, self.store().call(move |db| stored(db, now)))
+        );
+        let (snapshot, absent) = looked.unwrap_or_else(|_| {
+            troubles.push("the tick loop is busy: what it sees is not shown; ask again".into());
+            Default::default()
+        });
+        let stored = match read {
+            Ok(Ok(stored)) => stored,
             // A status without a store still says what reef sees.
-            Err(error) => (Stored::nothing(), vec![format!("the store cannot be read: {error:#}")]),
+            Ok(Err(error)) => {
+                troubles.push(format!("the store cannot be read: {error:#}"));
+                Stored::nothing()
+            }
+            Err(_) => {
+                troubles
+                    .push("the store is busy: what waits for you is not shown; ask again".into());
+                Stored::nothing()
+            }
         };
         troubles.extend(self.troubles());
         let clock = |at: Millis| facts.zone.hm(at);
@@ -83,7 +106,7 @@ impl Operator {
             messages_this_week: u64::from(stored.outbox.delivered),
             messages_waiting: u64::from(stored.outbox.waiting),
             troubles,
-            absent: self.absent(None).await,
+            absent,
             findings: facts.findings.clone(),
         })
     }

@@ -1,5 +1,6 @@
 //! What is usual for a number, from its own past: medians, so that one bad night does not move them.
 
+use crate::clock::zone::Zone;
 use crate::model::time::{Millis, Span};
 
 /// The past that a baseline looks at.
@@ -71,16 +72,38 @@ pub fn robust(values: &mut [f64]) -> Option<(f64, f64)> {
     Some((middle, SIGMA * median(values)?))
 }
 
+/// Counts hours as the wall does, so that eight in the morning is the same hour before and after the clocks are turned.
+#[derive(Debug, Clone, Copy)]
+pub struct Wall {
+    zone: Zone,
+    /// How far it is ahead of UTC, where no clock was turned in between.
+    fixed: Option<Span>,
+}
+
+impl Wall {
+    /// For the hours between `from` and `to`, four weeks at the most: no zone turns its clocks twice within that.
+    pub fn new(zone: Zone, from: Millis, to: Millis) -> Self {
+        let (first, last) = (zone.ahead(from), zone.ahead(to));
+        Self { zone, fixed: (first == last).then_some(last) }
+    }
+
+    /// The number of the hour that `at` lies in.
+    pub fn hour(&self, at: Millis) -> i64 {
+        hour(at + self.fixed.unwrap_or_else(|| self.zone.ahead(at)))
+    }
+}
+
 /// What is usual at this hour: of the same hour of the week where three weeks have one, else of the same
 /// hour of the day of the last week, else of the whole last week. `hours` are finished hours and their
-/// medians, oldest first; `None` without any.
-pub fn usual(hours: &[(Millis, f64)], now: Millis) -> Option<Usual> {
-    let this = hour(now);
+/// medians, oldest first; `None` without any. The hours of a day are those of the wall in `zone`.
+pub fn usual(hours: &[(Millis, f64)], now: Millis, zone: Zone) -> Option<Usual> {
+    let wall = Wall::new(zone, hours.first()?.0, now);
+    let this = wall.hour(now);
     let of = |every: i64, back: i64| {
         hours
             .iter()
             .filter(|(at, _)| {
-                let ago = this - hour(*at);
+                let ago = this - wall.hour(*at);
                 0 < ago && ago <= back && ago % every == 0
             })
             .map(|(_, value)| *value)
@@ -196,11 +219,34 @@ mod tests {
             (27 * 24, 27 * 24 + 3, Some((80.0, Basis::HourOfWeek))),
             (27 * 24, 27 * 24 + 2, Some((50.0, Basis::HourOfWeek))),
         ] {
-            let got = usual(&hours(known, value), at(now)).map(|u| (u.median, u.basis));
+            let got = usual(&hours(known, value), at(now), Zone::UTC).map(|u| (u.median, u.basis));
             assert_eq!(got, want, "{known} hours, at {now}");
         }
         // After two months of silence nothing is usual.
-        assert_eq!(usual(&hours(100, value), at(60 * 24)), None);
+        assert_eq!(usual(&hours(100, value), at(60 * 24), Zone::UTC), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_turned_shifts_no_hour() {
+        // In Berlin clocks were put forward on Sunday, 2026-03-29, at 01:00 UTC: 27 days after that Monday.
+        let zone = Zone::parse("Europe/Berlin").unwrap();
+        let turned = 27 * 24 + 1;
+        let local = |h: i64| if h < turned { h + 1 } else { h + 2 };
+        // Everybody comes at eight on the wall.
+        let value = |h: i64| if local(h) % 24 == 8 { 50.0 } else { 1.0 };
+        // The Monday after it, at 08:30 on the wall: 06:30 in UTC.
+        for (hour, want) in [(28 * 24 + 6, 50.0), (28 * 24 + 7, 1.0), (28 * 24 + 5, 1.0)] {
+            let got = usual(&hours(hour, value), at(hour), zone).unwrap();
+            assert_eq!((got.median, got.basis), (want, Basis::HourOfWeek), "{hour}");
+        }
+        // By UTC it would be an hour late.
+        let got = usual(&hours(28 * 24 + 6, value), at(28 * 24 + 6), Zone::UTC).unwrap();
+        assert!((got.median - 1.0).abs() < f64::EPSILON);
+        // A zone beside the full hour counts as well as any.
+        let zone = Zone::parse("Asia/Kolkata").unwrap();
+        let value = |h: i64| if h % 24 == 2 { 50.0 } else { 1.0 };
+        let got = usual(&hours(20 * 24 + 2, value), at(20 * 24 + 2), zone).unwrap();
+        assert!((got.median - 50.0).abs() < f64::EPSILON);
     }
 
     #[test]

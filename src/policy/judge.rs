@@ -120,6 +120,12 @@ pub fn waits(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Option<String
     why
 }
 
+/// Whether all that a step wants a yes for is that somebody works on its host.
+pub fn only_hands(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> bool {
+    let asks = |(_, verdict): &(Rule, Verdict)| matches!(verdict, Verdict::Ask { .. });
+    reasons(asked, facts, now).iter().filter(|one| asks(one)).all(|(rule, _)| *rule == Rule::Hands)
+}
+
 /// Whether what a rule says is over by itself soon: another run is at work. A lease that an ended run left
 /// behind is not: somebody has to settle it.
 fn passes(rule: Rule, facts: &GateFacts) -> bool {

@@ -1,7 +1,9 @@
 //! `disk`: bytes and inodes of every real volume.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use crate::clients::host::mountinfo::{self, Reach};
 use crate::config::section::{Entry, Section};
 use crate::config::setting::{Bytes, Percent};
 use crate::model::fact::{Fact, FactValue, Facts, Volume};
@@ -16,7 +18,7 @@ use crate::model::value::{Kind, Value, Values, human_bytes};
 use crate::policy::baseline::Daily;
 use crate::policy::threshold::{Direction, Judged, Threshold};
 use crate::probe::spoken::{Numbered, Spoken, host_signal, number, percent, whole};
-use crate::probe::{HostProbe, Past};
+use crate::probe::{HostProbe, Others, Past, ask};
 
 /// So much more overnight is unusual on a volume of any size: 200 GiB.
 const LARGE_GROWTH: f64 = 200.0 * 1_073_741_824.0;
@@ -146,16 +148,25 @@ pub struct Disk {
     spoken: Spoken,
     /// Looks in a row in which a volume did not answer.
     stale: BTreeMap<AbsPath, u32>,
+    /// Whoever serves a volume from another machine explains that it does not answer.
+    others: Others,
 }
 
 impl Disk {
     pub fn new(settings: Settings, host: HostName) -> Self {
-        Self { settings, host, spoken: Spoken::default(), stale: BTreeMap::new() }
+        let (spoken, stale) = (Spoken::default(), BTreeMap::new());
+        Self { settings, host, spoken, stale, others: Others::default() }
     }
 
     fn signal(&self, path: &AbsPath, aspect: &'static str) -> Signal {
         let target = Target::path(self.host.clone(), path);
         Signal { probe: Word::of("disk"), target, aspect: Word::of(aspect) }
+    }
+
+    /// The host that a volume lies on, where it is another one that the config knows.
+    fn server(&self, volume: &Volume) -> Option<Signal> {
+        let called = served_by(volume)?.to_ascii_lowercase();
+        self.others.get(&called).map(ask::host_signal)
     }
 
     fn volume(&mut self, volume: &Volume, past: &dyn Past, now: Millis) -> Vec<Reading> {
@@ -288,6 +299,23 @@ impl Settings {
     }
 }
 
+/// Who serves a volume, as its source names them: `nas:/tank`, `//nas/media`, `me@nas:/home`, `[fe80::1]:/tank`.
+fn served_by(volume: &Volume) -> Option<&str> {
+    if mountinfo::reach(&volume.fs) != Some(Reach::Remote) {
+        return None;
+    }
+    let source = volume.source.as_str();
+    let named = match source.strip_prefix("//").or_else(|| source.strip_prefix("\\\\")) {
+        Some(share) => share.split(['/', '\\']).next()?,
+        None => match source.rsplit_once("]:") {
+            Some((address, _)) => address,
+            None => source.split_once(':')?.0,
+        },
+    };
+    let host = named.rsplit('@').next()?.trim_matches(['[', ']']);
+    (!host.is_empty()).then_some(host)
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -308,6 +336,10 @@ fn values(volume: &Volume, used: f64) -> Values {
 }
 
 impl HostProbe for Disk {
+    fn introduce(&mut self, others: &Others) {
+        self.others = Arc::clone(others);
+    }
+
     fn wants(&self) -> BTreeSet<Fact> {
         BTreeSet::from([Fact::Volumes])
     }
@@ -324,12 +356,22 @@ impl HostProbe for Disk {
         let mut there = BTreeSet::new();
         for volume in volumes {
             if !self.settings.ignore.contains(&volume.mount) {
-                readings.extend(self.volume(volume, past, now));
+                let parent = self.server(volume);
+                let told = self.volume(volume, past, now);
+                readings.extend(told.into_iter().map(|r| Reading { parent: parent.clone(), ..r }));
                 there.insert(volume.mount.clone());
             }
         }
         self.stale.retain(|mount, _| there.contains(mount));
-        self.spoken.complete(readings, |signal| lost(signal, &there, volumes.len(), now))
+        let servers: BTreeMap<AbsPath, Signal> = volumes
+            .iter()
+            .filter_map(|volume| Some((volume.mount.clone(), self.server(volume)?)))
+            .collect();
+        self.spoken.complete(readings, |signal| {
+            let parent = signal.target.as_path().and_then(|path| servers.get(&path).cloned());
+            let told = lost(signal, &there, volumes.len(), now)?;
+            Some(Reading { parent, ..told })
+        })
     }
 }
 
@@ -543,5 +585,34 @@ mod tests {
         let none = Settings { ignore: BTreeSet::from([var]), ..Settings::default() };
         let mut probe = Disk::new(none, HostName::new("mini").unwrap());
         assert_eq!(look(&mut probe, &[half], &NoPast), []);
+    }
+
+    #[test]
+    fn a_volume_of_another_machine_hangs_on_that_one() {
+        let mut probe = probe();
+        let names = [("nas", "nas"), ("192.168.1.10", "nas"), ("fe80::1", "nas"), ("pi", "pi")];
+        let known =
+            |(called, host): (&str, &str)| (called.to_owned(), HostName::new(host).unwrap());
+        probe.introduce(&Arc::new(names.into_iter().map(known).collect()));
+        for (fs, source, on) in [
+            ("nfs4", "nas:/tank", Some("nas")),
+            ("nfs", "192.168.1.10:/tank", Some("nas")),
+            ("nfs4", "[fe80::1]:/tank", Some("nas")),
+            ("cifs", "//NAS/media", Some("nas")),
+            ("fuse.sshfs", "me@pi:/home/me", Some("pi")),
+            ("fuse.sshfs", "pi:", Some("pi")),
+            ("nfs4", "elsewhere:/tank", None),
+            ("nfs4", "/nas", None),
+            ("zfs", "nas:x", None),
+            ("ext4", "/dev/sda1", None),
+        ] {
+            for stale in [None, Some("does not answer".to_owned())] {
+                let one =
+                    Volume { fs: fs.into(), source: source.into(), stale, ..volume(GIB, GIB) };
+                let told = look(&mut probe, &[one], &NoPast).remove(0);
+                let on = on.map(|host| ask::host_signal(&HostName::new(host).unwrap()));
+                assert_eq!(told.parent, on, "{fs} {source}");
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::Signal;
 use crate::model::time::Millis;
-use crate::probe::{HostProbe, Past};
+use crate::probe::{HostProbe, Others, Past};
 
 /// Who asked for the probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +89,14 @@ impl HostProbe for IfThere {
 
     fn changes(&mut self) -> Vec<Change> {
         self.inner.changes()
+    }
+
+    fn introduce(&mut self, others: &Others) {
+        self.inner.introduce(others);
+    }
+
+    fn recall(&mut self, parts: &[Signal]) {
+        self.inner.recall(parts);
     }
 
     fn learned(&mut self) -> Vec<(Signal, Known)> {

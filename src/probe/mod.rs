@@ -64,7 +64,7 @@ pub mod voice;
 mod whereabouts;
 pub mod zfs;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -122,6 +122,9 @@ impl fmt::Debug for How {
     }
 }
 
+/// The hosts of the config that are reached over the network, by their names and addresses in lower case.
+pub type Others = Arc<BTreeMap<String, HostName>>;
+
 /// A probe over facts.
 pub trait HostProbe: Send {
     fn wants(&self) -> BTreeSet<Fact>;
@@ -139,6 +142,11 @@ pub trait HostProbe: Send {
         None
     }
 
+    /// Tells it once, before the first look, by which names and addresses the config's other hosts are called: what it
+    /// finds to lie on one of them hangs on that one.
+    fn introduce(&mut self, _others: &Others) {}
+    /// As [`NetProbe::recall`].
+    fn recall(&mut self, _parts: &[Signal]) {}
     /// What the last look learned to be usual. Taken once after each look, and kept over restarts; asked for again by
     /// [`Past::known`].
     fn learned(&mut self) -> Vec<(Signal, Known)> {

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::OnceLock;
 
+use crate::clock::zone::Zone;
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
-use crate::model::time::Millis;
-use crate::policy::baseline::{self, Daily, LOOKED_BACK, Usual, median};
+use crate::model::time::{Millis, Span};
+use crate::policy::baseline::{self, Daily, LOOKED_BACK, Usual, Wall, median};
 use crate::policy::trend;
 use crate::probe::Past;
 
@@ -26,6 +27,8 @@ const HOUR: i64 = 3_600_000;
 /// The past of all signals: about 1.7 KB a signal when full.
 #[derive(Debug, Default)]
 pub struct Pasts {
+    /// Whose wall tells the hours of a day; UTC where nobody said.
+    zone: Option<Zone>,
     signals: BTreeMap<Signal, One>,
 }
 
@@ -46,6 +49,17 @@ struct One {
 }
 
 impl Pasts {
+    /// Counts the hours of a day as the operator's wall does. What is stored stays by UTC.
+    pub fn count_in(&mut self, zone: Zone) {
+        if self.zone.replace(zone) != Some(zone) {
+            self.signals.values_mut().for_each(|one| one.usual = OnceLock::new());
+        }
+    }
+
+    fn zone(&self) -> Zone {
+        self.zone.unwrap_or(Zone::UTC)
+    }
+
     /// Adds a signal's hours from the database: when each began, and its median.
     pub fn seed(&mut self, signal: &Signal, hours: impl IntoIterator<Item = (Millis, f64)>) {
         let Some(one) = self.one(signal) else { return };
@@ -279,10 +293,11 @@ impl Ring {
 
 impl Past for Pasts {
     fn same_hour(&self, signal: &Signal, now: Millis) -> Option<f64> {
-        let hour = now.0.div_euclid(HOUR);
+        let wall = Wall::new(self.zone(), now - Span(WEEK * HOUR), now);
+        let this = wall.hour(now);
         let week = self.signals.get(signal)?.back(WEEK, now);
-        let mut same: Vec<f64> =
-            week.filter(|(at, _)| (hour - at) % 24 == 0).map(|(_, m)| m).collect();
+        let like_this = |hour: &i64| (this - wall.hour(Millis(hour * HOUR))) % 24 == 0;
+        let mut same: Vec<f64> = week.filter(|(hour, _)| like_this(hour)).map(|(_, m)| m).collect();
         if same.len() < 3 { None } else { median(&mut same) }
     }
 
@@ -303,7 +318,7 @@ impl Past for Pasts {
 
     fn usual(&self, signal: &Signal, now: Millis) -> Option<Usual> {
         let (one, hour) = (self.signals.get(signal)?, hour_of(now));
-        let look = || baseline::usual(&self.back(signal, HOURS, now), now);
+        let look = || baseline::usual(&self.back(signal, HOURS, now), now, self.zone());
         match one.running == hour {
             true => *one.usual.get_or_init(look),
             false => look(),

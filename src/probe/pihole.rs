@@ -142,13 +142,15 @@ mod tests {
         log_ins: usize,
         blocking: &'static str,
         timer: Option<f64>,
+        /// What logs in may do nothing.
+        sees_nothing: bool,
     }
 
     type Held = Shared<Arc<Mutex<Sixth>>>;
 
     fn may(state: &Sixth, headers: &HeaderMap) -> bool {
         let said = headers.get("x-ftl-sid").and_then(|sid| sid.to_str().ok());
-        said.is_some() && said == state.session.as_deref()
+        said.is_some() && said == state.session.as_deref() && !state.sees_nothing
     }
 
     fn sixth(state: Arc<Mutex<Sixth>>) -> Router {
@@ -225,6 +227,15 @@ mod tests {
             );
         }
         assert_eq!(state.lock().unwrap().log_ins, 1, "one session is kept");
+        // What is logged in and may see nothing takes no place after the other.
+        state.lock().unwrap().sees_nothing = true;
+        let mut poor = probe(&base, "s3cret");
+        for _ in 0..3 {
+            assert_eq!(poor.look(&NoPast, NOW).await[0].reason.as_str(), "denied");
+        }
+        assert_eq!(state.lock().unwrap().log_ins, 2);
+        state.lock().unwrap().sees_nothing = false;
+        state.lock().unwrap().log_ins = 1;
         state.lock().unwrap().session = None;
         assert_eq!(good.look(&NoPast, NOW).await[0].reason.as_str(), "failed");
         assert_eq!(state.lock().unwrap().log_ins, 2);

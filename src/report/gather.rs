@@ -15,7 +15,7 @@ use crate::report::morning::{
     Alike, Audit, Blind, Certificate, Chain, Cost, Listed, MOST, Morning, Need, Question, Shadowed,
     Signals, about,
 };
-use crate::report::{Standing, incidents, trends};
+use crate::report::{Standing, incidents, trends, waiting};
 use crate::run::repeats::{self, Patched};
 use crate::store::Store;
 use crate::store::actions::{ActionRow, Drill};
@@ -151,6 +151,7 @@ pub async fn gather(
         blind: Listed::of(blind),
         trends: history.trends,
         certificates: Listed::of(certificates(&told.standings)),
+        waiting: waiting::on_hosts(&told.standings),
         cost: cost(&stored, history.readings, period),
         audit: audit(proof.as_ref()),
         ..Morning::default()

@@ -40,6 +40,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 mod trends;
+pub mod waiting;
 
 /// One signal as it stands.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,6 +11,7 @@ use crate::model::target::{Signal, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Tier;
 use crate::report::own::Own;
+use crate::report::waiting::Waits;
 
 /// The most entries that any list of a report shows.
 pub const MOST: usize = 20;
@@ -68,6 +69,9 @@ pub struct Morning {
     pub blind: Listed<Blind>,
     pub trends: Trends,
     pub certificates: Listed<Certificate>,
+    /// Packages and reboots that wait.
+    #[serde(default)]
+    pub waiting: Vec<Waits>,
     pub cost: Cost,
     pub audit: Audit,
     pub own: Own,

@@ -10,9 +10,9 @@ use crate::report::morning::{
     Alike, Blind, Certificate, Chain, Consent, Fix, How, Listed, Morning, Need, Question, Recorded,
     Rise, Shadowed, Stands, Trends,
 };
-use crate::report::opening;
 use crate::report::plain::{command, counted, grouped, plain, wrap};
 use crate::report::trends::WEEK;
+use crate::report::{opening, waiting};
 
 /// Renders a report. Sections without anything to say are left out; the opening and the cost stay.
 pub fn render(morning: &Morning, zone: &Zone) -> String {
@@ -40,6 +40,9 @@ pub fn render(morning: &Morning, zone: &Zone) -> String {
     page.section(&mut out, "Could not see", &morning.blind, "reef status", |b| page.blind(b));
     page.trends(&mut out, &morning.trends);
     page.section(&mut out, "Certificates", &morning.certificates, "reef status", certificate);
+    if let Some(line) = waiting::line(&morning.waiting) {
+        out.push_str(&format!("\n## Updates\n{}", wrap("- ", &line)));
+    }
     page.cost(&mut out, morning);
     out
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::gate::Acted;
 use crate::gate::facts::leash_of;
-use crate::model::plan::{Ending, Leash, Origin, Plan};
+use crate::model::plan::{Ending, Leash, Origin, Plan, Verdict};
 use crate::model::run::RunEvent;
 use crate::model::time::Span;
 use crate::model::tool::{ActionResult, Tier};
@@ -25,6 +25,7 @@ impl Runner {
         self: &Arc<Self>,
         plan: &Plan,
         step: usize,
+        start: &Start,
     ) -> anyhow::Result<Option<RunEvent>> {
         let run = plan.run;
         let begun = self.store.call(move |db| db.actions_of(run)).await?;
@@ -52,6 +53,14 @@ impl Runner {
                 }
                 Acted::Open => return Ok(Some(RunEvent::FoundOpenDispatch)),
                 Acted::Refused(why) => why,
+                Acted::Asks(_) => {
+                    let event = self.asked_late(plan, start).await?;
+                    // Whoever was there may have gone again.
+                    if let RunEvent::Allowed { .. } = event {
+                        continue;
+                    }
+                    return Ok(Some(event));
+                }
                 Acted::Busy(_) if self.clock.now().since(since) < PATIENCE => {
                     tokio::select! {
                         _ = endings.changed() => {}
@@ -67,6 +76,24 @@ impl Runner {
                 _ => Ending::NotFixed(format!("stopped before step {}: {why}", step + 1)),
             })));
         }
+    }
+
+    /// Somebody came to the host between the plan and its first action: what was allowed is asked now.
+    async fn asked_late(&self, plan: &Plan, start: &Start) -> anyhow::Result<RunEvent> {
+        let quiet = self.gate.rules().telling.quiet(self.clock.now()).is_some();
+        if quiet
+            && let Verdict::Ask { .. } = self.gate.verdict(plan).await?
+            && let Some(ending) = self.for_the_morning(start).await?
+        {
+            return Ok(RunEvent::End(ending));
+        }
+        let event = self.submit(plan.clone()).await?;
+        if let RunEvent::Asked { .. } = &event
+            && let Err(error) = self.keep_shadow(plan).await
+        {
+            tracing::warn!(run = %plan.run, "{error:#}");
+        }
+        Ok(event)
     }
 
     /// A plan that may not begin at this hour, or that would take longer than its runbook may: the run ends, and

@@ -30,7 +30,7 @@ impl Runner {
                         None => return Ok(()),
                     }
                 }
-                RunState::Acting { plan, step } => match self.acting(plan, *step).await? {
+                RunState::Acting { plan, step } => match self.acting(plan, *step, start).await? {
                     Some(event) => event,
                     None => return Ok(()),
                 },
@@ -142,7 +142,7 @@ impl Runner {
     }
 
     /// In quiet hours a question is held, not its plan: the run ends, and a new one plans and asks in the morning.
-    async fn for_the_morning(&self, start: &Start) -> anyhow::Result<Option<Ending>> {
+    pub(crate) async fn for_the_morning(&self, start: &Start) -> anyhow::Result<Option<Ending>> {
         let Origin::Incident(id) = start.origin else { return Ok(None) };
         if start.awake == Awake::Yes {
             return Ok(None);

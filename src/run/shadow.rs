@@ -12,6 +12,9 @@ use crate::run::runner::Runner;
 use crate::store::actions::Drill;
 use crate::store::shadows::{Became, Shadow, ShadowOf};
 
+/// When a container was started last, as `container.inspect` tells it.
+const STARTED: &str = "started";
+
 impl Runner {
     /// Keeps a plan that was recorded or asked about, with what its targets are like now.
     pub(crate) async fn keep_shadow(&self, plan: &Plan) -> anyhow::Result<()> {
@@ -91,7 +94,7 @@ impl Runner {
     async fn done_by_hand(&self, shadow: &Shadow, step: &Step) -> (Became, String) {
         let before = shadow.of.before.get(step.name.as_str());
         if let (Some(before), Some(now)) = (before, self.state_of(step).await) {
-            return of_unit(before, &now);
+            return restarted(before, &now);
         }
         // What there was to do is gone: somebody did it.
         if 1 < step.effect.max_items {
@@ -115,10 +118,13 @@ impl Runner {
 
     /// What a low tool says of a step's target, where there is one that tells whether somebody restarted it.
     async fn state_of(&self, step: &Step) -> Option<Values> {
-        if step.call.target.thing() != Thing::Unit {
-            return None;
-        }
-        let (tool, input) = (ToolName::of("unit.status"), "unit");
+        let tells = [
+            (Thing::Unit, "unit.status", "unit"),
+            (Thing::Container, "container.inspect", "container"),
+        ];
+        let thing = step.call.target.thing();
+        let (_, tool, input) = tells.into_iter().find(|(of, ..)| *of == thing)?;
+        let tool = ToolName::of(tool);
         let target = step.call.target.clone();
         let args = [(input.to_owned(), Value::Target(target.clone()))].into();
         let call = Call { tool, target, args, bounds: Bounds::default() };
@@ -126,19 +132,24 @@ impl Runner {
     }
 }
 
-/// Whether somebody restarted a unit: it has another process than before, and its manager is not the reason.
-fn of_unit(before: &Values, now: &Values) -> (Became, String) {
+/// Whether somebody restarted a unit or a container: it has another process, or another start, than before, and its
+/// manager is not the reason.
+fn restarted(before: &Values, now: &Values) -> (Became, String) {
     let number = |values: &Values, name: &str| values.get(name).and_then(Value::as_number);
-    let (was, is) = (number(before, "pid"), number(now, "pid"));
+    let (what, who) = match before.contains_key(STARTED) || now.contains_key(STARTED) {
+        true => (STARTED, "the engine"),
+        false => ("pid", "its manager"),
+    };
+    let (was, is) = (number(before, what), number(now, what));
     if number(before, "restarts") < number(now, "restarts") {
-        return (Became::Differed, "its manager restarted it".to_owned());
+        return (Became::Differed, format!("{who} restarted it"));
     }
     match (was, is) {
         (Some(was), Some(is)) if was != is && 0 < is => {
             (Became::Matched, "restarted by hand".to_owned())
         }
         (Some(_), Some(_)) => (Became::Differed, "it was not restarted".to_owned()),
-        (None, _) | (_, None) => (Became::Unclear, "its process is not known".to_owned()),
+        (None, _) | (_, None) => (Became::Unclear, "nobody knows when it was started".to_owned()),
     }
 }
 
@@ -160,7 +171,28 @@ mod tests {
             (unit(17, 2), unit(0, 2), Became::Differed),
             (unit(17, 2), Values::new(), Became::Unclear),
         ] {
-            assert_eq!(of_unit(&before, &now).0, want, "{before:?} {now:?}");
+            assert_eq!(restarted(&before, &now).0, want, "{before:?} {now:?}");
+        }
+    }
+
+    #[test]
+    fn a_container_started_by_hand_is_told_from_one_that_the_engine_started() {
+        let container = |started, restarts| -> Values {
+            [
+                (STARTED.to_owned(), Value::Int(started)),
+                ("restarts".to_owned(), Value::Int(restarts)),
+            ]
+            .into()
+        };
+        for (before, now, want) in [
+            (container(100, 0), container(900, 0), Became::Matched),
+            // A start by hand counts anew.
+            (container(100, 3), container(900, 0), Became::Matched),
+            (container(100, 0), container(900, 1), Became::Differed),
+            (container(100, 3), container(100, 3), Became::Differed),
+            (container(100, 3), Values::new(), Became::Unclear),
+        ] {
+            assert_eq!(restarted(&before, &now).0, want, "{before:?} {now:?}");
         }
     }
 }

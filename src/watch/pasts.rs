@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::clock::zone::Zone;
 use crate::model::guard::{Known, Recall};
 use crate::model::reading::Reading;
 use crate::model::target::Signal;
@@ -65,6 +66,11 @@ impl SharedPasts {
 
     pub(crate) fn seed(&self, signal: &Signal, hours: Vec<(Millis, f64)>) {
         self.pasts().seed(signal, hours);
+    }
+
+    /// As [`Pasts::count_in`].
+    pub(crate) fn count_in(&self, zone: Zone) {
+        self.pasts().count_in(zone);
     }
 
     pub(crate) fn forget(&self, now: Millis) {

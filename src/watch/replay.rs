@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::clock::zone::Zone;
 use crate::model::fact::{Fact, Facts};
 use crate::model::ids::HostName;
 use crate::model::reading::Reading;
@@ -69,6 +70,11 @@ struct One {
 }
 
 impl Replay {
+    /// Counts the hours of a day as the operator's wall does.
+    pub fn count_in(&mut self, zone: Zone) {
+        self.pasts.count_in(zone);
+    }
+
     /// Watches with a probe over facts. One that reaches over the network would look at today, and is
     /// passed over.
     pub fn watch(&mut self, probe: Probe) {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clients::events::{Events, WakeReason};
 use crate::clients::host::Hosts;
 use crate::clock::Clock;
+use crate::clock::zone::Zone;
 use crate::model;
 use crate::model::guard::Known;
 use crate::model::ids::{HostName, Word};
@@ -168,6 +169,8 @@ pub enum Command {
         hosts: Hosts,
         /// Where this machine's container engine is now.
         engine: Option<PathBuf>,
+        /// The operator's.
+        zone: Zone,
     },
     /// Watch one more for a while: a drill's scratch folder. Its signals are forgotten on `Remove`.
     Add {
@@ -291,6 +294,13 @@ impl Ticker {
         self
     }
 
+    /// Counts the hours of a day as the operator's wall does.
+    #[must_use]
+    pub fn counting_in(self, zone: Zone) -> Self {
+        self.pasts.count_in(zone);
+        self
+    }
+
     /// Runs until told to stop, then hands over what was not yet stored.
     pub async fn run(mut self, mut commands: mpsc::Receiver<Command>, stop: CancellationToken) {
         self.listen();
@@ -304,13 +314,14 @@ impl Ticker {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                finished = self.looks.finished() => self.finish(finished),
-                reason = next_event(&mut self.events) => self.woken(&reason),
-                Some(name) = self.bells.1.recv() => self.rung(&name),
+                // Before the looks that ended: thousands of them would keep a human waiting, and commands are few.
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command),
                     None => break,
                 },
+                finished = self.looks.finished() => self.finish(finished),
+                reason = next_event(&mut self.events) => self.woken(&reason),
+                Some(name) = self.bells.1.recv() => self.rung(&name),
                 () = wait_until(next) => self.tick(),
                 () = wait_until(soon) => self.begin_soon(),
             }

@@ -13,7 +13,7 @@ use crate::house::{House, MONDAY_NOON, Setup};
 const MIB: u64 = 1 << 20;
 const LIMIT: u64 = 512 * MIB;
 
-fn container(name: &str) -> Container {
+pub(crate) fn container(name: &str) -> Container {
     Container {
         name: name.into(),
         id: format!("{name:0<64}"),

@@ -3,18 +3,23 @@
 use std::collections::BTreeSet;
 
 use reef::exam::endpoint::FakeEndpoint;
+use reef::exam::host::Reach;
 use reef::exam::phone::Line;
 use reef::exam::unit::OnRestart;
+use reef::model::container::ContainerState;
+use reef::model::fact::Volume;
 use reef::model::ids::Word;
 use reef::model::incident::IncidentState;
 use reef::model::message::{Message, Urgency};
 use reef::model::plan::Leash;
 use reef::model::severity::Severity;
-use reef::model::target::{Signal, Target, Thing};
+use reef::model::target::{AbsPath, Signal, Target, Thing};
 use reef::model::time::{Millis, Span};
+use reef::operator::order::Order;
 use reef::probe::Probe;
 
-use crate::house::{House, Setup, mini, unit};
+use crate::containers::container;
+use crate::house::{House, MONDAY_NOON, Setup, mini, nas, unit};
 
 /// An endpoint that no runbook answers: what is to be told is told as it is.
 pub(crate) fn endpoint(name: &str) -> FakeEndpoint {
@@ -348,5 +353,88 @@ async fn failure_mode_l_a_phone_that_cannot_be_reached_hears_it_later_and_status
     house.until("it is told", |h| !h.estate.phone.heard().is_empty()).await;
     let first = house.estate.phone.heard()[0].clone();
     assert!(first.title.contains("app"), "{first:?}");
+    house.end().await;
+}
+
+/// One machine that is gone is one thing that broke, whatever of it is mounted elsewhere.
+#[tokio::test(start_paused = true)]
+async fn a_nas_that_is_down_as_host_and_as_mount_is_one_message_and_no_hold() {
+    let mut setup = Setup::new(Leash::Observe);
+    setup.config.push_str("[host.nas]\n[probe.disk]\nevery = \"1m\"\n");
+    let mount = |stale: Option<&str>| Volume {
+        mount: AbsPath::new("/mnt/nas").unwrap(),
+        source: "nas:/tank".into(),
+        fs: "nfs4".into(),
+        total_bytes: if stale.is_some() { 0 } else { 1 << 40 },
+        free_bytes: if stale.is_some() { 0 } else { 1 << 39 },
+        total_inodes: 0,
+        free_inodes: 0,
+        read_only: false,
+        stale: stale.map(str::to_owned),
+    };
+    let here = setup.host();
+    here.volume(mount(None));
+    let house = setup.start().await;
+    house.pass(Span::mins(10)).await;
+    let there = setup.estate.host(&nas()).unwrap();
+    there.reach(Reach::Down);
+    here.volume(mount(Some("has not answered for 20 s")));
+    let red = |h: &House| h.unresolved().iter().filter(|i| i.severity == Severity::Red).count();
+    house.until("both are red", |h| red(h) == 2).await;
+    house.pass(Span::mins(20)).await;
+    let told = house.estate.phone.heard();
+    assert_eq!(told.len(), 1, "{:#?}\n{}", titles(&told), house.story());
+    assert!(told[0].title.contains("host nas"), "{}", told[0].title);
+    assert_eq!((explained(&house), house.hold()), (1, None), "{}", house.story());
+    there.reach(Reach::Up);
+    here.volume(mount(None));
+    house.until("all is green", |h| h.unresolved().is_empty()).await;
+    house.end().await;
+}
+
+/// A container that was removed while reef was down is no fault that stands for ever.
+#[tokio::test(start_paused = true)]
+async fn what_was_removed_while_reef_was_down_is_over_with_the_next_looks() {
+    let setup = Setup::new(Leash::Observe);
+    let mut ended = container("app");
+    (ended.state, ended.exit_code) = (ContainerState::Exited, 1);
+    ended.finished_at = Some(MONDAY_NOON - Span::hours(1));
+    setup.host().containers(vec![ended, container("db")]);
+    let house = setup.start().await;
+    house.until("it is an incident", |h| h.unresolved().len() == 1).await;
+    house.pass(Span::mins(5)).await;
+    house.end().await;
+    setup.host().containers(vec![container("db")]);
+    let house = setup.start().await;
+    house.until("it is over", |h| h.unresolved().is_empty()).await;
+    house.end().await;
+}
+
+/// Whoever asks how reef stands is not kept waiting by a store that is busy, and is told what is missing.
+#[tokio::test]
+async fn status_is_answered_while_the_store_is_busy() {
+    let setup = Setup::new(Leash::Observe);
+    let house = setup.start().await;
+    let (holds, held) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let store = house.store.clone();
+    let busy = std::thread::spawn(move || {
+        store.call_now(|_| {
+            holds.send(()).unwrap();
+            drop(released.recv());
+            Ok(())
+        })
+    });
+    held.recv().unwrap();
+    let asked = tokio::time::Instant::now();
+    let status = house.order(Order::Status).await.unwrap();
+    let took = asked.elapsed();
+    drop(release);
+    busy.join().unwrap().unwrap();
+    assert!(took < std::time::Duration::from_secs(2), "{took:?}");
+    let troubles = status["troubles"].to_string();
+    assert!(troubles.contains("the store is busy"), "{troubles}");
+    let status = house.order(Order::Status).await.unwrap();
+    assert!(!status["troubles"].to_string().contains("busy"), "{status}");
     house.end().await;
 }

@@ -329,7 +329,7 @@ async fn pause_wins() {
                 assert!(why.contains("paused"), "{why}");
                 after += 1;
             }
-            Acted::Busy(why) => panic!("nothing else is at work: {why}"),
+            Acted::Busy(why) | Acted::Asks(why) => panic!("nothing else is at work: {why}"),
             Acted::Open => panic!("it was never dispatched before"),
         }
         refused(&act(&house, &late).await, "paused");

@@ -75,15 +75,27 @@ impl Onlooker for Changes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_between_the_plan_and_the_action_holds_it() {
+async fn who_comes_between_the_plan_and_the_action_is_asked_for() {
     let setup = Setup::new(Leash::Auto);
     let house = setup.start().await;
     house.operator.runner.gate.look_by(std::sync::Arc::new(Changes(0.into())));
     house.pass(Span::mins(5)).await;
     house.host().unit_fails(&unit("web"));
-    house.until("the run ended", |h| h.ended() == 1).await;
-    assert!(house.endings()[0].contains("anna is logged in on mini"), "{}", house.story());
+    house.until("it asks", |h| !h.audited(AuditKind::Asked).is_empty()).await;
     assert!(house.host().effects().is_empty(), "{}", house.story());
+    assert_eq!(
+        (house.ended(), house.audited(AuditKind::Refused).len()),
+        (0, 0),
+        "{}",
+        house.story()
+    );
+    let heard = house.estate.phone.heard();
+    assert!(heard.iter().any(|m| m.body.contains("anna is logged in on mini")), "{heard:#?}");
+    // A yes is a yes, though she is still there.
+    let id = reef::model::ids::ApprovalId(1);
+    house.order(Order::Approve { id, choice: None, typed: None }).await.unwrap();
+    house.until("it was done", |h| h.ended() == 1).await;
+    assert_eq!(house.host().effects().len(), 1, "{}", house.story());
     house.end().await;
 }
 

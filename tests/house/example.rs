@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use reef::config::env::Env;
 use reef::config::given::Source;
+use reef::config::hosts::PROBES;
 use reef::config::section::{Origin, Record};
 use reef::daemon::life::check;
 use reef::probe::table::Made;
@@ -107,9 +108,12 @@ fn all_examples_together_are_a_config_that_names_every_key() {
             // And a job has a period or a crontab line.
             let of_job = path.starts_with("probe.push.")
                 && (path.ends_with(".schedule") || path.ends_with(".timezone"));
+            // What a host's own table may say stands below [probe].
+            let of_host = PROBES.iter().any(|kind| path.starts_with(&format!("host.nas.{kind}.")));
             !common
                 && !elsewhere(path)
                 && !of_job
+                && !of_host
                 && !path.ends_with(".credential")
                 && !path.ends_with(".body_matches")
         })

@@ -62,6 +62,18 @@ const RULES: &[Rule] = &[
         only: &["src/clock.rs", "src/clock/"],
         why: "calendars and time zones stay inside the clock",
     },
+    Rule {
+        words: &["PostRequest"],
+        // What `clients/json.rs` sends takes a permit.
+        only: &[
+            "src/clients/http/",
+            "src/clients/json.rs",
+            "src/clients/pihole.rs",
+            "src/llm/",
+            "src/notify/",
+        ],
+        why: "a POST without a permit is for the outbox, a model and the log-in at a Pi-hole alone",
+    },
     Rule { words: &["Permit::issue"], only: &["src/gate/"], why: "only the gate makes a permit" },
     Rule {
         words: &["tokio::spawn", "task::spawn", "Box::leak"],

@@ -65,8 +65,8 @@ impl fmt::Debug for GetRequest {
     }
 }
 
-/// A POST. Needs no permit, so only what the design exempts may send one: the delivery of the outbox
-/// and the calls of a model.
+/// A POST. Needs no permit, so only what is exempt by name may send one: the delivery of the outbox, the
+/// calls of a model, and the log-in at a Pi-hole, which changes nothing there but that a session is held.
 #[derive(Clone)]
 pub struct PostRequest {
     pub url: WebUrl,
@@ -176,8 +176,8 @@ impl Http {
         Err(HttpError::Broken("too many redirects".into()))
     }
 
-    /// Sends a POST. Exempt from the permit by name: only the delivery of the outbox and the calls of
-    /// a model may use it. Redirects are not followed, because a key must not travel on.
+    /// Sends a POST. Exempt from the permit by name: only the delivery of the outbox, the calls of a model and the
+    /// log-in at a Pi-hole may use it (a house test pins them). Redirects are not followed, because a key must not travel on.
     pub async fn post(&self, request: &PostRequest) -> Result<Answer, HttpError> {
         self.send(Method::POST, request).await
     }

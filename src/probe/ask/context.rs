@@ -100,6 +100,17 @@ impl Context {
         if self.sleepers.contains(host) { Sleeps::Yes } else { Sleeps::No }
     }
 
+    /// The hosts that are reached over the network, by all that they are called.
+    pub fn others(&self) -> BTreeMap<String, HostName> {
+        let by_name = self.hosts.iter().map(|host| (host.as_str().to_ascii_lowercase(), host));
+        let known_as = self.known_as.iter().map(|(called, host)| (called.clone(), host));
+        by_name
+            .chain(known_as)
+            .filter(|(_, host)| self.remotes.contains_key(*host))
+            .map(|(called, host)| (called, host.clone()))
+            .collect()
+    }
+
     /// The known host that a URL's or server's host part speaks of.
     pub fn host_of(&self, called: &str) -> Option<HostName> {
         if matches!(called, "localhost" | "127.0.0.1" | "::1") {

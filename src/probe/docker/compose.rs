@@ -164,6 +164,10 @@ impl HostProbe for ComposeProbe {
         BTreeSet::from([Fact::Containers, Fact::Stacks])
     }
 
+    fn recall(&mut self, parts: &[Signal]) {
+        self.told.recall(parts);
+    }
+
     fn judge(&mut self, facts: &Facts, _past: &dyn Past, now: Millis) -> Vec<Reading> {
         let (containers, stacks) = match (facts.get(&Fact::Containers), facts.get(&Fact::Stacks)) {
             (Some(Ok(FactValue::Containers(containers))), Some(Ok(FactValue::Stacks(stacks)))) => {

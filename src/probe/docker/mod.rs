@@ -329,6 +329,10 @@ impl HostProbe for DockerProbe {
         BTreeSet::from([Fact::Containers])
     }
 
+    fn recall(&mut self, parts: &[Signal]) {
+        self.told.recall(parts);
+    }
+
     fn judge(&mut self, facts: &Facts, _past: &dyn Past, now: Millis) -> Vec<Reading> {
         let containers = match facts.get(&Fact::Containers) {
             Some(Ok(FactValue::Containers(containers))) => containers,

@@ -155,6 +155,10 @@ impl HostProbe for SwarmProbe {
         BTreeSet::from([Fact::Swarm])
     }
 
+    fn recall(&mut self, parts: &[Signal]) {
+        self.told.recall(parts);
+    }
+
     fn judge(&mut self, facts: &Facts, _past: &dyn Past, now: Millis) -> Vec<Reading> {
         match facts.get(&Fact::Swarm) {
             Some(Ok(FactValue::Swarm(Some(Swarm { leaderless: Some(why), .. })))) => {

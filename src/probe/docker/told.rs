@@ -27,6 +27,15 @@ impl Told {
         self.signals.is_empty()
     }
 
+    /// What a former life spoke of: the first look that can see does not find it any more, or tells it.
+    pub(super) fn recall(&mut self, before: &[Signal]) {
+        for signal in before {
+            if self.signals.len() < MOST {
+                self.signals.entry(signal.clone()).or_insert(0);
+            }
+        }
+    }
+
     /// Adds that what is no longer there was removed: somebody did that, so it is no fault.
     pub(super) fn complete(&mut self, mut readings: Vec<Reading>, now: Millis) -> Vec<Reading> {
         for gone in self.signals.values_mut() {

@@ -351,6 +351,15 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     drafts
 }
 
+/// The levels of one endpoint, and how often it must fail, as [`configure`] reads them.
+pub fn levels(ask: &mut Ask<'_>) -> Option<(Settings, Common)> {
+    let (mut settings, _ca_file) = settings(ask)?;
+    let here = ask.cx.here.clone();
+    let common = ask.common(Common::with(Span::mins(1), settings.timeout), &here);
+    settings.timeout = common.timeout;
+    Some((settings, common))
+}
+
 fn settings(ask: &mut Ask<'_>) -> Option<(Settings, Option<AbsPath>)> {
     let url: WebUrl = ask.main("url")?;
     if url.has_credentials() {

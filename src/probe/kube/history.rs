@@ -40,6 +40,13 @@ impl KubeProbe {
         }
     }
 
+    /// What a former life spoke of, and nothing is remembered of but that.
+    pub(super) fn recall_all(&mut self, before: &[Signal]) {
+        for signal in before.iter().filter(|s| matches!(s.aspect.as_str(), "ready" | "state")) {
+            self.known.entry(signal.clone()).or_default();
+        }
+    }
+
     /// What was spoken of and did not come: gone where its list came, else unknown.
     pub(super) fn left_behind(
         &mut self,
@@ -82,7 +89,9 @@ impl KubeProbe {
                 continue;
             };
             let before = self.known.get(&kube_signal(target, "ready")).map(|k| &k.version);
-            if before.is_none_or(|boot| *boot == node.status.node_info.boot_id) {
+            // Of one that a former life knew nobody knows the boot.
+            let same = |boot: &String| boot.is_empty() || *boot == node.status.node_info.boot_id;
+            if before.is_none_or(same) {
                 continue;
             }
             let on = |pod: &&Pod| pod.spec.node_name == node.metadata.name;

@@ -248,6 +248,10 @@ impl NetProbe for KubeProbe {
         std::mem::take(&mut self.retired)
     }
 
+    fn recall(&mut self, parts: &[Signal]) {
+        self.recall_all(parts);
+    }
+
     fn listen(&mut self, bell: Bell) {
         self.watches = JoinSet::new();
         self.bell = Some(bell);

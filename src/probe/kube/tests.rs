@@ -12,7 +12,7 @@ use crate::clients::tls::Tls;
 use crate::clients::tls::peer::{Peer, Shows, Signed};
 use crate::model::change::ChangeKind;
 use crate::model::reading::Intent;
-use crate::model::target::AbsPath;
+use crate::model::target::{AbsPath, Thing};
 use crate::model::value::Value;
 use crate::policy::threshold::{Direction, Threshold};
 use crate::policy::triage;
@@ -43,6 +43,14 @@ impl Stage {
         let blind = BlindSpots::default();
         let probe = KubeProbe::new(k3s(), cluster, scope, redactor, blind, hosts);
         Self { fake, probe, last: Vec::new(), dir, _tasks: tasks }
+    }
+
+    /// As after a restart: a probe that knows nothing.
+    fn anew(&mut self) {
+        let (cluster, scope) = (self.probe.cluster.clone(), self.probe.scope.clone());
+        let redactor = Arc::new(Redactor::new(Vec::new()));
+        let hosts = BTreeSet::from([HostName::of("pve1")]);
+        self.probe = KubeProbe::new(k3s(), cluster, scope, redactor, BlindSpots::default(), hosts);
     }
 
     fn now(&self) -> Millis {
@@ -530,10 +538,20 @@ async fn what_is_deleted_is_retired_and_what_opts_out_never_comes() {
         }
     });
     stage.look().await;
-    assert_eq!(stage.probe.retired(), [signal]);
+    assert_eq!(stage.probe.retired(), std::slice::from_ref(&signal));
     assert_eq!(stage.probe.retired(), []);
     assert!(stage.last.iter().all(|r| !r.signal.target.name().contains("jellyfin")));
 
+    // Another life of reef: what it knew and does not find is gone, and nobody booted.
+    let node = kube_signal(Target::new(k3s(), Thing::Member, "pi").unwrap(), "ready");
+    let there: Vec<Signal> = stage.last.iter().map(|r| r.signal.clone()).collect();
+    assert!(there.contains(&node), "{:?}", stage.told());
+    let api = api_signal(&k3s());
+    let claim = Signal { aspect: Word::of("usage"), ..signal.clone() };
+    stage.anew();
+    stage.probe.recall(&[vec![signal.clone(), claim, api], there].concat());
+    stage.look().await;
+    assert_eq!((stage.probe.retired(), stage.probe.changes()), (vec![signal], Vec::new()));
     let scope = Scope { only: vec!["media".into(), "scratch".into()], ignore: Vec::new() };
     let mut stage = Stage::with(scope, "right", home).await;
     stage.look().await;

@@ -158,4 +158,9 @@ impl NetProbe for VolumesProbe {
     fn retired(&mut self) -> Vec<Signal> {
         std::mem::take(&mut self.retired)
     }
+
+    fn recall(&mut self, parts: &[Signal]) {
+        let own = parts.iter().filter(|signal| signal.aspect.as_str() == "usage");
+        self.known.extend(own.cloned());
+    }
 }

@@ -5,6 +5,7 @@ mod parents;
 mod units;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::config::env::Env;
 use crate::config::given::Source;
@@ -74,7 +75,11 @@ pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
     beyond_this_machine(&mut drafts, &off, cx);
     drafts.extend(default);
     let mut watched = watched(drafts);
-    probes.extend(cx.remotes.keys().flat_map(|host| on_remote(host, &spoken_for)));
+    let mut hosts = root.section("host");
+    for host in cx.remotes.keys() {
+        probes.extend(on_remote(host, &spoken_for, of_its_own(&mut hosts, host)));
+    }
+    hosts.let_go();
     probes.retain(|probe| !off.contains(&probe.name));
     let around = |asked| {
         move |probe: Probe| {
@@ -85,8 +90,12 @@ pub fn from_config(root: &mut Section, cx: &Context) -> Watched {
     let mut probes: Vec<Probe> = probes.into_iter().map(around(Asked::ByItself)).collect();
     watched.probes.retain(|probe| !off.contains(&probe.name));
     probes.extend(watched.probes.into_iter().map(around(Asked::ByName)));
+    let others = Arc::new(cx.others());
     for probe in &mut probes {
         probe.wakes |= cx.wakes.contains(&probe.host);
+        if let How::Host(inner) = &mut probe.how {
+            inner.introduce(&others);
+        }
     }
     watched.probes = probes;
     watched
@@ -102,22 +111,38 @@ pub fn defaults(cx: &Context) -> Vec<Probe> {
 pub fn of_host(host: &HostName) -> Vec<Probe> {
     let mut probes = vec![reach::of_host(host, None, Sleeps::No).probe];
     probes.extend(
-        on_remote(host, &BTreeSet::new())
+        on_remote(host, &BTreeSet::new(), None)
             .into_iter()
             .map(|p| if_there(p, Asked::ByItself, Sleeps::No)),
     );
     probes
 }
 
+/// `[host.NAME]`, in which `[host.NAME.disk]` sets its own probes.
+fn of_its_own(hosts: &mut Section, host: &HostName) -> Option<Section> {
+    hosts.is_table(host.as_str()).then(|| hosts.section(host.as_str()))
+}
+
 /// The probes that every remote host brings beside the one that reaches it, which explains them. They
-/// keep silent where their thing is not.
-fn on_remote(host: &HostName, spoken_for: &BTreeSet<Signal>) -> Vec<Probe> {
+/// keep silent where their thing is not. `own` is its section, where it has one.
+fn on_remote(
+    host: &HostName,
+    spoken_for: &BTreeSet<Signal>,
+    mut own: Option<Section>,
+) -> Vec<Probe> {
     let mut probes = Vec::new();
     for Kind { name, probe, made, .. } in kinds() {
         let Made::Machine { common, make } = made else { continue };
-        let (_reader, mut empty) = Reader::open(Source::new("defaults", ""), Env::of([]));
-        let how = How::Host(make(&mut empty, host.clone()));
-        probes.push(common().probe(Word::of(probe), (*name).to_owned(), host.clone(), how));
+        let set = own.as_mut().filter(|own| own.is_table(name)).map(|own| own.section(name));
+        // Defaults that nobody touched are not shown anew for every host.
+        let (_reader, empty) = Reader::open(Source::new("defaults", ""), Env::of([]));
+        let mut section = set.unwrap_or(empty);
+        let common = Common::of_machine(&mut section, &common());
+        let how = How::Host(make(&mut section, host.clone()));
+        probes.push(common.probe(Word::of(probe), (*name).to_owned(), host.clone(), how));
+    }
+    if let Some(own) = own {
+        own.let_go();
     }
     let units = units::of_remote(host, spoken_for.clone());
     probes.extend([Some(units), errors::of_host(host)].into_iter().flatten().map(|d| d.probe));

@@ -358,3 +358,76 @@ fn a_thing_on_another_host_is_watched_there_and_explained_by_it() {
         assert!(told.contains("is no host here") && told.contains("nas"), "{told}");
     }
 }
+
+#[test]
+fn a_host_differs_by_tables_of_its_own() {
+    use crate::model::fact::Volume;
+    use crate::model::severity::Severity;
+    use crate::model::target::AbsPath;
+    use crate::model::time::Millis;
+    use crate::probe::ask::NoPast;
+
+    let machine: BTreeSet<&str> = kinds()
+        .filter(|kind| matches!(kind.made, Made::Machine { .. }))
+        .map(|kind| kind.name)
+        .collect();
+    assert_eq!(machine, crate::config::hosts::PROBES.into_iter().collect());
+
+    let (nas, gate) = (HostName::of("nas"), HostName::of("gate"));
+    let mut cx = context();
+    cx.hosts.insert(gate.clone());
+    cx.remotes = BTreeMap::from([(nas.clone(), None), (gate.clone(), None)]);
+    let read = |text: &str| {
+        let (reader, mut root) = Reader::open(Source::new("config.toml", text), Env::of([]));
+        let watched = from_config(&mut root, &cx);
+        root.finish();
+        reader.done().map(|outcome| (watched, outcome)).map_err(|mistakes| mistakes.to_string())
+    };
+    let text = "[host.nas]\nparent = \"gate\"\ndisk.\"/\" = { yellow = \"50 %\" }\n\
+         memory = { wakes = true, every = \"7m\" }\n\
+         security = { log = \"/var/log/secure\", files = [\"/etc/dropbear/authorized_keys\"] }\n\
+         [probe.disk]\nred = \"99 %\"\n";
+    let (mut watched, outcome) = read(text).unwrap();
+    let root = Volume {
+        mount: AbsPath::root(),
+        source: "/dev/sda1".into(),
+        fs: "ext4".into(),
+        total_bytes: 10 << 30,
+        free_bytes: 4 << 30,
+        total_inodes: 0,
+        free_inodes: 0,
+        read_only: false,
+        stale: None,
+    };
+    let facts = Facts::from([
+        (Fact::Volumes, Ok(FactValue::Volumes(vec![root]))),
+        (Fact::Uptime, Ok(FactValue::Uptime(Span::days(1)))),
+    ]);
+    for (host, want) in
+        [(&nas, Severity::Yellow), (&gate, Severity::Green), (&cx.here, Severity::Green)]
+    {
+        let on = |p: &&mut Probe| p.name == "disk" && p.host == *host;
+        let disk = watched.probes.iter_mut().find(on).unwrap();
+        let How::Host(probe) = &mut disk.how else { panic!() };
+        assert_eq!(probe.judge(&facts, &NoPast, Millis(1))[0].severity, want, "{host}");
+    }
+    let of = |host: &HostName, name: &str| {
+        watched.probes.iter().find(|p| p.name == name && p.host == *host).unwrap()
+    };
+    let memory = of(&nas, "memory");
+    assert_eq!((memory.wakes, memory.every), (true, Span::mins(7)));
+    assert_eq!(memory.parent, Some(host_signal(&nas)));
+    let How::Host(security) = &of(&nas, "security").how else { panic!() };
+    assert!(security.wants().contains(&Fact::Logins(AbsPath::new("/var/log/secure").ok())));
+    // Every default is not told anew for every host.
+    let told = |path: &str| outcome.records.iter().any(|r| r.path.starts_with(path));
+    assert!(told("host.nas.disk./.yellow") && !told("host.nas.cpu") && !told("host.gate"));
+
+    for (lines, part) in [
+        ("[host.nas.disk]\nyelow = \"50 %\"", "yelow: is neither a key of disk"),
+        ("[host.nas.security]\nlogs = \"/x\"", "did you mean \"log\""),
+    ] {
+        let why = read(lines).map(drop).unwrap_err();
+        assert!(why.contains(part), "{why}");
+    }
+}

@@ -53,6 +53,7 @@ fn inspect_spec() -> ToolSpec {
                 "whether it runs, is not sick, and was not restarted by the engine",
             ),
             gives("restarts", Kind::Int, "by the engine since it was started by hand"),
+            gives("started", Kind::Int, "when it was started last, in seconds since 1970"),
             gives("limit", Kind::Bytes, "what it may use in memory, where limited"),
             gives("image", Kind::Word, "the digest of its image, 64 digits"),
             gives("name", Kind::Text, "what its image was asked for by"),
@@ -196,6 +197,7 @@ pub fn values(at: &At, c: &Container) -> Values {
         ("declared".to_owned(), Value::Flag(declared)),
     ]);
     values.extend(target.map(|target| ("container".to_owned(), Value::Target(target))));
+    values.extend(c.started_at.map(|at| ("started".to_owned(), Value::Int(at.0 / 1_000))));
     values.extend(c.memory_limit.map(|limit| ("limit".to_owned(), Value::Bytes(limit))));
     if let Some(why) = may.refusal(c) {
         values.insert("why_not".to_owned(), Value::Text(Tainted::bounded(&why, 400)));

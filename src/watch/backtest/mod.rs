@@ -5,17 +5,19 @@
 //! time, so that a month of many hosts stays small.
 
 mod hosts;
-mod sites;
+pub mod sites;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use crate::clients::prometheus::{Labels, Prometheus, PrometheusError, Series};
+use crate::clock::zone::Zone;
 use crate::model::fact::Facts;
 use crate::model::ids::HostName;
 use crate::model::time::{Millis, Span};
 use crate::probe::Probe;
 use crate::watch::backtest::hosts::{HostSeries, Kind, SERIES};
-use crate::watch::backtest::sites::Sites;
+use crate::watch::backtest::sites::{Endpoint, Sites};
 use crate::watch::replay::{Replay, Told};
 
 /// The pace of most probes, and so that of what is read.
@@ -38,17 +40,32 @@ pub struct Backtest {
 /// Makes the probes of a host: those that watch it by today's config.
 pub type Makes<'a> = &'a dyn Fn(&HostName) -> Vec<Probe>;
 
+/// Today's config, as far as the past is judged by it.
+pub struct Today<'a> {
+    pub makes: Makes<'a>,
+    pub endpoints: &'a [Endpoint],
+    /// Whose wall tells the hours of a day.
+    pub zone: Zone,
+}
+
+impl fmt::Debug for Today<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "today's config with {} endpoints", self.endpoints.len())
+    }
+}
+
 /// Replays `from..to`. `each_day` hears of every day that is done.
 pub async fn run(
     prometheus: &Prometheus,
-    makes: Makes<'_>,
+    today: Today<'_>,
     from: Millis,
     to: Millis,
     mut each_day: impl FnMut(Millis),
 ) -> Result<Backtest, PrometheusError> {
     let mut replay = Replay::default();
+    replay.count_in(today.zone);
     let (mut seen, mut exporters) = (BTreeSet::new(), BTreeSet::new());
-    let mut sites = Sites::default();
+    let mut sites = Sites::new(today.endpoints);
     let mut blind = 0;
     let mut begin = from;
     while begin < to {
@@ -58,7 +75,7 @@ pub async fn run(
         sites.read(prometheus, day).await?;
         for host in hosts.keys() {
             if seen.insert(host.clone()) {
-                makes(host).into_iter().for_each(|probe| replay.watch(probe));
+                (today.makes)(host).into_iter().for_each(|probe| replay.watch(probe));
             }
         }
         let mut now = begin;

@@ -23,15 +23,25 @@ const CERTIFICATES: Span = Span::mins(15);
 /// What a certificate lives where only its end is known.
 const LIVES: [Span; 3] = [Span::days(90), Span::days(398), Span::days(10 * 365)];
 
+/// What today's config says of one endpoint.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub settings: http::Settings,
+    pub tuning: Tuning,
+}
+
 /// All targets of the blackbox exporter.
-#[derive(Debug, Default)]
-pub(crate) struct Sites {
+#[derive(Debug)]
+pub(crate) struct Sites<'a> {
+    /// The endpoints of today's config.
+    known: &'a [Endpoint],
     sites: BTreeMap<String, Site>,
 }
 
 #[derive(Debug)]
 struct Site {
     http: HttpProbe,
+    manner: Manner,
     tls: Option<TlsProbe>,
     spoke: bool,
     success: Line,
@@ -40,7 +50,11 @@ struct Site {
     ends: Line,
 }
 
-impl Sites {
+impl<'a> Sites<'a> {
+    pub(crate) fn new(known: &'a [Endpoint]) -> Self {
+        Self { known, sites: BTreeMap::new() }
+    }
+
     /// Reads a day.
     pub(crate) async fn read(
         &mut self,
@@ -77,7 +91,7 @@ impl Sites {
     fn site(&mut self, labels: &Labels) -> Option<&mut Site> {
         let instance = labels.get("instance")?;
         if !self.sites.contains_key(instance) {
-            let site = Site::new(instance)?;
+            let site = Site::new(instance, self.known)?;
             self.sites.insert(instance.clone(), site);
         }
         self.sites.get_mut(instance)
@@ -102,7 +116,7 @@ impl Sites {
 }
 
 impl Site {
-    fn new(instance: &str) -> Option<Self> {
+    fn new(instance: &str, known: &[Endpoint]) -> Option<Self> {
         let url = WebUrl::parse(instance).or_else(|_| WebUrl::parse(&format!("http://{instance}")));
         let url = url.ok()?;
         let name = url.host().to_owned() + url.path();
@@ -114,9 +128,18 @@ impl Site {
         let tls = url
             .is_https()
             .then(|| TlsProbe::new(tls::Settings::new(at), target.clone(), Tls::default()));
-        let http = HttpProbe::new(http::Settings::new(url), target, None, Http::new());
+        let mut manner = Manner::usual(None);
+        let mut settings = http::Settings::new(url.clone());
+        if let Some(known) = configured(&url, known) {
+            settings = known.settings.clone();
+            // Prometheus keeps no bodies; whether the exporter liked one its own word says.
+            settings.body = None;
+            manner.tuning = known.tuning;
+        }
+        let http = HttpProbe::new(settings, target, None, Http::new());
         Some(Self {
             http,
+            manner,
             tls,
             spoke: false,
             success: Line::default(),
@@ -146,7 +169,7 @@ impl Site {
         if success < 0.5 && reading.severity < Severity::Red {
             reading = self.http.seen(&Err(HttpError::Broken("the probe failed".into())), now);
         }
-        replay.take(vec![reading], &Manner::usual(None));
+        replay.take(vec![reading], &self.manner);
         if now.0 % CERTIFICATES.0 < super::STEP.0
             && let (Some(tls), Some(ends)) = (&mut self.tls, self.ends.at(now))
         {
@@ -157,6 +180,15 @@ impl Site {
         }
         true
     }
+}
+
+/// The endpoint of the config that an exporter's target is: the same URL, or else the only one at that server.
+fn configured<'a>(url: &WebUrl, known: &'a [Endpoint]) -> Option<&'a Endpoint> {
+    let path = |url: &WebUrl| url.path().trim_end_matches('/').to_owned();
+    let server = |url: &WebUrl| (url.is_https(), url.host().to_owned(), url.port());
+    let mut there = known.iter().filter(|one| server(&one.settings.url) == server(url));
+    let same = there.clone().find(|one| path(&one.settings.url) == path(url));
+    same.or_else(|| there.next().filter(|_| there.next().is_none()))
 }
 
 /// A certificate of which only the end is known: it lives as short as common ones do that reach so far.
@@ -177,4 +209,48 @@ fn leaf(not_after: Millis, now: Millis) -> Leaf {
 #[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate")]
 fn whole(n: f64) -> i64 {
     n.round() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &str, slow: Span) -> Endpoint {
+        let url = WebUrl::parse(url).unwrap();
+        let tuning = Tuning { fire_after: 1, ..Tuning::default() };
+        Endpoint { settings: http::Settings { slow, ..http::Settings::new(url) }, tuning }
+    }
+
+    #[test]
+    fn a_target_is_judged_by_the_levels_of_its_endpoint() {
+        let known = [
+            endpoint("https://a.example/", Span::secs(9)),
+            endpoint("https://b.example/health", Span::secs(9)),
+            endpoint("https://c.example/1", Span::secs(9)),
+            endpoint("https://c.example/2", Span::secs(9)),
+        ];
+        let line = |value: f64| Line { values: vec![(Millis(0), value)], next: 0 };
+        for (instance, want) in [
+            ("https://a.example", Severity::Green),
+            // The only endpoint at that server.
+            ("https://b.example/", Severity::Green),
+            ("https://c.example/2", Severity::Green),
+            ("https://c.example/3", Severity::Yellow),
+            ("http://a.example", Severity::Yellow),
+            ("https://other.example", Severity::Yellow),
+        ] {
+            let mut site = Site::new(instance, &known).unwrap();
+            (site.success, site.took, site.status) = (line(1.0), line(5.0), line(200.0));
+            let mut replay = Replay::default();
+            assert!(site.look(&mut replay, Millis(0)));
+            let told = replay.told().iter().map(|told| told.severity).max();
+            let fires = site.manner.tuning.fire_after;
+            assert_eq!(fires == 1, want == Severity::Green, "{instance}");
+            let judged = site.http.seen(
+                &Ok(Answer { status: 200, took: Span::secs(5), body: Vec::new(), cut: false }),
+                Millis(1),
+            );
+            assert_eq!((judged.severity, told), (want, None), "{instance}");
+        }
+    }
 }

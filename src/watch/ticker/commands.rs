@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::clients::events::{Events, Rests, WakeReason};
 use crate::clients::host::Hosts;
-use crate::model::ids::Word;
+use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
 use crate::model::target::{Signal, Target, Thing};
@@ -23,6 +23,8 @@ use crate::watch::ticker::{About, Above, Command, News, Standing, Ticker, Waitin
 
 /// What is due together before its time is begun within this.
 const SPREAD: std::time::Duration = std::time::Duration::from_secs(1);
+/// Between two looks for an intruder that events ask for.
+const RESTS: std::time::Duration = std::time::Duration::from_secs(20);
 
 impl Ticker {
     pub(super) fn obey(&mut self, command: Command) {
@@ -69,7 +71,8 @@ impl Ticker {
                 }
             }
             Command::Accept { reading } => self.accept(&reading),
-            Command::Replace { probes, hosts, engine } => {
+            Command::Replace { probes, hosts, engine, zone } => {
+                self.pasts.count_in(zone);
                 if self.engine.is_some() {
                     self.engine = engine;
                 }
@@ -171,7 +174,9 @@ impl Ticker {
     }
 
     fn replace(&mut self, probes: Vec<Probe>, hosts: Hosts) {
-        let names: Vec<String> = self.slots.iter().map(|s| s.about.name.clone()).collect();
+        // Each host has a probe called `disk`.
+        let called = |s: &Slot| (s.about.name.clone(), s.host.clone());
+        let names: Vec<(String, HostName)> = self.slots.iter().map(called).collect();
         // Looks under way end into the void: their indices mean nothing any more.
         self.looks = Looks::default();
         self.waiting.clear();
@@ -183,16 +188,14 @@ impl Ticker {
         self.hosts = hosts;
         let known = &self.hosts;
         self.power.keep(|host| known.contains_key(host));
-        let of: BTreeMap<&str, usize> =
-            self.slots.iter().enumerate().map(|(i, s)| (s.about.name.as_str(), i)).collect();
-        self.last.retain(|_, (_, probe, _)| {
-            match names.get(*probe).and_then(|n| of.get(n.as_str())) {
-                Some(now) => {
-                    *probe = *now;
-                    true
-                }
-                None => false,
+        let of: BTreeMap<(String, HostName), usize> =
+            self.slots.iter().enumerate().map(|(i, s)| (called(s), i)).collect();
+        self.last.retain(|_, (_, probe, _)| match names.get(*probe).and_then(|n| of.get(n)) {
+            Some(now) => {
+                *probe = *now;
+                true
             }
+            None => false,
         });
         self.listen();
         let last = &self.last;
@@ -339,8 +342,6 @@ impl Ticker {
         self.pulse.add(&self.pulse.events, 1);
         let fact = reason.fact();
         let wants = |slot: &Slot| match &slot.how {
-            // Of a host where something happens all the time, who came in is not asked for as often.
-            Some(How::Host(_)) if slot.kind.as_str() == "security" => false,
             Some(How::Host(probe)) => {
                 self.listens_on.as_ref() == Some(&slot.host) && probe.wants().contains(&fact)
             }
@@ -349,7 +350,40 @@ impl Ticker {
         let due: Vec<usize> = (0..self.slots.len())
             .filter(|i| !self.slots[*i].gone && wants(&self.slots[*i]))
             .collect();
+        let now = Instant::now();
+        let (again, due): (Vec<usize>, Vec<usize>) =
+            due.into_iter().partition(|probe| self.looks.under_way(*probe));
+        let due: Vec<usize> = due.into_iter().filter(|p| self.has_rested(*p, now)).collect();
         self.begin(&due);
+        // It happened while they look, and may have come too late for that.
+        for probe in again {
+            if !self.waiting.iter().any(|waiting| waiting.probe == probe && !waiting.begun) {
+                let (reply, _) = oneshot::channel();
+                self.look_now(probe, None, reply);
+            }
+        }
+    }
+
+    /// Whether a probe may be woken now. One that asks programs for who came in is woken at once, and after that only
+    /// so often: what happens meanwhile wakes it when it has rested.
+    fn has_rested(&mut self, probe: usize, now: Instant) -> bool {
+        let Some(slot) = self.slots.get_mut(probe) else { return false };
+        if slot.kind.as_str() != "security" {
+            return true;
+        }
+        match slot.rests_until.filter(|until| now < *until) {
+            Some(until) => {
+                if !self.soon.iter().any(|(_, one)| *one == probe) {
+                    self.soon.push((until, probe));
+                    slot.rests_until = Some(until + RESTS);
+                }
+                false
+            }
+            None => {
+                slot.rests_until = Some(now + RESTS);
+                true
+            }
+        }
     }
 }
 
@@ -362,6 +396,11 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
+    use crate::clock::zone::Zone;
+    use crate::model::fact::{Fact, Facts};
+    use crate::model::time::Span;
+    use crate::probe::ask::Common;
+    use crate::probe::{HostProbe, Past};
     use crate::watch::pulse::Pulse;
 
     #[tokio::test]
@@ -377,6 +416,7 @@ mod tests {
             probes: Vec::new(),
             hosts: Hosts::new(),
             engine: Some(PathBuf::from(at)),
+            zone: Zone::UTC,
         };
         let mut ticker = new().with_engine(PathBuf::from("/run/docker.sock"));
         ticker.obey(replace("/run/podman.sock"));
@@ -385,5 +425,86 @@ mod tests {
         let mut deaf = new();
         deaf.obey(replace("/run/podman.sock"));
         assert_eq!(deaf.engine, None);
+    }
+
+    #[tokio::test]
+    async fn a_reload_takes_no_hosts_probe_for_anothers_of_the_same_name() {
+        let hosts = ["mini", "nas", "pi"].map(HostName::of);
+        let probes = |all: &[HostName]| -> Vec<Probe> {
+            let common = Common::with(Span::mins(5), Span::secs(20));
+            let one = |host: &HostName| {
+                let how = How::Host(Box::new(Wants(Fact::Volumes)) as Box<dyn HostProbe>);
+                common.probe(Word::of("disk"), "disk".to_owned(), host.clone(), how)
+            };
+            all.iter().map(one).collect()
+        };
+        let (news, _told) = mpsc::unbounded_channel();
+        let (clock, pulse) = (Arc::new(SystemClock), Arc::new(Pulse::default()));
+        let mut ticker = Ticker::new(probes(&hosts), Hosts::new(), Millis(0), clock, pulse, news);
+        let signal = |host: &HostName| Signal {
+            probe: Word::of("disk"),
+            target: Target::host(host.clone()),
+            aspect: Word::of("bytes"),
+        };
+        for (n, host) in hosts.iter().enumerate() {
+            let green =
+                Reading::new(signal(host), Millis(1), Severity::Green, Word::of("ok"), "fine");
+            ticker.looked(n, vec![green]);
+        }
+        ticker.replace(probes(&hosts[1..]), Hosts::new());
+        let at = |host: &HostName| ticker.last.get(&signal(host)).map(|(_, probe, _)| *probe);
+        assert_eq!(hosts.each_ref().map(at), [None, Some(0), Some(1)]);
+    }
+
+    struct Wants(Fact);
+
+    impl HostProbe for Wants {
+        fn wants(&self) -> BTreeSet<Fact> {
+            BTreeSet::from([self.0.clone()])
+        }
+
+        fn judge(&mut self, _: &Facts, _: &dyn Past, _: Millis) -> Vec<Reading> {
+            Vec::new()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_happens_to_a_container_wakes_who_looks_for_an_intruder() {
+        let here = HostName::of("mini");
+        let probe = |kind: &'static str, fact| {
+            let how = How::Host(Box::new(Wants(fact)) as Box<dyn HostProbe>);
+            let common = Common::with(Span::mins(5), Span::secs(20));
+            common.probe(Word::of(kind), kind.to_owned(), here.clone(), how)
+        };
+        let probes = vec![
+            probe("docker", Fact::Containers),
+            probe("security", Fact::Containers),
+            probe("memory", Fact::Memory),
+        ];
+        let (news, _told) = mpsc::unbounded_channel();
+        let (clock, pulse) = (Arc::new(SystemClock), Arc::new(Pulse::default()));
+        let ticker = Ticker::new(probes, Hosts::new(), Millis(0), clock, pulse, news);
+        let mut ticker = ticker.listening_on(here.clone());
+        ticker.woken(&WakeReason::ContainersChanged);
+        assert_eq!([0, 1, 2].map(|one| ticker.looks.under_way(one)), [true, true, false]);
+        // What happens while it looks may have come too late for that look: it looks once more.
+        ticker.woken(&WakeReason::ContainersChanged);
+        ticker.woken(&WakeReason::ContainersChanged);
+        let again = |ticker: &Ticker| ticker.waiting.iter().filter(|w| w.probe == 1).count();
+        assert_eq!(again(&ticker), 1);
+        while ticker.looks.under_way(1) && again(&ticker) == 1 {
+            let finished = ticker.looks.finished().await;
+            ticker.finish(finished);
+        }
+        // Of a host where containers come and go all the time, who came in is not asked for each time.
+        while ticker.looks.under_way(1) {
+            let finished = ticker.looks.finished().await;
+            ticker.finish(finished);
+        }
+        ticker.woken(&WakeReason::ContainersChanged);
+        assert_eq!([0, 1].map(|one| ticker.looks.under_way(one)), [true, false]);
+        tokio::time::advance(RESTS).await;
+        ticker.begin_soon();
+        assert!(ticker.looks.under_way(1));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::Instant;
+
 use crate::model::ids::{HostName, Word};
 use crate::model::target::{Signal, Target};
 use crate::model::time::{Millis, Span};
@@ -23,6 +25,8 @@ pub(super) struct Slot {
     pub(super) gone: bool,
     /// How many signals its last look spoke of.
     pub(super) told: usize,
+    /// Until when no event wakes it, where events may not wake it each time.
+    pub(super) rests_until: Option<Instant>,
     /// Whether it was told what a former life, or a former config, knew of its parts.
     recalled: Recalled,
 }
@@ -59,21 +63,23 @@ impl Slot {
             how: Some(probe.how),
             gone: false,
             told: 0,
+            rests_until: None,
             recalled: Recalled::NotYet,
         }
     }
 
-    /// Tells a network probe once which of its parts were spoken of before it was made: one that is gone meanwhile is
+    /// Tells a probe once which of its parts were spoken of before it was made: one that is gone meanwhile is
     /// gone for it too. One that is away is told when it is back.
     pub(super) fn recall(&mut self, states: &BTreeMap<Signal, Track>) {
-        let (Recalled::NotYet, Some(How::Net(probe))) = (self.recalled, &mut self.how) else {
-            return;
-        };
+        let (Recalled::NotYet, Some(how)) = (self.recalled, &mut self.how) else { return };
         let (kind, host) = (&self.kind, &self.host);
         let of_it = |signal: &&Signal| signal.probe == *kind && signal.target.on() == host;
         let parts: Vec<Signal> = states.keys().filter(of_it).cloned().collect();
         if !parts.is_empty() {
-            probe.recall(&parts);
+            match how {
+                How::Net(probe) => probe.recall(&parts),
+                How::Host(probe) => probe.recall(&parts),
+            }
             self.recalled = Recalled::Yes;
         }
     }
