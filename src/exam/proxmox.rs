@@ -163,6 +163,68 @@ impl Default for FakeProxmox {
     }
 }
 
+/// A parameter of a request; empty where it is not there.
+fn said(form: &BTreeMap<String, String>, key: &str) -> String {
+    form.get(key).cloned().unwrap_or_default()
+}
+
+/// A digest that a request names must be the one of now.
+fn unmodified(form: &BTreeMap<String, String>, now: &str) -> Result<(), String> {
+    match form.get("digest") {
+        Some(digest) if digest != now => {
+            Err("detected modified configuration - file changed by other user? Try again."
+                .to_owned())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+impl FakeVm {
+    /// What the real one does without a task; says whether it was that.
+    fn change_at_once(
+        &mut self,
+        rest: &[&str],
+        form: &BTreeMap<String, String>,
+        method: &Method,
+        mood: &Mood,
+    ) -> Result<bool, String> {
+        let lies = *mood == Mood::Lies;
+        match (method.as_str(), rest) {
+            ("PUT", ["config"]) => {
+                unmodified(form, &self.digest())?;
+                if !lies {
+                    if let Ok(memory) = said(form, "memory").parse() {
+                        self.memory = memory;
+                    }
+                    if let Ok(cores) = said(form, "cores").parse() {
+                        self.cores = cores;
+                    }
+                }
+            }
+            ("POST", ["firewall", "rules"]) => {
+                unmodified(form, &self.rules_digest())?;
+                let mut rule = form.clone();
+                rule.remove("digest");
+                if !lies {
+                    self.rules.insert(0, rule);
+                }
+            }
+            ("DELETE", ["firewall", "rules", pos]) => {
+                unmodified(form, &self.rules_digest())?;
+                let pos: usize = pos.parse().map_err(|_| "pos: invalid format".to_owned())?;
+                if self.rules.len() <= pos {
+                    return Err(format!("no rule at position {pos}"));
+                }
+                if !lies {
+                    self.rules.remove(pos);
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 type Reply = (StatusCode, Json);
 
 fn refuse(status: u16, message: &str) -> Reply {
@@ -170,7 +232,7 @@ fn refuse(status: u16, message: &str) -> Reply {
     (status, json!({"data": null, "message": format!("{message}\n")}))
 }
 
-fn good(data: Json) -> Reply {
+fn good(data: &Json) -> Reply {
     (StatusCode::OK, json!({ "data": data }))
 }
 
@@ -357,7 +419,7 @@ impl Cluster {
     fn get(&self, path: &str, query: &str) -> Reply {
         let parts: Vec<&str> = path.split('/').collect();
         let vm = |vmid: &str| vmid.parse().ok().and_then(|id: u64| self.vms.get(&id));
-        good(match parts[..] {
+        good(&match parts[..] {
             ["cluster", "status"] => json!([{"type": "node", "name": NODE, "online": 1, "local": 1}]),
             ["cluster", "resources"] => json!(
                 self.vms
@@ -496,22 +558,18 @@ impl Cluster {
         user: &str,
         method: &Method,
     ) -> Result<Reply, String> {
-        let said = |key: &str| form.get(key).cloned().unwrap_or_default();
+        let said = |key: &str| said(form, key);
         let missing =
             || format!("Configuration file 'nodes/{NODE}/qemu-server/{vmid}.conf' does not exist");
         let taken: BTreeSet<u64> = self.vms.keys().copied().collect();
-        let lies = self.mood == Mood::Lies;
+        let mood = self.mood.clone();
         let vm = self.vms.get_mut(&vmid).ok_or_else(missing)?;
         if let Some(lock) = &vm.lock {
             return Err(format!("VM is locked ({lock})"));
         }
-        let modified = |now: &str| match form.get("digest") {
-            Some(digest) if digest != now => {
-                Err("detected modified configuration - file changed by other user? Try again."
-                    .to_owned())
-            }
-            Some(_) | None => Ok(()),
-        };
+        if vm.change_at_once(rest, form, method, &mood)? {
+            return Ok(good(&Json::Null));
+        }
         let known = |vm: &FakeVm, name: &str| vm.snapshots.iter().any(|(known, _)| known == name);
         let (kind, does) = match (method.as_str(), rest) {
             (_, ["status", "start"]) if vm.running => {
@@ -535,7 +593,7 @@ impl Cluster {
             }
             ("DELETE", []) => ("qmdestroy", Effect::Delete),
             (_, ["resize"]) => {
-                modified(&vm.digest())?;
+                unmodified(form, &vm.digest())?;
                 let kib: u64 = said("size")
                     .trim_end_matches('K')
                     .parse()
@@ -548,18 +606,6 @@ impl Cluster {
                     return Err("shrinking disks is not supported".into());
                 }
                 ("resize", Effect::Grow(disk))
-            }
-            ("PUT", ["config"]) => {
-                modified(&vm.digest())?;
-                if !lies {
-                    if let Ok(memory) = said("memory").parse() {
-                        vm.memory = memory;
-                    }
-                    if let Ok(cores) = said("cores").parse() {
-                        vm.cores = cores;
-                    }
-                }
-                return Ok(good(Json::Null));
             }
             ("POST", ["snapshot"]) => {
                 let name = said("snapname");
@@ -578,28 +624,8 @@ impl Cluster {
                 let start = said("start") == "1";
                 ("qmrollback", Effect::Rollback { name: (*name).to_owned(), start })
             }
-            ("POST", ["firewall", "rules"]) => {
-                modified(&vm.rules_digest())?;
-                let mut rule = form.clone();
-                rule.remove("digest");
-                if !lies {
-                    vm.rules.insert(0, rule);
-                }
-                return Ok(good(Json::Null));
-            }
-            ("DELETE", ["firewall", "rules", pos]) => {
-                modified(&vm.rules_digest())?;
-                let pos: usize = pos.parse().map_err(|_| "pos: invalid format".to_owned())?;
-                if vm.rules.len() <= pos {
-                    return Err(format!("no rule at position {pos}"));
-                }
-                if !lies {
-                    vm.rules.remove(pos);
-                }
-                return Ok(good(Json::Null));
-            }
             _ => return Err("not implemented".into()),
         };
-        Ok(good(json!(self.task(kind, vmid, user, Some(does)))))
+        Ok(good(&json!(self.task(kind, vmid, user, Some(does)))))
     }
 }

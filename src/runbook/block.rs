@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::mistakes::closest;
 use crate::config::section::{Entry, Section};
 use crate::model::ids::{StepName, ToolName};
 use crate::model::time::Span;
@@ -243,8 +244,13 @@ fn literally(mut s: Section) -> Option<Arg> {
 /// A table of literals, for an argument that is one.
 fn written_out(mut s: Section, names: &Names) -> Arg {
     let mut entries = BTreeMap::new();
-    for key in s.keys() {
+    let keys = s.keys();
+    let alone = keys.len() == 1;
+    for key in keys {
         let Some(literal) = s.opt::<Literal>(&key) else { continue };
+        if alone && closest(&key, ["literal"]).is_some() {
+            s.mistake(&key, "is not a key here; did you mean \"literal\"?");
+        }
         if is_reference(&literal, names) {
             let hint = "a table is written out, or wholly meant so: { literal = { ... } }";
             s.mistake(&key, format!("is a reference within a table; {hint}"));

@@ -18,10 +18,6 @@ use crate::tool::{
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
 pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
-    #[cfg_attr(
-        not(any(feature = "kube", feature = "mcp", feature = "postgres")),
-        expect(unused_mut, reason = "clusters, servers and databases come behind")
-    )]
     let mut all = vec![
         alerts::list(world),
         alerts::rules(world),
@@ -51,7 +47,6 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         files::empty_quarantine(world),
         files::quarantine(world),
         files::restore(world),
-        infra::firewall::rule(world),
         tail::tail(world),
         tail::log(world),
         host::df(world),
@@ -84,6 +79,21 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         reload::reload(world),
         unit::restart(world),
         unit::status(world),
+    ];
+    all.extend(of_providers(world));
+    #[cfg(feature = "postgres")]
+    all.extend(of_databases(world));
+    #[cfg(feature = "kube")]
+    all.extend(of_clusters(world));
+    #[cfg(feature = "mcp")]
+    all.extend(of_servers(world));
+    all
+}
+
+/// Those for the virtual machines of a provider.
+fn of_providers(world: &World) -> Vec<Box<dyn Tool>> {
+    vec![
+        infra::firewall::rule(world),
         infra::shape::create(world),
         infra::shape::delete(world),
         infra::snapshot::forget(world),
@@ -93,14 +103,7 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         infra::power::start(world),
         infra::power::stop(world),
         infra::shape::resize(world),
-    ];
-    #[cfg(feature = "postgres")]
-    all.extend(of_databases(world));
-    #[cfg(feature = "kube")]
-    all.extend(of_clusters(world));
-    #[cfg(feature = "mcp")]
-    all.extend(of_servers(world));
-    all
+    ]
 }
 
 /// Those of MCP servers, whatever their names.

@@ -50,6 +50,8 @@ pub struct Responder {
     pub(crate) last: BTreeMap<Signal, Reading>,
     /// When the picture changes by itself.
     pub(crate) again_at: Option<Millis>,
+    /// An incident changed, and the picture was not looked at since.
+    stale: bool,
 }
 
 impl Responder {
@@ -70,6 +72,7 @@ impl Responder {
             saved: BTreeMap::new(),
             last: BTreeMap::new(),
             again_at: None,
+            stale: false,
         }
     }
 
@@ -87,7 +90,7 @@ impl Responder {
             let due = self.next_timer().await;
             let done = tokio::select! {
                 told = news.recv() => match told {
-                    Some(told) => self.take(told).await,
+                    Some(told) => self.take_all(told, &mut news).await,
                     None => break,
                 },
                 Ok(()) = endings.changed() => self.consider().await,
@@ -114,6 +117,23 @@ impl Responder {
             self.about = self.watch.about(signals).await;
         }
         Ok(())
+    }
+
+    /// Takes what was told, and all that is told by then, before it looks at the picture: reds of one look must hold
+    /// each other before the first is answered.
+    async fn take_all(
+        &mut self,
+        first: News,
+        news: &mut mpsc::UnboundedReceiver<News>,
+    ) -> anyhow::Result<()> {
+        let mut done = self.take(first).await;
+        while let Ok(more) = news.try_recv() {
+            done = done.and(self.take(more).await);
+        }
+        if std::mem::take(&mut self.stale) {
+            done = done.and(self.consider().await);
+        }
+        done
     }
 
     async fn take(&mut self, news: News) -> anyhow::Result<()> {
@@ -187,7 +207,8 @@ impl Responder {
             }
             Change::Returned => self.switched(&reading, "runs again").await?,
         }
-        self.consider().await
+        self.stale = true;
+        Ok(())
     }
 
     async fn open(&mut self, reading: Reading, severity: Severity) -> anyhow::Result<()> {

@@ -54,7 +54,7 @@ impl Responder {
                     self.runner.promised(step, "the snapshot's time is over").await?;
                 }
                 Err(error) => {
-                    tracing::warn!("{call}: the snapshot could not be looked at: {error}")
+                    tracing::warn!("{call}: the snapshot could not be looked at: {error}");
                 }
             }
         }

@@ -303,7 +303,7 @@ async fn failure_mode_j_a_breaker_that_opens_is_told_and_stands_in_status_and_re
     let titles: BTreeSet<&str> = again.iter().filter(stopped).map(|m| m.title.as_str()).collect();
     assert_eq!(titles.len(), again.iter().filter(stopped).count(), "{}", house.story());
     // A human's word, and it acts again: the line is gone.
-    house.order(reef::operator::order::Order::Resume).await.unwrap();
+    house.order(Order::Resume).await.unwrap();
     house.pass(Span::mins(1)).await;
     let report = house.operator.reporter.write().await.unwrap();
     assert!(!report.markdown.contains("reef stopped acting"), "{}", report.markdown);
@@ -421,7 +421,7 @@ async fn status_is_answered_while_the_store_is_busy() {
     let busy = std::thread::spawn(move || {
         store.call_now(|_| {
             holds.send(()).unwrap();
-            drop(released.recv());
+            released.recv().unwrap_or_default();
             Ok(())
         })
     });

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::disk_full::{config, runbooks};
 use crate::lab::{Home, Lab, Reef, tree};
@@ -22,7 +22,8 @@ fn fill(mount: &Path) -> BTreeSet<Vec<u8>> {
             std::fs::remove_file(&path).unwrap();
             return contents;
         }
-        let ago = SystemTime::now() - Duration::from_secs(10 * 86_400);
+        let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let ago = written - Duration::from_secs(10 * 86_400);
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(ago).unwrap();
         contents.insert(content);
     }

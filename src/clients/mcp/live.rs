@@ -142,44 +142,40 @@ fn over_http(
 
 /// Why there was no greeting, without the library's own debugging.
 fn greeting(why: &ClientInitializeError) -> String {
-    match why {
-        ClientInitializeError::TransportError { error, .. } => {
-            let mut words = error.error.to_string();
-            let mut cause: Option<&(dyn std::error::Error + 'static)> = error.error.source();
-            if let Some(refused) = not_connected(error.error.as_ref()) {
-                return refused;
-            }
-            while let Some(next) = cause {
-                words.push_str(&format!(": {next}"));
-                cause = next.source();
-            }
-            words
-        }
-        ClientInitializeError::ConnectionClosed(_) => "it ended before it answered".to_owned(),
-        other => other.to_string(),
+    if let ClientInitializeError::ConnectionClosed(_) = why {
+        return "it ended before it answered".to_owned();
     }
+    let ClientInitializeError::TransportError { error, .. } = why else { return why.to_string() };
+    let mut words = error.error.to_string();
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = error.error.source();
+    if let Some(refused) = not_connected(error.error.as_ref()) {
+        return refused;
+    }
+    while let Some(next) = cause {
+        words.push_str(&format!(": {next}"));
+        cause = next.source();
+    }
+    words
 }
 
 /// The words of a request that found nobody listening: nothing of it was read.
 fn not_connected(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    match error.downcast_ref::<StreamableHttpError<reqwest::Error>>()? {
-        StreamableHttpError::Client(why) if why.is_connect() => {
-            let mut deepest: &dyn std::error::Error = why;
-            while let Some(next) = deepest.source() {
-                deepest = next;
-            }
-            Some(format!("nobody answers there: {deepest}"))
-        }
-        _ => None,
+    let StreamableHttpError::Client(why) =
+        error.downcast_ref::<StreamableHttpError<reqwest::Error>>()?
+    else {
+        return None;
+    };
+    let mut deepest: &dyn std::error::Error = why;
+    while let Some(next) = deepest.source() {
+        deepest = next;
     }
+    why.is_connect().then(|| format!("nobody answers there: {deepest}"))
 }
 
 /// The words of an error before which nothing was sent.
 pub(super) fn never_sent(why: &ServiceError) -> Option<String> {
-    match why {
-        ServiceError::TransportSend(error) => not_connected(error.error.as_ref()),
-        _ => None,
-    }
+    let ServiceError::TransportSend(error) = why else { return None };
+    not_connected(error.error.as_ref())
 }
 
 async fn keep(mut from: impl AsyncRead + Unpin, into: Arc<Mutex<VecDeque<u8>>>) {

@@ -316,13 +316,13 @@ fn answer(result: &CallToolResult) -> RawAnswer {
         if !text.is_empty() {
             text.push('\n');
         }
-        match block {
-            ContentBlock::Text(said) => text.push_str(&said.text),
-            ContentBlock::Image(image) => {
-                text.push_str(&format!("({}, {} bytes)", image.mime_type, image.data.len()));
-            }
+        if let ContentBlock::Text(said) = block {
+            text.push_str(&said.text);
+        } else if let ContentBlock::Image(image) = block {
+            text.push_str(&format!("({}, {} bytes)", image.mime_type, image.data.len()));
+        } else {
             // Sound, and what lies elsewhere: nothing that reef could read.
-            _ => text.push_str("(content that is no text)"),
+            text.push_str("(content that is no text)");
         }
     }
     if let (true, Some(structured)) = (text.is_empty(), &result.structured_content) {

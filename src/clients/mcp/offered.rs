@@ -52,9 +52,9 @@ impl Offered {
 /// Over all that a model or a human may go by.
 fn digest(tool: &Tool) -> Digest {
     let all = serde_json::to_value(tool).unwrap_or_default();
-    match all {
-        Json::Object(all) => table_bytes(Canonical::new("mcp tool"), &all).finish(),
-        _ => Canonical::new("mcp tool").text(&tool.name).finish(),
+    match all.as_object() {
+        Some(all) => table_bytes(Canonical::new("mcp tool"), all).finish(),
+        None => Canonical::new("mcp tool").text(&tool.name).finish(),
     }
 }
 

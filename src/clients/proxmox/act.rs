@@ -149,10 +149,8 @@ fn said(answer: &Answer) -> String {
         errors: Json,
     }
     let Ok(refusal) = serde_json::from_slice::<Refusal>(&answer.body) else { return String::new() };
-    let errors = match refusal.errors {
-        Json::Null => String::new(),
-        other => format!(" {other}"),
-    };
+    let errors =
+        if refusal.errors.is_null() { String::new() } else { format!(" {}", refusal.errors) };
     let words = format!("{}{errors}", refusal.message.trim());
     match Tainted::bounded(words.trim(), REFUSAL).as_str() {
         "" => String::new(),

@@ -338,7 +338,16 @@ impl Action for Change {
                 Deed::Grow { volume, to } => {
                     to.saturating_sub(now.volumes.get(volume).copied().unwrap_or(0))
                 }
-                _ => 0,
+                Deed::Start
+                | Deed::Stop
+                | Deed::Create { .. }
+                | Deed::Delete
+                | Deed::Limit { .. }
+                | Deed::Admit(_)
+                | Deed::Withdraw(_)
+                | Deed::Snapshot { .. }
+                | Deed::Rollback { .. }
+                | Deed::Forget { .. } => 0,
             };
             let effect = Effect {
                 words: self.words(&now),

@@ -142,7 +142,8 @@ async fn each_tool_does_what_it_says_is_seen_to_have_and_its_undo_puts_it_back()
     let before = lab.vm(104);
     let name = [("name", word("reef-a"))];
     let more = [("memory", Value::Bytes(4 << 30)), ("cores", Value::Int(4))];
-    let table: [(Call, Tier, &str, &dyn Fn(&FakeVm) -> bool); 4] = [
+    type Seen<'a> = &'a dyn Fn(&FakeVm) -> bool;
+    let table: [(Call, Tier, &str, Seen<'_>); 4] = [
         (call("vm.stop", "web", &[]), Tier::High, "shut pve:vm:web down (now running)", &|vm| {
             !vm.running
         }),

@@ -220,11 +220,11 @@ impl ProxmoxProvider {
         let (path, form) = (request.path.as_str(), &request.form[..]);
         let rights = Rights { right: request.right, on: &request.on, token: &self.token };
         let told = self.proxmox.change(permit, request.verb, path, form, &rights).await?;
-        match told {
-            Json::String(upid) if upid.starts_with("UPID:") => {
-                self.follow(&request.node, &upid, deadline).await
+        match told.as_str() {
+            Some(upid) if upid.starts_with("UPID:") => {
+                self.follow(&request.node, upid, deadline).await
             }
-            _ => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -277,14 +277,20 @@ impl ProxmoxProvider {
             .ok_or_else(|| not_started(format!("there is no guest {vmid}")))?;
         let whole = place.path();
         let (verb, path, right, form) = asked(deed, seen, &whole)?;
-        let form = match deed {
+        let path = match deed {
             Deed::Withdraw(rule) => {
-                let pos = self.position(&whole, rule, seen).await?;
-                let path = format!("{whole}/firewall/rules/{pos}");
-                let (on, node) = (format!("/vms/{vmid}"), place.node);
-                return Ok(Request { verb, path, form, right, on, node });
+                format!("{whole}/firewall/rules/{}", self.position(&whole, rule, seen).await?)
             }
-            _ => form,
+            Deed::Start
+            | Deed::Stop
+            | Deed::Create { .. }
+            | Deed::Delete
+            | Deed::Grow { .. }
+            | Deed::Limit { .. }
+            | Deed::Admit(_)
+            | Deed::Snapshot { .. }
+            | Deed::Rollback { .. }
+            | Deed::Forget { .. } => path,
         };
         Ok(Request { verb, path, form, right, on: format!("/vms/{vmid}"), node: place.node })
     }
@@ -307,10 +313,7 @@ fn number(id: &str) -> Result<u64, String> {
 
 /// Perl writes numbers as such or as text.
 fn plain(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// `scsi0: local-lvm:vm-104-disk-0,size=32G`. A CD is none.
