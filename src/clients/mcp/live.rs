@@ -28,6 +28,8 @@ const LONGEST: usize = 8 << 20;
 const START: Duration = Duration::from_secs(30);
 /// What is kept of the end of what a server says on its standard error.
 const SAID: usize = 2_000;
+/// How long one that ended is listened to.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 type Service = RunningService<RoleClient, ClientConfig>;
 
@@ -63,7 +65,12 @@ impl Live {
                 let used = Mutex::new(Instant::now());
                 Ok(Self { service, child, said, used, _listening: listening })
             }
-            Ok(Err(why)) => Err(with(&greeting(&why), &tail(&said))),
+            Ok(Err(why)) => {
+                // Its pipe may break before its last words are read: they say why.
+                let _heard = tokio::time::timeout(LAST_WORDS, listening.join_next()).await;
+                drop(child);
+                Err(with(&greeting(&why), &tail(&said)))
+            }
             Err(_) => {
                 let waited = format!("it did not answer within {} s", START.as_secs());
                 Err(with(&waited, &tail(&said)))
