@@ -190,7 +190,8 @@ fn reef_with(mut command: Command, config: &Path, state: &Path) -> Command {
     command
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("HOME", "/nonexistent")
+        // It is not there, and what a program makes of it goes with the test.
+        .env("HOME", state.with_file_name("home"))
         .env("TZ", "UTC");
     command.arg("-c").arg(config).arg("--state").arg(state);
     command

@@ -21,6 +21,8 @@ fn the_first_config_is_written_once_and_is_one() {
     assert!(said.err.contains("--yes") && !home.config().exists(), "{said:#?}");
     let said = home.reef(&["init", "--yes", "--ssh-config", "/nonexistent"]).failed(2);
     assert!(said.err.contains("/nonexistent") && !home.config().exists(), "{said:#?}");
+    let folder = home.reef(&["init", "--yes", "--ssh-config", "/etc"]).failed(2);
+    assert!(folder.err.contains("is a folder") && !home.config().exists(), "{folder:#?}");
     let said = home.reef(&init).ok();
     assert!(said.out.contains("this machine") && said.out.contains("config check"), "{said:#?}");
     let said = home.reef(&["config", "check"]).ok();

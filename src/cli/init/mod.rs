@@ -122,6 +122,9 @@ fn ssh(named: Option<&Path>) -> Result<Option<Asked>, Failure> {
     };
     let wrong = |why: String| Failure::Usage(format!("--ssh-config {}: {why}", named.display()));
     let file = std::fs::canonicalize(named).map_err(|error| wrong(error.to_string()))?;
+    if file.is_dir() {
+        return Err(wrong("is a folder; name the file in it".into()));
+    }
     let text = file.to_str().ok_or_else(|| wrong("its name is no UTF-8".into()))?;
     let ssh_config = AbsPath::new(text).map_err(|bad| wrong(bad.to_string()))?;
     Ok(Some(Asked { file, ssh_config: Some(ssh_config), user }))
