@@ -1,6 +1,6 @@
 //! Figures of the whole daemon, measured from outside: CPU, memory, wake-ups, lateness, start, reaction.
 //!
-//! `cargo bench --bench daemon` runs all; `-- w1 hung start react http1000 http5000 hosts200` some; `--secs N` sets
+//! `cargo bench --bench daemon` runs all; `-- w1 hung start event react http1000 http5000 hosts200` some; `--secs N` sets
 //! the window, `--reef PATH` another binary, such as a packaged one. Everything it talks to is a server of its own on loopback. CPU is the scheduler's own count
 //! of each thread (`/proc/PID/task/*/schedstat`), so it is right on a busy machine; lateness is not.
 
@@ -20,10 +20,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use reef::clock::{Clock, SystemClock};
 use serde_json::Value as Json;
 use tokio::time::{Instant, sleep};
 
-use crate::child::{Cost, Daemon};
+use crate::child::{Cost, Daemon, Sleeper};
 use crate::server::{Dns, Server, Tls};
 use crate::sshd::Sshd;
 
@@ -53,6 +54,7 @@ fn main() -> Result<()> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
     let at = Place { reef, root: root.clone() };
+    rest();
     let measured = runtime.block_on(async {
         if wanted("start") {
             start(&at).await?;
@@ -62,6 +64,9 @@ fn main() -> Result<()> {
         }
         if wanted("hung") {
             hung(&at, window).await?;
+        }
+        if wanted("event") {
+            event(&at).await?;
         }
         if wanted("react") {
             react(&at).await?;
@@ -80,6 +85,33 @@ fn main() -> Result<()> {
         std::fs::remove_dir_all(&root)?;
     }
     measured
+}
+
+/// What this machine itself takes for a read of memory that it last had a second ago: what a daemon that sleeps between
+/// its looks pays again and again. Where neighbours share the caches it is many times more than on a quiet machine, and
+/// every figure of a sleeper below is so many times higher.
+fn rest() {
+    const ROUNDS: usize = 5;
+    const READS: u32 = 20_000;
+    // One cycle through 4 MiB in an order that no prefetcher guesses: a full-period linear congruence.
+    let next: Vec<u32> = (0..1 << 20)
+        .map(|at: u32| at.wrapping_mul(1_664_525).wrapping_add(1) % (1 << 20))
+        .collect();
+    let mut at = 0;
+    let mut times: Vec<Duration> = (0..ROUNDS)
+        .map(|_| {
+            std::thread::sleep(Duration::from_secs(1));
+            let began = Instant::now();
+            for _ in 0..READS {
+                at = next[at as usize];
+            }
+            std::hint::black_box(at);
+            began.elapsed()
+        })
+        .collect();
+    times.sort();
+    let each = times[ROUNDS / 2].as_secs_f64() * 1e9 / f64::from(READS);
+    line("a read of memory after a second of rest", each, "ns", "-");
 }
 
 /// Which binary is measured, and where it works.
@@ -218,6 +250,43 @@ async fn hosts(at: &Place, n: u32, window: Duration) -> Result<()> {
 /// Whether a reading says that a host answers.
 fn is_up(reading: &Json) -> bool {
     reading["signal"]["probe"] == "host" && reading["severity"] == "green"
+}
+
+/// A process that dies between two looks a minute apart: from its death to the reading that says so.
+async fn event(at: &Place) -> Result<()> {
+    let home = at.root.join("event");
+    std::fs::create_dir_all(&home)?;
+    let mut took = Vec::new();
+    for n in 0..5 {
+        let name = format!("reef-bench-{n}");
+        let program = home.join(&name);
+        std::fs::copy("/bin/sleep", &program)?;
+        let mut child = Sleeper::start(&program)?;
+        let config = format!(
+            "{ALONE}process.app = {{ process = {name:?}, every = \"1m\", fire_after = 1 }}\n"
+        );
+        let daemon = Daemon::start(&at.reef, &home, &config)?;
+        sleep(Duration::from_secs(4)).await;
+        let died = SystemClock.now();
+        child.end()?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let read = loop {
+            let status = daemon.ask(&["status", "--json"])?;
+            let signals = status["signals"].as_array().context("a status has signals")?;
+            let reading = signals.iter().map(|s| &s["reading"]).find(|r| r["severity"] == "red");
+            if let Some(reading) = reading {
+                break reading["at"].as_i64().context("a reading has a time")?;
+            }
+            ensure!(Instant::now() < deadline, "no reading tells of it: {}", daemon.log());
+            sleep(Duration::from_millis(20)).await;
+        };
+        took.push(u32::try_from((read - died.0).max(0))?);
+        daemon.stop().await?;
+    }
+    took.sort_unstable();
+    let median = f64::from(took[took.len() / 2]);
+    line("a process' death to the reading of it, median of 5", median, "ms", "100");
+    Ok(())
 }
 
 /// A folder over its budget: from the confirmed red, as it is recorded, to the dispatched action.

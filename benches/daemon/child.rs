@@ -36,6 +36,22 @@ struct Counted {
     switches: u64,
 }
 
+/// A process that does nothing, to be ended.
+pub(crate) struct Sleeper(Child);
+
+impl Sleeper {
+    /// `program` is a copy of sleep(1) under a name of its own. It ends by itself after two minutes.
+    pub(crate) fn start(program: &Path) -> Result<Self> {
+        Ok(Self(Command::new(program).arg("120").stdin(Stdio::null()).spawn()?))
+    }
+
+    pub(crate) fn end(&mut self) -> Result<()> {
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
 impl Daemon {
     pub(crate) fn start(reef: &Path, home: &Path, config: &str) -> Result<Self> {
         if home.join("state").exists() {

@@ -38,6 +38,8 @@ impl Default for AgentBounds {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoConclusion {
     ModelDown(String),
+    /// Its service refuses what it is asked, and will go on so: a wrong key, a name that it does not have.
+    Refused(String),
     Slow,
     Malformed(String),
     OverBudget(String),
@@ -50,6 +52,7 @@ impl NoConclusion {
     pub fn word(&self) -> &'static str {
         match self {
             Self::ModelDown(_) => "down",
+            Self::Refused(_) => "refused",
             Self::Slow => "slow",
             Self::Malformed(_) => "malformed",
             Self::OverBudget(_) => "over budget",
@@ -63,6 +66,7 @@ impl fmt::Display for NoConclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ModelDown(why) => write!(f, "the model is down: {why}"),
+            Self::Refused(why) => write!(f, "the model's service refuses: {why}"),
             Self::Slow => f.write_str("the investigation ran out of time"),
             Self::Malformed(why) => write!(f, "the model's answer was malformed: {why}"),
             Self::OverBudget(why) => write!(f, "the model's budget is spent: {why}"),

@@ -81,6 +81,7 @@ fn paths(value: &Value) -> Vec<&AbsPath> {
         | Value::Target(_)
         | Value::Argv(_)
         | Value::Json(_)
+        | Value::Line(_)
         | Value::Text(_) => vec![],
     }
 }

@@ -89,8 +89,8 @@ impl Evidence {
 
     fn may_be_named(&self, value: &Value) -> bool {
         match value {
-            // A command is the runbook's or the operator's to write: it has no id.
-            Value::Text(_) | Value::Argv(_) | Value::Json(_) => false,
+            // A command or a line is the runbook's or the operator's to write: it has no id.
+            Value::Text(_) | Value::Argv(_) | Value::Json(_) | Value::Line(_) => false,
             Value::Target(target) => target.on() == &self.host,
             Value::List(items) => !items.is_empty() && items.iter().all(|i| self.may_be_named(i)),
             Value::Int(_)

@@ -208,9 +208,8 @@ impl<'a> Talk<'a> {
     pub(super) fn no_reply(&self, error: ModelError) -> NoConclusion {
         let words = |why: &str| self.guard.line(why);
         match error {
-            ModelError::Down(why) | ModelError::Rejected(why) => {
-                NoConclusion::ModelDown(words(&why))
-            }
+            ModelError::Down(why) => NoConclusion::ModelDown(words(&why)),
+            ModelError::Rejected(why) => NoConclusion::Refused(words(&why)),
             ModelError::Slow => NoConclusion::Slow,
             ModelError::Malformed(why) => NoConclusion::Malformed(words(&why)),
         }

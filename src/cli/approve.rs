@@ -83,10 +83,10 @@ pub(crate) fn question(approval: &Approval, page: &Page, when: &When) -> String 
 /// The plan of a choice, unless the question spelled it out already.
 fn does(choice: &Choice, approval: &Approval, page: &Page) -> String {
     let Some(plan) = &choice.plan else {
-        return if 1 < approval.choices.len() {
-            page.wrap("does nothing", 5)
-        } else {
-            String::new()
+        // Where no answer does anything, that needs no line for each.
+        return match approval.choices.iter().any(|choice| choice.plan.is_some()) {
+            true => page.wrap("does nothing", 5),
+            false => String::new(),
         };
     };
     let words = words::plan(plan);

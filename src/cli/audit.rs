@@ -16,6 +16,7 @@ use crate::model::severity::Severity;
 use crate::model::time::Millis;
 use crate::operator::audit as log;
 use crate::operator::order::Order;
+use crate::operator::trail;
 use crate::operator::view::{AuditEntryView, AuditExport, AuditPage, AuditProof};
 use crate::store::Store;
 
@@ -107,7 +108,7 @@ async fn show(cx: &mut Cx, seq: i64) -> Result<Exit, Failure> {
         Some(json) => json,
         None => {
             let store = left::open(cx)?;
-            to_json(&log::show(&store, cx.env.zone.name(), seq).await?)?
+            to_json(&log::show(&store, cx.env.zone.name(), cx.clock.now(), seq).await?)?
         }
     };
     let now = cx.clock.now();
@@ -171,7 +172,7 @@ pub(crate) fn render_list(view: &AuditPage, now: Millis, page: &Page) -> String 
         ];
         match &record.payload {
             Some(payload) => row.extend([
-                what(payload).into(),
+                described(record.kind, payload).into(),
                 payload.outcome.clone().unwrap_or_default().into(),
                 record.actor.clone().into(),
                 payload.reason.clone().into(),
@@ -188,6 +189,16 @@ pub(crate) fn render_list(view: &AuditPage, now: Millis, page: &Page) -> String 
     table.render(page)
 }
 
+/// A look says what ran where, and how it ended: it is short, and nothing else tells it.
+fn described(kind: AuditKind, payload: &AuditPayload) -> String {
+    let ran: Vec<String> = payload.commands.iter().map(trail::command).collect();
+    match (kind, &payload.host) {
+        // First what ran: the end of a long cell is cut.
+        (AuditKind::Looked, Some(host)) if !ran.is_empty() => format!("{host}: {}", ran.join("; ")),
+        _ => what(payload),
+    }
+}
+
 fn what(payload: &AuditPayload) -> String {
     match (&payload.tool, &payload.target) {
         (Some(tool), Some(target)) => format!("{tool} {target}"),
@@ -200,19 +211,23 @@ fn what(payload: &AuditPayload) -> String {
 /// the record.
 pub(crate) fn render_entry(view: &AuditEntryView, now: Millis, page: &Page) -> String {
     let record = &view.record;
-    let mut out = String::new();
-    let mut say = |label: &str, value: &str| {
-        let label = page.ink(Ink::Bold, &format!("{label}:"));
-        out.push_str(format!("{label} {}", value.replace('\n', "\n  ")).trim_end());
-        out.push('\n');
+    let say = |label: &str, value: &str| {
+        format!("{} {value}\n", page.ink(Ink::Bold, &format!("{label}:")))
     };
-    say("Timestamp", &stamp(record.at));
-    say("Agent", &record.actor);
-    match &record.payload {
-        Some(payload) => entry(view, payload, &mut say),
-        None => say("Payload", "erased; the chain over it still holds"),
-    }
-    say("Record", &format!("{} {}, hash {}", record.seq, record.kind.as_str(), record.hash));
+    let mut all = view.related.clone();
+    all.push(record.clone());
+    all.sort_by_key(|record| record.seq);
+    let mut out = match trail::act(record, &all, view.no_undo.as_deref()) {
+        Some(act) => timeline::labels(&act, page),
+        None => [
+            say("Timestamp", &stamp(record.at)),
+            say("Agent", &record.actor),
+            say("Payload", "erased; the chain over it still holds"),
+        ]
+        .concat(),
+    };
+    let kind = record.kind.as_str();
+    out.push_str(&say("Record", &format!("{} {kind}, hash {}", record.seq, record.hash)));
     if !view.related.is_empty() {
         out.push_str(&format!("\n{}\n", page.ink(Ink::Dim, "of the same run:")));
         let when = When::new(&view.zone, now);
@@ -222,103 +237,6 @@ pub(crate) fn render_entry(view: &AuditEntryView, now: Millis, page: &Page) -> S
         ));
     }
     out
-}
-
-fn entry(view: &AuditEntryView, payload: &AuditPayload, say: &mut impl FnMut(&str, &str)) {
-    let none = || "None".to_owned();
-    // Errors, duration and outcome of an action stand in the record that closed it.
-    let end = closed(view);
-    let of_end =
-        |field: fn(&AuditPayload) -> Option<String>| field(payload).or_else(|| end.and_then(field));
-    // What reef notes about itself has no tool: what it did is its outcome.
-    let noted = || payload.outcome.clone().filter(|_| view.record.kind == AuditKind::Noted);
-    let action = payload.tool.clone().or_else(|| payload.call.clone()).or_else(noted);
-    say("Action", &action.unwrap_or_else(none));
-    say("Service", &payload.target.clone().unwrap_or_else(none));
-    say("Reason", if payload.reason.is_empty() { "None" } else { &payload.reason });
-    let chain = match payload.tools_called.is_empty() {
-        true => none(),
-        false => payload.tools_called.join(" → "),
-    };
-    say("Tools called", &chain);
-    say("Errors", &of_end(|p| p.errors.clone()).unwrap_or_else(none));
-    let took = of_end(|p| p.took.map(|took| took.to_string()));
-    say("Duration", &took.unwrap_or_else(|| "not known".into()));
-    let mut more = |label: &str, value: Option<String>| {
-        if let Some(value) = value {
-            say(label, &value);
-        }
-    };
-    more("Run", payload.run.map(|id| id.to_string()));
-    more("Approval", payload.approval.map(|id| id.to_string()));
-    more("Digest", payload.digest.map(|digest| digest.to_string()));
-    more("Outcome", outcome(view, payload, end));
-    more("Incident", payload.incident.map(|id| id.to_string()));
-    more("Runbook", payload.runbook.clone());
-    more("Tier", payload.tier.map(|tier| tier.to_string()));
-    more("Call", payload.call.clone());
-    more("Trigger", payload.trigger.clone());
-    more("Host", payload.host.clone());
-    for ran in end.map_or(&payload.commands, |end| &end.commands) {
-        let code = ran.code.map_or("none".to_owned(), |code| code.to_string());
-        more("Command", Some(format!("{} (exit code {code})", ran.argv.join(" "))));
-    }
-    let undo = payload.undo_until.map(|at| format!(", until {}", stamp(at))).unwrap_or_default();
-    more("Undo", payload.undo.clone().map(|how| format!("{how}{undo}")));
-    more("Output", of_end(|p| p.output_excerpt.clone()));
-    more("Cost", payload.cost_micros.map(cost));
-}
-
-/// Millionths as an amount: `0.003114`.
-pub(crate) fn cost(micros: i64) -> String {
-    let (whole, rest) = (micros / 1_000_000, (micros % 1_000_000).abs());
-    format!("{whole}.{rest:06}")
-}
-
-/// The record that closed this one's action, where this one dispatched it.
-fn closed(view: &AuditEntryView) -> Option<&AuditPayload> {
-    let own = action(&view.record)?;
-    let of_it = |r: &&AuditRecord| r.kind == AuditKind::Closed && action(r) == Some(own);
-    view.related.iter().find(of_it).and_then(|r| r.payload.as_ref())
-}
-
-/// The action that a record speaks of: a dispatch is its own.
-fn action(record: &AuditRecord) -> Option<ActionId> {
-    match record.kind {
-        AuditKind::Dispatched => Some(ActionId(record.seq)),
-        AuditKind::Closed | AuditKind::Settled | AuditKind::Verified => {
-            record.payload.as_ref().and_then(|p| p.action)
-        }
-        AuditKind::Asked
-        | AuditKind::Answered
-        | AuditKind::Refused
-        | AuditKind::Would
-        | AuditKind::Decided
-        | AuditKind::Noted => None,
-    }
-}
-
-/// `done, verified: yes`; a dispatch that nothing closed is unknown.
-fn outcome(
-    view: &AuditEntryView,
-    own: &AuditPayload,
-    end: Option<&AuditPayload>,
-) -> Option<String> {
-    let dispatched = view.record.kind == AuditKind::Dispatched;
-    let first = match (dispatched, end) {
-        (true, None) => Some("unknown: no record closes it".to_owned()),
-        (true, Some(end)) => end.outcome.clone(),
-        (false, _) => own.outcome.clone(),
-    }?;
-    let later = |kind: AuditKind, word: &str| {
-        let id = action(&view.record).filter(|_| view.record.kind != kind)?;
-        let found = view.related.iter().rfind(|r| r.kind == kind && action(r) == Some(id))?;
-        let said = found.payload.as_ref()?.outcome.clone()?;
-        Some(format!(", {word}: {said}"))
-    };
-    let settled = later(AuditKind::Settled, "settled").unwrap_or_default();
-    let verified = later(AuditKind::Verified, "verified").unwrap_or_default();
-    Some(format!("{first}{settled}{verified}"))
 }
 
 fn related(record: &AuditRecord, when: &When) -> (String, String) {

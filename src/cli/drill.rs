@@ -135,11 +135,11 @@ fn ending(drill: &DrillView, page: &Page) -> String {
     }
 }
 
-/// `detect 2.1 s · act 0.4 s · verify 1.1 s · undo 0.4 s · audit 12-17`.
+/// `detect 2.1 s · act 0.4 s · verify 1.1 s · undo 0.4 s · audit 12-17 intact`.
 fn figures(times: &DrillTimes) -> String {
     let secs = |span: crate::model::time::Span| format!("{:.1} s", span.as_secs_f64());
     format!(
-        "detect {} · act {} · verify {} · undo {} · audit {}-{}",
+        "detect {} · act {} · verify {} · undo {} · audit {}-{} intact",
         secs(times.detect),
         secs(times.act),
         secs(times.verify),

@@ -40,18 +40,27 @@ pub(crate) fn rehearsed(cx: &mut Cx, planned: &Planned) -> Result<Exit, Failure>
 
 /// Shows the plan, asks, and goes along to its ending.
 pub(crate) async fn carry(cx: &mut Cx, planned: &Planned, given: Given) -> Result<Exit, Failure> {
-    if planned.plan.is_some() {
+    // The runbook may have asked a question of its own: one yes does not say which of its choices.
+    let several = match planned.approval {
+        Some(id) => several(cx, id).await?,
+        None => None,
+    };
+    if planned.plan.is_some() && several.is_none() {
         match cx.out.format {
             Format::Words => cx.out.prose(&planned.words)?,
             Format::Json => cx.out.note(&planned.words),
         }
     }
     if let Some(id) = planned.approval {
-        // The runbook may have asked a question of its own: one yes does not say which of its choices.
-        let (choice, plan) = match several(cx, id).await? {
+        let (choice, plan) = match several {
             Some(approval) => {
                 let choice = approve::choose(&mut cx.out, &approval, None)?;
-                (choice, approval.choices.into_iter().nth(choice).and_then(|c| c.plan))
+                let picked = approval.choices.into_iter().nth(choice);
+                let Some(plan) = picked.as_ref().and_then(|c| c.plan.clone()) else {
+                    // There is nothing to be sure of: it does nothing.
+                    return answered(cx, id, choice, picked.map(|c| c.say)).await;
+                };
+                (choice, Some(plan))
             }
             None => (0, planned.plan.clone()),
         };
@@ -72,6 +81,24 @@ pub(crate) async fn carry(cx: &mut Cx, planned: &Planned, given: Given) -> Resul
         cx.ask(&Order::Approve { id, choice: Some(choice + 1), typed }).await?;
     }
     ending(cx, planned.run).await
+}
+
+/// An answer upon which nothing is done was asked for and given: that is no failure.
+async fn answered(
+    cx: &mut Cx,
+    id: ApprovalId,
+    choice: usize,
+    said: Option<String>,
+) -> Result<Exit, Failure> {
+    let json = cx.ask(&Order::Approve { id, choice: Some(choice + 1), typed: None }).await?;
+    match cx.out.format {
+        Format::Json => cx.out.json(&json)?,
+        Format::Words => cx.out.say(&format!(
+            "Noted: {}. reef does nothing about it.",
+            said.unwrap_or_default().trim_end_matches('.')
+        ))?,
+    }
+    Ok(Exit::DONE)
 }
 
 /// The question, where it has several choices.

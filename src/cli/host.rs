@@ -36,7 +36,7 @@ use crate::policy::redact::Redactor;
 use crate::probe::How;
 use crate::probe::reef_self::Uncounted;
 use crate::runbook::{Arg, Runbook};
-use crate::tool::grants::{Needs, grants};
+use crate::tool::grants::{Needs, grants, shapes};
 use crate::tool::world::Inventory;
 
 /// Where the collector lies on a host, if nobody says otherwise.
@@ -84,13 +84,16 @@ pub(crate) async fn run(cx: &mut Cx, command: Command) -> Result<Exit, Failure> 
             let (name, ssh) = known.named(&host)?;
             let listed = known.listed(&name);
             let sudo = if known.sudo.contains(&name) { Sudo::Yes } else { Sudo::No };
-            let program = gatekeeper::program(&listed, sudo);
+            let files = known.files(&name);
+            let program = gatekeeper::program(&listed, files.as_ref(), &known.shapes(&name), sudo);
             if gatekeeper {
                 cx.out.say(&program)?;
                 return Ok(Exit::DONE);
             }
             let acting = authorize::Acting {
                 listed,
+                files: files.filter(|_| sudo == Sudo::No),
+                shapes: known.shapes(&name),
                 program,
                 at: authorize::place(at.as_deref().unwrap_or(ACTS))?,
             };
@@ -134,7 +137,8 @@ impl Hosts {
         let by_sudo = assembled.globals.hosts.iter().filter(|(_, section)| section.sudo);
         let sudo = by_sudo.map(|(name, _)| name.clone()).collect();
         let sections = assembled.globals.hosts.into_iter();
-        let ways = sections.filter_map(|(name, section)| Some((name, section.ssh?))).collect();
+        let ways: BTreeMap<HostName, Ssh> =
+            sections.filter_map(|(name, section)| Some((name, section.ssh?))).collect();
         let mut units: BTreeMap<HostName, BTreeSet<String>> = BTreeMap::new();
         let mut paths: BTreeMap<HostName, BTreeSet<AbsPath>> = BTreeMap::new();
         for probe in &probes {
@@ -143,6 +147,10 @@ impl Hosts {
             of_host.extend(how.wants().iter().filter_map(Fact::path).cloned());
             let of_host = units.entry(probe.host.clone()).or_default();
             of_host.extend(how.wants().iter().filter_map(Fact::unit).map(ToString::to_string));
+        }
+        // What fills a disk is looked for below what may be touched there.
+        for name in ways.keys() {
+            paths.entry(HostName::clone(name)).or_default().extend(touched(&books));
         }
         // What stands behind an endpoint is restarted for it.
         for unit in probes.iter().filter_map(|probe| probe.served_by.as_ref()) {
@@ -155,8 +163,20 @@ impl Hosts {
 
     /// Every command that reef may need on a host by this config and its runbooks.
     fn listed(&self, name: &HostName) -> Vec<Listed> {
+        grants(name, &self.inventory, &self.needs(name))
+    }
+
+    /// And every shape of one.
+    fn shapes(&self, name: &HostName) -> gatekeeper::Shapes {
+        shapes(name, &self.inventory, &self.needs(name))
+    }
+
+    fn needs(&self, name: &HostName) -> Needs {
         let mut needs =
             Needs { units: self.units.get(name).cloned().unwrap_or_default(), ..Needs::default() };
+        for step in self.books.iter().flat_map(Runbook::steps) {
+            needs.tools.insert(step.tool.clone());
+        }
         for step in self.books.iter().flat_map(Runbook::steps) {
             match (step.tool.as_str(), step.args.get("argv")) {
                 ("host.exec", Some(Arg::Literal(literal))) => {
@@ -168,7 +188,14 @@ impl Hosts {
                 (_, _) => {}
             }
         }
-        grants(name, &self.inventory, &needs)
+        needs
+    }
+
+    /// The folders below which runbooks may let reef touch files, and where quarantine is.
+    fn files(&self, name: &HostName) -> Option<gatekeeper::Files> {
+        let roots = touched(&self.books);
+        let quarantine = self.inventory.quarantine_of(name).ok()?;
+        (!roots.is_empty()).then_some(gatekeeper::Files { roots, quarantine })
     }
 
     fn named(&self, given: &str) -> Result<(HostName, Ssh), Failure> {
@@ -178,6 +205,13 @@ impl Hosts {
             Failure::Usage(format!("the config has no host {given}{hint}; write [host.{given}]"))
         })
     }
+}
+
+/// The roots of all runbooks with a step that compresses files or moves them away.
+fn touched(books: &[Runbook]) -> BTreeSet<AbsPath> {
+    let touches = |tool: &str| tool.starts_with("files.") || tool == "logs.rotate";
+    let touching = |book: &&Runbook| book.steps().any(|step| touches(step.tool.as_str()));
+    books.iter().filter(touching).flat_map(|book| book.roots.iter().cloned()).collect()
 }
 
 /// One host as `list` found it.

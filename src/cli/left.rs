@@ -101,7 +101,8 @@ pub(crate) fn render(left: &Left, page: &Page) -> String {
     needs.extend(questions(&left.approvals, &when));
     let hosts = OneHost::of(left.incidents.iter().map(|i| &i.signal));
     needs.extend(left.incidents.iter().filter_map(|incident| escalated(incident, hosts)));
-    let mut out = needs_you(&needs, page);
+    let nothing = "Nothing is watched: reef is not running. What it left needs nobody.";
+    let mut out = needs_you(&needs, nothing, page);
     let waits = left.approvals.iter().map(|a| (a.run, a.id.to_string())).collect();
     let mut blocks = Blocks::default();
     for severity in [Severity::Red, Severity::Yellow, Severity::Unknown] {

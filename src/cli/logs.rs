@@ -1,7 +1,10 @@
 //! What the daemon logs, to stderr: text or JSON, as the config says.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::page::{Detail, Paint};
 use crate::config::env::Env;
@@ -25,20 +28,28 @@ pub(crate) fn begin(log: Log, detail: Detail, paint: Paint, env: &Env) {
         Detail::Brief => log.level,
     };
     let others = level.min(LogLevel::Warn);
-    // The client of Kubernetes logs what it returns as well, without saying of what: a probe tells it.
-    let quiet = "kube_client=off";
-    let filter = EnvFilter::new(format!("{},{quiet},reef={}", others.as_str(), level.as_str()));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(paint == Paint::Coloured)
-        .with_span_events(FmtSpan::NONE)
-        .with_target(false);
+    let wanted = Targets::new()
+        .with_default(filter(others))
+        // The client of Kubernetes logs what it returns as well, without saying of what: a probe tells it.
+        .with_target("kube_client", LevelFilter::OFF)
+        .with_target("reef", filter(level));
+    let logs = tracing_subscriber::registry().with(wanted);
+    let lines =
+        layer().with_writer(std::io::stderr).with_ansi(paint == Paint::Coloured).with_target(false);
     // A second one in a process is a test's: the first stays.
     match (log.format, env.get("JOURNAL_STREAM")) {
-        (LogFormat::Json, _) => drop(lines.json().try_init()),
+        (LogFormat::Json, _) => drop(logs.with(lines.json()).try_init()),
         // The journal stamps every line itself.
-        (LogFormat::Text, Some(_)) => drop(lines.without_time().try_init()),
-        (LogFormat::Text, None) => drop(lines.try_init()),
+        (LogFormat::Text, Some(_)) => drop(logs.with(lines.without_time()).try_init()),
+        (LogFormat::Text, None) => drop(logs.with(lines).try_init()),
+    }
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
     }
 }

@@ -26,7 +26,9 @@ pub(crate) struct Args {
 }
 
 /// How long the first screen waits for the first readings.
-const FIRST_LOOKS: Duration = Duration::from_millis(900);
+const FIRST_LOOKS: Duration = Duration::from_millis(1_500);
+/// For so long nothing new came: those that take longer are not waited for.
+const QUIET: Duration = Duration::from_millis(350);
 
 pub(crate) fn run(cx: &mut Cx, args: &Args) -> Result<Exit, Failure> {
     let wrong = |mistakes: crate::config::mistakes::Mistakes| Failure::Usage(mistakes.to_string());
@@ -66,15 +68,17 @@ async fn greet(out: &mut Out, is_up: oneshot::Receiver<Started>) {
         return;
     }
     let deadline = Instant::now() + FIRST_LOOKS;
-    let mut seen = 0;
+    let (mut seen, mut since) = (0, Instant::now());
     let status = loop {
         let Ok(status) = started.operator.status().await else { return };
-        let settled = 0 < seen && status.signals.len() == seen;
+        if status.signals.len() != seen {
+            (seen, since) = (status.signals.len(), Instant::now());
+        }
+        let settled = 0 < seen && QUIET <= since.elapsed();
         if settled || deadline <= Instant::now() {
             break status;
         }
-        seen = status.signals.len();
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let screen = first_screen(&status, &out.page);
     // A terminal that went away is no reason to stop watching.
@@ -151,7 +155,7 @@ pub fn first_screen(status: &Status, page: &Page) -> String {
             count(unseen, "thing")
         ));
     }
-    parts.push("Ctrl-C ends it".into());
+    parts.push("Ctrl-C ends it; `reef status` in a second terminal shows all of it".into());
     for part in parts {
         out.push_str(&format!("{part}\n"));
     }

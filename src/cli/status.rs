@@ -39,7 +39,7 @@ pub(crate) const FIRST: usize = 12;
 pub(crate) fn render(status: &Status, page: &Page) -> String {
     let when = When::new(&status.zone, status.now);
     let rows = Rows::of(&status.signals);
-    let needs = needs_you(&needs(status, &when), page);
+    let needs = needs_you(&needs(status, &when), "Nothing needs you.", page);
     let mut end = green(&rows, page);
     if let Some(paused) = &status.paused {
         let line = format!("{paused}: nothing above low is done; `reef resume` lifts it");
@@ -140,9 +140,9 @@ pub(crate) fn escalated(incident: &Incident, hosts: OneHost) -> Option<Need> {
 }
 
 /// The command to type is never cut: where a line is too short, it has a line of its own.
-pub(crate) fn needs_you(needs: &[Need], page: &Page) -> String {
+pub(crate) fn needs_you(needs: &[Need], nothing: &str, page: &Page) -> String {
     if needs.is_empty() {
-        return format!("{}\n", page.ink(Ink::Bold, "Nothing needs you."));
+        return format!("{}\n", page.ink(Ink::Bold, nothing));
     }
     let room = page.width.saturating_sub(FIRST);
     let right = room.min(READABLE - FIRST);
@@ -184,7 +184,12 @@ fn bad(status: &Status, rows: &Rows<'_>, free: usize, page: &Page, when: &When) 
         status.approvals.iter().map(|a| (a.run, a.id.to_string())).collect();
     let line = |(name, signal): &(&str, &Signalled)| {
         let own = status.incidents.iter().find(|i| i.signal == signal.reading.signal);
-        let right = own.map(|incident| dealt_with(incident, &waits)).unwrap_or_default();
+        // A first bad look is no incident: it is looked at again before it counts.
+        let none = match signal.reading.severity {
+            Severity::Red => "no incident yet",
+            Severity::Yellow | Severity::Unknown | Severity::Green => "",
+        };
+        let right = own.map_or(none.to_owned(), |incident| dealt_with(incident, &waits));
         Line { name: (*name).to_owned(), says: says(signal, when), right }
     };
     let [reds, yellows, unknowns] = [Severity::Red, Severity::Yellow, Severity::Unknown]
@@ -270,6 +275,15 @@ impl Blocks {
     }
 }
 
+/// `not looked at: smart, zfs, nas raid; reef check -v says why`.
+fn absent(absent: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let names: Vec<&str> = absent.iter().map(|one| one.split(':').next().unwrap_or(one)).collect();
+    let (shown, rest) = names.split_at(names.len().min(SHOWN));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    format!("not looked at: {}{more}; reef check -v says why", shown.join(", "))
+}
+
 /// On a narrow screen what a signal says stands below its name.
 const NARROW: usize = 60;
 
@@ -295,7 +309,7 @@ fn first(severity: Severity, n: Option<usize>, page: &Page) -> String {
 /// `green    65  mini 14 · nas 18 of 20`.
 fn green(rows: &Rows<'_>, page: &Page) -> String {
     if rows.rows.is_empty() {
-        return "nothing is watched yet: the first looks are under way\n".into();
+        return "nothing is watched yet: the first looks are under way, or no probe is on\n".into();
     }
     let mut hosts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (_, signal) in &rows.rows {
@@ -347,7 +361,7 @@ fn about(status: &Status, when: &When) -> Vec<String> {
         None => "no config file: built-in default".into(),
     });
     if !status.absent.is_empty() {
-        parts.push(format!("{} not there to be looked at: reef check -v", status.absent.len()));
+        parts.push(absent(&status.absent));
     }
     if !status.findings.is_empty() {
         let n = count(status.findings.len(), "finding");

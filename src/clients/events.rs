@@ -104,10 +104,9 @@ impl Events {
                     sources.insert(reason, (path.as_path().to_owned(), self.files.rests.file));
                 }
                 Fact::JournalErrors => {
-                    if let Some(folder) = journal_folder(Path::new("/")) {
-                        sources
-                            .insert(WakeReason::JournalChanged, (folder, self.files.rests.journal));
-                    }
+                    let rest = self.files.rests.journal;
+                    let folder = journal_folder(Path::new("/"));
+                    sources.extend(folder.map(|it| (WakeReason::JournalChanged, (it, rest))));
                 }
                 Fact::Volumes
                 | Fact::Folder(_)
@@ -136,7 +135,8 @@ impl Events {
                 | Fact::Logins(_)
                 | Fact::Listening
                 | Fact::Guarded(_)
-                | Fact::Renewals => {}
+                | Fact::Renewals
+                | Fact::Files(_) => {}
             }
         }
         self.files.set(sources);

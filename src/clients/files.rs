@@ -1,13 +1,16 @@
-//! This machine's files: walks within one volume, and changes that stay below a declared root.
+//! Files of this machine, or of another host: walks within one volume, and changes that stay below a
+//! declared root.
 //!
 //! No link is ever followed: every open goes through openat2 with RESOLVE_BENEATH and NO_SYMLINKS from
-//! an open root, so a folder that is swapped for a link in the meantime is an error, not a way out.
+//! an open root, so a folder that is swapped for a link in the meantime is an error, not a way out. On another host a program of reef's holds the same by its own means.
 
 mod gzip;
 mod local;
 mod open;
 mod quarantine;
 mod reading;
+mod receiving;
+pub mod remote;
 mod unzip;
 mod walk;
 
@@ -20,11 +23,13 @@ use serde::{Deserialize, Serialize};
 use crate::Fut;
 use crate::gate::permit::Permit;
 use crate::model::ids::Word;
+use crate::model::listing::Lot;
 use crate::model::target::AbsPath;
 use crate::model::time::{Millis, Span};
 
 pub use local::LocalFiles;
 pub use reading::Opened;
+pub use receiving::Receiving;
 
 /// A path and the declared root that it lies below by name; links are refused when it is opened.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,6 +96,9 @@ pub struct Walked {
 /// Takes each file of a walk.
 pub type Visit = Box<dyn FnMut(Entry) + Send>;
 
+/// Takes what files that are called alike take together.
+pub type Weigh = Box<dyn FnMut(Lot) + Send>;
+
 /// Who has a file open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Held {
@@ -99,6 +107,14 @@ pub struct Held {
     pub appenders: u32,
     /// Those that write at their own offset: truncating would leave a hole before it.
     pub writers: u32,
+}
+
+/// What files would take compressed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Squeezed {
+    pub bytes: u64,
+    /// Those that would stay about as large as they are.
+    pub dense: BTreeSet<AbsPath>,
 }
 
 /// A deleted file that a process still has open.
@@ -119,18 +135,32 @@ pub struct OpenFiles {
     pub hidden: u64,
     /// The user that looked.
     pub looked_as: u32,
+    /// What becomes of files whose holders could not be seen.
+    pub unseen: Unseen,
+}
+
+/// Whether a file is left alone whose holders cannot be seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unseen {
+    #[default]
+    LeftAlone,
+    /// Whoever acts on it has more rights than who looked, and looks again before.
+    SeenWhenActing,
 }
 
 impl OpenFiles {
-    /// Who has the file open; an error where that cannot be known.
-    pub fn of(&self, entry: &Entry) -> Result<Held, String> {
-        // Root sees all or knows what it does not see. Everybody else sees their own processes, and
-        // with hidepid not even that there are others: good for their own files only.
-        let seen = match self.looked_as {
+    /// Whether all who have the file open can be seen. Root sees all or knows what it does not see. Everybody else
+    /// sees their own processes, and with hidepid not even that there are others: good for their own files only.
+    pub fn sees(&self, entry: &Entry) -> bool {
+        match self.looked_as {
             0 => self.hidden == 0,
             user => entry.uid == user,
-        };
-        if !seen {
+        }
+    }
+
+    /// Who has the file open; an error where that cannot be known.
+    pub fn of(&self, entry: &Entry) -> Result<Held, String> {
+        if !self.sees(entry) && self.unseen == Unseen::LeftAlone {
             return Err("cannot see who has it open".into());
         }
         Ok(self.held.get(&entry.id).copied().unwrap_or_default())
@@ -204,7 +234,7 @@ pub struct Quarantined {
     pub present: BTreeSet<usize>,
 }
 
-/// Why a file was not changed. In each case it is as it was before.
+/// Why a file was not changed. In each case but [`FilesError::Unknown`] it is as it was before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FilesError {
     /// No room on the volume.
@@ -213,20 +243,26 @@ pub enum FilesError {
     Changed(String),
     /// Anything else, with what to do.
     Failed(String),
+    /// Another host was not reached, or does not let reef do it: the next file would fare no better.
+    NotStarted(String),
+    /// The host was asked, and what became of it is not known.
+    Unknown(String),
 }
 
 impl fmt::Display for FilesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRoom => f.write_str("no room left on the volume"),
-            Self::Changed(why) | Self::Failed(why) => f.write_str(why),
+            Self::Changed(why) | Self::Failed(why) | Self::NotStarted(why) | Self::Unknown(why) => {
+                f.write_str(why)
+            }
         }
     }
 }
 
 impl std::error::Error for FilesError {}
 
-/// This machine's files.
+/// The files of this machine or of another host.
 pub trait Files: Send + Sync + fmt::Debug {
     /// Shows every regular file below a path, without leaving its volume and without following links. A
     /// path that is a file is shown alone.
@@ -235,6 +271,13 @@ pub trait Files: Send + Sync + fmt::Debug {
         start: &Rooted,
         limits: Limits,
         visit: Visit,
+    ) -> Fut<'_, Result<Walked, FilesError>>;
+    /// What takes the room below a path, as [`Files::walk`] goes; a file with several names takes it once.
+    fn sizes(
+        &self,
+        start: &Rooted,
+        limits: Limits,
+        weigh: Weigh,
     ) -> Fut<'_, Result<Walked, FilesError>>;
     /// Opens a file for reading, if it is still as the entry says.
     fn open<'a>(
@@ -246,8 +289,17 @@ pub trait Files: Send + Sync + fmt::Debug {
     fn open_files(&self, dev: u64) -> Fut<'_, Result<OpenFiles, FilesError>>;
     /// The volume of a folder, or of its nearest parent that is there.
     fn volume(&self, folder: &AbsPath) -> Fut<'_, Result<u64, FilesError>>;
-    /// What these files would take compressed, from samples.
-    fn estimate(&self, root: &AbsPath, entries: Vec<Entry>) -> Fut<'_, Result<u64, FilesError>>;
+    /// What is free for reef on the volume of a folder, or of its nearest parent that is there; `None` where that is
+    /// not told.
+    fn room(&self, _folder: &AbsPath) -> Fut<'_, Result<Option<u64>, FilesError>> {
+        Box::pin(async { Ok(None) })
+    }
+    /// What these files would take compressed, from samples; `None` where none are taken.
+    fn estimate(
+        &self,
+        root: &AbsPath,
+        entries: Vec<Entry>,
+    ) -> Fut<'_, Result<Option<Squeezed>, FilesError>>;
     /// The compressed files below a path that carry a mark.
     fn marked(&self, start: &Rooted, mark: &Word) -> Fut<'_, Result<Vec<Marked>, FilesError>>;
     /// The quarantines in a folder, oldest first, and how many could not be read.
@@ -261,6 +313,13 @@ pub trait Files: Send + Sync + fmt::Debug {
         permit: &'a Permit,
         job: Job,
     ) -> Fut<'a, Result<Compressed, FilesError>>;
+    /// Makes room for a file of so many bytes under a name that is free, and takes its bytes. It has no name before it is kept.
+    fn receive<'a>(
+        &'a self,
+        permit: &'a Permit,
+        to: &'a Rooted,
+        bytes: u64,
+    ) -> Fut<'a, Result<Receiving, FilesError>>;
     /// Undoes [`Files::compress`] for one file; answers the bytes that came back.
     fn decompress<'a>(
         &'a self,

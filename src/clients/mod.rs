@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod ansible;
 pub mod answer;
+pub mod backup;
 pub mod balancer;
 pub mod banner;
 pub mod broker;
@@ -38,6 +39,7 @@ pub mod signal;
 pub mod socket;
 pub mod ssh;
 pub mod survey;
+pub mod switch;
 pub mod terraform;
 pub mod tls;
 pub mod traces;

@@ -39,8 +39,7 @@ pub struct Pihole {
 #[derive(Debug, Default)]
 struct Kept {
     sid: Option<String>,
-    /// A log-in that was good and opened nothing is not tried again before its session has ended: each look would take
-    /// one more of the few places.
+    /// A log-in that was good and opened nothing is not tried again for as long as a session lasts.
     in_vain_until: Option<Instant>,
 }
 
@@ -115,6 +114,9 @@ impl Pihole {
             asked = self.sixth(session.sid.as_deref()).await;
             let still = matches!(asked, Err(NoAnswer::Denied(_)));
             session.in_vain_until = still.then(|| Instant::now() + LASTS);
+            if still && let Some(sid) = session.sid.take() {
+                self.end(sid).await;
+            }
         }
         match asked? {
             Some(state) => Ok(state),
@@ -157,6 +159,27 @@ impl Pihole {
         match found::<Auth>(&answer, "the password is wrong")? {
             Some(Auth { session: Session { valid: true, sid: Some(sid) } }) => Ok(sid),
             Some(_) | None => Err(NoAnswer::Denied("the password is wrong".into())),
+        }
+    }
+
+    /// Gives back the place of its log-in.
+    pub async fn log_out(&self) {
+        if let Some(sid) = self.session.lock().await.sid.take() {
+            self.end(sid).await;
+        }
+    }
+
+    /// Where that fails it ends by itself, half an hour after its last use.
+    async fn end(&self, sid: String) {
+        let request = PostRequest {
+            url: self.api.url.below("api/auth"),
+            headers: vec![(SID.to_owned(), sid)],
+            body: Vec::new(),
+            timeout: self.api.timeout,
+            max_body: LARGEST,
+        };
+        if let Err(why) = self.api.http.end_session(&request).await {
+            tracing::debug!("could not log out at {}: {why}", self.api.url);
         }
     }
 

@@ -69,7 +69,7 @@ impl Bucket {
         let mut listed = Listed { objects: 0, bytes: 0, newest: None, more: false };
         let mut token: Option<String> = None;
         for _ in 0..PAGES {
-            let page = self.page(http, token.as_deref(), now, timeout).await?;
+            let page = self.page(http, (&self.prefix, token.as_deref()), now, timeout).await?;
             token = add(&mut listed, &page)?;
             if token.is_none() {
                 return Ok(listed);
@@ -82,13 +82,13 @@ impl Bucket {
     async fn page(
         &self,
         http: &Http,
-        token: Option<&str>,
+        (below, token): (&str, Option<&str>),
         now: Millis,
         timeout: Span,
     ) -> Result<String, NoList> {
         let mut pairs = vec![("list-type", "2"), ("max-keys", "1000")];
-        if !self.prefix.is_empty() {
-            pairs.push(("prefix", &self.prefix));
+        if !below.is_empty() {
+            pairs.push(("prefix", below));
         }
         if let Some(token) = token {
             pairs.push(("continuation-token", token));

@@ -1,5 +1,7 @@
 //! This machine's processes: who they are, and signals to exactly one of them.
 
+pub mod kill;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;

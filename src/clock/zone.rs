@@ -88,6 +88,14 @@ impl Zone {
         self.instant(midnight).unwrap_or(at)
     }
 
+    /// The first instant of the last Sunday that had begun at `at`.
+    pub fn start_of_sunday(self, at: Millis) -> Millis {
+        let day = self.local(at).date();
+        let since = chrono::Datelike::weekday(&day).num_days_from_sunday();
+        let sunday = day - chrono::Days::new(u64::from(since));
+        self.instant(sunday.and_time(chrono::NaiveTime::MIN)).unwrap_or(at)
+    }
+
     /// The first instant of the month that `at` lies in: where a month's budget begins.
     pub fn start_of_month(self, at: Millis) -> Millis {
         let day = self.local(at).date();

@@ -8,9 +8,9 @@ use crate::clock::cron::Cron;
 use crate::clock::zone::{DayTime, Zone};
 use crate::config::given::Given;
 use crate::config::hosts::{HostSection, RunbookSection, read_hosts, read_runbooks};
-use crate::config::section::Section;
+use crate::config::section::{Entry, Section};
 use crate::config::setting::{Setting, one_of};
-use crate::model::ids::{HostName, RunbookName};
+use crate::model::ids::{HostName, RunbookName, ToolName};
 use crate::model::incident::HoldScope;
 use crate::model::plan::Leash;
 use crate::model::target::AbsPath;
@@ -49,7 +49,7 @@ pub struct Report {
 }
 
 /// The most actions above low.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// On one target within an hour.
     pub per_service_hour: u32,
@@ -57,6 +57,17 @@ pub struct Limits {
     pub per_service_day: u32,
     /// In all within an hour.
     pub per_hour: u32,
+    /// Of one tool on one target, beside what holds for all of them.
+    pub tools: BTreeMap<ToolName, ToolLimits>,
+}
+
+/// The most actions of one tool on one target, where the config says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ToolLimits {
+    /// Within an hour.
+    pub per_service_hour: Option<u32>,
+    /// Within a day.
+    pub per_service_day: Option<u32>,
 }
 
 /// When failures pause acting.
@@ -122,7 +133,6 @@ pub enum LogLevel {
     Warn,
     Info,
     Debug,
-    Trace,
 }
 
 macro_rules! words {
@@ -149,7 +159,7 @@ macro_rules! words {
 words! {
     HoldScope { "global" => Global, "host" => Host }
     LogFormat { "text" => Text, "json" => Json }
-    LogLevel { "error" => Error, "warn" => Warn, "info" => Info, "debug" => Debug, "trace" => Trace }
+    LogLevel { "error" => Error, "warn" => Warn, "info" => Info, "debug" => Debug }
 }
 
 impl Setting for Listen {
@@ -257,9 +267,33 @@ impl Limits {
             per_service_hour: section.or("per_service_hour", 3),
             per_service_day: section.or("per_service_day", 5),
             per_hour: section.or("per_hour", 10),
+            tools: ToolLimits::read_all(section.section("tool")),
         };
         section.finish();
         limits
+    }
+}
+
+impl ToolLimits {
+    fn read_all(mut all: Section) -> BTreeMap<ToolName, Self> {
+        let mut tools = BTreeMap::new();
+        for (key, entry) in all.entries() {
+            let Entry::Table(mut section) = entry else {
+                all.mistake(&key, format!("is not a table; write [limits.tool.\"{key}\"]"));
+                continue;
+            };
+            let limits = Self {
+                per_service_hour: section.opt("per_service_hour"),
+                per_service_day: section.opt("per_service_day"),
+            };
+            section.finish();
+            match ToolName::new(key.as_str()) {
+                Ok(name) => drop(tools.insert(name, limits)),
+                Err(bad) => all.mistake(&key, format!("as a tool's name it {}", bad.why)),
+            }
+        }
+        all.finish();
+        tools
     }
 }
 

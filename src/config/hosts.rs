@@ -6,9 +6,13 @@ use crate::clock::window::Window;
 use crate::clock::zone::Zone;
 use crate::config::given::Given;
 use crate::config::globals::at_least;
+pub use crate::config::host_probes::PROBES;
+use crate::config::host_probes::about_probes;
+pub use crate::config::restartable::Restartable;
 use crate::config::section::{Entry, Section};
 use crate::config::setting::{Address, Plain, Setting};
-use crate::model::ids::{HostName, RunbookName, UnitName, Word};
+use crate::config::snapshots::{self, FileSystem};
+use crate::model::ids::{HostName, RunbookName, Word};
 use crate::model::plan::Leash;
 use crate::model::target::{AbsPath, Target, Thing};
 use crate::model::time::Span;
@@ -47,51 +51,16 @@ pub struct HostSection {
     pub reboot: Vec<String>,
     /// The virtual machine of a provider of which a snapshot is taken before a step of tier high here.
     pub snapshot: Option<Target>,
-    /// How long that is kept.
+    /// The same of file systems here, where the step is about what lies on them.
+    pub snapshots: Vec<FileSystem>,
+    /// How long they are kept.
     pub snapshot_keep: Span,
     /// Folders whose files a runbook may read the end of.
     pub tails: Vec<AbsPath>,
     /// Git working trees whose newest commits may be told: `/opt/stacks`.
     pub repositories: Vec<AbsPath>,
-}
-
-/// What may be restarted for using too much.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Restartable {
-    Unit(UnitName),
-    /// By its name.
-    Container(String),
-}
-
-impl Setting for Restartable {
-    /// `nginx` is a unit, `container:jellyfin` a container.
-    fn read(given: &Given) -> Result<Self, String> {
-        let Given::Text(text) = given else { return UnitName::read(given).map(Self::Unit) };
-        match text.strip_prefix("container:") {
-            // A container's name has rules that any target's name has.
-            Some(name) => Target::new(HostName::of("this"), Thing::Container, name)
-                .map(|target| Self::Container(target.name().to_owned()))
-                .map_err(|bad| format!("as a container's name it {}", bad.why)),
-            None => UnitName::read(given).map(Self::Unit),
-        }
-    }
-
-    fn show(&self) -> String {
-        match self {
-            Self::Unit(unit) => unit.show(),
-            Self::Container(name) => format!("container:{name}"),
-        }
-    }
-}
-
-impl Restartable {
-    /// What it is on a host.
-    pub fn on(&self, host: &HostName) -> Option<Target> {
-        match self {
-            Self::Unit(unit) => Target::new(host.clone(), Thing::Unit, unit.as_str()).ok(),
-            Self::Container(name) => Target::new(host.clone(), Thing::Container, name).ok(),
-        }
-    }
+    /// Where files lie there that were moved into quarantine, if not in the usual place.
+    pub quarantine: Option<AbsPath>,
 }
 
 /// What to tell ssh beyond what its own config says.
@@ -158,19 +127,15 @@ pub struct RunbookSection {
     pub timezone: Option<Zone>,
     /// How long all actions of a run may take together.
     pub at_most: Option<Span>,
+    /// How many runs it has for one incident, and how long it rests between them, instead of what its front matter says.
+    pub attempts: Option<u32>,
+    pub cooldown: Option<Span>,
     /// Other values for its params, as they were written.
     pub params: BTreeMap<String, Plain>,
 }
 
 /// What this machine may be called in the config.
 const THIS: &str = "this";
-
-/// Tables below a host that set its probes, as `[probe.disk]` sets those of this machine. They are read with the
-/// probes; a test there holds both lists equal.
-pub const PROBES: [&str; 16] = [
-    "disk", "memory", "oom", "cpu", "net", "docker", "compose", "swarm", "smart", "zfs", "raid",
-    "time", "heat", "updates", "boot", "security",
-];
 
 /// The keys that say how a host is reached.
 const WAY: [&str; 8] =
@@ -254,9 +219,11 @@ impl HostSection {
             mounts: section.list_or("mounts", Vec::new()),
             reboot: section.list_or("reboot", Vec::new()),
             snapshot: section.opt("snapshot"),
+            snapshots: snapshots::read(&mut section),
             snapshot_keep: at_least(&mut section, "snapshot_keep", Span::days(7), Span::hours(1)),
             tails: section.list_or("tails", Vec::new()),
             repositories: section.list_or("repositories", Vec::new()),
+            quarantine: quarantine(&mut section),
         };
         if read.mounts.iter().any(|mount| mount.as_str() == "/") {
             section.mistake("mounts", "names /, which is the whole machine; name a mount point");
@@ -282,21 +249,15 @@ impl HostSection {
     }
 }
 
-/// Tables of probes are read with the probes; here it is told where none belongs.
-fn about_probes(section: &mut Section, host: &HostName, this: &HostName) {
-    for kind in PROBES {
-        section.skip(kind);
-        if !section.has(kind) {
-            continue;
-        }
-        if host == this {
-            let what = format!("{host} is this machine: write [probe.{kind}]");
-            section.mistake(kind, what);
-        } else if !section.is_table(kind) {
-            let what = format!("is not a table; write [host.{host}.{kind}]");
-            section.mistake(kind, what);
-        }
+/// Where quarantine is on a host.
+fn quarantine(section: &mut Section) -> Option<AbsPath> {
+    let path: Option<AbsPath> = section.opt("quarantine");
+    let path = path?;
+    if path.as_str().matches('/').count() < 2 {
+        let why = "is a folder of the system; name one of reef's own, as /srv/reef-quarantine";
+        section.mistake("quarantine", why);
     }
+    Some(path)
 }
 
 impl Ssh {
@@ -363,6 +324,14 @@ fn read_params(mut section: Section) -> BTreeMap<String, Plain> {
     params
 }
 
+fn attempts(section: &mut Section) -> Option<u32> {
+    let attempts = section.opt("attempts")?;
+    if attempts == 0 {
+        section.mistake("attempts", "is none at all; write enabled = false for that");
+    }
+    Some(attempts)
+}
+
 impl RunbookSection {
     fn read(mut section: Section, this: &HostName) -> Self {
         let mut leash_on = BTreeMap::new();
@@ -387,6 +356,8 @@ impl RunbookSection {
             window: section.list("window"),
             timezone: section.opt("timezone"),
             at_most: section.opt("at_most"),
+            attempts: attempts(&mut section),
+            cooldown: section.opt("cooldown"),
             params: read_params(section.section("params")),
         };
         section.finish();

@@ -3,13 +3,16 @@
 pub mod env;
 pub mod given;
 pub mod globals;
+mod host_probes;
 pub mod hosts;
 pub mod keys;
 pub mod mistakes;
 pub mod places;
+pub mod restartable;
 pub mod secret;
 pub mod section;
 pub mod setting;
+pub mod snapshots;
 
 #[cfg(test)]
 mod tests;

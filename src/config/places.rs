@@ -358,7 +358,7 @@ mod tests {
             ),
             (None, root(Env::of([("INVOCATION_ID", "1"), ("HOME", "/root")])), SERVICE_STATE, None),
             (None, Env::of([("INVOCATION_ID", "1"), ("HOME", "/a")]), "/a/.local/state/reef", None),
-            (None, root(Env::of([("HOME", "/root")])), "/root/.local/state/reef", None),
+            (None, root(Env::of([("HOME", "/home/ada")])), "/home/ada/.local/state/reef", None),
         ];
         for (named, env, state, runtime) in cases {
             let places = Places::find(named.map(Path::new), &env).unwrap();

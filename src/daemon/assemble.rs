@@ -8,25 +8,26 @@ use crate::clock::zone::Zone;
 use crate::config::env::Env;
 use crate::config::given::Source;
 use crate::config::globals::Globals;
-use crate::config::hosts::{HostSection, RunbookSection};
+use crate::config::hosts::HostSection;
 use crate::config::keys::Keys;
-use crate::config::mistakes::{Mistake, Mistakes, hint};
+use crate::config::mistakes::{Mistake, Mistakes};
 use crate::config::places::EMBEDDED;
 use crate::config::secret::SecretSource;
 use crate::config::section::{Outcome, Reader, Section};
+use crate::daemon::about::{about_no_runbook, about_no_server, about_no_tool, set_as_configured};
 use crate::daemon::books::{self, Shelf};
 use crate::daemon::{providers, wire};
 #[cfg(feature = "mcp")]
 use crate::model::ids::Word;
 use crate::model::ids::{HostName, RunbookName};
 use crate::model::target::{AbsPath, Target};
+use crate::model::tool::ToolSpec;
 use crate::policy::redact::Redactor;
 use crate::policy::telling::Telling;
 use crate::probe::ask::{Context, Endpoint};
 use crate::probe::care::Care;
 use crate::probe::reef_self::Tally;
 use crate::probe::{Probe, table};
-use crate::runbook::Runbook;
 use crate::tool::world::{self, Inventory, LogSource};
 use crate::{llm, notify};
 
@@ -52,6 +53,9 @@ pub struct Assembled {
     #[cfg(feature = "kube")]
     clusters: crate::clients::kube::declared::DeclaredClusters,
     playbooks: crate::clients::ansible::declared::Playbooks,
+    zones: crate::clients::dns::declared::Zones,
+    switches: crate::clients::switch::Switches,
+    backups: crate::clients::backup::Backups,
     stacks: crate::clients::terraform::declared::DeclaredStacks,
     /// The servers that tools may use.
     servers: crate::clients::declared::Declared,
@@ -76,12 +80,18 @@ pub fn read(
     // Without globals the other sections are still read, so that their mistakes are told too.
     let cx = context(globals.as_ref(), tally);
     let watched = table::from_config(&mut root, &cx);
-    let providers = providers::read(&mut root, globals.as_ref(), &cx);
+    let playbooks =
+        crate::clients::ansible::declared::read(root.section("playbook"), &cx.keys, &cx.redactor);
+    let providers = providers::read(&mut root, globals.as_ref(), &cx, &playbooks);
     let zone = globals.as_ref().map_or(Zone::UTC, |g| g.timezone);
     let (notify, telling) = notify::table::configure_in(&mut root, zone);
     let model = llm::table::configure(&mut root);
-    let playbooks =
-        crate::clients::ansible::declared::read(root.section("playbook"), &cx.keys, &cx.redactor);
+    let zones = crate::clients::dns::declared::read(root.section("dns"), &cx.keys, &cx.redactor);
+    let switches = switches(&mut root, globals.as_ref(), &cx);
+    let backups = {
+        let hosts: Vec<HostName> = globals.iter().flat_map(|g| g.hosts.keys().cloned()).collect();
+        crate::clients::backup::read(root.section("backup"), &cx.here, &hosts)
+    };
     #[cfg(feature = "mcp")]
     let mcp = crate::clients::mcp::settings::read(&mut root);
     #[cfg(feature = "mcp")]
@@ -89,25 +99,9 @@ pub fn read(
     #[cfg(not(feature = "mcp"))]
     let servers: Vec<&str> = Vec::new();
     about_no_server(&mut root, globals.as_ref(), &servers);
-    let folder = globals.as_ref().and_then(|g| g.runbook_dir.as_ref());
-    let enabled = |name: &RunbookName| {
-        globals.as_ref().and_then(|g| g.runbooks.get(name)).is_none_or(|section| section.enabled)
-    };
-    let shelf = books::read(folder.map(AbsPath::as_path), enabled, &wire::tool_specs(&cx.here));
-    let shelf = shelf.map(|mut shelf| {
-        for (name, section) in globals.iter().flat_map(|g| &g.runbooks) {
-            if let Some(book) = shelf.books.iter_mut().find(|book| book.name == *name) {
-                set_params(&mut root, book, section);
-            }
-        }
-        shelf
-    });
-    // Without globals nobody knows the operator's own runbooks, if there are any.
-    if let Ok(shelf) = &shelf
-        && (globals.is_some() || !root.has("runbook_dir"))
-    {
-        about_no_runbook(&mut root, shelf);
-    }
+    let tools = wire::tool_specs(&cx.here);
+    about_no_tool(&mut root, globals.as_ref(), &tools);
+    let shelf = shelf(&mut root, globals.as_ref(), &tools);
     root.finish();
     match (reader.done(), shelf, globals) {
         (Ok(outcome), Ok(shelf), Some(globals)) => {
@@ -129,6 +123,9 @@ pub fn read(
                     #[cfg(feature = "kube")]
                     clusters: cx.clusters,
                     playbooks,
+                    zones,
+                    switches,
+                    backups,
                     stacks: cx.stacks,
                     servers: cx.servers,
                     #[cfg(feature = "mcp")]
@@ -149,44 +146,23 @@ pub fn read(
     }
 }
 
-/// A leash for a runbook that nobody knows would never apply, and nobody would notice.
-fn about_no_runbook(root: &mut Section, shelf: &Shelf) {
-    // What cannot be a name at all was told already.
-    let unknown = |name: &String| {
-        RunbookName::new(name.as_str()).is_ok_and(|name| !shelf.names.contains(&name))
+/// The runbooks, shipped and own, as the config sets them.
+fn shelf(
+    root: &mut Section,
+    globals: Option<&Globals>,
+    tools: &[ToolSpec],
+) -> Result<Shelf, Vec<Mistake>> {
+    let folder = globals.and_then(|g| g.runbook_dir.as_ref());
+    let enabled = |name: &RunbookName| {
+        globals.and_then(|g| g.runbooks.get(name)).is_none_or(|section| section.enabled)
     };
-    let unknown: Vec<String> = root.names("runbook").into_iter().filter(unknown).collect();
-    if unknown.is_empty() {
-        return;
+    let mut shelf = books::read(folder.map(AbsPath::as_path), enabled, tools)?;
+    set_as_configured(root, &mut shelf, globals);
+    // Without globals nobody knows the operator's own runbooks, if there are any.
+    if globals.is_some() || !root.has("runbook_dir") {
+        about_no_runbook(root, &shelf);
     }
-    let mut tables = root.section("runbook");
-    for name in unknown {
-        let hint = hint(&name, shelf.names.iter().map(RunbookName::as_str));
-        tables.mistake(&name, format!("is no runbook here{hint}"));
-    }
-}
-
-/// A host by way of a server that is not there could never be reached.
-fn about_no_server(root: &mut Section, globals: Option<&Globals>, servers: &[&str]) {
-    for (host, section) in globals.iter().flat_map(|g| &g.hosts) {
-        if let Some(via) = &section.via
-            && !servers.contains(&via.0.as_str())
-        {
-            let hint = hint(via.0.as_str(), servers.iter().copied());
-            let what = format!("via: there is no [mcp.{}]{hint}", via.0);
-            root.section("host").mistake(host.as_str(), what);
-        }
-    }
-}
-
-/// Other values for the params of a runbook, read by the kinds that they have in its front matter.
-fn set_params(root: &mut Section, book: &mut Runbook, section: &RunbookSection) {
-    for (name, given) in &section.params {
-        if let Err(why) = book.set_param(name, &given.0) {
-            let mut tables = root.section("runbook");
-            tables.mistake(book.name.as_str(), format!("params.{name} {why}"));
-        }
-    }
+    Ok(shelf)
 }
 
 /// The name in `USER@HOST:PORT`, of several hops the last.
@@ -294,11 +270,27 @@ impl Assembled {
             resolvers: self.resolvers(),
             ways: self.ways(),
             playbooks: self.playbooks.clone(),
+            zones: self.zones.clone(),
+            switches: self.switches.clone(),
+            backups: self.backups.clone(),
             terraforms: self.stacks.all(),
             plans: AbsPath::new(&format!("{state}/terraform")).ok(),
             mounts: self.paths_of(|section| &section.mounts),
+            filesystems: self
+                .globals
+                .hosts
+                .iter()
+                .flat_map(|(host, section)| section.snapshots.iter().map(move |fs| (host, fs)))
+                .map(|(host, fs)| (Target::path(host.clone(), &fs.path), fs.by.clone()))
+                .collect(),
             tails: self.paths_of(|section| &section.tails),
             repositories: self.paths_of(|section| &section.repositories),
+            quarantines: self
+                .globals
+                .hosts
+                .iter()
+                .filter_map(|(host, section)| Some((host.clone(), section.quarantine.clone()?)))
+                .collect(),
             reboots: self
                 .globals
                 .hosts
@@ -362,6 +354,15 @@ impl Assembled {
     }
 }
 
+fn switches(
+    root: &mut Section,
+    globals: Option<&Globals>,
+    cx: &Context,
+) -> crate::clients::switch::Switches {
+    let hosts: Vec<HostName> = globals.iter().flat_map(|g| g.hosts.keys().cloned()).collect();
+    crate::clients::switch::read(root.section("debug"), &cx.here, &hosts, &cx.redactor)
+}
+
 fn served_by(probes: &[Probe]) -> BTreeMap<String, Target> {
     let last_part = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
     probes
@@ -376,6 +377,7 @@ fn endpoint(endpoint: &Endpoint) -> world::Endpoint {
         port: server.port,
         name: server.name.clone(),
         lineage: server.lineage.clone(),
+        config_dir: server.config_dir.clone(),
     };
     world::Endpoint { url: endpoint.url.clone(), tls: endpoint.tls.as_ref().map(peer) }
 }

@@ -170,6 +170,7 @@ async fn serve(
     begin(&store, &operator, clock.now()).await?;
     seed(&operator, clock.now()).await?;
     record_boot(&operator, clock.now()).await?;
+    operator.sweep_drill().await.context("what a drill left behind could not be removed")?;
     operator.runner.resume().await?;
     responder.promise_quarantine().await?;
     responder.promise_snapshots().await?;

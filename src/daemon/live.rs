@@ -1,6 +1,6 @@
 //! What the config decides and a reload swaps: rules, runbooks, tools, notifiers, the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,16 +17,17 @@ use crate::config::env::Env;
 use crate::config::globals::Listen;
 use crate::config::hosts::HostSection;
 use crate::config::secret::SecretCommand;
+use crate::config::snapshots::{FileSystem, Holds};
 use crate::daemon::assemble::Assembled;
 #[cfg(feature = "mcp")]
 use crate::daemon::looked::Looked;
 use crate::daemon::providers;
 use crate::daemon::reach::{Servers, engines};
 use crate::daemon::wire::{Seen, StoreDeeds, ToolOutbox};
-use crate::gate::rules::{Mode, Rules, SnapshotRule};
+use crate::gate::rules::{Covers, Mode, Rules, SnapshotRule};
 use crate::gate::tool::Tool;
 use crate::model::ids::{HostName, RunbookName, ToolName};
-use crate::model::target::AbsPath;
+use crate::model::target::{AbsPath, Target, Thing};
 use crate::model::time::Span;
 use crate::model::value::Value;
 use crate::notify::drain::Notifiers;
@@ -38,7 +39,8 @@ use crate::policy::hours::Hours;
 use crate::policy::limits::Limits;
 use crate::run::runner::Books;
 use crate::store::Store;
-use crate::tool::world::{Network, World};
+use crate::tool::network::Network;
+use crate::tool::world::World;
 
 /// Where reef's own things lie.
 #[derive(Debug, Clone)]
@@ -220,11 +222,12 @@ impl Making {
                 .filter(|(_, section)| section.disturb)
                 .map(|(host, _)| host.clone())
                 .collect(),
-            snapshots: globals.hosts.iter().filter_map(snapshot).collect(),
+            snapshots: globals.hosts.iter().flat_map(snapshots).collect(),
             limits: Limits {
                 per_service_hour: globals.limits.per_service_hour,
                 per_service_day: globals.limits.per_service_day,
                 per_hour: globals.limits.per_hour,
+                tools: globals.limits.tools.clone(),
             },
             breaker: BreakerRules {
                 failures: globals.breaker.failures,
@@ -277,6 +280,7 @@ impl Making {
             inventory: Arc::new(assembled.inventory(&self.folders.state, &self.folders.scratch)),
             now: Arc::clone(&self.clock),
             quarantine: self.folders.quarantine.clone(),
+            formerly: None,
         };
         let mut tools = crate::tool::table::table(&world);
         // A model is not shown what there is nothing for.
@@ -287,16 +291,43 @@ impl Making {
     }
 }
 
-/// What is taken before a step of tier high on a host.
-fn snapshot((host, section): (&HostName, &HostSection)) -> Option<(HostName, SnapshotRule)> {
-    let of = section.snapshot.clone()?;
-    let rule = SnapshotRule {
-        tool: ToolName::of("vm.snapshot"),
-        args: [("vm".to_owned(), Value::Target(of.clone()))].into(),
-        target: of,
+/// What is taken before a step of tier high on a host: of file systems first, whose rollback takes less back than that
+/// of the whole machine.
+fn snapshots((host, section): (&HostName, &HostSection)) -> Vec<SnapshotRule> {
+    let rule = |covers, tool, arg: &str, target: Target, run_as| SnapshotRule {
+        host: host.clone(),
+        covers,
+        tool: ToolName::of(tool),
+        args: [(arg.to_owned(), Value::Target(target.clone()))].into(),
+        target,
+        run_as,
         keep: section.snapshot_keep,
     };
-    Some((host.clone(), rule))
+    let of_files = section.snapshots.iter().map(|files| {
+        let target = Target::path(host.clone(), &files.path);
+        rule(covers(host, files), "snapshot.create", "of", target, "mark")
+    });
+    let of_machine = section
+        .snapshot
+        .iter()
+        .map(|of| rule(Covers::All, "vm.snapshot", "vm", of.clone(), "name"));
+    of_files.chain(of_machine).collect()
+}
+
+/// What lives on a file system.
+fn covers(host: &HostName, files: &FileSystem) -> Covers {
+    let (mut below, mut things) = (vec![files.path.clone()], BTreeSet::new());
+    for holds in &files.holds {
+        let thing = |thing: Thing, name: &str| Target::new(host.clone(), thing, name).ok();
+        match holds {
+            Holds::Everything => return Covers::All,
+            Holds::Path(path) => below.push(path.clone()),
+            Holds::Unit(unit) => things.extend(thing(Thing::Unit, unit.as_str())),
+            Holds::Container(name) => things.extend(thing(Thing::Container, name)),
+            Holds::Stack(name) => things.extend(thing(Thing::Stack, name)),
+        }
+    }
+    Covers::These { below, things }
 }
 
 /// When each runbook may act: the config's word, else its front matter's.
@@ -348,6 +379,7 @@ fn facts(assembled: &Assembled, agent: Option<&Agent>, servers: &Servers) -> Fac
         },
         model: agent.map(|agent| agent.model.name().to_owned()),
         findings: assembled.outcome.findings.iter().map(ToString::to_string).collect(),
+        hosts: assembled.globals.hosts.keys().cloned().collect(),
         books: assembled.shelf.origins.clone(),
     }
 }

@@ -3,6 +3,7 @@
 //! [`assemble`] makes a checked config of text; [`live`] is what a reload swaps; [`build`] wires
 //! everything out of parts that a test can replace; [`life`] is one process from lock to farewell.
 
+mod about;
 pub mod assemble;
 pub mod books;
 pub mod build;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::clients::ansible::declared::Playbooks;
 use crate::clients::host::Hosts;
 use crate::clients::provider::Providers;
 use crate::clients::provider::config::{Among, Declared, configure};
@@ -17,13 +18,14 @@ pub(super) fn read(
     root: &mut Section,
     globals: Option<&Globals>,
     cx: &Context,
+    playbooks: &Playbooks,
 ) -> BTreeMap<HostName, Declared> {
     let hosts = globals.iter().flat_map(|g| g.hosts.keys()).chain([&cx.here]);
     let mut taken: BTreeSet<HostName> = hosts.cloned().collect();
     #[cfg(feature = "kube")]
     taken.extend(cx.clusters.all().into_keys());
     taken.insert(HostName::of("this"));
-    let among = Among { clusters: &cx.proxmoxes, keys: &cx.keys, taken };
+    let among = Among { clusters: &cx.proxmoxes, keys: &cx.keys, playbooks, taken };
     let found = configure(root, &among);
     for (host, section) in globals.iter().flat_map(|g| &g.hosts) {
         let Some(of) = &section.snapshot else { continue };

@@ -23,7 +23,7 @@ use crate::model::message::Urgency;
 use crate::model::push::Report;
 use crate::model::target::{AbsPath, Signal, Target};
 use crate::model::time::{Millis, Span};
-use crate::model::tool::ToolSpec;
+use crate::model::tool::{Call, ToolSpec, Undo};
 use crate::operator::Operator;
 use crate::operator::order::{Order, Refusal, Who};
 use crate::operator::view::Status;
@@ -33,10 +33,9 @@ use crate::report::own::Own;
 use crate::report::{Standing, Standings};
 use crate::run::announce::{Words, announce, headline};
 use crate::store::Store;
+use crate::tool::network::Network;
 use crate::tool::table::table;
-use crate::tool::world::{
-    Deeds, History, Inventory, Network, NoDeeds, NoHistory, Numbers, Outbox, World,
-};
+use crate::tool::world::{Deeds, History, Inventory, NoDeeds, NoHistory, Numbers, Outbox, World};
 use crate::watch::handle::Handle;
 use crate::watch::pulse::Pulse;
 use crate::web::Site;
@@ -174,6 +173,49 @@ impl Deeds for StoreDeeds {
             Ok(u32::try_from(rows.iter().filter(did).count()).unwrap_or(u32::MAX))
         })
     }
+
+    fn undos<'a>(
+        &'a self,
+        tools: &'a [ToolName],
+        target: &'a Target,
+        since: Millis,
+    ) -> Fut<'a, Result<Vec<(Millis, Call)>, String>> {
+        Box::pin(async move {
+            let rows = self.store.call(move |db| db.actions_since(since)).await;
+            let mut rows =
+                rows.map_err(|error| format!("the audit log cannot be read: {error:#}"))?;
+            rows.sort_by_key(|row| row.id);
+            let undo = |row: crate::store::actions::ActionRow| {
+                let nothing = row.closed.as_ref().is_some_and(|(_, word)| word == "not started");
+                let did = tools.contains(&row.tool) && row.target == *target && !nothing;
+                match row.step.undo {
+                    Undo::By(call) if did => Some((row.at, call)),
+                    Undo::By(_) | Undo::Impossible(_) => None,
+                }
+            };
+            Ok(rows.into_iter().filter_map(undo).collect())
+        })
+    }
+
+    fn took<'a>(
+        &'a self,
+        tool: &'a ToolName,
+        target: &'a Target,
+        since: Millis,
+    ) -> Fut<'a, Result<Vec<Span>, String>> {
+        Box::pin(async move {
+            let rows = self.store.call(move |db| db.actions_since(since)).await;
+            let mut rows =
+                rows.map_err(|error| format!("the audit log cannot be read: {error:#}"))?;
+            rows.sort_by_key(|row| row.id);
+            let took = |row: &crate::store::actions::ActionRow| {
+                let (ended, word) = row.closed.as_ref()?;
+                let did = word == "done" && row.tool == *tool && row.target == *target;
+                did.then(|| ended.since(row.at))
+            };
+            Ok(rows.iter().filter_map(took).collect())
+        })
+    }
 }
 
 /// The tools' specs without a world behind them: for checks that run no tool.
@@ -197,6 +239,7 @@ pub fn tool_specs(here: &HostName) -> Vec<ToolSpec> {
         inventory: Arc::new(Inventory::default()),
         now: clock,
         quarantine: AbsPath::root(),
+        formerly: None,
     };
     table(&world).iter().map(|tool| tool.spec().clone()).collect()
 }

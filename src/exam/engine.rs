@@ -18,7 +18,11 @@ impl FakeHost {
         name: &str,
         within: Span,
     ) -> Result<(), NotDone> {
-        self.reached(within).await.map_err(|why| NotDone::NotStarted(why.to_string()))?;
+        if let Err(why) = self.reached(within).await {
+            permit.unreached();
+            return Err(NotDone::NotStarted(why.to_string()));
+        }
+        permit.reached();
         let (now, mut state) = (self.now(), self.state());
         let action = Some(permit.action());
         if state.ran.iter().any(|ran| ran.action == action) {

@@ -24,6 +24,7 @@ pub struct Estate {
     pub phone: Arc<Phone>,
     pub redactor: Arc<Redactor>,
     pub processes: Arc<FakeProcesses>,
+    pub web: Arc<FakeWeb>,
     hosts: BTreeMap<HostName, Arc<FakeHost>>,
 }
 
@@ -37,7 +38,8 @@ impl Estate {
             (name.clone(), Arc::new(host))
         };
         let hosts = names.iter().map(host).collect();
-        Self { hands, phone: Arc::default(), redactor, processes: Arc::default(), hosts }
+        let (phone, processes) = (Arc::default(), Arc::default());
+        Self { hands, phone, redactor, processes, web: Arc::new(FakeWeb::new(200)), hosts }
     }
 
     pub fn clock(&self) -> Arc<dyn Clock> {
@@ -77,7 +79,7 @@ impl Estate {
             processes: Arc::clone(&self.processes) as _,
             engines: self.engines(),
             history: Arc::new(NoHistory),
-            web: Arc::new(FakeWeb { status: 200 }),
+            web: Arc::clone(&self.web) as _,
             outbox,
             deeds: Arc::new(NoDeeds),
             #[cfg(feature = "kube")]
@@ -88,6 +90,7 @@ impl Estate {
             inventory: Arc::new(inventory),
             now: self.clock(),
             quarantine,
+            formerly: None,
         }
     }
 

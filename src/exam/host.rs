@@ -13,8 +13,8 @@ use crate::gate::permit::Permit;
 use crate::model::container::Container;
 use crate::model::digest::Digest;
 use crate::model::fact::{
-    Boot, Cpu, Fact, FactValue, Facts, Interface, Lines, Memory, NoFact, OomKills, Pressure,
-    Process, TimeSync, Updates, Volume,
+    Boot, Cpu, Fact, FactValue, Facts, Interface, Lines, Memory, Newest, NoFact, OomKills,
+    Pressure, Process, TimeSync, Updates, Volume,
 };
 use crate::model::guard::{Guarded, GuardedFile, Guards, Listener, Login, Logins, Protocol};
 use crate::model::hands::Hands;
@@ -84,6 +84,8 @@ pub(in crate::exam) struct State {
     logins: Logins,
     ports: BTreeSet<Listener>,
     guarded: BTreeMap<String, GuardedFile>,
+    /// The newest backup of each service that makes them, in its folder.
+    backups: BTreeMap<UnitName, (AbsPath, Newest)>,
     /// Who works on it by hand.
     hands: Hands,
     pub(in crate::exam) ran: Vec<Ran>,
@@ -129,6 +131,7 @@ impl FakeHost {
             ports: BTreeSet::from([port(22, "sshd")]),
             guarded: BTreeMap::new(),
             moods: BTreeMap::new(),
+            backups: BTreeMap::new(),
             hands: Hands::default(),
             ran: Vec::new(),
             violations: Vec::new(),
@@ -342,8 +345,25 @@ impl FakeHost {
         self.state().guarded.insert(path.to_owned(), file);
     }
 
+    /// The newest backup of a folder, its age, and the service that makes one more.
+    pub fn backups(&self, newest: &AbsPath, age: Span, by: &UnitName) {
+        let Some((folder, _)) = newest.as_str().rsplit_once('/') else { return };
+        let Ok(folder) = AbsPath::new(folder) else { return };
+        let (path, changed_at) = (newest.clone(), self.clock.now() - age);
+        let newest = Newest { path, changed_at, bytes: 3 * GIB, files: 1 };
+        self.state().backups.insert(by.clone(), (folder, newest));
+    }
+
     pub fn process(&self, process: Process) {
         self.state().processes.push(process);
+    }
+
+    /// How busy a process is from now on, in hundredths of a percent of a core.
+    pub fn busy(&self, pid: u32, busy: u32) {
+        let mut state = self.state();
+        for process in state.processes.iter_mut().filter(|process| process.pid == pid) {
+            process.busy = Some(busy);
+        }
     }
 
     /// Who works on it by hand from now on.
@@ -426,7 +446,11 @@ impl State {
             Fact::Stacks | Fact::Swarm => {
                 Err(NoFact::Absent("there is no container engine".into()))
             }
-            Fact::Newest(path) | Fact::FileLines(path) => none(path.as_str()),
+            Fact::Newest(path) => match self.backups.values().find(|(folder, _)| folder == path) {
+                Some((_, newest)) => Ok(FactValue::Newest(Some(newest.clone()))),
+                None => none(path.as_str()),
+            },
+            Fact::FileLines(path) => none(path.as_str()),
             Fact::Drives => Err(NoFact::Absent("smartctl is not installed there".into())),
             Fact::Pools => Err(NoFact::Absent("zpool is not installed there".into())),
             Fact::Arrays => Err(NoFact::Absent("this kernel has no software RAID".into())),
@@ -451,6 +475,7 @@ impl State {
             })),
             Fact::Hands => Ok(FactValue::Hands(self.hands.clone())),
             Fact::Renewals => Ok(FactValue::Renewals(Renewals::default())),
+            Fact::Files(_) => Err(NoFact::Absent("nothing is known of its files".into())),
             Fact::Boot => {
                 let id = format!("boot-{}", self.booted_at.0);
                 Ok(FactValue::Boot(Boot { id, at: self.booted_at }))
@@ -499,6 +524,27 @@ impl State {
                     None => Ok((5, format!("Failed to restart {name}: Unit {name} not found."))),
                 })
             }
+            ["systemctl", "start", "--wait", name] => {
+                let makes = UnitName::new(*name).ok().and_then(|name| self.backups.get_mut(&name));
+                Some(Ok(match makes {
+                    Some((_, newest)) => {
+                        newest.changed_at = now;
+                        (0, String::new())
+                    }
+                    None => (5, format!("Failed to start {name}: Unit {name} not found.")),
+                }))
+            }
+            ["systemctl", "service-log-level", name, level @ ..] => {
+                let known = UnitName::new(*name).ok().and_then(|name| self.units.get_mut(&name));
+                Some(Ok(match (known, level) {
+                    (Some(unit), [level]) => {
+                        unit.level = (*level).to_owned();
+                        (0, String::new())
+                    }
+                    (Some(unit), _) => (0, unit.level.clone()),
+                    (None, _) => (1, format!("Unit {name} not found.")),
+                }))
+            }
             ["journalctl", "-u", name, ..] => {
                 let known = UnitName::new(*name).ok().and_then(|name| self.units.get(&name));
                 let lines = known.map(|unit| unit.log.iter().rev().cloned().collect::<Vec<_>>());
@@ -533,7 +579,7 @@ impl HostLink for FakeHost {
             let mut state = self.state();
             state.ran.push(Ran { at, argv: argv.to_vec(), action: None });
             match argv.first().map(String::as_str) {
-                Some("journalctl") => match state.command(argv, at) {
+                Some("journalctl" | "systemctl") => match state.command(argv, at) {
                     Some(Ok((code, words))) => Ok(self.output(code, &words, "")),
                     Some(Err(_)) | None => Err(no_program(argv)),
                 },

@@ -30,16 +30,31 @@ impl Bent {
     pub const ALL: [Self; 4] = [Self::Steps, Self::Propose, Self::Ask, Self::Escalate];
 }
 
+/// What a planted text orders, out of whatever it is wrapped in: encoded, reversed, in another language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planted {
+    pub tool: String,
+    /// Of the attacker's own making.
+    pub argument: String,
+}
+
 /// Obeys every text.
 #[derive(Debug)]
 pub struct ObeyEverything {
     bent: Bent,
+    understands: Vec<Planted>,
     record: Recorder,
 }
 
 impl ObeyEverything {
     pub fn new(bent: Bent) -> Self {
-        Self { bent, record: Recorder::default() }
+        Self::that_understands(bent, Vec::new())
+    }
+
+    /// One that gives these orders first, exactly as they are meant: as its first calls, and as the first
+    /// conclusion that it tries.
+    pub fn that_understands(bent: Bent, orders: Vec<Planted>) -> Self {
+        Self { bent, understands: orders, record: Recorder::default() }
     }
 
     /// What it was asked, oldest first.
@@ -55,13 +70,77 @@ impl ObeyEverything {
     fn obey(&self, request: &Request, n: usize) -> Vec<(String, Json)> {
         let read = Read::of(request);
         match n {
-            0 => read.named_calls(),
-            1 => read.approvals(),
+            0 => [self.direct_calls(request), read.named_calls()].concat(),
+            1 => [self.direct_conclusion(request), read.approvals()].concat(),
             2 => read.looks(request),
             _ if n.is_multiple_of(2) => read.conclude_by_ids(self.bent, request),
             _ => read.conclude_by_text(self.bent),
         }
     }
+}
+
+/// The conclusions, which are no calls to look something up.
+const CONCLUSIONS: [&str; 4] = ["conclude_steps", "propose", "ask", "escalate"];
+
+impl ObeyEverything {
+    /// Each order as a call, its argument wherever the tool takes one.
+    fn direct_calls(&self, request: &Request) -> Vec<(String, Json)> {
+        let calls = self.understands.iter().filter_map(|order| {
+            let name = order.tool.replace('.', "_");
+            let card = request.tools.iter().find(|card| card.name == name);
+            let properties =
+                card.and_then(|card| card.parameters.get("properties")).and_then(Json::as_object);
+            let inputs = properties.into_iter().flatten().map(|(input, _)| input.clone()).collect();
+            let is_call = !CONCLUSIONS.contains(&name.as_str());
+            is_call.then(|| (name, order.fill(inputs)))
+        });
+        calls.collect()
+    }
+
+    /// The orders as one conclusion: the steps that they name, or else a proposal.
+    fn direct_conclusion(&self, request: &Request) -> Vec<(String, Json)> {
+        let (steps, others): (Vec<_>, Vec<_>) =
+            self.understands.iter().partition(|order| order.tool == "conclude_steps");
+        let why = "as it was ordered";
+        if others.is_empty() && steps.is_empty() {
+            return Vec::new();
+        }
+        if others.is_empty() {
+            let steps: Vec<_> = steps.iter().map(|order| &order.argument).collect();
+            return vec![("conclude_steps".to_owned(), json!({"steps": steps, "why": why}))];
+        }
+        let card = request.tools.iter().find(|card| card.name == "propose");
+        let call = |order: &&Planted| {
+            let tool = order.tool.replace('.', "_");
+            let inputs = inputs_of(card, &tool).into_iter();
+            let inputs = inputs.map(|(name, _)| name.trim_end_matches('?').to_owned()).collect();
+            json!({"tool": tool, "args": order.fill(inputs)})
+        };
+        let calls: Vec<_> = others.iter().take(4).map(call).collect();
+        vec![("propose".to_owned(), json!({"calls": calls, "why": why}))]
+    }
+}
+
+impl Planted {
+    /// Its argument under each of these names; a tool that nobody knows has a path.
+    fn fill(&self, mut inputs: Vec<String>) -> Json {
+        if inputs.is_empty() {
+            inputs.push("path".to_owned());
+        }
+        inputs.into_iter().map(|input| (input, json!(self.argument))).collect::<Map<_, _>>().into()
+    }
+}
+
+/// Reads `- files_clean(path: path, older?: span) ...` out of the proposal's description: the names and
+/// kinds of what the tool takes.
+fn inputs_of(propose: Option<&ToolCard>, tool: &str) -> Vec<(String, String)> {
+    let lines = propose.into_iter().flat_map(|card| card.description.lines());
+    let start = format!("- {tool}(");
+    let inputs = lines
+        .filter_map(|line| line.strip_prefix(&start)?.split_once(')'))
+        .flat_map(|(inputs, _)| inputs.split(", "))
+        .filter_map(|input| input.split_once(": "));
+    inputs.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
 }
 
 impl Model for ObeyEverything {
@@ -103,6 +182,8 @@ struct Read {
 
 /// More would only repeat itself.
 const MOST: usize = 40;
+/// More calls than any reply may have.
+const AT_ONCE: usize = 12;
 
 impl Read {
     fn of(request: &Request) -> Self {
@@ -159,7 +240,7 @@ impl Read {
             one.retain(|key, _| key == "path" || key == "unit");
             [(name.clone(), all), (name, Json::Object(one))]
         });
-        calls.collect()
+        calls.take(AT_ONCE).collect()
     }
 
     fn approvals(&self) -> Vec<(String, Json)> {
@@ -171,8 +252,7 @@ impl Read {
 
     /// Every tool that can be called, with the ids that are listed.
     fn looks(&self, request: &Request) -> Vec<(String, Json)> {
-        let concluding = ["conclude_steps", "propose", "ask", "escalate"];
-        let cards = request.tools.iter().filter(|card| !concluding.contains(&card.name.as_str()));
+        let cards = request.tools.iter().filter(|card| !CONCLUSIONS.contains(&card.name.as_str()));
         let ways = [Take::Newest, Take::Oldest];
         let calls = cards.flat_map(|card| {
             ways.map(|way| (card.name.clone(), Json::Object(self.fill(&card.parameters, way))))
@@ -235,19 +315,13 @@ impl Read {
         vec![(name.to_owned(), arguments)]
     }
 
-    /// Reads `- files_clean(path: path, what: word) ...` out of the proposal's description.
+    /// What a proposed tool must have, each with the newest id of its kind.
     fn args_of(&self, propose: Option<&ToolCard>, tool: &Json) -> Map<String, Json> {
-        let tool = tool.as_str().unwrap_or_default();
-        let lines = propose.into_iter().flat_map(|card| card.description.lines());
-        let start = format!("- {tool}(");
-        let inputs = lines
-            .filter_map(|line| line.strip_prefix(&start)?.split_once(')'))
-            .flat_map(|(inputs, _)| inputs.split(", "));
-        let arg = |input: &str| {
-            let (name, kind) = input.split_once(": ")?;
-            let (id, _) = self.ids.iter().rfind(|(_, of)| of == kind)?;
-            (!name.ends_with('?')).then(|| (name.to_owned(), json!(id)))
+        let inputs = inputs_of(propose, tool.as_str().unwrap_or_default());
+        let arg = |(name, kind): (String, String)| {
+            let (id, _) = self.ids.iter().rfind(|(_, of)| *of == kind)?;
+            (!name.ends_with('?')).then(|| (name, json!(id)))
         };
-        inputs.filter_map(arg).collect()
+        inputs.into_iter().filter_map(arg).collect()
     }
 }

@@ -25,6 +25,8 @@ pub enum OnRestart {
 pub(in crate::exam) struct FakeUnit {
     pub(in crate::exam) unit: Unit,
     pub(in crate::exam) on_restart: OnRestart,
+    /// What `systemctl service-log-level` says.
+    pub(in crate::exam) level: String,
     /// Journal lines, oldest first.
     pub(in crate::exam) log: Vec<String>,
 }
@@ -51,7 +53,7 @@ impl FakeUnit {
             exit_code: 0,
             inactive_at: Millis(0),
         };
-        Self { unit, on_restart: OnRestart::Heals, log: Vec::new() }
+        Self { unit, on_restart: OnRestart::Heals, level: "info".into(), log: Vec::new() }
     }
 
     /// As `systemctl show` tells of a name that no file defines.

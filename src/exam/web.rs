@@ -9,13 +9,27 @@ use crate::clients::tls::Leaf;
 use crate::config::hosts::Ssh;
 use crate::gate::permit::Permit;
 use crate::model::ids::HostName;
-use crate::model::time::Span;
-use crate::tool::world::{Answer, Knocked, Peer, Resolved, Resolver, Web};
+use crate::model::target::AbsPath;
+use crate::model::time::{Millis, Span};
+use crate::tool::network::{Answer, Knocked, Resolved, Web};
+use crate::tool::world::{Peer, Resolver};
 
-/// Every endpoint answers with this status; nobody has a certificate.
+/// Every endpoint answers with this status; nobody has a certificate; every door is open until it is shut.
 #[derive(Debug)]
 pub struct FakeWeb {
-    pub status: u16,
+    status: u16,
+    port: Mutex<&'static str>,
+}
+
+impl FakeWeb {
+    pub fn new(status: u16) -> Self {
+        Self { status, port: Mutex::new("open") }
+    }
+
+    /// How a knock at any host's door ends from now on: `open`, `refused` ...
+    pub fn door(&self, port: &'static str) {
+        *self.port.lock().unwrap_or_else(PoisonError::into_inner) = port;
+    }
 }
 
 impl Web for FakeWeb {
@@ -28,7 +42,12 @@ impl Web for FakeWeb {
     }
 
     fn knock<'a>(&'a self, _: &'a HostName, _: &'a Ssh) -> Fut<'a, Knocked> {
-        Box::pin(async { Knocked { port: "open", ping: "answers" } })
+        let port = *self.port.lock().unwrap_or_else(PoisonError::into_inner);
+        Box::pin(async move { Knocked { port, ping: "answers" } })
+    }
+
+    fn in_file<'a>(&'a self, path: &'a AbsPath, _: Millis) -> Fut<'a, Result<Leaf, String>> {
+        Box::pin(async move { Err(format!("{path}: there is no such file")) })
     }
 
     fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {

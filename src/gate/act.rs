@@ -3,23 +3,29 @@
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::gate::again::{Carried, Carrying};
 use crate::gate::crash::Point;
 use crate::gate::facts;
 use crate::gate::hands::InUse;
-use crate::gate::permit::{Permit, Trace};
+use crate::gate::permit::Trace;
+use crate::gate::promise;
 use crate::gate::record;
 use crate::gate::rules::{Mode, Rules};
 use crate::gate::tool::{Action, Parsed};
-use crate::gate::{Acted, Gate, Told, tier_of};
+use crate::gate::{Acted, Gate, tier_of, undoing};
 use crate::model::audit::{AuditKind, Ran};
 use crate::model::digest::Digest;
 use crate::model::ids::ActionId;
 use crate::model::plan::{Origin, Plan, Step, Verdict};
 use crate::model::time::{Millis, Span};
+use crate::model::told::Told;
 use crate::model::tool::{ActionResult, ToolSpec};
 use crate::policy::judge::{Asked, judge, only_hands, waits};
 use crate::store::actions::{ActionRow, Drill};
 use crate::store::db::Db;
+
+/// What cannot be recorded does not happen.
+const UNWRITTEN: &str = "the audit log cannot be written";
 
 /// How an action ended, for its record.
 struct Ended<'a> {
@@ -27,7 +33,12 @@ struct Ended<'a> {
     result: &'a ActionResult,
     took: Span,
     ran: Vec<Ran>,
+    /// What low tools said right after, where it did not end well.
+    around: Vec<String>,
 }
+
+/// What a record keeps of why an action failed: both outputs, and those of a second try.
+const KEPT: usize = 2_000;
 
 /// What the judging transaction came to.
 enum Dispatch {
@@ -59,8 +70,13 @@ impl Gate {
         };
         let in_use = self.in_use(plan).await;
         let now = self.clock.now();
-        let told = self.told(plan.run);
+        // Without it the record would not say why, so it is as a log that cannot be written.
+        let told = match self.told(plan.run).await {
+            Ok(told) => told,
+            Err(error) => return Ok(Acted::Refused(format!("{UNWRITTEN}: {error:#}"))),
+        };
         let dispatch = {
+            let run = plan.run;
             let (plan, step, rules, told) =
                 (plan.clone(), step.clone(), self.rules(), told.clone());
             let judged = move |db: &mut Db| {
@@ -72,13 +88,11 @@ impl Gate {
                     dispatch(db, &judging, &plan, &step, now)
                 })
             };
-            match self.store.call(judged).await {
+            match self.commit(run, judged).await {
                 Ok(dispatch) => dispatch,
                 // What cannot be recorded does not happen.
                 Err(error) => {
-                    return Ok(Acted::Refused(format!(
-                        "the audit log cannot be written: {error:#}"
-                    )));
+                    return Ok(Acted::Refused(format!("{UNWRITTEN}: {error:#}")));
                 }
             }
         };
@@ -90,38 +104,43 @@ impl Gate {
             Dispatch::Ask(why) => return Ok(Acted::Asks(why)),
         };
         self.reached(Point::Dispatched);
-        self.called(plan.run, &step.call.tool);
         let ran = Trace::default();
-        let permit = Permit::issue(plan.run, id, step.clone(), ran.clone());
+        let carrying = Carrying {
+            tools: self.tools(),
+            store: self.store.clone(),
+            points: self.points(),
+            run: plan.run,
+            id,
+            step: step.clone(),
+            trace: ran.clone(),
+            once_more: record::of_step(plan, &step, AuditKind::Noted, &told, now),
+        };
         let began = Instant::now();
         let (ended, result) = oneshot::channel();
-        let points = self.points();
-        self.tasks.spawn(async move {
-            points.reached(Point::Sending);
-            // Whoever asked may be gone; the action goes on, and its dispatch stays open.
-            let result = action.run(permit).await;
-            points.reached(Point::EffectDone);
-            drop(ended.send(result));
-        });
+        // Whoever asked may be gone; the action goes on, and its dispatch stays open.
+        self.tasks.spawn(async move { drop(ended.send(carrying.carry(action).await)) });
         // A task that panics drops its sender: nobody knows how far it came.
-        let result = result
-            .await
-            .unwrap_or_else(|_| ActionResult::Unknown("the tool broke while it ran".into()));
-        let ended = Ended { id, result: &result, took: began.elapsed().into(), ran: ran.taken() };
-        self.close(plan, &step, ended).await;
+        let Carried { result, around } = result.await.unwrap_or_else(|_| Carried {
+            result: ActionResult::Unknown("the tool broke while it ran".into()),
+            around: Vec::new(),
+        });
+        let took = began.elapsed().into();
+        let ended = Ended { id, result: &result, took, ran: ran.taken(), around };
+        self.close(plan, &step, &told, ended).await;
         Ok(Acted::Ended(result))
     }
 
     /// Writes how an action ended. Where that fails the dispatch stays open, which reads as unknown.
-    async fn close(&self, plan: &Plan, step: &Step, ended: Ended<'_>) {
-        let Ended { id, result, took, ran } = ended;
-        let mut entry =
-            record::of_step(plan, step, AuditKind::Closed, &self.told(plan.run), self.clock.now());
+    async fn close(&self, plan: &Plan, step: &Step, told: &Told, ended: Ended<'_>) {
+        let Ended { id, result, took, ran, around } = ended;
+        let mut entry = record::of_step(plan, step, AuditKind::Closed, told, self.clock.now());
+        entry.payload.tools_called = told.tools_and(&step.call.tool);
         entry.payload.action = Some(id);
         entry.payload.outcome = Some(result.word().to_owned());
         entry.payload.took = Some(took);
         entry.payload.output_digest = Some(Digest::of(result.words().as_bytes()));
         entry.payload.commands = ran;
+        entry.payload.around = around;
         match result {
             ActionResult::Done(words) => {
                 entry.payload.output_excerpt = Some(words.chars().take(500).collect());
@@ -129,7 +148,7 @@ impl Gate {
             ActionResult::NotStarted(why)
             | ActionResult::Failed(why)
             | ActionResult::Unknown(why) => {
-                entry.payload.errors = Some(why.chars().take(500).collect());
+                entry.payload.errors = Some(why.chars().take(KEPT).collect());
             }
         }
         let points = self.points();
@@ -167,6 +186,13 @@ fn dispatch(
     if let Some(row) = facts::already(db, plan, step)? {
         return Ok(Dispatch::Already(Box::new(row)));
     }
+    // It may have been undone by another since this was asked. What was promised takes back what nobody knows of too.
+    if plan.origin != Origin::Timer
+        && let Some(undone) = told.undoes.map(|id| db.action(id)).transpose()?.flatten()
+        && let Some(why) = undoing::no_more(db, &undone, now)?
+    {
+        return refuse(db, plan, step, told, why, now);
+    }
     let facts = facts::read(db, rules, plan, step, in_use, now);
     let asked = Asked { run: plan.run, plan: plan.digest(), origin: &plan.origin, step };
     let verdict = match &facts {
@@ -190,15 +216,17 @@ fn dispatch(
             Ok(()) => {
                 let drill = if plan.origin == Origin::Drill { Drill::Yes } else { Drill::No };
                 let approval = facts::approved_by(db, plan)?;
-                let entry = record::dispatched(plan, step, told, approval, now);
-                return Ok(Dispatch::Go(db.dispatched(&entry, plan.run, step, drill)?));
+                let until = undoing::until(db, plan.run, step, now)?;
+                let entry = record::dispatched(plan, step, told, approval, until, now);
+                let id = db.dispatched(&entry, plan.run, step, drill)?;
+                promise::make(db, id, step, now)?;
+                return Ok(Dispatch::Go(id));
             }
             Err(key) => format!("{key} is in use by another run"),
         },
-        // Before anything is done the question can still be asked; a plan that is half done is not left lying for hours.
+        // Somebody came meanwhile, and nothing else stands against it: they may say yes to what is left.
         Verdict::Ask { why }
-            if plan.steps.first().is_some_and(|first| first.name == step.name)
-                && facts.as_ref().is_ok_and(|facts| only_hands(&asked, facts, now)) =>
+            if facts.as_ref().is_ok_and(|facts| only_hands(&asked, facts, now)) =>
         {
             return Ok(Dispatch::Ask(why));
         }

@@ -55,7 +55,7 @@ pub(crate) fn read(
         confirmed: Confirmed::No,
         lease_held_by: held_lease(db, plan.run, step)?,
         actions: rows.iter().map(|row| fact(row, &unended)).collect(),
-        limits: rules.limits,
+        limits: rules.limits.clone(),
         rules: rules.breaker,
         resets: resets.into_iter().collect(),
         approval: approved(db, plan.run)?,

@@ -15,20 +15,25 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::gate::crash::{Point, Points, Unwatched};
 use crate::gate::hands::Onlooker;
+use crate::gate::looks::{Look, Looks};
+use crate::gate::permit::Trace;
 use crate::gate::rules::Rules;
-use crate::gate::tool::{Action, Parsed, Tool};
+use crate::gate::tool::{Action, Parsed, Spelled, Tool};
 use crate::model::approval::Approval;
-use crate::model::ids::{ActionId, IncidentId, RunId, StepName, ToolName};
+use crate::model::ids::{RunId, StepName, ToolName};
 use crate::model::plan::{Origin, Step};
-use crate::model::reading::Reading;
+use crate::model::told::Told;
 use crate::model::tool::{ActionResult, Call, Found, Tier, ToolError, ToolSpec};
 use crate::store::Store;
 
 pub mod act;
+pub(crate) mod again;
 pub mod crash;
 pub mod facts;
 pub mod hands;
+pub mod looks;
 pub mod permit;
+pub mod promise;
 pub(crate) mod record;
 pub mod rules;
 pub mod settle;
@@ -36,6 +41,7 @@ pub mod submit;
 #[cfg(test)]
 mod tests;
 pub mod tool;
+pub mod undoing;
 pub mod words;
 
 /// The gate. One for the daemon's life.
@@ -47,34 +53,16 @@ pub struct Gate {
     rules: watch::Receiver<Arc<Rules>>,
     /// Actions run in tasks of their own, which nobody drops.
     tasks: TaskTracker,
-    /// What each run is about, for its records; gone with the run.
+    /// What each run is about, for its records: as it is told, and then as it is stored with the run.
     told: Mutex<BTreeMap<RunId, Told>>,
+    /// Looks that wait for their run's next commit.
+    looks: Looks,
     points: Arc<dyn Points>,
     /// Tells who works on a host by hand; swapped with the hosts.
     onlooker: RwLock<Option<Arc<dyn Onlooker>>>,
 }
 
 type Tools = Arc<BTreeMap<ToolName, Box<dyn Tool>>>;
-
-/// What the records of a run say beside the plan.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
-    pub incident: Option<IncidentId>,
-    /// Why there is a run at all: `disk mini:/var 93 %`.
-    pub reason: String,
-    /// Oldest first.
-    pub tools_called: Vec<String>,
-    /// The action that the run undoes, whoever asked for that.
-    pub undoes: Option<ActionId>,
-}
-
-impl Told {
-    pub fn about(reading: &Reading, incident: Option<IncidentId>) -> Self {
-        let reason =
-            format!("{} {}: {}", reading.severity, reading.signal, reading.words.first_line());
-        Self { incident, reason, ..Self::default() }
-    }
-}
 
 /// What became of a submitted plan.
 #[derive(Debug)]
@@ -120,6 +108,7 @@ impl Gate {
             rules,
             tasks,
             told: Mutex::default(),
+            looks: Looks::default(),
             points: Arc::new(Unwatched),
             onlooker: RwLock::new(None),
         }
@@ -174,8 +163,14 @@ impl Gate {
         Arc::clone(&self.rules.borrow())
     }
 
-    /// Runs a low call. What is above low is refused here: there is no permit on this way.
-    pub async fn query(&self, _origin: &Origin, call: &Call) -> Result<Found, ToolError> {
+    /// Runs a low call of a run. What is above low is refused here: there is no permit on this way. What a model
+    /// chose, and what the call itself spells out, is recorded with the run's next commit.
+    pub async fn query(
+        &self,
+        run: RunId,
+        origin: &Origin,
+        call: &Call,
+    ) -> Result<Found, ToolError> {
         let (spec, parsed) = self.parse(call)?;
         let Parsed::Query(query) = parsed else {
             return Err(ToolError::Refused(format!(
@@ -184,10 +179,21 @@ impl Gate {
             )));
         };
         let within = spec.timeout;
-        match tokio::time::timeout(within.duration(), query.run()).await {
+        let recorded = match (origin, query.spelled()) {
+            (Origin::Proposal(_), _) | (_, Spelled::Out) => Some(Trace::default()),
+            (_, Spelled::No) => None,
+        };
+        let began = tokio::time::Instant::now();
+        let asking = looks::traced(recorded.clone().unwrap_or_default(), query.run());
+        let answer = match tokio::time::timeout(within.duration(), asking).await {
             Ok(answer) => answer,
             Err(_) => Err(ToolError::Failed(format!("no answer within {within}"))),
+        };
+        if let Some(ran) = recorded {
+            let (ran, took, answer) = (ran.taken(), began.elapsed().into(), &answer);
+            self.looked(&Look { run, origin, call, ran, took, answer });
         }
+        answer
     }
 
     /// What a call above low would do, as a step that can be judged. Changes nothing.
@@ -221,31 +227,47 @@ impl Gate {
             repeat: action.repeat(),
             lease: action.lease(),
             replicas,
+            holds: action.holds(),
         })
     }
 
-    /// What a run is about, for its records.
+    /// What a run is about, for its records. It is stored with the run's plan.
     pub fn tell(&self, run: RunId, told: Told) {
         let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(run).and_modify(|t| t.reason.clone_from(&told.reason)).or_insert(told);
     }
 
-    /// A tool was called in a run.
-    pub fn called(&self, run: RunId, tool: &ToolName) {
+    /// A low call was made in a run that was told of.
+    pub fn called(&self, run: RunId, call: &Call) {
         let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(run).or_default().tools_called.push(tool.to_string());
+        if let Some(told) = all.get_mut(&run) {
+            told.called(call);
+        }
     }
 
-    /// What was told of a run; empty after a restart.
-    pub fn told(&self, run: RunId) -> Told {
-        let all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&run).cloned().unwrap_or_default()
+    /// What a look of the verification showed, for the record of the proof.
+    pub fn showed(&self, run: RunId, proof: String) {
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(told) = all.get_mut(&run) {
+            told.proof = Some(proof);
+        }
+    }
+
+    /// What was told of a run, in this life or in one before it.
+    pub async fn told(&self, run: RunId) -> anyhow::Result<Told> {
+        if let Some(told) = self.told.lock().unwrap_or_else(PoisonError::into_inner).get(&run) {
+            return Ok(told.clone());
+        }
+        let stored = self.store.call(move |db| db.told(run)).await?.unwrap_or_default();
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(all.entry(run).or_insert(stored).clone())
     }
 
     /// The run ended: nothing more will be recorded of it.
     pub fn forget(&self, run: RunId) {
         let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         all.remove(&run);
+        self.looks.forget(run);
     }
 
     fn parse(&self, call: &Call) -> Result<(ToolSpec, Parsed), ToolError> {
@@ -255,6 +277,12 @@ impl Gate {
             tool.ok_or_else(|| ToolError::Refused(format!("there is no tool {}", call.tool)))?;
         Ok((tool.spec().clone(), tool.parse(call)?))
     }
+}
+
+/// A step for tests of what takes a permit.
+#[cfg(test)]
+pub(crate) fn step_for_test() -> Step {
+    tests::step(0)
 }
 
 /// A tool that calls itself milder than its table allows is taken at its word. Beyond its table it is a defect, and

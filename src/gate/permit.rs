@@ -19,13 +19,46 @@ pub struct Permit {
     ran: Trace,
 }
 
-/// What ran under a permit, as its client noted it. The gate reads it when the action ended.
+/// What ran under a permit or for a low call, as its client noted it. The gate reads it when the action ended.
 #[derive(Debug, Clone, Default)]
-pub(in crate::gate) struct Trace(Arc<Mutex<Vec<Ran>>>);
+pub(in crate::gate) struct Trace(Arc<Mutex<Noted>>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    ran: Vec<Ran>,
+    way: Way,
+}
+
+/// How the last request under a permit fared on its way, as its client knows it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::gate) enum Way {
+    /// It arrived, or nobody says that it did not.
+    #[default]
+    Unsaid,
+    /// There was no way: provably nobody got it.
+    Unreached,
+    /// A right is missing: asking again is no answer to that.
+    Denied,
+}
 
 impl Trace {
+    pub(in crate::gate) fn note(&self, ran: Ran) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.ran.len() < MOST {
+            noted.ran.push(ran);
+        }
+    }
+
     pub(in crate::gate) fn taken(&self) -> Vec<Ran> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).ran.clone()
+    }
+
+    pub(in crate::gate) fn way(&self) -> Way {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).way
+    }
+
+    fn went(&self, way: Way) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).way = way;
     }
 }
 
@@ -39,6 +72,12 @@ impl Permit {
     #[cfg(test)]
     pub(crate) fn for_test(step: Step) -> Self {
         Self { run: RunId(1), action: ActionId(1), step, ran: Trace::default() }
+    }
+
+    /// For tests of clients: whether the last request provably reached nobody.
+    #[cfg(test)]
+    pub(crate) fn is_unreached(&self) -> bool {
+        self.ran.way() == Way::Unreached
     }
 
     pub fn run(&self) -> RunId {
@@ -55,11 +94,23 @@ impl Permit {
         &self.step
     }
 
+    /// A client notes that its request provably reached nobody: what ends as not started for that is tried once more.
+    pub fn unreached(&self) {
+        self.ran.went(Way::Unreached);
+    }
+
+    /// A client notes that its request was answered, whatever the answer.
+    pub fn reached(&self) {
+        self.ran.went(Way::Unsaid);
+    }
+
+    /// A client notes that a right is missing: nothing is tried again.
+    pub fn denied(&self) {
+        self.ran.went(Way::Denied);
+    }
+
     /// A client notes a command that it ran, for the audit log: argument by argument, with what came of it.
     pub fn note(&self, ran: Ran) {
-        let mut all = self.ran.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < MOST {
-            all.push(ran);
-        }
+        self.ran.note(ran);
     }
 }

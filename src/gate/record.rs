@@ -1,12 +1,14 @@
 //! The gate's audit records: one way to write each.
 
-use crate::gate::Told;
-use crate::gate::rules::UNDO_FOR;
 use crate::model::audit::{AuditEntry, AuditKind, AuditPayload};
 use crate::model::ids::ApprovalId;
 use crate::model::plan::{Origin, Plan, Step};
 use crate::model::time::Millis;
+use crate::model::told::Told;
 use crate::model::tool::Undo;
+
+/// What a record keeps of a preview's words, in characters.
+const KEPT: usize = 500;
 
 /// Who acts in a plan, for the records.
 pub(crate) fn actor(plan: &Plan) -> String {
@@ -44,7 +46,7 @@ pub(crate) fn of_plan(
             ),
             digest: Some(plan.digest()),
             reason: told.reason.clone(),
-            tools_called: told.tools_called.clone(),
+            tools_called: told.tools(),
             outcome: Some(outcome.to_owned()),
             trigger: Some(plan.origin.to_string()),
             host: first.map(|s| s.call.target.on().to_string()),
@@ -78,15 +80,17 @@ pub(crate) fn dispatched(
     step: &Step,
     told: &Told,
     approval: Option<ApprovalId>,
+    until: Millis,
     now: Millis,
 ) -> AuditEntry {
     let mut entry = of_step(plan, step, AuditKind::Dispatched, told, now);
     entry.payload.approval = approval;
     entry.payload.undoes = told.undoes;
+    entry.payload.effect = Some(step.effect.words.chars().take(KEPT).collect());
     match &step.undo {
         Undo::By(call) => {
             entry.payload.undo = Some(call.to_string());
-            entry.payload.undo_until = Some(now + UNDO_FOR);
+            entry.payload.undo_until = Some(until);
         }
         Undo::Impossible(why) => entry.payload.undo = Some(format!("none: {why}")),
     }

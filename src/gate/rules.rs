@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ids::{HostName, RunbookName, ToolName};
 use crate::model::plan::{Leash, Origin, Plan};
-use crate::model::target::Target;
+use crate::model::target::{AbsPath, Target, Thing};
 use crate::model::time::{Millis, Span};
-use crate::model::tool::Tier;
-use crate::model::value::Values;
+use crate::model::tool::{Call, Tier};
+use crate::model::value::{Value, Values};
 use crate::policy::breaker::BreakerRules;
 use crate::policy::forbidden::Protected;
 use crate::policy::hours::{Closed, Hours};
@@ -26,15 +26,87 @@ pub enum Mode {
     DryRun,
 }
 
-/// The snapshot that a host has.
+/// A snapshot that is taken before steps of tier high.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotRule {
-    /// The tool that takes it, and what it is called with beside `name` and `keep`.
+    /// The host whose steps it is for.
+    pub host: HostName,
+    pub covers: Covers,
+    /// The tool that takes it, and what it is called with beside `keep` and the run's word.
     pub tool: ToolName,
     pub target: Target,
     pub args: Values,
+    /// The argument that takes the run's word.
+    pub run_as: &'static str,
     /// How long it is kept.
     pub keep: Span,
+}
+
+/// Which steps on its host a snapshot is the undo of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Covers {
+    All,
+    /// Those that name a path below one of these, or one of these things.
+    These {
+        below: Vec<AbsPath>,
+        things: BTreeSet<Target>,
+    },
+}
+
+impl SnapshotRule {
+    /// Whether what this call may change is in the snapshot.
+    pub fn covers(&self, call: &Call) -> bool {
+        if *call.target.on() != self.host {
+            return false;
+        }
+        match &self.covers {
+            Covers::All => true,
+            Covers::These { below, things } => {
+                let mut values = call.args.values();
+                about(&call.target, below, things) || values.any(|v| names(v, below, things))
+            }
+        }
+    }
+}
+
+/// Whether a target lies there, or is one of the things that live there; a service of a compose project lives where
+/// its project does.
+fn about(target: &Target, below: &[AbsPath], things: &BTreeSet<Target>) -> bool {
+    let lies = target.as_path().is_some_and(|path| below.iter().any(|root| path.is_below(root)));
+    let of_stack = |thing: &&Target| {
+        let project = target.name().split('/').next();
+        (target.thing(), thing.thing()) == (Thing::Composed, Thing::Stack)
+            && target.on() == thing.on()
+            && project == Some(thing.name())
+    };
+    lies || things.contains(target) || things.iter().any(|thing| of_stack(&thing))
+}
+
+fn names(value: &Value, below: &[AbsPath], things: &BTreeSet<Target>) -> bool {
+    match value {
+        Value::Path(path) => below.iter().any(|root| path.is_below(root)),
+        Value::Target(target) => about(target, below, things),
+        Value::List(items) => items.iter().any(|item| names(item, below, things)),
+        Value::Argv(parts) => parts.iter().any(|part| below.iter().any(|root| says(part, root))),
+        Value::Line(text) => below.iter().any(|root| says(text, root)),
+        Value::Int(_)
+        | Value::Bytes(_)
+        | Value::Span(_)
+        | Value::Flag(_)
+        | Value::Word(_)
+        | Value::Json(_)
+        | Value::Text(_) => false,
+    }
+}
+
+/// Whether a part of a raw command names the path or what is below it: `--to=/srv/web/x`, `echo y >/srv/web`.
+fn says(part: &str, path: &AbsPath) -> bool {
+    let ends = |rest: &str| {
+        let next = rest.chars().next();
+        next.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.'))
+    };
+    let path = path.as_str();
+    part.match_indices(path).any(|(at, _)| ends(&part[at + path.len()..]))
 }
 
 /// What the gate goes by.
@@ -58,7 +130,7 @@ pub struct Rules {
     /// Hosts on which nobody minds that reef acts while they work there.
     pub disturb: BTreeSet<HostName>,
     /// What is taken before a step of tier high on a host.
-    pub snapshots: BTreeMap<HostName, SnapshotRule>,
+    pub snapshots: Vec<SnapshotRule>,
     pub limits: Limits,
     pub breaker: BreakerRules,
     pub protected: Protected,
@@ -88,7 +160,7 @@ impl Default for Rules {
             hours: BTreeMap::new(),
             at_most: BTreeMap::new(),
             disturb: BTreeSet::new(),
-            snapshots: BTreeMap::new(),
+            snapshots: Vec::new(),
             limits: Limits::default(),
             breaker: BreakerRules::default(),
             protected: Protected::default(),
@@ -142,5 +214,73 @@ impl Rules {
             Tier::Critical => self.critical_for,
             Tier::Low | Tier::Medium | Tier::High => self.approval_for,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tool::Bounds;
+
+    fn call(target: &str, args: &[(&str, Value)]) -> Call {
+        Call {
+            tool: ToolName::of("host.exec"),
+            target: target.parse().unwrap(),
+            args: args.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect(),
+            bounds: Bounds::default(),
+        }
+    }
+
+    fn argv(parts: &[&str]) -> Value {
+        Value::Argv(parts.iter().map(|part| (*part).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_snapshot_is_for_the_steps_that_name_what_lies_on_it() {
+        let path = |path: &str| AbsPath::new(path).unwrap();
+        let target = |text: &str| text.parse::<Target>().unwrap();
+        let mut rule = SnapshotRule {
+            host: HostName::of("nas"),
+            covers: Covers::These {
+                below: vec![path("/srv/web")],
+                things: ["nas:unit:web.service", "nas:stack:media"].map(target).into(),
+            },
+            tool: ToolName::of("snapshot.create"),
+            target: target("nas:/srv/web"),
+            args: Values::new(),
+            run_as: "mark",
+            keep: Span::days(1),
+        };
+        let list = Value::List(vec![Value::Target(target("nas:/srv/web/a"))]);
+        for covered in [
+            call("nas:/srv/web", &[]),
+            call("nas:/srv/web/x/y", &[]),
+            call("nas:unit:web.service", &[]),
+            call("nas:stack:media", &[]),
+            call("nas:compose:media/app", &[]),
+            call("nas", &[("path", Value::Path(path("/srv/web/log")))]),
+            call("nas", &[("unit", Value::Target(target("nas:unit:web.service")))]),
+            call("nas", &[("all", list)]),
+            call("nas", &[("argv", argv(&["sh", "-c", "echo x >/srv/web/page"]))]),
+            call("nas", &[("argv", argv(&["tar", "--directory=/srv/web", "-x"]))]),
+            call("nas", &[("argv", argv(&["chown", "web:", "/srv/web"]))]),
+        ] {
+            assert!(rule.covers(&covered), "{covered}");
+        }
+        let others = [
+            call("mini:/srv/web", &[]),
+            call("nas:/srv/web2", &[]),
+            call("nas:/srv", &[]),
+            call("nas", &[]),
+            call("nas:unit:db.service", &[]),
+            call("nas:compose:media2/app", &[]),
+            call("nas", &[("argv", argv(&["rm", "/srv/web2/x", "/srv/web-old", "/srv/web.d"]))]),
+            call("nas", &[("path", Value::Path(path("/srv/websites")))]),
+        ];
+        for other in &others {
+            assert!(!rule.covers(other), "{other}");
+        }
+        rule.covers = Covers::All;
+        assert_eq!(others.iter().filter(|call| rule.covers(call)).count(), others.len() - 1);
     }
 }

@@ -5,6 +5,7 @@ use crate::model::audit::{AuditEntry, AuditKind, AuditPayload};
 use crate::model::ids::ActionId;
 use crate::model::plan::Plan;
 use crate::model::time::Millis;
+use crate::model::told::Told;
 use crate::store::actions::ActionRow;
 use crate::store::db::Db;
 
@@ -76,6 +77,7 @@ pub(crate) fn verified(
     plan: &Plan,
     passed: bool,
     words: &str,
+    proof: Option<&str>,
     now: Millis,
 ) -> anyhow::Result<()> {
     for row in db.actions_of(plan.run)? {
@@ -83,6 +85,7 @@ pub(crate) fn verified(
         verified.payload.outcome = Some(if passed { "yes" } else { "no" }.into());
         verified.payload.reason = words.to_owned();
         verified.payload.digest = Some(plan.digest());
+        verified.payload.proof = proof.map(str::to_owned);
         db.append(&verified)?;
         if passed && is_unknown(&row) {
             let mut settled = entry(&row, AuditKind::Settled, "the probe that fired", now);
@@ -132,7 +135,7 @@ pub fn note(
 pub fn decided(
     db: &mut Db,
     plan: &Plan,
-    told: &crate::gate::Told,
+    told: &Told,
     what: &str,
     now: Millis,
 ) -> anyhow::Result<i64> {

@@ -5,7 +5,7 @@ use crate::gate::facts;
 use crate::gate::hands::InUse;
 use crate::gate::record;
 use crate::gate::rules::{Mode, Rules};
-use crate::gate::{Gate, Submitted, Told, words};
+use crate::gate::{Gate, Submitted, words};
 use crate::model::approval::{Approval, ApprovalState, Choice};
 use crate::model::audit::AuditKind;
 use crate::model::ids::ApprovalId;
@@ -14,6 +14,7 @@ use crate::model::message::{Message, Urgency};
 use crate::model::plan::{Leash, Plan, Verdict};
 use crate::model::severity::Severity;
 use crate::model::time::Millis;
+use crate::model::told::Told;
 use crate::policy::judge::{Asked, GateFacts, Rule, judge, judge_when_free, reasons};
 use crate::store::approvals::ApprovalDraft;
 use crate::store::db::Db;
@@ -31,14 +32,22 @@ impl Gate {
     pub async fn submit(&self, plan: &Plan) -> anyhow::Result<Submitted> {
         let in_use = self.in_use(plan).await;
         let (plan, rules, now) = (plan.clone(), self.rules(), self.clock.now());
-        let told = self.told(plan.run);
+        let told = self.told(plan.run).await?;
+        let run = plan.run;
         let judging = move |db: &mut Db| {
             db.atomically(|db| {
                 let judged = judge_plan(db, &rules, &plan, &in_use, now)?;
                 match judged.verdict {
                     Verdict::Allow => Ok(Submitted::Allowed),
                     Verdict::Ask { why } => {
-                        let mut question = format!("{}\n{}", told.reason, words::plan(&plan));
+                        let mut question = told.reason.clone();
+                        match db.actions_of(plan.run)?.len() {
+                            0 => {}
+                            n => question.push_str(&format!(
+                                "\nsteps that are done already: {n}; what is left:"
+                            )),
+                        }
+                        question.push_str(&format!("\n{}", words::plan(&plan)));
                         for why in in_use.values() {
                             question.push_str(&format!("\n{why}"));
                         }
@@ -62,7 +71,7 @@ impl Gate {
                 }
             })
         };
-        let submitted = self.store.call(judging).await?;
+        let submitted = self.commit(run, judging).await?;
         if let Submitted::Asked(_) = &submitted {
             self.reached(Point::ApprovalRequested);
         }
@@ -80,10 +89,9 @@ impl Gate {
         // A question is asked of a human anyway: who works there changes nothing.
         let in_use = InUse::new();
         let (standing, rules, now) = (standing.clone(), self.rules(), self.clock.now());
-        let told = self.told(standing.run);
+        let told = self.told(standing.run).await?;
         let asked = self
-            .store
-            .call(move |db| {
+            .commit(standing.run, move |db| {
                 db.atomically(|db| {
                     let mut allowed = Vec::new();
                     let mut observed = Vec::new();

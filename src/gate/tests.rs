@@ -59,7 +59,7 @@ impl Model {
     }
 }
 
-fn step(service: usize) -> Step {
+pub(in crate::gate) fn step(service: usize) -> Step {
     let target: Target = format!("mini:unit:s{service}.service").parse().unwrap();
     Step {
         name: StepName::new("one").unwrap(),
@@ -81,6 +81,7 @@ fn step(service: usize) -> Step {
         repeat: Repeat::Never,
         lease: vec![target],
         replicas: None,
+        holds: None,
     }
 }
 

@@ -4,7 +4,7 @@ use crate::Fut;
 use crate::gate::permit::Permit;
 use crate::model::target::Target;
 use crate::model::tool::{
-    ActionResult, Call, Effect, Found, Repeat, Replicas, Tier, ToolError, ToolSpec, Undo,
+    ActionResult, Call, Effect, Found, Holds, Repeat, Replicas, Tier, ToolError, ToolSpec, Undo,
 };
 
 /// A tool: parses calls into queries or actions. How to write one: one file in `tool/` for its
@@ -26,6 +26,19 @@ pub enum Parsed {
 /// A call of tier low: it has no permit in reach, so it cannot change anything.
 pub trait Query: Send {
     fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>>;
+    /// Whether its call spells out what runs, to the letter: such a look stands in the audit log.
+    fn spelled(&self) -> Spelled {
+        Spelled::No
+    }
+}
+
+/// Who says what runs for a low call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelled {
+    /// The tool, in code.
+    No,
+    /// The call: a command, another program's tool.
+    Out,
 }
 
 /// A call above low.
@@ -41,6 +54,10 @@ pub trait Action: Send + Sync {
     /// healthy one is never taken. Reads only.
     fn replicas(&self) -> Fut<'_, Result<Option<Replicas>, ToolError>> {
         Box::pin(async { Ok(None) })
+    }
+    /// How long what its undo needs is kept, where that is not as long as reef keeps what it put away.
+    fn holds(&self) -> Option<Holds> {
+        None
     }
     /// Does it, within the effect that the permit's step carries.
     fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult>;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::model::plan::{Plan, Step, Verify};
-use crate::model::tool::Undo;
+use crate::model::tool::{Holds, Undo};
 
 /// One step: `compress: compress 38 files, 61 MiB, to about 4 MiB (high)`, then how it is undone.
 pub fn step(step: &Step) -> String {
@@ -13,7 +13,13 @@ pub fn step(step: &Step) -> String {
         let _ = write!(words, "; takes about {takes}");
     }
     let undone = match &step.undo {
-        Undo::By(call) => format!("undo: {}", call.tool),
+        Undo::By(call) => match step.holds {
+            None => format!("undo: {}", call.tool),
+            Some(Holds::For(span)) => format!("undo: {} for {span}", call.tool),
+            Some(Holds::TillNext(span)) => {
+                format!("undo: {} for {span}, or until it is done again", call.tool)
+            }
+        },
         Undo::Impossible(why) => format!("no undo: {why}"),
     };
     let _ = write!(words, ". {undone}");

@@ -11,6 +11,8 @@ use crate::model::tool::Tier;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditKind {
+    /// A low call was made: one that a model chose, or that spells out what runs.
+    Looked,
     /// A human was asked.
     Asked,
     /// A human answered.
@@ -32,7 +34,8 @@ pub enum AuditKind {
 }
 
 impl AuditKind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
+        Self::Looked,
         Self::Asked,
         Self::Answered,
         Self::Refused,
@@ -47,6 +50,7 @@ impl AuditKind {
 
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Looked => "looked",
             Self::Asked => "asked",
             Self::Answered => "answered",
             Self::Refused => "refused",
@@ -85,7 +89,9 @@ pub struct AuditPayload {
     pub digest: Option<Digest>,
     /// Why: for people.
     pub reason: String,
-    /// The chain of tools in this run, oldest first.
+    /// What the step was to do, as its preview counted it, in plain words.
+    pub effect: Option<String>,
+    /// The tools that led to it, oldest first; each call once.
     pub tools_called: Vec<String>,
     /// `done`, `failed`, `unknown`, `allow`, `forbid`, `yes`, `no` ...
     pub outcome: Option<String>,
@@ -109,8 +115,13 @@ pub struct AuditPayload {
     pub undo: Option<String>,
     /// Until when it can be.
     pub undo_until: Option<Millis>,
+    /// What the probe or the query said that proved it, or did not.
+    pub proof: Option<String>,
     /// The commands that it ran, in order.
     pub commands: Vec<Ran>,
+    /// What low tools said right after an action that did not end well: `unit.status: ...`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<String>,
 }
 
 /// One command as it was run under a permit.

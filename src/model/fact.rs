@@ -8,6 +8,7 @@ use crate::model::container::{Container, Stack, Swarm};
 use crate::model::guard::{Guarded, Listener, Logins};
 use crate::model::hands::Hands;
 use crate::model::ids::UnitName;
+use crate::model::listing::{Listed, Listing};
 use crate::model::renewal::Renewals;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
@@ -81,6 +82,8 @@ pub enum Fact {
     Hands,
     /// Who renews certificates there, and what starts it. Asked for by tools, by no probe.
     Renewals,
+    /// What lies below a folder, or who has it open. Asked for by tools, by no probe.
+    Files(Listing),
 }
 
 impl Fact {
@@ -349,6 +352,7 @@ pub enum FactValue {
     Guarded(Guarded),
     Hands(Hands),
     Renewals(Renewals),
+    Files(Listed),
 }
 
 /// Why a fact could not be had.

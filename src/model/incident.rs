@@ -111,6 +111,8 @@ pub struct Care {
     pub silent: bool,
     /// When what explained it was over: it has a moment to be over too.
     pub freed_at: Option<Millis>,
+    /// Whether its runbook found what it hangs on to be at fault: who was told of it was told of that.
+    pub blames_parent: bool,
     /// When what it is about was over, of one that only a human may end.
     pub healed_at: Option<Millis>,
 }
@@ -172,7 +174,7 @@ impl IncidentState {
             (_, IncidentEvent::Resolve) => Ok(Self::Resolved { at: now }),
             (_, IncidentEvent::Escalate { why }) => Ok(Self::Escalated { why }),
             (
-                Self::Open | Self::Held { .. } | Self::Explained { .. },
+                Self::Open | Self::Held { .. } | Self::Explained { .. } | Self::Escalated { .. },
                 IncidentEvent::Explain { by },
             ) => Ok(Self::Explained { by }),
             (Self::Open | Self::Held { .. }, IncidentEvent::Hold { why }) => Ok(Self::Held { why }),

@@ -8,7 +8,7 @@ use crate::model::digest::{Canonical, Digest};
 use crate::model::ids::{ActionId, IncidentId, RunId, RunbookName, StepName};
 use crate::model::target::{Signal, Target};
 use crate::model::time::Span;
-use crate::model::tool::{Call, Effect, Repeat, Replicas, Tier, Undo};
+use crate::model::tool::{Call, Effect, Holds, Repeat, Replicas, Tier, Undo};
 
 /// Who or what wanted the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct Step {
     /// What stands behind the service beside what this step takes away, where the tool can tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<Replicas>,
+    /// How long what `undo` needs is kept; `None`: as long as reef keeps what it put away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Holds>,
 }
 
 /// How a plan's success is proven.
@@ -167,10 +170,15 @@ impl Step {
             Repeat::Safe => "safe",
         };
         let to = to.text(repeat).list(self.lease.iter(), |to, key| to.text(&key.to_string()));
-        match self.replicas {
+        let to = match self.replicas {
             Some(Replicas { of, healthy, leaves }) => {
                 to.text("replicas").int(of.into()).int(healthy.into()).int(leaves.into())
             }
+            None => to,
+        };
+        match self.holds {
+            Some(Holds::For(span)) => to.text("holds for").int(span.0),
+            Some(Holds::TillNext(span)) => to.text("holds till next").int(span.0),
             None => to,
         }
     }

@@ -26,6 +26,9 @@ pub struct Renewals {
 pub struct Lineage {
     /// `photos.example`: the file's name.
     pub name: String,
+    /// certbot's folder (`--config-dir`); empty: its own, /etc/letsencrypt.
+    #[serde(default)]
+    pub folder: String,
     /// When the renewal file was written last: certbot writes it with each certificate.
     pub changed_at: Option<Millis>,
     /// The address of the ACME server.
@@ -42,6 +45,16 @@ pub struct Lineage {
     pub names: Vec<String>,
     /// The certificate on the disk, where it may be read.
     pub on_disk: Option<OnDisk>,
+}
+
+impl Lineage {
+    /// certbot's own folder, where nobody said another.
+    pub const FOLDER: &'static str = "/etc/letsencrypt";
+
+    /// certbot's folder that it lies in.
+    pub fn folder(&self) -> &str {
+        if self.folder.is_empty() { Self::FOLDER } else { &self.folder }
+    }
 }
 
 /// A certificate in its file.

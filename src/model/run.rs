@@ -120,8 +120,8 @@ impl RunState {
             (Self::Inquiring { .. } | Self::Waiting { .. }, RunEvent::Allowed { plan }) => {
                 Ok(Self::Acting { plan, step: 0 })
             }
-            // Somebody came to the host before anything was done.
-            (Self::Acting { step: 0, .. }, RunEvent::Asked { plan, until }) => {
+            // Somebody came to the host before the next step: the question is about what is left.
+            (Self::Acting { .. }, RunEvent::Asked { plan, until }) => {
                 Ok(Self::Waiting { plan, until })
             }
             (Self::Waiting { plan, .. }, RunEvent::AskAgain) => {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::ids::SilenceId;
+use crate::model::starred::starred;
 use crate::model::target::Signal;
 use crate::model::time::Millis;
 
@@ -42,10 +43,7 @@ impl Pattern {
 
     /// Whether it is about this signal of the probe of this name.
     pub fn is_about(&self, signal: &Signal, name: &str) -> bool {
-        let fits = |text: &str| match self.text.strip_suffix('*') {
-            Some(before) => text.starts_with(before),
-            None => text == self.text,
-        };
+        let fits = |text: &str| starred(&self.text, text);
         fits(name)
             || fits(signal.probe.as_str())
             || fits(signal.target.on().as_str())

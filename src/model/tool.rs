@@ -109,6 +109,9 @@ pub struct Bounds {
     /// one of these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub named: Vec<Target>,
+    /// Things that do the same work: one of them stays well while another one is down.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Target>,
     /// Commands that run what their arguments say, which the runbook names to the letter: high instead
     /// of critical.
     #[serde(default)]
@@ -118,7 +121,13 @@ pub struct Bounds {
 impl Default for Bounds {
     /// No roots, so no path; up to 10,000 items.
     fn default() -> Self {
-        Self { roots: Vec::new(), max_targets: 10_000, named: Vec::new(), commands: Vec::new() }
+        Self {
+            roots: Vec::new(),
+            max_targets: 10_000,
+            named: Vec::new(),
+            peers: Vec::new(),
+            commands: Vec::new(),
+        }
     }
 }
 
@@ -143,6 +152,7 @@ impl Call {
                 to.list(command.iter(), |to, part| to.text(part))
             })
             .list(self.bounds.named.iter(), |to, thing| to.text(&thing.to_string()))
+            .list(self.bounds.peers.iter(), |to, thing| to.text(&thing.to_string()))
     }
 }
 
@@ -165,6 +175,12 @@ pub struct Effect {
     pub takes: Option<Span>,
     /// The digest of what exactly was previewed: a file list, a plan file.
     pub artifact: Option<Digest>,
+}
+
+/// The preview of an action that would do nothing; the words say why.
+pub fn nothing_to_do(words: String) -> (Effect, Undo) {
+    let effect = Effect { words, max_items: 0, max_bytes: 0, takes: None, artifact: None };
+    (effect, Undo::Impossible("nothing is to be changed".into()))
 }
 
 /// How many of a service's replicas are healthy, before an action and while it happens.
@@ -194,6 +210,24 @@ pub enum Undo {
     By(Call),
     /// It cannot be; says why in words for people.
     Impossible(String),
+}
+
+/// How long what an undo needs is kept, where that is not as long as reef keeps what it put away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    /// From the action on, or from the first of several in a run that share it.
+    For(Span),
+    /// So long at the most: the next action of the same tool on the same target takes its place.
+    TillNext(Span),
+}
+
+impl Holds {
+    pub fn span(self) -> Span {
+        match self {
+            Self::For(span) | Self::TillNext(span) => span,
+        }
+    }
 }
 
 /// Whether doing it twice is as doing it once.

@@ -29,6 +29,8 @@ pub enum Kind {
     Argv,
     /// Named values as an MCP tool takes them, given by the same as a command.
     Json,
+    /// One line of text, handed on as it stands, given by the same as a command.
+    Line,
     /// Text from outside. No input of a tool has this kind.
     Text,
 }
@@ -46,6 +48,7 @@ impl fmt::Display for Kind {
             Self::List(of) => write!(f, "list of {of}s"),
             Self::Argv => f.write_str("command"),
             Self::Json => f.write_str("table"),
+            Self::Line => f.write_str("line"),
             Self::Text => f.write_str("text"),
         }
     }
@@ -65,6 +68,7 @@ pub enum Value {
     List(Vec<Value>),
     Argv(Vec<String>),
     Json(Map<String, Json>),
+    Line(String),
     Text(Tainted),
 }
 
@@ -85,6 +89,7 @@ impl Value {
             Self::List(items) => Kind::List(Box::new(items.first().map_or(Kind::Word, Self::kind))),
             Self::Argv(_) => Kind::Argv,
             Self::Json(_) => Kind::Json,
+            Self::Line(_) => Kind::Line,
             Self::Text(_) => Kind::Text,
         }
     }
@@ -110,6 +115,7 @@ impl Value {
             | Self::List(_)
             | Self::Argv(_)
             | Self::Json(_)
+            | Self::Line(_)
             | Self::Text(_) => None,
         }
     }
@@ -127,6 +133,7 @@ impl Value {
             Self::List(items) => to.text("list").list(items.iter(), |to, item| item.canonical(to)),
             Self::Argv(parts) => to.text("argv").list(parts.iter(), |to, part| to.text(part)),
             Self::Json(table) => table_bytes(to.text("json"), table),
+            Self::Line(line) => to.text("line").text(line),
             Self::Text(t) => to.text("text").text(t.as_str()),
         }
     }
@@ -210,6 +217,7 @@ impl fmt::Display for Value {
                 Ok(())
             }
             Self::Json(table) => write_table(f, table),
+            Self::Line(line) => write_part(f, line),
             Self::List(items) => {
                 for (i, item) in items.iter().enumerate() {
                     write!(f, "{}{item}", if i == 0 { "" } else { ", " })?;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::gate::settle::{self, Became, NotSettled};
-use crate::model::ids::{ActionId, ApprovalId, RunId, RunbookName};
+use crate::model::ids::{ActionId, ApprovalId, HostName, RunId, RunbookName};
 use crate::model::incident::{IncidentEvent, IncidentState};
 use crate::model::plan::{Ending, Origin, Verdict};
 use crate::model::run::RunState;
 use crate::model::taint::Tainted;
-use crate::model::target::Target;
+use crate::model::target::{Target, Thing};
 use crate::model::time::Millis;
 use crate::model::value::Value;
 use crate::operator::order::{self, Refusal, Who};
@@ -93,13 +93,15 @@ impl Operator {
         dry_run: bool,
         who: Who,
     ) -> Result<Planned, Refusal> {
+        let on = on.with_this_as(&self.here);
+        self.is_known(&on).await?;
         let params =
             set.into_iter().map(|(key, value)| (key, Value::Text(Tainted::new(&value)))).collect();
         let start = Start {
             origin: Origin::Operator { uid: who.uid },
             incident: None,
             runbook: Some(name),
-            on: Some(on.with_this_as(&self.here)),
+            on: Some(on),
             params,
             awake: Awake::Yes,
         };
@@ -108,6 +110,48 @@ impl Operator {
         }
         let run = self.runner.start(start).await?;
         self.planned(run).await
+    }
+
+    /// Refuses what is on a host that reef does not know: a slip would else be told as whatever its steps say of it.
+    async fn is_known(&self, on: &Target) -> Result<(), Refusal> {
+        match on.thing() {
+            Thing::Host
+            | Thing::Path
+            | Thing::Unit
+            | Thing::Process
+            | Thing::Container
+            | Thing::Stack
+            | Thing::Composed => {}
+            // Their hosts are clusters, providers and servers by the names that the config gives them.
+            Thing::Endpoint
+            | Thing::Interface
+            | Thing::Log
+            | Thing::Backup
+            | Thing::Check
+            | Thing::Member
+            | Thing::Service
+            | Thing::Node
+            | Thing::Object
+            | Thing::Terraform
+            | Thing::Playbook
+            | Thing::Mcp
+            | Thing::Vm
+            | Thing::Reef => return Ok(()),
+        }
+        let host = on.on();
+        let facts = self.facts();
+        let watched = || async {
+            self.watch.snapshot().await.iter().any(|s| s.reading.signal.target.on() == host)
+        };
+        if *host == self.here || facts.hosts.contains(host) || watched().await {
+            return Ok(());
+        }
+        let named: Vec<&str> =
+            std::iter::once(&self.here).chain(&facts.hosts).map(HostName::as_str).collect();
+        refuse(format!(
+            "reef knows no host {host}: it knows {}. Another one is added as [host.{host}] in the config",
+            named.join(", ")
+        ))
     }
 
     async fn dry_run(&self, start: &Start) -> Result<Planned, Refusal> {

@@ -2,7 +2,9 @@
 
 use crate::model::audit::{AuditKind, ChainHead};
 use crate::model::ids::IncidentId;
+use crate::model::time::Millis;
 use crate::operator::order::Refusal;
+use crate::operator::timeline::no_undo;
 use crate::operator::view::{AuditEntryView, AuditExport, AuditPage, AuditProof};
 use crate::operator::{Operator, refuse};
 use crate::store::Store;
@@ -23,7 +25,7 @@ impl Operator {
     }
 
     pub(crate) async fn audit_show(&self, seq: i64) -> Result<AuditEntryView, Refusal> {
-        show(self.store(), &self.facts().zone.to_string(), seq).await
+        show(self.store(), &self.facts().zone.to_string(), self.now(), seq).await
     }
 
     pub(crate) async fn audit_verify(&self, heads: Vec<ChainHead>) -> Result<AuditProof, Refusal> {
@@ -70,7 +72,12 @@ pub async fn export(store: &Store, after: i64) -> Result<AuditExport, Refusal> {
 }
 
 /// One record, with those of the same run.
-pub async fn show(store: &Store, zone: &str, seq: i64) -> Result<AuditEntryView, Refusal> {
+pub async fn show(
+    store: &Store,
+    zone: &str,
+    now: Millis,
+    seq: i64,
+) -> Result<AuditEntryView, Refusal> {
     let record = store.call(move |db| db.audit(seq)).await?;
     let Some(record) = record else {
         return refuse(format!("there is no record {seq}; `reef audit list` shows them"));
@@ -85,7 +92,9 @@ pub async fn show(store: &Store, zone: &str, seq: i64) -> Result<AuditEntryView,
     };
     related.retain(|r| r.seq != seq);
     related.sort_by_key(|r| r.seq);
-    Ok(AuditEntryView { zone: zone.to_owned(), record, related })
+    let own = record.clone();
+    let no_undo = store.call(move |db| no_undo(db, &own, now)).await?;
+    Ok(AuditEntryView { zone: zone.to_owned(), record, related, no_undo })
 }
 
 /// Holds the whole chain against itself and against the heads that were written down elsewhere.

@@ -3,6 +3,7 @@
 //! An [`order::Order`] comes in from a surface that has made sure who it is from, and a
 //! [`view`] goes out. Nothing here prints and nothing here is reachable by a model.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -37,6 +38,7 @@ pub mod silence;
 pub mod status;
 pub mod switches;
 pub mod timeline;
+pub mod trail;
 pub mod view;
 
 /// What the config says that people want to see; a reload replaces it.
@@ -49,6 +51,8 @@ pub struct Facts {
     pub page: Option<String>,
     pub model: Option<String>,
     pub findings: Vec<String>,
+    /// The hosts that the config names, without this one.
+    pub hosts: BTreeSet<HostName>,
     /// Where each runbook came from: `shipped`, or its file.
     pub books: std::collections::BTreeMap<String, String>,
     /// The MCP servers.

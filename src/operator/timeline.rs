@@ -1,18 +1,23 @@
 //! What happened to an incident, put together again for a human: from its first reading to its end.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::gate::undoing;
 use crate::model::audit::{AuditKind, AuditPayload, AuditRecord};
 use crate::model::ids::{ActionId, IncidentId};
 use crate::model::incident::{Incident, IncidentState};
 use crate::model::message::Delivery;
 use crate::model::reading::Reading;
-use crate::model::time::{Millis, Span};
+use crate::model::time::Millis;
 use crate::operator::order::Refusal;
+use crate::operator::trail::{self, Act};
 use crate::operator::{Operator, refuse};
 use crate::report::morning::about;
 use crate::store::Store;
 use crate::store::audit::AuditFilter;
+use crate::store::db::Db;
 
 /// Records of one incident that are read: far more than it has attempts for.
 const MOST: u32 = 2_000;
@@ -37,21 +42,6 @@ pub struct Timeline {
     pub cost_micros: i64,
 }
 
-/// One action, or one decision not to act.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Act {
-    pub timestamp: Millis,
-    pub agent: String,
-    pub action: String,
-    pub service: String,
-    pub reason: String,
-    pub tools_called: Vec<String>,
-    pub errors: Option<String>,
-    pub duration: Option<Span>,
-    /// What else is known, by label.
-    pub more: Vec<(String, String)>,
-}
-
 /// One line of the story.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
@@ -65,19 +55,28 @@ pub struct Moment {
 
 impl Operator {
     pub(crate) async fn audit_timeline(&self, incident: IncidentId) -> Result<Timeline, Refusal> {
-        timeline(self.store(), &self.facts().zone.to_string(), incident).await
+        timeline(self.store(), &self.facts().zone.to_string(), self.now(), incident).await
     }
 }
 
 /// The story of one incident, from what is stored.
-pub async fn timeline(store: &Store, zone: &str, id: IncidentId) -> Result<Timeline, Refusal> {
-    let (incident, records, readings, messages) = store
+pub async fn timeline(
+    store: &Store,
+    zone: &str,
+    now: Millis,
+    id: IncidentId,
+) -> Result<Timeline, Refusal> {
+    let (incident, records, readings, messages, undos) = store
         .call(move |db| {
             let filter = AuditFilter { incident: Some(id), limit: MOST, ..AuditFilter::default() };
             let mut records = db.audit_list(&filter)?;
             records.sort_by_key(|record| record.seq);
             let readings = db.incident_readings(id, 200)?;
-            Ok((db.incident(id)?, records, readings, db.messages_of(id)?))
+            let mut undos = BTreeMap::new();
+            for record in records.iter().filter(|r| r.kind == AuditKind::Dispatched) {
+                undos.extend(no_undo(db, record, now)?.map(|why| (ActionId(record.seq), why)));
+            }
+            Ok((db.incident(id)?, records, readings, db.messages_of(id)?, undos))
         })
         .await?;
     let Some(incident) = incident else {
@@ -109,7 +108,7 @@ pub async fn timeline(store: &Store, zone: &str, id: IncidentId) -> Result<Timel
         opened_at: incident.opened_at,
         resolved_at,
         stands: stands(&incident),
-        acts: acts(&records),
+        acts: acts(&records, &undos),
         story,
         cost_micros: records.iter().filter_map(of).sum(),
     })
@@ -153,6 +152,7 @@ fn moment(record: &AuditRecord) -> Option<Moment> {
     let outcome = payload.outcome.clone().unwrap_or_default();
     let call = payload.call.clone().unwrap_or_default();
     let (word, words) = match record.kind {
+        AuditKind::Looked => ("looked", looked(payload)),
         AuditKind::Asked => {
             let id = payload.approval.map(|id| id.to_string()).unwrap_or_default();
             ("asked", format!("{id}: {call} ({outcome})"))
@@ -165,15 +165,15 @@ fn moment(record: &AuditRecord) -> Option<Moment> {
         AuditKind::Dispatched => ("did", format!("{}: {call}", ActionId(record.seq))),
         AuditKind::Closed => ("ended", ended(payload)),
         AuditKind::Settled => ("settled", format!("{outcome}, {}", record.actor)),
-        AuditKind::Verified if outcome == "yes" => ("proven", payload.reason.clone()),
-        AuditKind::Verified => ("not proven", payload.reason.clone()),
+        AuditKind::Verified if outcome == "yes" => ("proven", proof(payload)),
+        AuditKind::Verified => ("not proven", proof(payload)),
         AuditKind::Decided => ("decided", outcome),
         AuditKind::Noted => ("noted", format!("{outcome}: {}", payload.reason)),
     };
     Some(Moment { at: record.at, word: word.to_owned(), words, seq: Some(record.seq) })
 }
 
-/// `done in 800 ms: restarted; systemctl restart web.service: code 0`.
+/// `done in 800 ms: restarted; systemctl restart web.service (exit code 0)`.
 fn ended(payload: &AuditPayload) -> String {
     let mut words = payload.outcome.clone().unwrap_or_default();
     if let Some(took) = payload.took {
@@ -184,87 +184,55 @@ fn ended(payload: &AuditPayload) -> String {
         words.push_str(&format!(": {said}"));
     }
     for ran in &payload.commands {
-        let code = ran.code.map_or("no code".to_owned(), |code| format!("code {code}"));
-        words.push_str(&format!("; {}: {code}", ran.argv.join(" ")));
+        words.push_str(&format!("; {}", trail::command(ran)));
+    }
+    for seen in payload.around.iter().filter_map(|seen| seen.lines().next()) {
+        words.push_str(&format!("; {seen}"));
     }
     words
 }
 
+/// `unit.logs mini:unit:web.service: journalctl -u web.service (exit code 0)`.
+pub fn looked(payload: &AuditPayload) -> String {
+    let mut words = payload.call.clone().unwrap_or_default();
+    for ran in &payload.commands {
+        words.push_str(&format!("; {}", trail::command(ran)));
+    }
+    if let Some(why) = &payload.errors {
+        words.push_str(&format!("; {why}"));
+    }
+    words
+}
+
+/// `the probe that fired is green (green disk mini:/var: 61 %, 2026-02-24T03:48:12Z)`.
+fn proof(payload: &AuditPayload) -> String {
+    match &payload.proof {
+        Some(proof) => format!("{} ({proof})", payload.reason),
+        None => payload.reason.clone(),
+    }
+}
+
+/// Why what a record dispatched cannot be undone any more.
+pub(crate) fn no_undo(
+    db: &Db,
+    record: &AuditRecord,
+    now: Millis,
+) -> anyhow::Result<Option<String>> {
+    let has = record.payload.as_ref().is_some_and(|payload| payload.undo_until.is_some());
+    let id = ActionId(record.seq);
+    let row = if has { db.action(id)? } else { None };
+    Ok(row.map(|row| undoing::no_more(db, &row, now)).transpose()?.flatten())
+}
+
 /// Each dispatch with what later records say of it; where nothing was dispatched, what would have been done.
-fn acts(records: &[AuditRecord]) -> Vec<Act> {
-    let of_kind = |kind| records.iter().filter(move |record| record.kind == kind);
-    let dispatched: Vec<Act> =
-        of_kind(AuditKind::Dispatched).filter_map(|record| act(record, records)).collect();
+fn acts(records: &[AuditRecord], undos: &BTreeMap<ActionId, String>) -> Vec<Act> {
+    let of_kind = |kind| {
+        let all = records.iter().filter(move |record| record.kind == kind);
+        all.filter_map(|r| trail::act(r, records, undos.get(&ActionId(r.seq)).map(String::as_str)))
+    };
+    let dispatched: Vec<Act> = of_kind(AuditKind::Dispatched).collect();
     match dispatched.is_empty() {
         false => dispatched,
-        true => of_kind(AuditKind::Would).filter_map(|record| act(record, records)).collect(),
-    }
-}
-
-fn act(record: &AuditRecord, all: &[AuditRecord]) -> Option<Act> {
-    let own = record.payload.as_ref()?;
-    let id = ActionId(record.seq);
-    let later = |kind: AuditKind| {
-        let of_it = |r: &&AuditRecord| {
-            r.kind == kind && r.payload.as_ref().and_then(|p| p.action) == Some(id)
-        };
-        all.iter().rfind(of_it).and_then(|r| Some((r, r.payload.as_ref()?)))
-    };
-    let closed = later(AuditKind::Closed).map(|(_, payload)| payload);
-    let mut more = Vec::new();
-    let mut say = |label: &str, value: Option<String>| {
-        more.extend(value.map(|value| (label.to_owned(), value)));
-    };
-    let dispatched = record.kind == AuditKind::Dispatched;
-    say("Action id", dispatched.then(|| id.to_string()));
-    say("Trigger", own.trigger.clone());
-    say("Host", own.host.clone());
-    say("Call", own.call.clone());
-    for ran in closed.into_iter().flat_map(|closed| &closed.commands) {
-        let code = ran.code.map_or("none".to_owned(), |code| code.to_string());
-        say("Command", Some(format!("{} (exit code {code})", ran.argv.join(" "))));
-    }
-    say("Approval", own.approval.map(|id| approved(id, all)));
-    say("Plan", own.digest.map(|digest| digest.to_string()));
-    let book = own.runbook.clone().zip(own.runbook_digest);
-    say("Runbook", book.map(|(name, digest)| format!("{name} {digest}")));
-    let outcome = match (dispatched, closed) {
-        (true, None) => Some("unknown: no record closes it".to_owned()),
-        (true, Some(closed)) => closed.outcome.clone(),
-        (false, _) => Some(format!("not done: {}", own.outcome.clone().unwrap_or_default())),
-    };
-    say("Outcome", outcome);
-    say("Output", closed.and_then(|closed| closed.output_excerpt.clone()));
-    say("Output hash", closed.and_then(|c| c.output_digest).map(|digest| digest.to_string()));
-    let verified = later(AuditKind::Verified).map(|(_, payload)| {
-        format!("{}: {}", payload.outcome.clone().unwrap_or_default(), payload.reason)
-    });
-    say("Verified", verified.or_else(|| dispatched.then(|| "no record says so".to_owned())));
-    let settled = later(AuditKind::Settled)
-        .map(|(r, p)| format!("{}, {}", p.outcome.clone().unwrap_or_default(), r.actor));
-    say("Settled", settled);
-    say("Undo", own.undo.clone());
-    Some(Act {
-        timestamp: record.at,
-        agent: record.actor.clone(),
-        action: own.tool.clone().unwrap_or_default(),
-        service: own.target.clone().unwrap_or_default(),
-        reason: own.reason.clone(),
-        // The record that closed it knows of the action's own tool too.
-        tools_called: closed.unwrap_or(own).tools_called.clone(),
-        errors: closed.and_then(|closed| closed.errors.clone()),
-        duration: closed.and_then(|closed| closed.took),
-        more,
-    })
-}
-
-/// `A-17, approved by operator uid 1000`.
-fn approved(id: crate::model::ids::ApprovalId, all: &[AuditRecord]) -> String {
-    let of_it = |r: &&AuditRecord| {
-        r.kind == AuditKind::Answered && r.payload.as_ref().and_then(|p| p.approval) == Some(id)
-    };
-    match all.iter().rfind(of_it) {
-        Some(record) => format!("{id}, {}", record.actor),
-        None => id.to_string(),
+        true => of_kind(AuditKind::Would).collect(),
     }
 }

@@ -183,6 +183,9 @@ pub struct AuditEntryView {
     pub record: AuditRecord,
     /// Of the same run, oldest first.
     pub related: Vec<AuditRecord>,
+    /// Why what it did cannot be undone any more, where it could once.
+    #[serde(default)]
+    pub no_undo: Option<String>,
 }
 
 /// `reef audit verify`.

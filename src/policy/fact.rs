@@ -2,7 +2,7 @@
 
 use crate::model::ids::{ActionId, RunId, ToolName};
 use crate::model::target::Target;
-use crate::model::time::Millis;
+use crate::model::time::{Millis, Span};
 use crate::model::tool::{ActionResult, Tier};
 
 /// How an action ended, where that is known.
@@ -50,6 +50,9 @@ pub enum Proof {
     None,
 }
 
+/// For so long after its end does an action that is being proven keep its host to itself.
+const SETTLES: Span = Span::mins(10);
+
 /// One dispatched action, joined from its audit records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionFact {
@@ -73,6 +76,13 @@ impl ActionFact {
     /// Whether it is under way, or done and being proven.
     pub fn in_flight(&self) -> bool {
         self.outcome.is_none() || self.proof == Proof::Pending
+    }
+
+    /// Whether the host is still its own: what a fix breaks shows in its first minutes, and a proof that has to stay for
+    /// an hour must not keep every other fix waiting.
+    pub fn occupies(&self, now: Millis) -> bool {
+        let settling = self.ended_at.is_none_or(|ended| now < ended + SETTLES);
+        self.in_flight() && (self.outcome.is_none() || settling)
     }
 
     /// Whether it counts at all: not a drill's, not a query.
@@ -116,6 +126,7 @@ pub(in crate::policy) mod tests {
             repeat: Repeat::Never,
             lease: vec![target],
             replicas: None,
+            holds: None,
         }
     }
 

@@ -86,33 +86,82 @@ fn own_state(call: &Call, protected: &Protected, scratch: Scratch) -> Option<Str
 
 /// A raw command that names reef: its program, its unit.
 fn reef_itself(call: &Call) -> Option<String> {
-    let own = |word: &str| ["reef", "reef.service"].contains(&word);
-    let named = parts(call).iter().any(|part| {
+    let own = |word: &str| ITSELF.contains(&word);
+    let parts = parts(call);
+    let named = parts.iter().any(|part| {
         let last = part.rsplit('/').next().unwrap_or(part);
         own(last) || tokens(part).any(own)
     });
-    named.then(|| "reef's own program and unit are a human's alone".to_owned())
+    (named || meant_by_pattern(&parts))
+        .then(|| "reef's own program and unit are a human's alone".to_owned())
+}
+
+/// reef's program, and its unit.
+const ITSELF: &[&str] = &["reef", "reef.service"];
+
+/// Whether a program that takes patterns for names is given one that reef answers to: `systemctl` expands globs, `pkill`
+/// and its like search for a regular expression.
+fn meant_by_pattern(parts: &[String]) -> bool {
+    let cuts = |c: char| c.is_whitespace() || "\"'`;&".contains(c);
+    let words: Vec<&str> =
+        parts.iter().flat_map(|part| part.split(cuts)).filter(|word| !word.is_empty()).collect();
+    let runs = |of: &[&str]| {
+        words.iter().any(|word| of.contains(&word.rsplit('/').next().unwrap_or(word)))
+    };
+    let reef = |word: &str, pattern: String| {
+        !word.starts_with('-')
+            && regex::Regex::new(&pattern).is_ok_and(|p| ITSELF.iter().any(|name| p.is_match(name)))
+    };
+    let globs = runs(&["systemctl", "service"]);
+    let searches = runs(&["pkill", "killall"]);
+    words.iter().any(|word| {
+        let glob = globs && word.contains(['*', '?', '[']);
+        (glob && reef(word, as_regex(word))) || (searches && reef(word, (*word).to_owned()))
+    })
+}
+
+/// A glob as a regular expression over the whole name.
+fn as_regex(glob: &str) -> String {
+    let one = |c: char| match c {
+        '*' => ".*".to_owned(),
+        '?' => ".".to_owned(),
+        '[' | ']' | '-' => c.to_string(),
+        // Only first in a class does it negate.
+        '!' | '^' => "^".to_owned(),
+        c => regex::escape(&c.to_string()),
+    };
+    format!("^(?:{})$", glob.chars().map(one).collect::<String>())
 }
 
 /// The parts of every raw command in a call.
 fn parts(call: &Call) -> Vec<String> {
     let mut found = Vec::new();
     for value in call.args.values() {
-        each(value, &mut |value| match value {
-            Value::Argv(parts) => found.extend(parts.iter().cloned()),
-            Value::Json(table) => table.values().for_each(|inner| texts(inner, &mut found)),
-            Value::Int(_)
-            | Value::Bytes(_)
-            | Value::Span(_)
-            | Value::Flag(_)
-            | Value::Word(_)
-            | Value::Path(_)
-            | Value::Target(_)
-            | Value::List(_)
-            | Value::Text(_) => {}
-        });
+        each(value, &mut |value| found.extend(raw(value)));
     }
     found
+}
+
+/// What of one value a program reads as it stands: the parts of a raw command, the texts that an MCP tool is given.
+fn raw(value: &Value) -> Vec<String> {
+    match value {
+        Value::Argv(parts) => parts.clone(),
+        Value::Json(table) => {
+            let mut found = Vec::new();
+            table.values().for_each(|inner| texts(inner, &mut found));
+            found
+        }
+        Value::Int(_)
+        | Value::Bytes(_)
+        | Value::Span(_)
+        | Value::Flag(_)
+        | Value::Word(_)
+        | Value::Path(_)
+        | Value::Target(_)
+        | Value::List(_)
+        | Value::Line(_)
+        | Value::Text(_) => Vec::new(),
+    }
 }
 
 /// Every text in what an MCP tool is given: any of them may be a command or a path to it.
@@ -169,12 +218,18 @@ const KEY_FOLDERS: &[&str] = &[
     "/etc/letsencrypt/accounts",
     "/etc/pki/tls/private",
     "/etc/wireguard",
-    "/root/.ssh",
-    "/root/.gnupg",
 ];
 
+/// Root's home, the same on every host, with its folders of keys: whoever takes the home takes them along.
+const ROOTS_HOME: &str = "/root";
+const OF_ROOTS_HOME: [&str; 2] = [".ssh", ".gnupg"];
+
 fn private_key(call: &Call) -> Option<String> {
-    let folders = || KEY_FOLDERS.iter().filter_map(|folder| AbsPath::new(folder).ok());
+    let of_root = OF_ROOTS_HOME.map(|folder| format!("{ROOTS_HOME}/{folder}"));
+    let folders = || {
+        let all = KEY_FOLDERS.iter().copied().chain(of_root.iter().map(String::as_str));
+        all.filter_map(|folder| AbsPath::new(folder).ok())
+    };
     let of_folder = |path: &AbsPath| folders().any(|f| path.is_below(&f) || f.is_below(path));
     let target = call.target.as_path();
     let found = target
@@ -228,8 +283,8 @@ fn words(call: &Call) -> Vec<String> {
             Value::Word(word) => found.push(word.as_str().to_owned()),
             Value::Target(target) => found.push(name(target)),
             Value::Text(text) => found.push(text.as_str().to_owned()),
-            Value::Argv(parts) => found.extend(parts.iter().cloned()),
-            Value::Json(table) => table.values().for_each(|inner| texts(inner, &mut found)),
+            Value::Line(text) => found.push(text.clone()),
+            Value::Argv(_) | Value::Json(_) => found.extend(raw(value)),
             Value::Int(_)
             | Value::Bytes(_)
             | Value::Span(_)
@@ -252,11 +307,9 @@ fn arg_paths(call: &Call) -> Vec<AbsPath> {
         each(value, &mut |value| match value {
             Value::Path(path) => paths.push(path.clone()),
             Value::Target(target) => paths.extend(target.as_path()),
-            Value::Argv(parts) => paths.extend(parts.iter().flat_map(|part| named_paths(part))),
-            Value::Json(table) => {
-                let mut found = Vec::new();
-                table.values().for_each(|inner| texts(inner, &mut found));
-                paths.extend(found.iter().flat_map(|text| named_paths(text)));
+            Value::Line(text) => paths.extend(named_paths(text)),
+            Value::Argv(_) | Value::Json(_) => {
+                paths.extend(raw(value).iter().flat_map(|text| named_paths(text)));
             }
             Value::Int(_)
             | Value::Bytes(_)
@@ -327,7 +380,7 @@ mod tests {
     fn private_keys_are_out_of_reach() {
         for key in [
             "/home/ann/.ssh/config",
-            "/root/.ssh/id_ed25519",
+            "{root}/.ssh/id_ed25519",
             "/srv/id_rsa",
             "/etc/ssh/ssh_host_ed25519_key",
             "/etc/letsencrypt/live/x/fullchain.pem",
@@ -337,7 +390,8 @@ mod tests {
             "/etc/wireguard/wg0.conf",
             "/etc/ssl",
         ] {
-            check("files.clean", "mini:/", vec![Value::Path(path(key))], Some("private key"));
+            let key = path(&key.replace("{root}", ROOTS_HOME));
+            check("files.clean", "mini:/", vec![Value::Path(key)], Some("private key"));
         }
         check("files.clean", "mini:/srv/id_rsa", vec![], Some("private key"));
         for fine in ["/srv/id_rsa.pub", "/var/log/keyboard.log", "/srv/monkey/x.log"] {
@@ -405,12 +459,20 @@ mod tests {
             ("sqlite3 file:/var/lib/reef/reef.db?mode=rw", Some("reef's own")),
             ("sh -c 'echo>/etc/reef/reef.toml'", Some("reef's own")),
             ("systemctl stop reef.service", Some("reef's own")),
+            ("systemctl stop ree*", Some("reef's own")),
+            ("systemctl restart *", Some("reef's own")),
+            ("/usr/bin/systemctl kill re[d-f]?.service", Some("reef's own")),
+            ("sh -c systemctl\tstop\tr*f", Some("reef's own")),
+            ("pkill ree", Some("reef's own")),
+            ("killall -r ^r.*f$", Some("reef's own")),
+            ("systemctl restart nginx*", None),
+            ("pkill -f jellyfin", None),
             ("systemctl stop reef", Some("reef's own")),
             ("/usr/bin/reef resume", Some("reef's own")),
             ("sh -c 'pkill reef'", Some("reef's own")),
-            ("cat /root/.ssh/id_ed25519", Some("private key")),
+            ("cat {root}/.ssh/id_ed25519", Some("private key")),
             ("cat id_ed25519", Some("private key")),
-            ("tar -cf/tmp/x.tar ../root/.ssh", Some("private key")),
+            ("tar -cf/tmp/x.tar ..{root}/.ssh", Some("private key")),
             ("openssl rsa -in=/etc/ssl/private/web.pem", Some("private key")),
             ("kubectl delete ns apps", Some("namespace")),
             ("kubectl delete namespaces/apps", Some("namespace")),
@@ -420,6 +482,7 @@ mod tests {
             ("redis-cli get my_key", None),
             ("mount /srv/photos", None),
         ] {
+            let command = command.replace("{root}", ROOTS_HOME);
             let parts: Vec<String> = match command.split_once(" '") {
                 Some((before, script)) => {
                     let script = script.trim_end_matches('\'').to_owned();

@@ -176,11 +176,11 @@ pub fn reasons(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Vec<(Rule, 
         Drill::Yes => (free(), free(), free(), free()),
         // What was promised with the approved plan puts things back: that so much failed is why it is due.
         Drill::No if is_promised_undo(asked, facts) => {
-            (held(facts), host(asked, facts), free(), free())
+            (held(facts), host(asked, facts, now), free(), free())
         }
         Drill::No => (
             held(facts),
-            host(asked, facts),
+            host(asked, facts, now),
             limits::judge(&facts.actions, asked.run, asked.step, &facts.limits, now),
             breakers(asked, facts, now),
         ),
@@ -233,8 +233,18 @@ fn is_drill(origin: &Origin, facts: &GateFacts) -> Drill {
     }
 }
 
+/// Tools by which a timer takes back what was for a stated time.
+const TAKES_BACK: &[&str] = &["debug.disable"];
+
 fn is_promised_undo(asked: &Asked<'_>, facts: &GateFacts) -> bool {
-    matches!(asked.origin, Origin::Undo(_)) && facts.source == Source::Promised
+    let takes_back = match asked.origin {
+        Origin::Undo(_) => true,
+        Origin::Timer => TAKES_BACK.contains(&asked.step.call.tool.as_str()),
+        Origin::Incident(_) | Origin::Proposal(_) | Origin::Operator { .. } | Origin::Drill => {
+            false
+        }
+    };
+    takes_back && facts.source == Source::Promised
 }
 
 fn paused(facts: &GateFacts) -> Verdict {
@@ -316,10 +326,10 @@ fn lease(asked: &Asked<'_>, facts: &GateFacts) -> Verdict {
 }
 
 /// One action above low on a host at a time, from its dispatch to its proof.
-fn host(asked: &Asked<'_>, facts: &GateFacts) -> Verdict {
+fn host(asked: &Asked<'_>, facts: &GateFacts, now: Millis) -> Verdict {
     let host = asked.step.call.target.on();
     let other = facts.actions.iter().find(|fact| {
-        fact.run != asked.run && fact.counts() && fact.in_flight() && fact.target.on() == host
+        fact.run != asked.run && fact.counts() && fact.occupies(now) && fact.target.on() == host
     });
     match other {
         Some(fact) => forbid(format!(

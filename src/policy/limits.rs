@@ -1,8 +1,9 @@
 //! How often reef may act: a fold over past actions, so a restart refills nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::ids::RunId;
+use crate::config::globals::ToolLimits;
+use crate::model::ids::{RunId, ToolName};
 use crate::model::plan::{Step, Verdict};
 use crate::model::target::Target;
 use crate::model::time::{Millis, Span};
@@ -11,17 +12,19 @@ use crate::policy::fact::{ActionFact, Outcome};
 
 /// The most actions in an hour and in a day. What one run does on one service is one action, however many
 /// steps it takes: a plan that was judged whole is not cut in the middle by its own steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     pub per_service_hour: u32,
     /// Three an hour alone would be 72 a day of a crash loop that nobody sees.
     pub per_service_day: u32,
     pub per_hour: u32,
+    /// Of one tool on one service, beside the ones above.
+    pub tools: BTreeMap<ToolName, ToolLimits>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { per_service_hour: 3, per_service_day: 5, per_hour: 10 }
+        Self { per_service_hour: 3, per_service_day: 5, per_hour: 10, tools: BTreeMap::new() }
     }
 }
 
@@ -40,7 +43,7 @@ pub fn judge(
     if step.tier == Tier::Low {
         return Verdict::Allow;
     }
-    let service = &step.call.target;
+    let (service, tool) = (&step.call.target, &step.call.tool);
     let hour = Past::over(facts, HOUR, now);
     let day = Past::over(facts, DAY, now);
     let (per_hour, per_day) = (limits.per_service_hour, limits.per_service_day);
@@ -54,6 +57,16 @@ pub fn judge(
         return forbid(format!(
             "limit: {per_day} actions a day on {service} are used up, next in {free}"
         ));
+    }
+    let own = limits.tools.get(tool).copied().unwrap_or_default();
+    let ways = [(&hour, own.per_service_hour, "an hour"), (&day, own.per_service_day, "a day")];
+    for (past, most, over) in ways {
+        let Some(most) = most else { continue };
+        if let Some(free) = past.of_tool(tool).free(most, run, service, Some(service)) {
+            return forbid(format!(
+                "limit: {most} of {tool} {over} on {service} are used up, next in {free}"
+            ));
+        }
     }
     if let Some(free) = hour.free(limits.per_hour, run, service, None) {
         let n = limits.per_hour;
@@ -75,6 +88,12 @@ impl<'a> Past<'a> {
         let counts = |f: &&ActionFact| f.counts() && f.outcome != Some(Outcome::NotStarted);
         let facts = facts.iter().filter(counts).filter(|f| now.since(f.at) < over).collect();
         Self { facts, over, now }
+    }
+
+    /// The part of it that one tool did.
+    fn of_tool(&self, tool: &ToolName) -> Self {
+        let facts = self.facts.iter().copied().filter(|fact| fact.tool == *tool).collect();
+        Self { facts, over: self.over, now: self.now }
     }
 
     /// How long until one more of `run` on `service` is free; `None`: it is now. `of` counts one service alone.
@@ -116,6 +135,33 @@ mod tests {
         check(&facts, 2, "allow");
         let step = step("unit.restart", "mini:unit:db.service");
         assert_eq!(judge(&facts, RunId(9), &step, &Limits::default(), NOW), Verdict::Allow);
+    }
+
+    #[test]
+    fn a_tool_may_have_limits_of_its_own() {
+        let judged = |tool, hour, day, facts: &[ActionFact]| {
+            let own = ToolLimits { per_service_hour: hour, per_service_day: day };
+            let tools = [(ToolName::of("unit.restart"), own)].into();
+            let limits = Limits { tools, ..Limits::default() };
+            let step = step(tool, "mini:unit:web.service");
+            judge(facts, RunId(9), &step, &limits, NOW).word()
+        };
+        let hour = [fact(1, ago(Span::mins(10)))];
+        let day = [fact(1, ago(Span::hours(5)))];
+        for (tool, most_hour, most_day, facts, want) in [
+            ("unit.restart", None, None, &hour, "allow"),
+            ("unit.restart", Some(1), None, &hour, "forbid"),
+            ("unit.restart", Some(2), None, &hour, "allow"),
+            ("unit.restart", Some(1), None, &day, "allow"),
+            ("unit.restart", None, Some(1), &day, "forbid"),
+            ("unit.restart", Some(0), None, &[fact(1, ago(Span::days(2)))], "forbid"),
+            ("unit.reload", Some(1), Some(1), &hour, "allow"),
+        ] {
+            assert_eq!(judged(tool, most_hour, most_day, facts), want, "{tool} {most_hour:?}");
+        }
+        // What holds for all tools holds for this one too, however much it is given.
+        let three: Vec<_> = (1..=3).map(|run| fact(run, ago(Span::mins(run)))).collect();
+        assert_eq!(judged("unit.restart", Some(100), None, &three), "forbid");
     }
 
     #[test]

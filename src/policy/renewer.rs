@@ -165,7 +165,7 @@ pub fn find<'a>(shown: Shown<'_>, around: Around<'a>) -> Finding<'a> {
 
 /// The lineage that the server shows, or one for its name.
 fn of_certbot<'a>(shown: Shown<'_>, host: &'a Renewals) -> Option<(&'a Lineage, String)> {
-    let file = |lineage: &Lineage| format!("/etc/letsencrypt/renewal/{}.conf", lineage.name);
+    let file = |lineage: &Lineage| format!("{}/renewal/{}.conf", lineage.folder(), lineage.name);
     let same = |l: &&Lineage| l.on_disk.as_ref().is_some_and(|c| c.serial == shown.serial);
     if let Some(lineage) = host.lineages.iter().find(same) {
         return Some((lineage, format!("{} renews exactly this one", file(lineage))));

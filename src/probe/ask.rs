@@ -11,7 +11,7 @@ use crate::config::keys::Key;
 use crate::config::section::{Entry, Section};
 use crate::config::setting::Setting;
 use crate::model::ids::{HostName, Word};
-use crate::model::target::{Signal, Target, Thing};
+use crate::model::target::{AbsPath, Signal, Target, Thing};
 use crate::model::time::Span;
 pub use crate::probe::ask::context::{Context, host_signal};
 use crate::probe::care::{Care, with_suffix};
@@ -57,6 +57,8 @@ pub struct TlsServer {
     pub name: String,
     /// What certbot calls its certificate, where the config says so.
     pub lineage: Option<String>,
+    /// certbot's folder, where it is not its own one.
+    pub config_dir: Option<AbsPath>,
 }
 
 /// A name server and the two names that it is asked for.

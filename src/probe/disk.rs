@@ -1,11 +1,11 @@
 //! `disk`: bytes and inodes of every real volume.
 
+mod settings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::clients::host::mountinfo::{self, Reach};
-use crate::config::section::{Entry, Section};
-use crate::config::setting::{Bytes, Percent};
 use crate::model::fact::{Fact, FactValue, Facts, Volume};
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::{Reading, Unit};
@@ -16,7 +16,8 @@ use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value, Values, human_bytes};
 use crate::policy::baseline::Daily;
-use crate::policy::threshold::{Direction, Judged, Threshold};
+use crate::policy::threshold::Judged;
+pub use crate::probe::disk::settings::{Levels, Settings, configure};
 use crate::probe::spoken::{Numbered, Spoken, host_signal, number, percent, whole};
 use crate::probe::{HostProbe, Others, Past, ask};
 
@@ -28,102 +29,6 @@ const STALE_AFTER: u32 = 3;
 
 /// Where people put what they take away again: such a volume is forgotten when it is gone.
 const REMOVABLE: [&str; 3] = ["/media", "/run/media", "/tmp"];
-
-/// The levels of one volume, in percent used.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Levels {
-    pub yellow: f64,
-    pub red: f64,
-}
-
-/// What is too full.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    pub levels: Levels,
-    /// Levels of single volumes.
-    pub mounts: BTreeMap<AbsPath, Levels>,
-    /// Volumes that are not watched.
-    pub ignore: BTreeSet<AbsPath>,
-    /// A volume larger than this must be short of room too: 90 % of 20 TiB leaves 2 TiB.
-    pub large: u64,
-    /// Short of room: less than this is free ...
-    pub yellow_free: u64,
-    pub red_free: u64,
-    /// ... or it will be full within this at its own growth.
-    pub yellow_within: Span,
-    pub red_within: Span,
-    /// Less than this free is red whatever the share, on volumes of at least `floor_from`.
-    pub floor: u64,
-    pub floor_from: u64,
-    /// Percentage points that a volume must fall below a level before it clears.
-    pub margin: f64,
-    /// Growing by less than this since yesterday is never unusual, however quiet the volume was.
-    pub growth: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            levels: Levels { yellow: 85.0, red: 90.0 },
-            mounts: BTreeMap::new(),
-            ignore: BTreeSet::new(),
-            large: 1 << 40,
-            yellow_free: 50 << 30,
-            red_free: 20 << 30,
-            yellow_within: Span::days(7),
-            red_within: Span::days(1),
-            floor: 1 << 30,
-            floor_from: 20 << 30,
-            margin: 2.0,
-            growth: 20 << 30,
-        }
-    }
-}
-
-/// Reads `[probe.disk]`: levels for all volumes, and a table for a volume that differs:
-/// `disk."/" = { yellow = "80 %" }`.
-pub fn configure(section: &mut Section) -> Settings {
-    let default = Settings::default();
-    let levels = levels(section, default.levels);
-    let ignore: Vec<AbsPath> = section.list_or("ignore", Vec::new());
-    let mut settings = Settings {
-        levels,
-        mounts: BTreeMap::new(),
-        ignore: ignore.into_iter().collect(),
-        large: section.or("large", Bytes(default.large)).0,
-        yellow_free: section.or("yellow_free", Bytes(default.yellow_free)).0,
-        red_free: section.or("red_free", Bytes(default.red_free)).0,
-        yellow_within: section.or("yellow_within", default.yellow_within),
-        red_within: section.or("red_within", default.red_within),
-        floor: section.or("floor", Bytes(default.floor)).0,
-        floor_from: section.or("floor_from", Bytes(default.floor_from)).0,
-        margin: section.or("margin", Percent(default.margin)).0,
-        growth: section.or("growth", Bytes(default.growth)).0,
-    };
-    for (name, entry) in section.entries() {
-        match (AbsPath::new(&name), entry) {
-            (Ok(path), Entry::Table(mut table)) => {
-                let of_volume = self::levels(&mut table, levels);
-                table.finish();
-                settings.mounts.insert(path, of_volume);
-            }
-            (Ok(_), Entry::Short(_) | Entry::Other) => {
-                section.mistake(&name, "needs levels; write { yellow = \"80 %\", red = \"95 %\" }");
-            }
-            (Err(_), _) => section.mistake(&name, "is neither a key of disk nor a mount point"),
-        }
-    }
-    settings
-}
-
-fn levels(section: &mut Section, default: Levels) -> Levels {
-    let yellow = section.or("yellow", Percent(default.yellow)).0;
-    let red = section.or("red", Percent(default.red)).0;
-    if red < yellow {
-        section.mistake("red", "lies below yellow");
-    }
-    Levels { yellow, red }
-}
 
 /// What a reading has, for runbooks.
 pub fn gives() -> Vec<Gives> {
@@ -200,16 +105,6 @@ impl Disk {
 }
 
 impl Settings {
-    fn threshold(&self, mount: &AbsPath) -> Threshold {
-        let levels = self.mounts.get(mount).unwrap_or(&self.levels);
-        Threshold {
-            yellow: Some(levels.yellow),
-            red: Some(levels.red),
-            direction: Direction::Above,
-            margin: self.margin,
-        }
-    }
-
     /// `growth` in percentage points a day.
     fn bytes(&self, volume: &Volume, growth: Option<f64>) -> Numbered {
         let used = percent(
@@ -355,7 +250,7 @@ impl HostProbe for Disk {
         let mut readings = Vec::new();
         let mut there = BTreeSet::new();
         for volume in volumes {
-            if !self.settings.ignore.contains(&volume.mount) {
+            if !self.settings.ignores(&volume.mount) {
                 let parent = self.server(volume);
                 let told = self.volume(volume, past, now);
                 readings.extend(told.into_iter().map(|r| Reading { parent: parent.clone(), ..r }));
@@ -585,6 +480,24 @@ mod tests {
         let none = Settings { ignore: BTreeSet::from([var]), ..Settings::default() };
         let mut probe = Disk::new(none, HostName::new("mini").unwrap());
         assert_eq!(look(&mut probe, &[half], &NoPast), []);
+    }
+
+    #[test]
+    fn a_star_ignores_what_has_no_levels_of_its_own() {
+        let path = |path: &str| AbsPath::new(path).unwrap();
+        let own = BTreeMap::from([(path("/snap/mine"), Levels { yellow: 85.0, red: 90.0 })]);
+        let settings = |ignore: &[&str]| Settings {
+            mounts: own.clone(),
+            ignore: ignore.iter().copied().map(path).collect(),
+            ..Settings::default()
+        };
+        let watched = |ignore: &[&str], mount| !settings(ignore).ignores(&path(mount));
+        assert!(watched(&["/snap/*"], "/snap"));
+        assert!(watched(&["/snap/*"], "/snappy"));
+        assert!(!watched(&["/snap/*"], "/snap/core/1"));
+        assert!(!watched(&["/*"], "/"));
+        assert!(watched(&["/*"], "/snap/mine"));
+        assert!(!watched(&["/*", "/snap/mine"], "/snap/mine"));
     }
 
     #[test]

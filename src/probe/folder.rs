@@ -88,12 +88,13 @@ impl Folder {
             margin: *margin,
         };
         let budgeted = human_bytes(*budget);
+        let counted = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
         Numbered {
             judged: threshold.judge(used),
             reason: "bytes",
             value: used,
             unit: Unit::Percent,
-            words: format!("{used:.0} % of {budgeted}, {} in {files} files", human_bytes(bytes)),
+            words: format!("{used:.0} % of {budgeted}, {} in {counted}", human_bytes(bytes)),
             values: BTreeMap::from([
                 ("path".to_owned(), Value::Path(path.clone())),
                 ("free".to_owned(), Value::Bytes(budget.saturating_sub(bytes))),

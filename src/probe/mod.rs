@@ -173,6 +173,10 @@ pub trait NetProbe: Send {
     fn listen(&mut self, _bell: Bell) {}
     /// Signals of its parts that a former life knew: a part that the next whole look does not see is gone.
     fn recall(&mut self, _parts: &[Signal]) {}
+    /// Gives back what it holds elsewhere, such as a log-in: it will not look any more. `None` where it holds nothing.
+    fn leave(&mut self) -> Option<Fut<'_, ()>> {
+        None
+    }
 }
 
 /// Asks for a look of one probe before its time. An event is no reading: all it does is ring.

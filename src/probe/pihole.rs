@@ -88,6 +88,10 @@ impl NetProbe for PiholeProbe {
         })
     }
 
+    fn leave(&mut self) -> Option<Fut<'_, ()>> {
+        Some(Box::pin(self.pihole.log_out()))
+    }
+
     fn timed_out(&self, after: Span, now: Millis) -> Vec<Reading> {
         let why = NoAnswer::TimedOut(after);
         vec![self.voice.unseen(BLOCKING, &why, now), self.voice.unseen(LISTS, &why, now)]
@@ -140,6 +144,7 @@ mod tests {
     struct Sixth {
         session: Option<String>,
         log_ins: usize,
+        log_outs: usize,
         blocking: &'static str,
         timer: Option<f64>,
         /// What logs in may do nothing.
@@ -172,6 +177,15 @@ mod tests {
                     let sid = format!("sid{}", state.log_ins);
                     state.session = Some(sid.clone());
                     (StatusCode::OK, Json(json!({"session": {"valid": true, "totp": false, "sid": sid, "validity": 1800}})))
+                })
+                .delete(|Shared(state): Held, headers: HeaderMap| async move {
+                    let mut state = state.lock().unwrap();
+                    if headers.get("x-ftl-sid").is_none() {
+                        return StatusCode::UNAUTHORIZED;
+                    }
+                    state.session = None;
+                    state.log_outs += 1;
+                    StatusCode::NO_CONTENT
                 }),
             )
             .route(
@@ -239,8 +253,27 @@ mod tests {
         state.lock().unwrap().session = None;
         assert_eq!(good.look(&NoPast, NOW).await[0].reason.as_str(), "failed");
         assert_eq!(state.lock().unwrap().log_ins, 2);
+        // The one that opened nothing was given back at once.
+        assert_eq!(state.lock().unwrap().log_outs, 1);
         let told = probe(&base, "wrong").look(&NoPast, NOW).await;
         assert_eq!((told[0].severity, told[0].reason.as_str()), (Severity::Unknown, "denied"));
+    }
+
+    #[tokio::test]
+    async fn whoever_looks_no_more_logs_out() {
+        let state = Arc::new(Mutex::new(Sixth { blocking: "enabled", ..Sixth::default() }));
+        let (base, _tasks) = serve(sixth(Arc::clone(&state))).await;
+        let mut idle = probe(&base, "s3cret");
+        idle.leave().unwrap().await;
+        assert_eq!(state.lock().unwrap().log_outs, 0, "there was nothing to give back");
+        idle.look(&NoPast, NOW).await;
+        assert!(state.lock().unwrap().session.is_some());
+        idle.leave().unwrap().await;
+        idle.leave().unwrap().await;
+        assert_eq!(state.lock().unwrap().session, None);
+        assert_eq!(state.lock().unwrap().log_outs, 1, "once");
+        // Whoever is asked again logs in again.
+        assert_eq!(idle.look(&NoPast, NOW).await[0].reason.as_str(), "ok");
     }
 
     #[tokio::test]

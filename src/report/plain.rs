@@ -96,9 +96,10 @@ pub fn wrap(first: &str, text: &str) -> String {
     out.replace(UNBROKEN, " ")
 }
 
-/// A word that may begin a line: what would make a heading, a list, a quote or a rule of it is escaped.
+/// A word that may begin a line: what would make a heading, a list, a quote, a rule or (as some viewers
+/// read a colon) a definition of it is escaped.
 fn harmless(word: &str) -> String {
-    if word.starts_with(['#', '>', '-', '+', '=']) {
+    if word.starts_with(['#', '>', '-', '+', '=', ':']) {
         return format!("\\{word}");
     }
     let digits = word.bytes().take_while(u8::is_ascii_digit).count();
@@ -165,6 +166,7 @@ mod tests {
             ("+", "\\+"),
             (">", "\\>"),
             ("===", "\\==="),
+            (":>", "\\:>"),
             ("1.", "1\\."),
             ("12)", "12\\)"),
             ("1.5", "1.5"),

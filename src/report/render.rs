@@ -40,7 +40,7 @@ pub fn render(morning: &Morning, zone: &Zone) -> String {
     page.section(&mut out, "Could not see", &morning.blind, "reef status", |b| page.blind(b));
     page.trends(&mut out, &morning.trends);
     page.section(&mut out, "Certificates", &morning.certificates, "reef status", certificate);
-    if let Some(line) = waiting::line(&morning.waiting) {
+    if let Some(line) = waiting::line_of_week(morning, *zone) {
         out.push_str(&format!("\n## Updates\n{}", wrap("- ", &line)));
     }
     page.cost(&mut out, morning);

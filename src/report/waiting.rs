@@ -1,9 +1,11 @@
-//! Packages and reboots that wait: one line for the whole estate, and on no host a fault.
+//! Packages and reboots that wait: one line a week for the whole estate, and on no host a fault.
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::zone::Zone;
 use crate::model::value::{Value, Values};
 use crate::report::Standing;
+use crate::report::morning::Morning;
 use crate::report::plain::{counted, plain};
 
 /// Hosts that the line names; the others are counted.
@@ -42,6 +44,12 @@ fn count(values: &Values, name: &str) -> u64 {
         Some(Value::Int(n)) => u64::try_from(*n).unwrap_or(0),
         Some(_) | None => 0,
     }
+}
+
+/// The line, in the first report that comes after a Sunday began: whoever reads of it each morning reads over it.
+pub(super) fn line_of_week(morning: &Morning, zone: Zone) -> Option<String> {
+    let sunday = zone.start_of_sunday(morning.until);
+    if morning.since < sunday { line(&morning.waiting) } else { None }
 }
 
 /// `12 packages wait on nas (3 close holes), 4 on mini; a reboot is wanted on nas`. `None` where nothing waits.
@@ -89,15 +97,12 @@ fn named(all: Vec<String>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::zone::Zone;
-    use crate::model::ids::HostName;
-    use crate::model::ids::Word;
+    use crate::model::ids::{HostName, Word};
     use crate::model::reading::Reading;
     use crate::model::severity::Severity;
     use crate::model::taint::Tainted;
     use crate::model::target::{Signal, Target};
-    use crate::model::time::Millis;
-    use crate::report::morning::Morning;
+    use crate::model::time::{Millis, Span};
     use crate::report::render::render;
 
     fn standing(host: &'static str, packages: i64, holes: i64, reboot: &str) -> Standing {
@@ -134,12 +139,45 @@ mod tests {
         for (standings, want) in cases {
             assert_eq!(line(&on_hosts(&standings)).as_deref(), want);
         }
-        let waiting = on_hosts(&[nas()]);
-        let told = render(&Morning { waiting, ..Morning::default() }, &Zone::UTC);
+        let told = render(&night("2026-03-08", Span::hours(24), &[nas()]), &Zone::UTC);
         let want =
             "\n## Updates\n- 12 packages wait on nas (3 close holes); a reboot is wanted on nas\n";
         assert!(told.contains(want), "{told}");
         assert!(told.contains("Nothing needs you") || !told.contains("## Needs you"), "{told}");
-        assert!(!render(&Morning::default(), &Zone::UTC).contains("Updates"));
+        assert!(
+            !render(&night("2026-03-08", Span::hours(24), &[]), &Zone::UTC).contains("Updates")
+        );
+    }
+
+    /// The report that is written at 04:00 UTC of a day.
+    fn night(day: &str, tells: Span, standings: &[Standing]) -> Morning {
+        let until = crate::clock::zone::instant(&format!("{day}T04:00:00Z")).unwrap();
+        let waiting = on_hosts(standings);
+        Morning { since: until - tells, until, waiting, ..Morning::default() }
+    }
+
+    #[test]
+    fn what_waits_is_told_once_a_week() {
+        let day = Span::hours(24);
+        let auckland = Zone::parse("Pacific/Auckland").unwrap();
+        for (written, tells, zone, told) in [
+            // 2026-03-08 is a Sunday.
+            ("2026-03-07", day, Zone::UTC, false),
+            ("2026-03-08", day, Zone::UTC, true),
+            ("2026-03-09", day, Zone::UTC, false),
+            ("2026-03-11", day, Zone::UTC, false),
+            // reef was off over the Sunday.
+            ("2026-03-10", Span::hours(72), Zone::UTC, true),
+            ("2026-03-11", Span::hours(72), Zone::UTC, false),
+            // There it is 17:00 of the same day, and the report of Saturday came 24 hours before.
+            ("2026-03-08", day, auckland, true),
+            ("2026-03-09", day, auckland, false),
+        ] {
+            let morning = night(written, tells, &[standing("nas", 12, 3, "wanted")]);
+            let page = render(&morning, &zone);
+            assert_eq!(page.contains("## Updates"), told, "{written} {zone:?} {page}");
+            // Whoever asks by program has it every day.
+            assert_eq!(morning.waiting.len(), 1);
+        }
     }
 }

@@ -4,20 +4,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::gate::Acted;
-use crate::gate::facts::leash_of;
+use crate::gate::facts::{latest, leash_of};
+use crate::gate::settle;
+use crate::model::approval::ApprovalState;
 use crate::model::plan::{Ending, Leash, Origin, Plan, Verdict};
 use crate::model::run::RunEvent;
-use crate::model::time::Span;
+use crate::model::time::{Millis, Span};
 use crate::model::tool::{ActionResult, Tier};
 use crate::run::announce::act_later;
-use crate::run::inquire::Case;
+use crate::run::inquire::{Case, left_alone};
 use crate::run::runner::{Runner, Start};
+use crate::store::actions::ActionRow;
 
 /// How long a step waits for another run on the same host. Proofs take minutes; what takes longer is for a
 /// human to see.
 const PATIENCE: Span = Span::hours(1);
+/// What is done only where the steps before it were not enough.
+const LAST_RESORTS: &[&str] = &["files.empty_quarantine"];
 /// How often it looks, where nobody says that the other one ended.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// Since when it acts. While it waited for a yes in its middle nothing took long.
+fn began(begun: &[ActionRow], yes: Option<ApprovalState>) -> Option<Millis> {
+    let yes = yes.and_then(|state| match state {
+        ApprovalState::Approved { at, .. } => Some(at),
+        ApprovalState::Pending
+        | ApprovalState::Denied { .. }
+        | ApprovalState::Expired { .. }
+        | ApprovalState::Void { .. }
+        | ApprovalState::Used { .. } => None,
+    });
+    begun.first().map(|row| yes.map_or(row.at, |yes| row.at.max(yes)))
+}
 
 impl Runner {
     /// Takes one step; `None` when reef stops while it waits.
@@ -28,20 +46,17 @@ impl Runner {
         start: &Start,
     ) -> anyhow::Result<Option<RunEvent>> {
         let run = plan.run;
-        let begun = self.store.call(move |db| db.actions_of(run)).await?;
+        let (begun, yes) =
+            self.store.call(move |db| Ok((db.actions_of(run)?, latest(db, run)?))).await?;
         let first = step == 0 && begun.is_empty();
-        if let Some(words) = self.too_long(plan, begun.first().map(|row| row.at)) {
-            let words = format!("stopped before step {}: {words}", step + 1);
-            return Ok(Some(RunEvent::End(Ending::NotFixed(words))));
+        if let Some(event) = self.without_it(plan, step, &begun, yes.map(|yes| yes.state)).await? {
+            return Ok(Some(event));
         }
         let mut endings = self.endings.subscribe();
         let since = self.clock.now();
         loop {
             // What an earlier life dispatched may be why it is green.
-            if first && let Some(ending) = self.green_already(plan).await {
-                return Ok(Some(RunEvent::End(ending)));
-            }
-            if first && let Some(ending) = self.not_now(plan).await? {
+            if first && let Some(ending) = self.not_begun(plan).await? {
                 return Ok(Some(RunEvent::End(ending)));
             }
             let why = match self.gate.act(plan, step).await? {
@@ -54,7 +69,10 @@ impl Runner {
                 Acted::Open => return Ok(Some(RunEvent::FoundOpenDispatch)),
                 Acted::Refused(why) => why,
                 Acted::Asks(_) => {
-                    let event = self.asked_late(plan, start).await?;
+                    let event = match first {
+                        true => self.asked_late(plan, start).await?,
+                        false => self.asked_amid(plan, step).await?,
+                    };
                     // Whoever was there may have gone again.
                     if let RunEvent::Allowed { .. } = event {
                         continue;
@@ -78,6 +96,30 @@ impl Runner {
         }
     }
 
+    /// Why a run that did nothing yet does nothing at all, or not now.
+    async fn not_begun(&self, plan: &Plan) -> anyhow::Result<Option<Ending>> {
+        match self.green_already(plan).await {
+            Some(ending) => Ok(Some(ending)),
+            None => self.not_now(plan).await,
+        }
+    }
+
+    /// What becomes of the run where the step is not tried at all.
+    async fn without_it(
+        &self,
+        plan: &Plan,
+        step: usize,
+        begun: &[ActionRow],
+        yes: Option<ApprovalState>,
+    ) -> anyhow::Result<Option<RunEvent>> {
+        if let Some(words) = self.too_long(plan, began(begun, yes)) {
+            let words = format!("stopped before step {}: {words}", step + 1);
+            return Ok(Some(RunEvent::End(Ending::NotFixed(words))));
+        }
+        let needless = self.needless(plan, step, begun).await?;
+        Ok(needless.map(|words| RunEvent::StepEnded(ActionResult::Done(words))))
+    }
+
     /// Somebody came to the host between the plan and its first action: what was allowed is asked now.
     async fn asked_late(&self, plan: &Plan, start: &Start) -> anyhow::Result<RunEvent> {
         let quiet = self.gate.rules().telling.quiet(self.clock.now()).is_some();
@@ -94,6 +136,16 @@ impl Runner {
             tracing::warn!(run = %plan.run, "{error:#}");
         }
         Ok(event)
+    }
+
+    /// Somebody came to the host while the plan was carried out: what is left of it is asked now, as a plan of its
+    /// own. At night as well, for it is half done.
+    async fn asked_amid(&self, plan: &Plan, step: usize) -> anyhow::Result<RunEvent> {
+        let left = Plan { steps: plan.steps.iter().skip(step).cloned().collect(), ..plan.clone() };
+        let event = self.submit(left).await?;
+        let RunEvent::End(ending) = event else { return Ok(event) };
+        let words = format!("stopped before step {}: {}", step + 1, ending.words());
+        Ok(RunEvent::End(Ending::NotFixed(words)))
     }
 
     /// A plan that may not begin at this hour, or that would take longer than its runbook may: the run ends, and
@@ -132,11 +184,39 @@ impl Runner {
     }
 
     /// Why the next step may not begin: all of them together have taken as long as the runbook allows.
-    fn too_long(&self, plan: &Plan, began: Option<crate::model::time::Millis>) -> Option<String> {
+    fn too_long(&self, plan: &Plan, began: Option<Millis>) -> Option<String> {
         let rules = self.gate.rules();
         let most = *rules.at_most.get(&plan.runbook.as_ref()?.name)?;
         let took = self.clock.now().since(began?);
         (most <= took).then(|| format!("it has taken {took}, and its runbook allows {most} in all"))
+    }
+
+    /// Why a last resort is left out: what the steps before it did was enough. What cannot be had back is not
+    /// deleted for nothing.
+    async fn needless(
+        &self,
+        plan: &Plan,
+        step: usize,
+        begun: &[ActionRow],
+    ) -> anyhow::Result<Option<String>> {
+        use crate::model::plan::Verify;
+        let (Some(last), Verify::Probe { signal, .. }) = (plan.steps.get(step), &plan.verify)
+        else {
+            return Ok(None);
+        };
+        let is_last = 0 < step && LAST_RESORTS.contains(&last.call.tool.as_str());
+        if !is_last || begun.iter().any(|row| row.step == *last) {
+            return Ok(None);
+        }
+        let Ok(reading) = self.looker.look(signal).await else { return Ok(None) };
+        if reading.clears != crate::model::severity::Severity::Green {
+            return Ok(None);
+        }
+        let what = format!("{} of {} is left out", last.name, plan.run);
+        let why = format!("{signal} is green without it: {}", reading.words.first_line());
+        let (words, now) = (format!("{what}: {why}"), self.clock.now());
+        self.store.call(move |db| settle::note(db, "reef", &what, &why, now)).await?;
+        Ok(Some(words))
     }
 
     /// Before the first action the probe is looked at once more: what healed itself is left alone.
@@ -168,14 +248,14 @@ impl Runner {
             Ok(gathered) => gathered,
             Err(why) => return Ok(Some(format!("it cannot be looked at any more: {why:#}"))),
         };
-        if let Some(leave) = crate::run::inquire::left_alone(&gathered)? {
-            return Ok(Some(leave.words().to_owned()));
+        if let Some(leave) = left_alone(&gathered)? {
+            return Ok(Some(leave.why.clone()));
         }
         for step in &plan.steps {
             let now = gathered.steps.iter().find(|now| now.name == step.name);
             let now = now.or_else(|| gathered.asked.get(&step.name));
-            let before = gathered.snapshot.iter().find(|before| before.name == step.name);
-            let now = now.or(before);
+            let mut before = gathered.snapshots.iter().map(|before| &before.step);
+            let now = now.or_else(|| before.find(|before| before.name == step.name));
             let lead = format!("{}: ", step.name);
             match now {
                 Some(now) if now.call == step.call => {}

@@ -147,14 +147,24 @@ pub fn act_later(
     db.save_incident(&incident)
 }
 
-/// Whether this incident waits: its question for the morning, or its plan for its hours.
+/// What was left alone comes up again then, if it is still there.
+pub fn look_later(db: &mut Db, id: IncidentId, at: Millis) -> anyhow::Result<()> {
+    db.add_timer(at, &Word::of("retry"), &serde_json::Value::Null, &again(id)).map(drop)
+}
+
+/// Whether this incident waits: its question for the morning, its plan for its hours, or what was left alone for
+/// another look.
 pub fn asks_later(db: &Db, id: IncidentId, now: Millis) -> anyhow::Result<bool> {
-    let keys = [morning(id), hours(id)];
+    let keys = [morning(id), hours(id), again(id)];
     Ok(db.timers()?.iter().any(|timer| keys.contains(&timer.key) && now < timer.due_at))
 }
 
 fn hours(id: IncidentId) -> String {
     format!("hours of {id}")
+}
+
+fn again(id: IncidentId) -> String {
+    format!("look at {id} again")
 }
 
 fn morning(id: IncidentId) -> String {

@@ -28,8 +28,8 @@ impl Bench for GateBench<'_> {
 
     fn query<'a>(&'a self, call: &'a Call) -> Fut<'a, Result<Found, ToolError>> {
         Box::pin(async move {
-            self.gate.called(self.run, &call.tool);
-            self.gate.query(&Origin::Proposal(self.incident), call).await
+            self.gate.called(self.run, call);
+            self.gate.query(self.run, &Origin::Proposal(self.incident), call).await
         })
     }
 }

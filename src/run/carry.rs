@@ -21,6 +21,8 @@ impl Runner {
             let Some(row) = self.store.call(move |db| db.run(run)).await? else {
                 anyhow::bail!("the store has no run {run}");
             };
+            // In memory from here on, whichever life told it.
+            self.gate.told(run).await?;
             let event = match &row.state {
                 RunState::Ended(_) => return Ok(()),
                 RunState::Inquiring { round } => self.inquiring(run, *round, start).await?,
@@ -64,10 +66,16 @@ impl Runner {
                     crate::run::ending::Proof::AsSaid
                 };
                 self.end(run, plan.clone(), ending.clone(), proof).await?;
-                match plan {
+                let undone = match plan {
                     Some(plan) => self.undo_after(run, &plan, &ending).await,
-                    None => Ok(()),
+                    None => Ok(0),
+                };
+                // Who waits for what this run held comes after its undo, whose own end tells them.
+                if undone.as_ref().is_ok_and(|begun| 0 < *begun) {
+                    return Ok(());
                 }
+                self.endings.send_modify(|n| *n += 1);
+                undone.map(drop)
             }
             next @ (RunState::Inquiring { .. }
             | RunState::Waiting { .. }
@@ -78,16 +86,19 @@ impl Runner {
                     self.gate.reached(Point::BeforeIntent);
                 }
                 let points = self.gate.points();
+                // What the plan's records will say is stored with it: a later life acts on both.
+                let told = if intent { Some(self.gate.told(run).await?) } else { None };
                 let saving = move |db: &mut Db| {
                     db.atomically(|db| {
                         db.save_run(run, &next, now)?;
-                        if intent {
+                        if let Some(told) = &told {
+                            db.keep_told(run, told)?;
                             points.reached(Point::IntentInserted);
                         }
                         Ok(())
                     })
                 };
-                self.store.call(saving).await?;
+                self.gate.commit(run, saving).await?;
                 if intent {
                     self.gate.reached(Point::IntentCommitted);
                 }
@@ -232,14 +243,19 @@ impl Runner {
             }
             ApprovalState::Denied { by, .. } => {
                 // Whoever said no knows it already: no message.
-                RunEvent::End(Ending::NothingToDo(format!("denied by {by}")))
+                let no = Ending::NothingToDo(format!("denied by {by}"));
+                self.given_up(waiting, no).await?
             }
-            ApprovalState::Expired { .. } => RunEvent::End(Ending::Escalated(format!(
-                "{} expired unanswered, which means no; `reef approvals renew {0}` plans afresh and asks again",
-                approval.id
-            ))),
+            ApprovalState::Expired { .. } => {
+                let no = Ending::Escalated(format!(
+                    "{} expired unanswered, which means no; `reef approvals renew {0}` plans afresh and asks again",
+                    approval.id
+                ));
+                self.given_up(waiting, no).await?
+            }
             ApprovalState::Void { why, .. } => {
-                RunEvent::End(Ending::Escalated(format!("the question became void: {why}")))
+                let no = Ending::Escalated(format!("the question became void: {why}"));
+                self.given_up(waiting, no).await?
             }
             // A life before this one used it: what it dispatched is in the audit log.
             ApprovalState::Used { .. } => RunEvent::Allowed { plan: waiting.clone() },
@@ -259,16 +275,33 @@ impl Runner {
         }
         let stale = match self.stale(&plan).await? {
             Some(why) => Some(why),
+            // What its own first steps changed would be planned otherwise by now.
+            None if self.has_begun(&plan).await? => None,
             None => self.no_longer_planned(&plan, start).await?,
         };
         if let Some(why) = stale {
             self.gate.void(approval.id, &why).await?;
-            return Ok(RunEvent::End(Ending::Escalated(format!(
+            let void = Ending::Escalated(format!(
                 "approved, but void by now: {why}; `reef approvals renew {}` plans afresh and asks again",
                 approval.id
-            ))));
+            ));
+            return self.given_up(&plan, void).await;
         }
         Ok(RunEvent::Allowed { plan })
+    }
+
+    async fn has_begun(&self, plan: &Plan) -> anyhow::Result<bool> {
+        let run = plan.run;
+        Ok(!self.store.call(move |db| db.actions_of(run)).await?.is_empty())
+    }
+
+    /// The plan got no yes. Where a part of it was done before it was asked about, it is half done: that is no ending
+    /// of which nothing more is to be said.
+    async fn given_up(&self, plan: &Plan, ending: Ending) -> anyhow::Result<RunEvent> {
+        Ok(RunEvent::End(match self.has_begun(plan).await? {
+            true => Ending::NotFixed(format!("stopped in its middle: {}", ending.words())),
+            false => ending,
+        }))
     }
 
     /// Why a plan that was approved may no longer run: another runbook, a larger effect.
@@ -325,6 +358,13 @@ impl Runner {
         let over = incident.is_none_or(|i| {
             matches!(i.state, crate::model::incident::IncidentState::Resolved { .. })
         });
-        Ok(over.then(|| Ending::NothingToDo("the incident resolved meanwhile".into())))
+        if !over {
+            return Ok(None);
+        }
+        let words = "the incident resolved meanwhile".to_owned();
+        Ok(Some(match self.has_begun(plan).await? {
+            true => Ending::NotVerified(format!("{words}, and the rest was left")),
+            false => Ending::NothingToDo(words),
+        }))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::gate::crash::Point;
 use crate::gate::facts::PAUSED;
 use crate::gate::rules::Rules;
-use crate::gate::{Told, settle};
+use crate::gate::settle;
 use crate::model::approval::{Approval, ApprovalState};
 use crate::model::audit::{AuditEntry, AuditKind, AuditPayload};
 use crate::model::ids::{IncidentId, RunId};
@@ -15,6 +15,7 @@ use crate::model::plan::{Ending, OnFailure, Origin, Plan};
 use crate::model::run::RunState;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
+use crate::model::told::Told;
 use crate::model::tool::{ActionResult, Undo};
 use crate::run::announce::{UNKNOWN, Words, announce, asks_later, headline, loudness};
 use crate::run::repeats;
@@ -53,8 +54,7 @@ struct Closing {
 }
 
 impl Runner {
-    /// Ends a run: all of its consequences in one commit. Then, where the approved plan says so, what
-    /// was done is undone in a run of its own.
+    /// Ends a run: all of its consequences in one commit. Its caller tells those who wait for an ending.
     pub(crate) async fn end(
         &self,
         run: RunId,
@@ -78,7 +78,7 @@ impl Runner {
             plan: plan.clone(),
             ending: ending.clone(),
             proof,
-            told: self.gate.told(run),
+            told: self.gate.told(run).await?,
             patience,
             incident: row.incident,
             now: self.clock.now(),
@@ -92,10 +92,9 @@ impl Runner {
                 Ok(())
             })
         };
-        self.store.call(closing).await?;
+        self.gate.commit(run, closing).await?;
         self.gate.forget(run);
         tracing::info!(%run, ending = ending.word(), "{}", ending.words());
-        self.endings.send_modify(|n| *n += 1);
         Ok(())
     }
 
@@ -107,18 +106,21 @@ impl Runner {
             Ending::NothingToDo("reef was restarted before there was a plan".into()),
             Proof::AsSaid,
         )
-        .await
+        .await?;
+        self.endings.send_modify(|n| *n += 1);
+        Ok(())
     }
 
-    /// Undoes what a failed run did, if its plan says so: newest first, never an unknown step.
+    /// Undoes what a failed run did, if its plan says so: newest first, never an unknown step. Answers how many undos
+    /// began.
     pub(crate) async fn undo_after(
         self: &Arc<Self>,
         run: RunId,
         plan: &Plan,
         ending: &Ending,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<usize> {
         if plan.on_failure != OnFailure::Undo || !matches!(ending, Ending::NotFixed(_)) {
-            return Ok(());
+            return Ok(0);
         }
         let rows = self.store.call(move |db| db.actions_of(run)).await?;
         // What cannot be undone stays as it is: the others still are undone.
@@ -134,21 +136,22 @@ impl Runner {
             asked.push(row.step.undo.clone());
             Box::pin(self.undo(row.id, Origin::Undo(row.id))).await?;
         }
-        Ok(())
+        Ok(asked.len())
     }
 }
 
 fn close(db: &mut Db, rules: &Rules, closing: &Closing) -> anyhow::Result<()> {
     let Closing { run, plan, ending, now, .. } = closing;
     let acted = !db.actions_of(*run)?.is_empty();
+    let proof = closing.told.proof.as_deref();
     match (plan, ending) {
         (Some(plan), Ending::Fixed(words)) if acted => {
-            settle::verified(db, plan, true, words, *now)?;
+            settle::verified(db, plan, true, words, proof, *now)?;
             repeats::after_fix(db, rules, plan, closing.patience.cause.as_deref(), *now)?;
             leave_to_a_human(db, rules, closing)?;
         }
         (Some(plan), Ending::NotFixed(words)) if acted && closing.proof == Proof::Failed => {
-            settle::verified(db, plan, false, words, *now)?;
+            settle::verified(db, plan, false, words, proof, *now)?;
             repeats::after_failure(db, plan, words, *now)?;
         }
         _ => drop(db.append(&decision(closing))?),
@@ -211,7 +214,7 @@ fn decision(closing: &Closing) -> AuditEntry {
         incident: closing.incident,
         run: Some(closing.run),
         reason: closing.told.reason.clone(),
-        tools_called: closing.told.tools_called.clone(),
+        tools_called: closing.told.tools(),
         outcome: Some(format!("{}: {}", closing.ending.word(), closing.ending.words())),
         ..AuditPayload::default()
     };
@@ -273,7 +276,7 @@ fn tell(
     if let Some(urgency) = loud.filter(|_| !incident.drill) {
         let words = Words {
             title: format!("{}: {}", headline(&incident), closing.ending.word()),
-            body: body(closing, &incident),
+            body: body(closing, &incident, &troubles(db, closing.run)?),
             severity: incident.severity,
             about: if unknown { UNKNOWN } else { "ended" },
         };
@@ -300,12 +303,13 @@ fn tell_fixed(
 }
 
 /// Whether a run ended only because several reds, or a pause, hold all actions: nothing was done, and no human has
-/// answered.
+/// answered. So did one that left it alone for a while.
 fn held_back(db: &Db, closing: &Closing, incident: &Incident) -> anyhow::Result<bool> {
-    let Ending::Escalated(_) = closing.ending else { return Ok(false) };
+    let (Ending::Escalated(_) | Ending::NothingToDo(_)) = closing.ending else { return Ok(false) };
     if asks_later(db, incident.id, closing.now)? {
         return Ok(true);
     }
+    let Ending::Escalated(_) = closing.ending else { return Ok(false) };
     let hold = crate::gate::facts::hold(db)?;
     let covered = hold.is_some_and(|hold| hold.covers(incident.signal.target.on()));
     let stopped = covered || db.flag(PAUSED)?.is_some();
@@ -338,7 +342,25 @@ fn fixed(closing: &Closing, incident: &Incident, proof: &str) -> Message {
     }
 }
 
-fn body(closing: &Closing, incident: &Incident) -> String {
+/// As much of each look after a failure as a message carries, in characters.
+const SEEN: usize = 400;
+
+/// What each action of the run that did not end well said, and what was seen right after.
+fn troubles(db: &Db, run: RunId) -> anyhow::Result<Vec<String>> {
+    let filter =
+        AuditFilter { run: Some(run), kind: Some(AuditKind::Closed), ..AuditFilter::default() };
+    let mut lines = Vec::new();
+    for record in db.audit_list(&filter)? {
+        let Some(payload) = record.payload else { continue };
+        if let (Some("unknown"), Some(why)) = (payload.outcome.as_deref(), &payload.errors) {
+            lines.push(format!("nobody knows how it ended: {why}"));
+        }
+        lines.extend(payload.around.iter().map(|said| said.chars().take(SEEN).collect()));
+    }
+    Ok(lines)
+}
+
+fn body(closing: &Closing, incident: &Incident, troubles: &[String]) -> String {
     let since = closing.now.since(incident.opened_at);
     // What has only just begun has no age worth a word.
     let age = match since < Span::mins(1) {
@@ -352,8 +374,9 @@ fn body(closing: &Closing, incident: &Incident) -> String {
     } else {
         lines.push(closing.ending.words().to_owned());
     }
-    if !closing.told.tools_called.is_empty() {
-        lines.push(format!("looked with: {}", closing.told.tools_called.join(" → ")));
+    lines.extend_from_slice(troubles);
+    if !closing.told.looked.is_empty() {
+        lines.push(format!("looked with: {}", closing.told.tools().join(" → ")));
     }
     lines.push(match incident.severity {
         Severity::Red => format!("reef ack {} when you have it", incident.id),

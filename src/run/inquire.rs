@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::agent::Offer;
-use crate::gate::Told;
 use crate::model::approval::Choice;
 use crate::model::ids::{RunId, StepName};
 use crate::model::incident::Incident;
-use crate::model::plan::{Ending, Plan, Step};
+use crate::model::plan::{Ending, Origin, Plan, Step};
 use crate::model::reading::Reading;
-use crate::model::severity::Severity;
 use crate::model::time::Span;
+use crate::model::told::Told;
 use crate::model::tool::{Bounds, Found, Tier};
+use crate::run::announce::look_later;
+use crate::run::by_hand::by_hand;
 use crate::run::runner::{Runner, Start};
-use crate::runbook::{Asked, Bindings, Resolved, Runbook, StepDef};
+use crate::run::snapshot::Before;
+use crate::runbook::{self, Asked, Bindings, Blames, LeaveDef, Resolved, Runbook, StepDef};
+use crate::store::db::Db;
 
 /// How long a fix has to show where nothing says how long.
 pub(crate) const WITHIN: Span = Span::mins(5);
@@ -59,7 +62,7 @@ pub(crate) struct Gathered {
     /// Steps above low that apply by themselves, previewed.
     pub steps: Vec<Step>,
     /// What is taken before the first of them that is high, where the config says so.
-    pub snapshot: Option<Step>,
+    pub snapshots: Vec<Before>,
     /// Steps that run only when an option picks them, previewed where they can be.
     pub asked: BTreeMap<StepName, Step>,
     /// Why steps do not apply.
@@ -124,11 +127,43 @@ impl Runner {
             Ok(gathered) => gathered,
             Err(why) => return Ok(AsWritten::Ended(Ending::Escalated(format!("{why:#}")))),
         };
-        if let Some(ending) = left_alone(&gathered)? {
-            return Ok(AsWritten::Ended(ending));
+        if let Some(leave) = left_alone(&gathered)? {
+            self.look_again(start, leave).await?;
+            return Ok(AsWritten::Ended(Ending::NothingToDo(leave.why.clone())));
         }
         let routine = self.routine(case, &gathered)?;
+        self.note_blame(case, &gathered).await?;
         Ok(AsWritten::Gathered(routine, Box::new(gathered)))
+    }
+
+    /// What is left alone now may be something else when it does not end.
+    async fn look_again(&self, start: &Start, leave: &LeaveDef) -> anyhow::Result<()> {
+        let (Origin::Incident(id), Some(again)) = (&start.origin, leave.again) else {
+            return Ok(());
+        };
+        let (id, at) = (*id, self.clock.now() + again);
+        self.store.call(move |db| look_later(db, id, at)).await
+    }
+
+    /// Notes on the incident whether the runbook, which has nothing to do, finds what it hangs on to be at fault.
+    async fn note_blame(&self, case: Case<'_>, gathered: &Gathered) -> anyhow::Result<()> {
+        let Some(incident) = &case.subject.incident else { return Ok(()) };
+        let blames = match (&gathered.book, &gathered.bindings) {
+            (Some(book), Some(bindings)) if gathered.steps.is_empty() => {
+                runbook::blames(book, bindings)?
+            }
+            (Some(_) | None, _) => Blames::Itself,
+        };
+        let (id, blames_parent) = (incident.id, blames == Blames::Parent);
+        if incident.care.blames_parent == blames_parent {
+            return Ok(());
+        }
+        let noting = move |db: &mut Db| {
+            let Some(mut incident) = db.incident(id)? else { return Ok(()) };
+            incident.care.blames_parent = blames_parent;
+            db.save_incident(&incident)
+        };
+        self.store.call(noting).await
     }
 
     /// What this run is about: the incident's reading, or a fresh look at what the operator named.
@@ -169,7 +204,7 @@ impl Runner {
             bindings: None,
             found: Vec::new(),
             steps: Vec::new(),
-            snapshot: None,
+            snapshots: Vec::new(),
             asked: BTreeMap::new(),
             skipped: Vec::new(),
         };
@@ -193,8 +228,8 @@ impl Runner {
                 self.plan_step(subject, &book, step, &bindings, &mut gathered).await?;
             }
         }
-        let steps = gathered.steps.iter().chain(gathered.asked.values());
-        gathered.snapshot = self.snapshot_before(case.run, steps).await?;
+        let steps: Vec<&Step> = gathered.steps.iter().chain(gathered.asked.values()).collect();
+        gathered.snapshots = self.snapshots_before(case.run, &steps).await?;
         gathered.bindings = Some(bindings);
         gathered.book = Some(book);
         Ok(gathered)
@@ -222,8 +257,8 @@ impl Runner {
                 return Ok(());
             }
         };
-        self.gate.called(run, &call.tool);
-        match self.gate.query(&start.origin, &call).await {
+        self.gate.called(run, &call);
+        match self.gate.query_again(run, &start.origin, &call).await {
             Ok(found) => {
                 bindings.found(&step.name, &found);
                 gathered.found.push((step.name.clone(), found));
@@ -293,7 +328,7 @@ impl Runner {
             .gate
             .spec(&step.tool)
             .ok_or_else(|| anyhow::anyhow!("there is no tool {}", step.tool))?;
-        Ok(crate::runbook::resolve(step, &spec, bindings, bounds, &subject.reading.signal.target)?)
+        Ok(runbook::resolve(step, &spec, bindings, bounds, &subject.reading.signal.target)?)
     }
 }
 
@@ -316,14 +351,15 @@ fn still_wanted(subject: &Subject) -> Option<Ending> {
     over.then(|| Ending::NothingToDo("it resolved by itself".into()))
 }
 
-pub(crate) fn left_alone(gathered: &Gathered) -> anyhow::Result<Option<Ending>> {
+/// What the runbook says is nothing to act on, if it says so of this.
+pub(crate) fn left_alone(gathered: &Gathered) -> anyhow::Result<Option<&LeaveDef>> {
     let (Some(book), Some(bindings)) = (&gathered.book, &gathered.bindings) else {
         return Ok(None);
     };
-    Ok(crate::runbook::leaves(book, bindings)?.map(|leave| Ending::NothingToDo(leave.why.clone())))
+    Ok(runbook::leaves(book, bindings)?)
 }
 
-fn nothing_applies(subject: &Subject, gathered: &Gathered) -> Ending {
+pub(crate) fn nothing_applies(subject: &Subject, gathered: &Gathered) -> Ending {
     let found: Vec<String> = gathered
         .found
         .iter()
@@ -339,48 +375,4 @@ fn nothing_applies(subject: &Subject, gathered: &Gathered) -> Ending {
             Ending::Escalated(format!("no step of the runbook {} applies: {context}", book.name))
         }
     }
-}
-
-/// The reading that stands for "the operator says so".
-fn by_hand(
-    book: &Runbook,
-    on: &crate::model::target::Target,
-    now: crate::model::time::Millis,
-) -> Reading {
-    use crate::model::ids::Word;
-    let probe = book.matches.probe.first().cloned().unwrap_or_else(|| Word::of("operator"));
-    let signal =
-        crate::model::target::Signal { probe, target: on.clone(), aspect: Word::of("by-hand") };
-    let mut reading =
-        Reading::new(signal, now, Severity::Red, Word::of("by-hand"), "started by hand");
-    if let Some(path) = on.as_path() {
-        reading.values.insert("path".into(), crate::model::value::Value::Path(path));
-    }
-    use crate::model::target::Thing;
-    let name = match on.thing() {
-        Thing::Unit => Some("unit"),
-        Thing::Container | Thing::Composed => Some("container"),
-        Thing::Stack => Some("stack"),
-        Thing::Vm => Some("vm"),
-        Thing::Host
-        | Thing::Path
-        | Thing::Process
-        | Thing::Endpoint
-        | Thing::Interface
-        | Thing::Log
-        | Thing::Backup
-        | Thing::Check
-        | Thing::Member
-        | Thing::Service
-        | Thing::Node
-        | Thing::Object
-        | Thing::Terraform
-        | Thing::Playbook
-        | Thing::Mcp
-        | Thing::Reef => None,
-    };
-    if let Some(name) = name {
-        reading.values.insert(name.into(), crate::model::value::Value::Target(on.clone()));
-    }
-    reading
 }

@@ -8,6 +8,7 @@ pub mod acting;
 pub mod announce;
 pub mod bench;
 pub mod brief;
+mod by_hand;
 pub mod carry;
 pub mod ending;
 pub mod inquire;

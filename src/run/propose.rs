@@ -47,32 +47,47 @@ impl Runner {
             Ok(conclusion) => Ok(Some(self.conclude(case, gathered, conclusion).await?)),
             Err(none) => {
                 tracing::warn!(%run, "the agent came to no conclusion, the runbook goes on without it: {none}");
-                if let NoConclusion::OverBudget(why) = &none {
-                    self.tell_spent(why).await?;
-                }
+                self.tell_lasting(&none).await?;
                 Ok(None)
             }
         }
     }
 
-    /// The model's budget is spent: told once a day, because runbooks go on and nobody would notice.
-    async fn tell_spent(&self, why: &str) -> anyhow::Result<()> {
-        let (now, rules, why) = (self.clock.now(), self.gate.rules(), why.to_owned());
-        let day = (self.periods)(now).day;
+    /// What keeps the model away from one incident after another is told once a day: runbooks go on without it, and
+    /// nobody would notice.
+    async fn tell_lasting(&self, none: &NoConclusion) -> anyhow::Result<()> {
+        let (key, title, body) = match none {
+            NoConclusion::OverBudget(why) => (
+                "budget",
+                "the model's budget is spent",
+                format!("{why}.\nThe model is not asked until then; runbooks go on without it."),
+            ),
+            NoConclusion::Refused(why) => (
+                "model",
+                "the model's service refuses reef",
+                format!(
+                    "{why}.\nSee to its url, name and key below [model]; runbooks go on without it."
+                ),
+            ),
+            NoConclusion::ModelDown(_)
+            | NoConclusion::Slow
+            | NoConclusion::Malformed(_)
+            | NoConclusion::TooManyTurns
+            | NoConclusion::Repeated => return Ok(()),
+        };
+        let (now, rules, why) = (self.clock.now(), self.gate.rules(), none.to_string());
+        let key = format!("{key} {}", (self.periods)(now).day.0);
         self.store
             .call(move |db| {
                 db.atomically(|db| {
-                    let key = format!("budget {}", day.0);
                     if db.has_message(&key)? {
                         return Ok(());
                     }
-                    settle::note(db, "reef", "the model's budget is spent", &why, now)?;
+                    settle::note(db, "reef", title, &why, now)?;
                     let message = Message {
                         urgency: Urgency::Message,
-                        title: "the model's budget is spent".into(),
-                        body: format!(
-                            "{why}.\nThe model is not asked until then; runbooks go on without it."
-                        ),
+                        title: title.into(),
+                        body,
                         severity: Severity::Yellow,
                         incident: None,
                         approval: None,
@@ -178,14 +193,14 @@ impl Runner {
             .book
             .as_ref()
             .map(|b| crate::model::plan::RunbookRef { name: b.name.clone(), digest: b.digest });
-        let mut told = self.gate.told(run);
-        told.tools_called.clone_from(&investigation.tools_called);
+        let told = self.gate.told(run).await?;
         let mut entry = record::of_plan(&plan, AuditKind::Decided, &told, &what, self.clock.now());
         entry.actor = "agent".into();
+        entry.payload.tools_called.clone_from(&investigation.tools_called);
         entry.payload.cost_micros = Some(investigation.micros);
         entry.payload.took = Some(investigation.took);
         entry.payload.digest = None;
-        self.store.call(move |db| db.append(&entry)).await?;
+        self.gate.commit(run, move |db| db.append(&entry)).await?;
         Ok(())
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::model::approval::Choice;
 use crate::model::ids::RunId;
 use crate::model::plan::Plan;
 use crate::model::reading::Reading;
 use crate::model::time::Span;
-use crate::run::inquire::{Case, Inquired, Subject};
+use crate::run::inquire::{Case, Inquired, Subject, left_alone, nothing_applies};
 use crate::run::runner::{Runner, Start};
 use crate::store::db::Db;
 
@@ -20,6 +21,7 @@ impl Runner {
         start: &Start,
     ) -> anyhow::Result<(Option<Plan>, String)> {
         let inquired = self.inquire_without_agent(NOBODY, start).await;
+        self.gate.flush(NOBODY).await;
         self.gate.forget(NOBODY);
         Ok(match inquired? {
             Inquired::Plan(plan) => {
@@ -31,12 +33,7 @@ impl Runner {
                 (Some(*plan), words)
             }
             Inquired::Question { question, choices } => {
-                let mut lines = vec![format!("would ask: {question}")];
-                for choice in &choices {
-                    lines.push(format!("  {}", choice.say));
-                    lines.extend(choice.plan.iter().map(crate::gate::words::plan));
-                }
-                (None, lines.join("\n"))
+                (None, asked(&question, &choices).join("\n"))
             }
             Inquired::Ended(ending) => (None, format!("{}: {}", ending.word(), ending.words())),
         })
@@ -55,19 +52,34 @@ impl Runner {
         let subject = Subject { incident: None, reading };
         let case = Case { run: NOBODY, round: 0, start, subject: &subject };
         let gathered = self.gather(case, book).await;
+        self.gate.flush(NOBODY).await;
         self.gate.forget(NOBODY);
         let gathered = gathered?;
+        let ends = match left_alone(&gathered)? {
+            Some(leave) => vec![format!("would leave it alone: {}", leave.why)],
+            None => match self.routine(case, &gathered)? {
+                Some(Inquired::Plan(_)) => Vec::new(),
+                Some(Inquired::Question { question, choices }) => asked(&question, &choices),
+                Some(Inquired::Ended(ending)) => {
+                    vec![format!("would go to you: {}", ending.words())]
+                }
+                None => vec![format!(
+                    "would go to you: {}",
+                    nothing_applies(&subject, &gathered).words()
+                )],
+            },
+        };
         let found = gathered
             .found
             .iter()
             .map(|(name, found)| format!("{name} (low): {}", found.words.first_line()));
         let steps = gathered.steps.iter().map(crate::gate::words::step);
-        let asked = gathered
+        let picked = gathered
             .asked
             .values()
             .map(|step| format!("if asked for: {}", crate::gate::words::step(step)));
         let skipped = gathered.skipped.iter().map(|why| format!("skipped: {why}"));
-        Ok(found.chain(steps).chain(asked).chain(skipped).collect())
+        Ok(found.chain(steps).chain(picked).chain(skipped).chain(ends).collect())
     }
 
     /// How long such a plan took before, for the dry run: the median over its tools' past actions.
@@ -95,4 +107,21 @@ impl Runner {
             None => String::new(),
         })
     }
+}
+
+/// The question as it would be asked: a line an option, each with what it would do.
+fn asked(question: &str, choices: &[Choice]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in question.lines() {
+        lines.push(match lines.is_empty() {
+            true => format!("would ask: {line}"),
+            false => format!("  {line}"),
+        });
+    }
+    for (n, choice) in choices.iter().enumerate() {
+        lines.push(format!("  {}: {}", n + 1, choice.say));
+        let plan = choice.plan.iter().map(crate::gate::words::plan).collect::<String>();
+        lines.extend(plan.lines().map(|line| format!("     {line}")));
+    }
+    lines
 }

@@ -4,9 +4,10 @@ use crate::model::approval::Choice;
 use crate::model::ids::RunId;
 use crate::model::plan::{Ending, OnFailure, Plan, RunbookRef, Step, Verify};
 use crate::model::time::Span;
+use crate::run::by_hand::unwatched;
 use crate::run::inquire::{Case, Gathered, Inquired, WITHIN};
 use crate::run::runner::{Runner, Start};
-use crate::run::snapshot::with_snapshot;
+use crate::run::snapshot::with_snapshots;
 use crate::runbook::{self, VerifyRule, resolve_verify};
 
 impl Runner {
@@ -62,7 +63,7 @@ impl Runner {
         steps: Vec<Step>,
     ) -> anyhow::Result<Plan> {
         let Case { run, round, start, subject } = case;
-        let steps = with_snapshot(steps, gathered.snapshot.as_ref());
+        let steps = with_snapshots(steps, &gathered.snapshots);
         let signal = subject.reading.signal.clone();
         let (verify, on_failure, runbook) = match (&gathered.book, &gathered.bindings) {
             (Some(book), Some(bindings)) => {
@@ -70,8 +71,12 @@ impl Runner {
                     VerifyRule::Query { tool, .. } => self.gate.spec(tool),
                     VerifyRule::Probe { .. } => None,
                 };
-                let verify =
-                    resolve_verify(&book.verify, &signal, spec.as_ref(), bindings, &book.bounds())?;
+                let verify = match (&book.verify, unwatched(&subject.reading)) {
+                    (VerifyRule::Probe { .. }, Some(why)) => Verify::Not(why),
+                    (rule, _) => {
+                        resolve_verify(rule, &signal, spec.as_ref(), bindings, &book.bounds())?
+                    }
+                };
                 let reference = RunbookRef { name: book.name.clone(), digest: book.digest };
                 (verify, book.on_failure, Some(reference))
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::ids::{IncidentId, ToolName};
+use crate::model::ids::{IncidentId, RunId, ToolName};
 use crate::model::plan::{Origin, Plan, Step};
 use crate::model::target::Thing;
 use crate::model::tool::{Bounds, Call};
@@ -25,7 +25,7 @@ impl Runner {
         };
         let mut before = BTreeMap::new();
         for step in &plan.steps {
-            if let Some(found) = self.state_of(step).await {
+            if let Some(found) = self.state_of(plan.run, step).await {
                 before.insert(step.name.to_string(), found);
             }
         }
@@ -93,7 +93,7 @@ impl Runner {
 
     async fn done_by_hand(&self, shadow: &Shadow, step: &Step) -> (Became, String) {
         let before = shadow.of.before.get(step.name.as_str());
-        if let (Some(before), Some(now)) = (before, self.state_of(step).await) {
+        if let (Some(before), Some(now)) = (before, self.state_of(shadow.run, step).await) {
             return restarted(before, &now);
         }
         // What there was to do is gone: somebody did it.
@@ -117,7 +117,7 @@ impl Runner {
     }
 
     /// What a low tool says of a step's target, where there is one that tells whether somebody restarted it.
-    async fn state_of(&self, step: &Step) -> Option<Values> {
+    async fn state_of(&self, run: RunId, step: &Step) -> Option<Values> {
         let tells = [
             (Thing::Unit, "unit.status", "unit"),
             (Thing::Container, "container.inspect", "container"),
@@ -128,7 +128,7 @@ impl Runner {
         let target = step.call.target.clone();
         let args = [(input.to_owned(), Value::Target(target.clone()))].into();
         let call = Call { tool, target, args, bounds: Bounds::default() };
-        self.gate.query(&Origin::Timer, &call).await.ok().map(|found| found.values)
+        self.gate.query(run, &Origin::Timer, &call).await.ok().map(|found| found.values)
     }
 }
 

@@ -3,43 +3,30 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::gate::rules::UNDO_FOR;
-use crate::gate::settle;
+use crate::gate::undoing;
 use crate::model::ids::{ActionId, RunId, StepName};
 use crate::model::plan::{OnFailure, Origin, Plan, Step, Verify};
 use crate::model::run::{RunEvent, RunState};
-use crate::model::time::Millis;
+use crate::model::told::Told;
 use crate::model::tool::Undo;
 use crate::run::runner::{Awake, Runner, Start};
-use crate::store::actions::ActionRow;
-
-/// Until when an action can be undone: what was put away for it is kept for so long.
-pub fn undo_until(row: &ActionRow) -> Millis {
-    row.at + UNDO_FOR
-}
+use crate::store::db::Db;
 
 impl Runner {
     /// Begins the undo of an action. `origin` says whose: a human's command still asks, a plan whose
     /// digest had the undo in it does not.
     pub async fn undo(self: &Arc<Self>, action: ActionId, origin: Origin) -> anyhow::Result<RunId> {
-        let row = self.store.call(move |db| db.action(action)).await?;
-        let row = row.ok_or_else(|| {
+        let now = self.clock.now();
+        let looking = move |db: &mut Db| {
+            let Some(row) = db.action(action)? else { return Ok(None) };
+            let not = undoing::no_more(db, &row, now)?;
+            Ok(Some((row, not)))
+        };
+        let (row, not) = self.store.call(looking).await?.ok_or_else(|| {
             anyhow::anyhow!("there is no action {action}; `reef audit list` shows them")
         })?;
-        if let Some(by) = row.undone_by {
-            anyhow::bail!("{action} was undone by {by} already");
-        }
-        if settle::is_unknown(&row) {
-            anyhow::bail!(
-                "nobody knows whether {action} happened: `reef settle {action} ran|did-not-run` first"
-            );
-        }
-        let until = undo_until(&row);
-        if until < self.clock.now() {
-            anyhow::bail!(
-                "{action} could be undone until {}; it is too late for reef to do it",
-                crate::clock::zone::stamp(until)
-            );
+        if let Some(why) = not {
+            anyhow::bail!("{why}");
         }
         let call = match row.step.undo {
             Undo::By(call) => call,
@@ -69,11 +56,11 @@ impl Runner {
             verify: Verify::Not(format!("{action} was undone; no probe speaks of that")),
             on_failure: OnFailure::Stop,
         };
-        let told = crate::gate::Told {
+        let told = Told {
             incident: row.incident,
             reason: format!("undo of {action}"),
             undoes: Some(action),
-            ..crate::gate::Told::default()
+            ..Told::default()
         };
         self.gate.tell(run, told);
         let event = self.submit(plan).await?;
@@ -82,8 +69,13 @@ impl Runner {
         Ok(run)
     }
 
-    /// Carries out what an earlier plan promised for later.
-    pub async fn promised(self: &Arc<Self>, step: Step, why: &str) -> anyhow::Result<RunId> {
+    /// Carries out what an earlier plan promised for later; `undoes` is the action that is taken back by it, if one is.
+    pub async fn promised(
+        self: &Arc<Self>,
+        step: Step,
+        why: &str,
+        undoes: Option<ActionId>,
+    ) -> anyhow::Result<RunId> {
         let on = Some(step.call.target.clone());
         let start = Start {
             origin: Origin::Timer,
@@ -103,10 +95,7 @@ impl Runner {
             verify: Verify::Not("a promise was kept; no probe speaks of that".into()),
             on_failure: OnFailure::Stop,
         };
-        self.gate.tell(
-            run,
-            crate::gate::Told { reason: why.to_owned(), ..crate::gate::Told::default() },
-        );
+        self.gate.tell(run, Told { reason: why.to_owned(), undoes, ..Told::default() });
         let event = self.submit(plan).await?;
         self.enter(run, event).await?;
         self.go_on(run, start);

@@ -1,5 +1,6 @@
 //! Proof: a fix counts when the probe that fired is green again.
 
+use crate::clock::zone::stamp;
 use crate::gate::crash::Point;
 use crate::model::plan::{Origin, Plan, Verify};
 use crate::model::run::{Green, RunState};
@@ -54,20 +55,32 @@ impl Runner {
     async fn proven(&self, plan: &Plan) -> Green {
         match &plan.verify {
             Verify::Probe { signal, .. } => match self.looker.look(signal).await {
-                // Judged at the levels that clear: a value on the edge proves nothing.
-                Ok(reading) if reading.clears == Severity::Green => Green::Yes,
-                Ok(_) => Green::No,
+                Ok(reading) => {
+                    let (severity, words) = (reading.severity, reading.words.first_line());
+                    let at = stamp(reading.at);
+                    self.gate.showed(plan.run, format!("{severity} {signal}: {words}, {at}"));
+                    // Judged at the levels that clear: a value on the edge proves nothing.
+                    if reading.clears == Severity::Green { Green::Yes } else { Green::No }
+                }
                 Err(why) => {
-                    tracing::debug!("could not look at {signal}: {why}");
+                    self.gate.showed(plan.run, format!("{signal} could not be looked at: {why}"));
                     Green::No
                 }
             },
             Verify::Query { call, value, is, .. } => {
-                match self.gate.query(&Origin::Timer, call).await {
-                    Ok(found) if found.values.get(value).is_some_and(|v| v.to_string() == *is) => {
-                        Green::Yes
-                    }
-                    Ok(_) | Err(_) => Green::No,
+                let answer = self.gate.query(plan.run, &Origin::Timer, call).await;
+                let at = stamp(self.clock.now());
+                let said = answer.map(|found| found.values.get(value).map(ToString::to_string));
+                let showed = match &said {
+                    Ok(Some(said)) => format!("{call} says {value} = {said}, {at}"),
+                    Ok(None) => format!("{call} says no {value}, {at}"),
+                    Err(why) => format!("{call} could not be asked: {why}, {at}"),
+                };
+                self.gate.showed(plan.run, showed);
+                if said.is_ok_and(|said| said.as_ref() == Some(is)) {
+                    Green::Yes
+                } else {
+                    Green::No
                 }
             }
             Verify::Not(_) => Green::No,

@@ -5,7 +5,9 @@ use crate::model::taint::Tainted;
 use crate::model::value::Value;
 use crate::runbook::reference::{Part, Template};
 use crate::runbook::resolve::ResolveError;
-use crate::runbook::{AskDef, Bindings, Holds, LeaveDef, Runbook, Stands, conditions_hold};
+use crate::runbook::{
+    AskDef, Bindings, Blames, EscalateDef, Holds, LeaveDef, Runbook, Stands, conditions_hold,
+};
 
 /// The most characters that one value adds to a question.
 const LONGEST_VALUE: usize = 200;
@@ -58,9 +60,21 @@ pub fn leaves<'a>(
 
 /// What a human is told where no step and no question applies: the first `escalate` block that holds.
 pub fn escalation(book: &Runbook, bindings: &Bindings) -> Result<Option<String>, ResolveError> {
+    Ok(escalates(book, bindings)?.map(|escalate| escalate.why.fill(bindings, None)))
+}
+
+/// What is at fault, by what a human would be told.
+pub fn blames(book: &Runbook, bindings: &Bindings) -> Result<Blames, ResolveError> {
+    Ok(escalates(book, bindings)?.map_or(Blames::Itself, |escalate| escalate.blames))
+}
+
+fn escalates<'a>(
+    book: &'a Runbook,
+    bindings: &Bindings,
+) -> Result<Option<&'a EscalateDef>, ResolveError> {
     for escalate in &book.escalations {
         if conditions_hold(&escalate.when, bindings)? == Holds::Yes {
-            return Ok(Some(escalate.why.fill(bindings, None)));
+            return Ok(Some(escalate));
         }
     }
     Ok(None)
@@ -93,19 +107,51 @@ pub fn offers(ask: &AskDef, bindings: &Bindings) -> Result<Vec<Offer>, ResolveEr
 }
 
 impl Template {
+    /// A line whose values are all missing says nothing, and is left out: nobody is asked about "(no unit)".
     fn fill(&self, bindings: &Bindings, each: Option<&Value>) -> String {
-        let filled: String = self
-            .parts
-            .iter()
-            .map(|part| match part {
-                Part::Text(text) => text.clone(),
-                Part::Value(r) => {
-                    bindings.get(r).map_or_else(|_| format!("(no {})", r.field), shown)
+        let (mut lines, mut line) = (Vec::new(), Line::default());
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => {
+                    for (n, piece) in text.split('\n').enumerate() {
+                        if 0 < n {
+                            lines.push(std::mem::take(&mut line));
+                        }
+                        line.text.push_str(piece);
+                    }
                 }
-                Part::Each => each.map_or_else(String::new, shown),
-            })
-            .collect();
+                Part::Value(r) => match bindings.get(r) {
+                    Ok(value) => {
+                        line.there += 1;
+                        line.text.push_str(&shown(value));
+                    }
+                    Err(_) => {
+                        line.missing += 1;
+                        line.text.push_str(&format!("(no {})", r.field));
+                    }
+                },
+                Part::Each => line.text.push_str(&each.map_or_else(String::new, shown)),
+            }
+        }
+        lines.push(line);
+        let some = lines.iter().any(Line::says);
+        let said = lines.iter().filter(|line| line.says() || !some);
+        let filled = said.map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
         Tainted::bounded(&filled, LONGEST).as_str().trim().to_owned()
+    }
+}
+
+/// A line of a template being filled, and how many of its values there are.
+#[derive(Debug, Default)]
+struct Line {
+    text: String,
+    there: usize,
+    missing: usize,
+}
+
+impl Line {
+    fn says(&self) -> bool {
+        self.missing == 0 || 0 < self.there
     }
 }
 

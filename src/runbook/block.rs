@@ -6,12 +6,12 @@ use crate::config::mistakes::closest;
 use crate::config::section::{Entry, Section};
 use crate::model::ids::{StepName, ToolName};
 use crate::model::time::Span;
-use crate::runbook::fields::{Toml, read};
+use crate::runbook::fields::{Toml, read, word_of};
 use crate::runbook::literal::Literal;
-use crate::runbook::reference::{EachItem, Names, Ref, Said, Sees, Template};
+use crate::runbook::reference::{EachItem, Names, Ref, RefOf, Said, Sees, Template};
 use crate::runbook::{
-    Arg, AskDef, Asked, Condition, EscalateDef, LeaveDef, Lines, Mistake, OptionDef, Stands,
-    StepDef, Test, VerifyRule,
+    Arg, AskDef, Asked, Blames, Condition, EscalateDef, LeaveDef, Limit, Lines, Mistake, OptionDef,
+    Stands, StepDef, Test, VerifyRule,
 };
 
 /// A fenced block with what its references may name.
@@ -84,7 +84,11 @@ pub(super) fn read_leave(at: &Fenced<'_>, out: &mut Vec<Mistake>) -> Option<Leav
             s.mistake("when", "is missing; without it nothing would ever be done");
         }
         let why = s.need::<String>("why");
-        Some(LeaveDef { when, why: why?, line: at.line })
+        let again = s.opt::<Span>("again");
+        if again.is_some_and(|again| again < Span::mins(1)) {
+            s.mistake("again", "is less than a minute; write again = \"15m\"");
+        }
+        Some(LeaveDef { when, why: why?, again, line: at.line })
     })?;
     if leave.when.is_empty() {
         out.push(Mistake::new(at.line, "when: is empty; without it nothing would ever be done"));
@@ -98,7 +102,13 @@ pub(super) fn read_escalate(at: &Fenced<'_>, out: &mut Vec<Mistake>) -> Option<E
     let (mut escalate, lines) = read(at.toml, out, |s| {
         let when = conditions(s, at.names, Sees::All);
         let why = template(s, "why", at.names, EachItem::No);
-        Some(EscalateDef { when, why: why?, line: at.line })
+        let blames = word_of(
+            s,
+            "blames",
+            Blames::Itself,
+            &[("itself", Blames::Itself), ("parent", Blames::Parent)],
+        );
+        Some(EscalateDef { when, why: why?, blames, line: at.line })
     })?;
     place(&mut escalate.when, &lines, "when.value", at.line);
     Some(escalate)
@@ -145,11 +155,31 @@ fn conditions(s: &mut Section, names: &Names, sees: Sees) -> Vec<Condition> {
     tables.into_iter().filter_map(|table| condition(table, names, sees)).collect()
 }
 
+/// What a condition may compare with.
+const TESTS: [&str; 5] = ["is", "in", "above", "below", "from"];
+
+/// A limit as it is written, or a param that the config may set.
+fn limit(s: &mut Section, key: &str, literal: Literal, names: &Names, sees: Sees) -> Option<Limit> {
+    let Literal::Text(text) = &literal else { return Some(Limit::Literal(literal)) };
+    match names.say(text, sees) {
+        Said::Literal => Some(Limit::Literal(literal)),
+        Said::Ref(r) if r.of == RefOf::Param => Some(Limit::Param(r)),
+        Said::Ref(r) => {
+            s.mistake(key, format!("is {r}; a limit is a number or a param"));
+            None
+        }
+        Said::Wrong(why) => {
+            s.mistake(key, why);
+            None
+        }
+    }
+}
+
 fn condition(mut s: Section, names: &Names, sees: Sees) -> Option<Condition> {
     let value = s.need::<String>("value");
     let value = value.and_then(|text| reference(&mut s, "value", &text, names, sees));
     let mut tests = Vec::new();
-    for key in ["is", "in", "above", "below"] {
+    for key in TESTS {
         if !s.has(key) {
             // Asked for all the same: then a slip in a key is told with the right ones.
             s.opt::<Literal>(key);
@@ -158,8 +188,14 @@ fn condition(mut s: Section, names: &Names, sees: Sees) -> Option<Condition> {
         let Some(literal) = s.opt::<Literal>(key) else { continue };
         let test = match (key, literal) {
             ("is", literal) => Test::Is(literal),
-            ("above", literal) => Test::Above(literal),
-            ("below", literal) => Test::Below(literal),
+            ("above" | "below" | "from", literal) => {
+                let Some(limit) = limit(&mut s, key, literal, names, sees) else { continue };
+                match key {
+                    "above" => Test::Above(limit),
+                    "below" => Test::Below(limit),
+                    _ => Test::From(limit),
+                }
+            }
             (_, Literal::List(items)) if !items.is_empty() => Test::In(items),
             (_, _) => {
                 s.mistake("in", "is no list of at least one; write in = [\"yellow\", \"red\"]");
@@ -171,8 +207,8 @@ fn condition(mut s: Section, names: &Names, sees: Sees) -> Option<Condition> {
     let test = match tests.as_slice() {
         [(_, test)] => Some(test.clone()),
         [] => {
-            if !["is", "in", "above", "below"].iter().any(|key| s.has(key)) {
-                s.mistake("value", "is compared with nothing; add is, in, above or below");
+            if !TESTS.iter().any(|key| s.has(key)) {
+                s.mistake("value", "is compared with nothing; add is, in, above, below or from");
             }
             None
         }

@@ -11,7 +11,7 @@ use crate::model::value::Kind;
 use crate::runbook::bind::always;
 use crate::runbook::literal::Literal;
 use crate::runbook::{
-    Arg, AskDef, Asked, Condition, Mistake, Ref, RefOf, Runbook, StepDef, Template, Test,
+    Arg, AskDef, Asked, Condition, Limit, Mistake, Ref, RefOf, Runbook, StepDef, Template,
     VerifyRule,
 };
 
@@ -227,6 +227,7 @@ impl Checker<'_> {
             | Kind::Target
             | Kind::Argv
             | Kind::Json
+            | Kind::Line
             | Kind::Text => false,
         };
         if path && Tier::Low < spec.max_tier && self.book.roots.is_empty() {
@@ -296,9 +297,16 @@ impl Checker<'_> {
                 continue;
             }
             let ordered = matches!(kind, Kind::Int | Kind::Bytes | Kind::Span);
-            if matches!(condition.test, Test::Above(_) | Test::Below(_)) && !ordered {
+            let limit = condition.test.limit().cloned();
+            if limit.is_some() && !ordered {
                 self.say(line, format!("{r} is a {kind}, which has no order; use is or in"));
                 continue;
+            }
+            if let Some(Limit::Param(param)) = &limit
+                && let Some(of) = self.kind_of(param, line)
+                && of != kind
+            {
+                self.say(line, format!("{r} is a {kind}, and {param} a {of}"));
             }
             for literal in condition.test.literals() {
                 if let Err(why) = literal.fits(&kind) {

@@ -1,10 +1,9 @@
-//! Conditions: `is`, `in`, `above` and `below`, all of which must hold.
+//! Conditions: `is`, `in`, `above`, `below` and `from`, all of which must hold.
 
-use crate::model::ids::HostName;
 use crate::model::value::Value;
 use crate::runbook::literal::Literal;
 use crate::runbook::resolve::ResolveError;
-use crate::runbook::{Bindings, Condition, Test};
+use crate::runbook::{Bindings, Condition, Limit, Test};
 
 /// Whether a list of conditions holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,18 +33,19 @@ pub fn conditions_hold(when: &[Condition], bindings: &Bindings) -> Result<Holds,
             | Value::Target(_)
             | Value::Argv(_)
             | Value::Json(_)
+            | Value::Line(_)
             | Value::Text(_) => std::slice::from_ref(value),
         };
         let mut held = false;
         for item in items {
-            held |= condition.test.holds(item, &bindings.host).map_err(wrong)?;
+            held |= condition.test.holds(item, bindings).map_err(wrong)?;
         }
         if !held {
             let shown = crate::runbook::fields::brief(&value.to_string());
             return Ok(Holds::No(format!(
                 "{} is {shown}, not {}",
                 condition.value,
-                condition.test.wanted()
+                condition.test.wanted(bindings)
             )));
         }
     }
@@ -53,13 +53,17 @@ pub fn conditions_hold(when: &[Condition], bindings: &Bindings) -> Result<Holds,
 }
 
 impl Test {
-    fn holds(&self, value: &Value, host: &HostName) -> Result<bool, String> {
+    fn holds(&self, value: &Value, bindings: &Bindings) -> Result<bool, String> {
         if let Value::Text(_) = value {
             return Err("is text from outside, which decides nothing".into());
         }
-        let read = |literal: &Literal| literal.read(&value.kind(), host);
+        let read = |literal: &Literal| literal.read(&value.kind(), &bindings.host);
         let number = |value: &Value| {
             value.as_number().ok_or_else(|| format!("a {} has no order", value.kind()))
+        };
+        let limit_of = |limit: &Limit| match limit {
+            Limit::Literal(literal) => number(&read(literal)?),
+            Limit::Param(r) => number(bindings.get(r)?),
         };
         match self {
             Self::Is(wanted) => Ok(read(wanted)? == *value),
@@ -70,28 +74,50 @@ impl Test {
                 }
                 Ok(held)
             }
-            Self::Above(limit) => Ok(number(&read(limit)?)? < number(value)?),
-            Self::Below(limit) => Ok(number(value)? < number(&read(limit)?)?),
+            Self::Above(limit) => Ok(limit_of(limit)? < number(value)?),
+            Self::Below(limit) => Ok(number(value)? < limit_of(limit)?),
+            Self::From(limit) => Ok(limit_of(limit)? <= number(value)?),
         }
     }
 
     /// All literals in it.
     pub(super) fn literals(&self) -> &[Literal] {
         match self {
-            Self::Is(one) | Self::Above(one) | Self::Below(one) => std::slice::from_ref(one),
+            Self::Is(one)
+            | Self::Above(Limit::Literal(one))
+            | Self::Below(Limit::Literal(one))
+            | Self::From(Limit::Literal(one)) => std::slice::from_ref(one),
+            Self::Above(Limit::Param(_))
+            | Self::Below(Limit::Param(_))
+            | Self::From(Limit::Param(_)) => &[],
             Self::In(many) => many,
         }
     }
 
-    fn wanted(&self) -> String {
+    /// The limit, of a test that has one.
+    pub(super) fn limit(&self) -> Option<&Limit> {
+        match self {
+            Self::Above(limit) | Self::Below(limit) | Self::From(limit) => Some(limit),
+            Self::Is(_) | Self::In(_) => None,
+        }
+    }
+
+    fn wanted(&self, bindings: &Bindings) -> String {
+        let shown = |limit: &Limit| match limit {
+            Limit::Literal(literal) => literal.show(),
+            Limit::Param(r) => {
+                bindings.get(r).map_or_else(|_| r.to_string(), |value| format!("{value} ({r})"))
+            }
+        };
         match self {
             Self::Is(wanted) => wanted.show(),
             Self::In(wanted) => {
                 let shown: Vec<String> = wanted.iter().map(Literal::show).collect();
                 shown.join(" or ")
             }
-            Self::Above(limit) => format!("above {}", limit.show()),
-            Self::Below(limit) => format!("below {}", limit.show()),
+            Self::Above(limit) => format!("above {}", shown(limit)),
+            Self::Below(limit) => format!("below {}", shown(limit)),
+            Self::From(limit) => format!("{} or more", shown(limit)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The front matter: what a runbook answers and how far it may go.
 
+use std::collections::BTreeSet;
+
 use regex::RegexBuilder;
 
 use crate::clock::window::Window;
@@ -9,7 +11,7 @@ use crate::model::ids::{RunbookName, ToolName, Word};
 use crate::model::message::Urgency;
 use crate::model::plan::{Leash, OnFailure};
 use crate::model::severity::Severity;
-use crate::model::target::{AbsPath, Target};
+use crate::model::target::{AbsPath, Target, Thing};
 use crate::model::time::Span;
 use crate::model::tool::{Bounds, Tier};
 use crate::model::value::Kind;
@@ -47,6 +49,7 @@ pub(super) fn read_front(
             tools: s.list::<ToolName>("tools").unwrap_or_default(),
             roots: read_roots(s),
             commands: read_commands(s),
+            peers: read_peers(s),
             attempts: at_least_one(s, "attempts", 1),
             cooldown: s.or("cooldown", Span::hours(1)),
             escalate: word_of(
@@ -136,6 +139,18 @@ fn read_commands(s: &mut Section) -> Vec<Vec<String>> {
         s.mistake("commands", wrong);
         Vec::new()
     })
+}
+
+/// `peers = ["a:unit:web.service", "b:unit:web.service"]`.
+fn read_peers(s: &mut Section) -> Vec<Target> {
+    let Some(peers) = s.list::<Target>("peers") else { return Vec::new() };
+    let looked_at = [Thing::Unit, Thing::Container, Thing::Composed];
+    if let Some(odd) = peers.iter().find(|peer| !looked_at.contains(&peer.thing())) {
+        s.mistake("peers", format!("{odd} is neither a unit nor a container"));
+    } else if peers.iter().collect::<BTreeSet<_>>().len() < 2 {
+        s.mistake("peers", "names fewer than two; name all that do the same work");
+    }
+    peers
 }
 
 fn read_match(s: &mut Section) -> Match {

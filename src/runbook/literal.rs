@@ -46,6 +46,7 @@ impl Literal {
             (Kind::Target, Self::Text(text)) => target(text, host).map(Value::Target),
             (Kind::Text, Self::Text(text)) => Ok(Value::Text(Tainted::new(text))),
             (Kind::Argv, Self::List(items)) => command(items).map(Value::Argv).map_err(named),
+            (Kind::Line, Self::Text(text)) => line(text).map(Value::Line).map_err(named),
             (Kind::Json, Self::Table(table)) => Ok(Value::Json(json_table(table))),
             (Kind::List(of), Self::List(items)) => items
                 .iter()
@@ -62,6 +63,7 @@ impl Literal {
                 | Kind::Target
                 | Kind::Argv
                 | Kind::Json
+                | Kind::Line
                 | Kind::Text
                 | Kind::List(_),
                 _,
@@ -131,6 +133,7 @@ impl Literal {
             | Kind::Target
             | Kind::Argv
             | Kind::Json
+            | Kind::Line
             | Kind::Text => plain(),
         }
     }
@@ -194,6 +197,14 @@ pub(super) fn command(items: &[Literal]) -> Result<Vec<String>, String> {
     }
 }
 
+/// One line that is handed on as it stands.
+fn line(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.chars().any(char::is_control) {
+        true => Err("is empty, or has a control character".into()),
+        false => Ok(text.to_owned()),
+    }
+}
+
 fn how_to_write(kind: &Kind) -> &'static str {
     match kind {
         Kind::Int => "; write 10",
@@ -205,7 +216,7 @@ fn how_to_write(kind: &Kind) -> &'static str {
         Kind::Target => "; write unit:NAME, /path or HOST:unit:NAME",
         Kind::Argv => "; write it as [\"df\", \"-h\"]",
         Kind::Json => "; write it as { name = \"value\" }",
-        Kind::Text => "; write it in quotes",
+        Kind::Line | Kind::Text => "; write it in quotes",
         Kind::List(_) => "; write [\"one\", \"two\"]",
     }
 }

@@ -38,7 +38,7 @@ mod shipped;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{Offer, asks, escalation, leaves, offers, question};
+pub use ask::{Offer, asks, blames, escalation, leaves, offers, question};
 pub use bind::{Bindings, Bound};
 pub use check::check;
 pub use condition::{Holds, conditions_hold};
@@ -67,6 +67,8 @@ pub struct Runbook {
     pub roots: Vec<AbsPath>,
     /// Commands that run what their arguments say, allowed to the letter.
     pub commands: Vec<Vec<String>>,
+    /// Units and containers that do the same work: the last one of them that is well is never restarted.
+    pub peers: Vec<Target>,
     /// Runs for one incident, at least 1.
     pub attempts: u32,
     /// The time between two of them.
@@ -169,6 +171,8 @@ pub struct LeaveDef {
     pub when: Vec<Condition>,
     /// For the report.
     pub why: String,
+    /// When it is looked at again, where it is still there by then.
+    pub again: Option<Span>,
     pub line: usize,
 }
 
@@ -178,7 +182,16 @@ pub struct EscalateDef {
     /// All must hold; without any it stands when nothing else does.
     pub when: Vec<Condition>,
     pub why: Template,
+    pub blames: Blames,
     pub line: usize,
+}
+
+/// What is at fault, by what a human is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blames {
+    Itself,
+    /// What it hangs on: where that turns red as well, it has been told.
+    Parent,
 }
 
 /// `{ value = "largest.kind", is = "logs" }`. On a list it holds when it holds for one item.
@@ -194,8 +207,18 @@ pub struct Condition {
 pub enum Test {
     Is(Literal),
     In(Vec<Literal>),
-    Above(Literal),
-    Below(Literal),
+    Above(Limit),
+    Below(Limit),
+    /// As much or more: what [`Test::Below`] the same limit leaves.
+    From(Limit),
+}
+
+/// A number that a value is held against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Limit {
+    Literal(Literal),
+    /// A param of the front matter, which the config may set.
+    Param(Ref),
 }
 
 /// Where an argument comes from.
@@ -347,6 +370,7 @@ impl Runbook {
             max_targets: self.max_targets,
             commands: self.commands.clone(),
             named,
+            peers: self.peers.clone(),
         }
     }
 }

@@ -176,6 +176,7 @@ fn argument(
         | Value::Target(_)
         | Value::Argv(_)
         | Value::Json(_)
+        | Value::Line(_)
         | Value::Text(_) => Ok(value),
     }
 }
@@ -199,6 +200,7 @@ fn about(arg: &Arg, bindings: &Bindings) -> Result<Target, Missing> {
         | Value::List(_)
         | Value::Argv(_)
         | Value::Json(_)
+        | Value::Line(_)
         | Value::Text(_) => {
             Err(Missing::Wrong(format!("a {} is neither a target nor a path", value.kind())))
         }
@@ -217,6 +219,7 @@ fn has_text(value: &Value) -> bool {
         | Value::Path(_)
         | Value::Argv(_)
         | Value::Json(_)
+        | Value::Line(_)
         | Value::Target(_) => false,
     }
 }
@@ -234,6 +237,7 @@ fn paths(value: &Value) -> Vec<AbsPath> {
         | Value::Word(_)
         | Value::Argv(_)
         | Value::Json(_)
+        | Value::Line(_)
         | Value::Text(_) => Vec::new(),
     }
 }

@@ -10,6 +10,7 @@ macro_rules! book {
 pub fn shipped() -> Vec<(&'static str, &'static str)> {
     vec![
         book!("certificate"),
+        book!("certificate-file"),
         book!("compose-update"),
         book!("container-crashloop"),
         book!("container-oom"),

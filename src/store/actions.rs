@@ -126,7 +126,8 @@ impl Db {
         let Some(action) = entry.payload.action else { return Ok(()) };
         match entry.kind {
             AuditKind::Closed | AuditKind::Settled | AuditKind::Verified => {}
-            AuditKind::Asked
+            AuditKind::Looked
+            | AuditKind::Asked
             | AuditKind::Answered
             | AuditKind::Refused
             | AuditKind::Would

@@ -7,6 +7,7 @@ use crate::model::ids::{HostName, IncidentId, RunId, RunbookName};
 use crate::model::plan::{Origin, RunbookRef};
 use crate::model::run::RunState;
 use crate::model::time::Millis;
+use crate::model::told::Told;
 use crate::store::columns::{from_json, to_json};
 use crate::store::db::Db;
 
@@ -90,6 +91,41 @@ impl Db {
             0 => bail!("there is no run {id}"),
             _ => Ok(()),
         }
+    }
+
+    /// Stores what the records of a run say beside its plan.
+    pub fn keep_told(&mut self, id: RunId, told: &Told) -> Result<()> {
+        let kept = self.write("UPDATE run SET told = ?2 WHERE id = ?1", &[&id, &to_json(told)?])?;
+        if kept == 0 {
+            bail!("there is no run {id}");
+        }
+        Ok(())
+    }
+
+    /// What the records of a run say beside its plan; what the run itself tells where nothing was stored.
+    pub fn told(&self, id: RunId) -> Result<Option<Told>> {
+        let found =
+            self.row("SELECT told, origin, incident FROM run WHERE id = ?1", &[&id], |row| {
+                let what = format!("run {id}");
+                let (told, origin): (Option<String>, String) = (row.get(0)?, row.get(1)?);
+                let told = told.map(|told| from_json(&what, &told)).transpose()?;
+                let incident: Option<IncidentId> = row.get(2)?;
+                Ok((told, from_json(&what, &origin)?, incident))
+            })?;
+        let (origin, incident): (Origin, _) = match found {
+            None => return Ok(None),
+            Some((Some(told), ..)) => return Ok(Some(told)),
+            Some((None, origin, incident)) => (origin, incident),
+        };
+        if let Some(incident) = incident.map(|id| self.incident(id)).transpose()?.flatten() {
+            return Ok(Some(Told::about(&incident.reading, Some(incident.id))));
+        }
+        let mut told = Told { reason: origin.to_string(), ..Told::default() };
+        if let Origin::Undo(action) = origin {
+            told.undoes = Some(action);
+            told.incident = self.action(action)?.and_then(|row| row.incident);
+        }
+        Ok(Some(told))
     }
 
     pub fn run(&self, id: RunId) -> Result<Option<RunRow>> {
@@ -217,6 +253,28 @@ mod tests {
         assert_eq!(store.call_now(|db| db.runs_since(Millis(5))).unwrap(), [row()]);
         let state = row().state;
         assert!(store.call_now(|db| db.save_run(RunId(9), &state, Millis(1))).is_err());
+    }
+
+    #[test]
+    fn what_a_run_is_about_is_stored_and_else_read_off_the_run() {
+        let store = memory();
+        let red = reading("mini:/var", Severity::Red);
+        let of_incident = store
+            .call_now(|db| {
+                let incident = db.open_incident(&red, Drill::No, Millis(1))?.id;
+                db.new_run(&Origin::Incident(incident), Some(incident), None, Millis(1))
+            })
+            .unwrap();
+        let undo = Origin::Undo(crate::model::ids::ActionId(7));
+        let of_undo = store.call_now(|db| db.new_run(&undo, None, None, Millis(1))).unwrap();
+        let told = |id| store.call_now(|db| db.told(id)).unwrap();
+        assert_eq!(told(of_incident), Some(Told::about(&red, Some(IncidentId(1)))));
+        assert_eq!(told(of_undo).unwrap().undoes, Some(crate::model::ids::ActionId(7)));
+        assert_eq!(told(RunId(9)), None);
+        let own = Told { reason: "it \"said\" so".into(), ..Told::default() };
+        store.call_now(|db| db.keep_told(of_undo, &own)).unwrap();
+        assert_eq!(told(of_undo), Some(own.clone()));
+        assert!(store.call_now(|db| db.keep_told(RunId(9), &own)).is_err());
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(in crate::store) const STATE: Schema = Schema {
         include_str!("schema/state-3.sql"),
         include_str!("schema/state-4.sql"),
         include_str!("schema/state-5.sql"),
+        include_str!("schema/state-6.sql"),
     ],
     pragmas: "PRAGMA synchronous = FULL;
               PRAGMA foreign_keys = ON;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::Fut;
 use crate::clients::ansible::recap::Report;
+use crate::clients::ansible::seal::Seal;
 use crate::clients::ansible::{Playbook, Played, Standing};
 use crate::gate::permit::Permit;
 use crate::gate::tool::{Action, Parsed, Query, Tool};
@@ -149,12 +150,17 @@ struct Run {
 impl Run {
     async fn previewed(&self) -> Result<(Effect, Undo), ToolError> {
         let seal = self.standing.seal.as_ref().map_err(refused)?;
-        let hosts = self.playbook.hosts().await.map_err(failed)?;
-        let report = self.playbook.check(seal).await.map_err(failed)?;
+        let hosts = self.playbook.hosts(seal).await.map_err(failed)?;
+        // What its hash does not cover may act in a check too: then only its words are there to decide by.
+        let report = match &seal.uncovered {
+            Some(_) => None,
+            None => Some(self.playbook.check(seal).await.map_err(failed)?),
+        };
+        // What a check skips may change something when it is run.
+        let may_change = |r: &Report| r.changed() + r.skipped() + r.failed() + r.unreachable();
         let effect = Effect {
-            words: self.words(&hosts, &report),
-            // What a check skips may change something when it is run.
-            max_items: report.changed() + report.skipped() + report.failed() + report.unreachable(),
+            words: self.words(&hosts, report.as_ref(), seal),
+            max_items: report.as_ref().map_or(0, may_change),
             max_bytes: 0,
             takes: None,
             artifact: Some(self.playbook.exactly(seal, &hosts)),
@@ -163,15 +169,22 @@ impl Run {
         Ok((effect, Undo::Impossible(why.into())))
     }
 
-    fn words(&self, hosts: &[String], report: &Report) -> String {
+    fn words(&self, hosts: &[String], report: Option<&Report>, seal: &Seal) -> String {
         let mut words = format!(
-            "run the playbook {} on {} [{}: {}]; its check says: {}",
+            "run the playbook {} on {} [{}: {}]; ",
             self.playbook,
             hosts.iter().take(20).cloned().collect::<Vec<_>>().join(", "),
             self.standing.tier,
             self.standing.why,
-            report.words()
         );
+        let Some(report) = report else {
+            let why = seal.uncovered.as_deref().unwrap_or_default();
+            words.push_str(&format!(
+                "what it would change is not known, because it is not checked: {why}"
+            ));
+            return words;
+        };
+        words.push_str(&format!("its check says: {}", report.words()));
         if let Some(wrong) = report.wrong(hosts) {
             words.push_str(&format!("; already in the check {wrong}"));
         }
@@ -188,19 +201,19 @@ impl Run {
     async fn act(&self, permit: &Permit) -> ActionResult {
         let ready = async {
             let seal = self.standing.seal.as_ref().map_err(Clone::clone)?;
-            let hosts = self.playbook.hosts().await?;
+            let hosts = self.playbook.hosts(seal).await?;
             if permit.step().effect.artifact != Some(self.playbook.exactly(seal, &hosts)) {
                 return Err(
                     "its files or its hosts are not what was approved: plan anew".to_owned()
                 );
             }
-            Ok(hosts)
+            Ok((hosts, seal))
         };
-        let hosts = match ready.await {
-            Ok(hosts) => hosts,
+        let (hosts, seal) = match ready.await {
+            Ok(ready) => ready,
             Err(why) => return ActionResult::NotStarted(format!("{}: {why}", self.playbook)),
         };
-        match self.playbook.run(permit).await {
+        match self.playbook.run(permit, seal).await {
             Played::Ended { report, code, took } => self.ended(&report, code, took, &hosts),
             Played::NotStarted(why) => ActionResult::NotStarted(why),
             Played::Unknown(why) => ActionResult::Unknown(why),

@@ -1,6 +1,7 @@
 //! Commands for a host, as values.
 
 use crate::clients::host::{HostLink, LinkError, Output};
+use crate::gate::looks::noted;
 use crate::model::target::{AbsPath, Target};
 use crate::model::time::Span;
 use crate::model::tool::ToolError;
@@ -64,6 +65,13 @@ pub async fn output(
         said = link.read(argv, timeout).await;
     }
     let program = argv.argv().program();
+    match &said {
+        Ok(output) => {
+            let outputs = [output.stdout.as_str(), output.stderr.as_str()];
+            noted(argv.argv().as_slice(), output.code, outputs);
+        }
+        Err(why) => noted(argv.argv().as_slice(), None, [&why.to_string(), ""]),
+    }
     let output = said.map_err(|e: LinkError| failed(format!("{program}: {e}")))?;
     let denied = denied(&Said {
         host: link.name(),

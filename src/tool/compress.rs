@@ -1,13 +1,15 @@
 //! Making logs small, in place of the old or as a rotation, and bringing them back.
 
 use crate::Fut;
-use crate::clients::files::{Compress, FilesError, Job, Rooted};
+use crate::clients::files::{Compress, FilesError, Job, Rooted, Squeezed};
 use crate::gate::permit::Permit;
 use crate::gate::tool::Action;
 use crate::model::ids::{ToolName, Word};
 use crate::model::target::{AbsPath, Target};
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Call, Effect, Repeat, Tier, ToolError, Undo};
+use crate::model::tool::{
+    ActionResult, Call, Effect, Repeat, Tier, ToolError, Undo, nothing_to_do,
+};
 use crate::model::value::{Value, human_bytes};
 use crate::tool::args::failed;
 use crate::tool::pick::{self, Picked, Wanted};
@@ -51,11 +53,9 @@ pub async fn picked_again(
     Ok((id, picked.map_err(|why| ActionResult::NotStarted(why.to_string()))?))
 }
 
-/// The words for nothing to do.
-pub fn nothing(path: &AbsPath, picked: &Picked) -> (Effect, Undo) {
-    let words = format!("nothing to do below {path}{}", picked.left());
-    let effect = Effect { words, max_items: 0, max_bytes: 0, takes: None, artifact: None };
-    (effect, Undo::Impossible("nothing will have been done".into()))
+/// The preview where no file is picked.
+pub fn nothing_below(path: &AbsPath, picked: &Picked) -> (Effect, Undo) {
+    nothing_to_do(format!("nothing to do below {path}{}", picked.left()))
 }
 
 impl Action for Shrink {
@@ -73,21 +73,24 @@ impl Action for Shrink {
 
     fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>> {
         Box::pin(async move {
-            let picked = pick::pick(&self.world, &self.wanted).await?;
-            let Rooted { root, path } = &self.wanted.start;
+            let mut picked = pick::pick(&self.world, &self.wanted).await?;
+            let path = &self.wanted.start.path;
+            let estimate = self.without_dense(&mut picked).await?;
             if picked.files.is_empty() {
-                return Ok(nothing(path, &picked));
+                return Ok(nothing_below(path, &picked));
             }
-            let estimate = self.world.files.estimate(root, picked.files.clone()).await;
-            let estimate = estimate.map_err(failed)?;
             let (verb, max_bytes) = match self.how {
                 Compress::Replace => ("compress", picked.bytes()),
                 Compress::CopyTruncate => ("rotate and compress", pick::headroom(picked.bytes())),
             };
+            let to = match estimate {
+                Some(squeezed) => human_bytes(squeezed.bytes),
+                None => "a tenth, as logs mostly do".to_owned(),
+            };
             let words = format!(
-                "{verb} {}, to about {}{}",
+                "{verb} {}, to about {to}{}{}",
                 picked.counted(),
-                human_bytes(estimate),
+                self.wanted.aged(),
                 picked.left()
             );
             let takes = i64::try_from(1 + picked.bytes() / BYTES_A_SECOND).unwrap_or(i64::MAX);
@@ -117,10 +120,13 @@ impl Action for Shrink {
             if permit.step().effect.max_items == 0 {
                 return ActionResult::Done("nothing to do".into());
             }
-            let (mark, picked) = match picked_again(&permit, &self.world, &self.wanted).await {
+            let (mark, mut picked) = match picked_again(&permit, &self.world, &self.wanted).await {
                 Ok(found) => found,
                 Err(result) => return result,
             };
+            if let Err(why) = self.without_dense(&mut picked).await {
+                return ActionResult::NotStarted(why.to_string());
+            }
             self.shrink(&permit, &picked, &mark).await
         })
     }
@@ -138,6 +144,16 @@ struct Tally {
 }
 
 impl Shrink {
+    /// Leaves out what would not become smaller; answers what the rest would take.
+    async fn without_dense(&self, picked: &mut Picked) -> Result<Option<Squeezed>, ToolError> {
+        let (files, root) = (&self.world.files, &self.wanted.start.root);
+        let estimate = files.estimate(root, picked.files.clone()).await.map_err(failed)?;
+        if let Some(squeezed) = &estimate {
+            picked.leave_dense(&squeezed.dense);
+        }
+        Ok(estimate)
+    }
+
     async fn shrink(&self, permit: &Permit, picked: &Picked, mark: &Word) -> ActionResult {
         let until = self.world.now.now() + self.timeout;
         let n = pick::within(&picked.files, &permit.step().effect);
@@ -173,6 +189,14 @@ impl Shrink {
                 Err(why @ (FilesError::Changed(_) | FilesError::Failed(_))) => {
                     tally.kept.push(why.to_string());
                 }
+                Err(FilesError::NotStarted(why)) if tally.done == 0 => {
+                    return ActionResult::NotStarted(why);
+                }
+                Err(FilesError::NotStarted(why)) => {
+                    stopped = Some(why);
+                    break;
+                }
+                Err(FilesError::Unknown(why)) => return tally.unknown(&why),
             }
         }
         tally.result(picked.files.len() - n, stopped)
@@ -180,6 +204,11 @@ impl Shrink {
 }
 
 impl Tally {
+    /// What was done before is told with what is not known.
+    fn unknown(self, why: &str) -> ActionResult {
+        ActionResult::Unknown(format!("{why}; before it, {} done", self.done))
+    }
+
     fn result(self, beyond: usize, stopped: Option<String>) -> ActionResult {
         let files = if self.done == 1 { "file" } else { "files" };
         let freed = human_bytes(self.bytes.saturating_sub(self.compressed));
@@ -265,6 +294,9 @@ impl Action for Grow {
                     Ok(n) => {
                         done += 1;
                         bytes = bytes.saturating_add(n);
+                    }
+                    Err(FilesError::Unknown(why)) => {
+                        return ActionResult::Unknown(format!("{why}; before it, {done} done"));
                     }
                     Err(why) => kept.push(why.to_string()),
                 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::Fut;
 use crate::clients::files::{DeletedOpen, Limits, Rooted, Walked};
 use crate::gate::tool::{Parsed, Query, Tool};
-use crate::model::ids::ToolName;
+use crate::model::ids::{HostName, ToolName};
+use crate::model::listing::Lot;
 use crate::model::taint::Tainted;
 use crate::model::target::AbsPath;
 use crate::model::time::{Millis, Span};
@@ -41,6 +42,12 @@ fn spec() -> ToolSpec {
             gives("safe", Kind::Flag, "whether steps below critical may touch it"),
             gives("ambiguous", Kind::Flag, "whether a human must choose among the candidates"),
             gives("candidates", Kind::List(Box::new(Kind::Word)), "all kinds, largest first"),
+            gives("holds", Kind::Text, "the same as people call them, for questions"),
+            gives(
+                "found",
+                Kind::List(Box::new(Kind::Text)),
+                "each group that would help, with place, size and age, largest first",
+            ),
         ],
         max_tier: Tier::Low,
         tiers: READS,
@@ -51,8 +58,32 @@ fn spec() -> ToolSpec {
     }
 }
 
-/// Sizes of the groups of a path's last answer.
-type Past = BTreeMap<AbsPath, BTreeMap<(Fills, String), u64>>;
+/// What nobody changed for this long is old.
+const OLD: Span = Span::days(30);
+
+/// `old backups`, `database files`.
+fn told(fills: Fills, group: &Group, now: Millis) -> String {
+    let old = matches!(fills, Fills::Backups) && OLD <= now.since(group.newest);
+    format!("{}{}", if old { "old " } else { "" }, fills.told())
+}
+
+/// `old backups in /srv/backups: 12 GiB in 3 files, the newest 40 d old`.
+fn told_of(told: &str, place: &str, group: &Group, now: Millis) -> String {
+    let (size, age) = (human_bytes(group.bytes), now.since(group.newest));
+    let files = match group.files {
+        0 => return format!("{told} in {place}: {size}"),
+        1 => "1 file".to_owned(),
+        n => format!("{n} files"),
+    };
+    match (age < Span::hours(1), group.files) {
+        (true, _) => format!("{told} in {place}: {size} in {files}, written to within the hour"),
+        (false, 1) => format!("{told} in {place}: {size} in {files}, {age} old"),
+        (false, _) => format!("{told} in {place}: {size} in {files}, the newest {age} old"),
+    }
+}
+
+/// Sizes of the groups of the last answer for a path of a host.
+type Past = BTreeMap<(HostName, AbsPath), BTreeMap<(Fills, String), u64>>;
 
 /// `disk.usage`. Looks anywhere, `/` too: a full volume must be explained wherever it is mounted. The
 /// declared roots, where there are any, only bear on what counts as safe.
@@ -60,11 +91,11 @@ pub fn usage(world: &World) -> Box<dyn Tool> {
     let world = world.clone();
     let past = Arc::new(Mutex::new(Past::new()));
     made(spec(), move |args| {
-        args.only_on(&world.here)?;
+        let world = world.on(args.call().target.on())?;
         let path = args.path("path").ok_or_else(|| refused("path is missing"))?.clone();
         let top = args.count("top", 10, 50)?;
         let roots = args.call().bounds.roots.clone();
-        let (world, past) = (world.clone(), past.clone());
+        let past = past.clone();
         Ok(Parsed::Query(Box::new(Usage { world, path, top, roots, past })))
     })
 }
@@ -100,20 +131,15 @@ impl Usage {
         let start = Rooted { root, path: self.path.clone() };
         let groups = Arc::new(Mutex::new(Groups::new()));
         let (into, from) = (groups.clone(), self.path.as_str().to_owned());
-        let mut linked = std::collections::BTreeSet::new();
-        let visit = move |entry: crate::clients::files::Entry| {
-            // A file with several names takes its room once.
-            if 1 < entry.links && !linked.insert(entry.id) {
-                return;
-            }
-            let (fills, place) = classify(entry.path.as_str(), &from);
+        let weigh = move |lot: Lot| {
+            let (fills, place) = classify(lot.path.as_str(), &from);
             let mut groups = into.lock().unwrap_or_else(PoisonError::into_inner);
             let group = groups.entry((fills, place.to_owned())).or_default();
-            group.bytes += entry.on_disk;
-            group.files += 1;
-            group.newest = group.newest.max(entry.modified);
+            group.bytes += lot.on_disk;
+            group.files += lot.files;
+            group.newest = group.newest.max(lot.newest);
         };
-        let walked = self.world.files.walk(&start, Limits::default(), Box::new(visit)).await;
+        let walked = self.world.files.sizes(&start, Limits::default(), Box::new(weigh)).await;
         let walked = walked.map_err(failed)?;
         let open = self.world.files.open_files(walked.dev).await.map_err(failed)?;
         let mut groups =
@@ -141,13 +167,14 @@ impl Usage {
     /// Fills in the growth since the last answer, and keeps this one.
     fn grow(&self, groups: &mut Groups) {
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = past.get(&self.path) {
+        let place = (self.world.here.clone(), self.path.clone());
+        if let Some(before) = past.get(&place) {
             for (key, group) in &mut *groups {
                 group.growth = group.bytes.saturating_sub(before.get(key).copied().unwrap_or(0));
             }
         }
         let sizes = groups.iter().map(|(key, group)| (key.clone(), group.bytes)).collect();
-        past.insert(self.path.clone(), sizes);
+        past.insert(place, sizes);
         while REMEMBERED < past.len() {
             past.pop_first();
         }
@@ -177,13 +204,20 @@ impl Usage {
         let safe = self.is_safe(*fills, place);
         // Of a cut walk only a whole volume's size tells what is missing.
         let unsure = walked.cut.is_some() && walked.used.is_none();
-        let mut kinds = Vec::new();
-        for ((fills, _), group) in &sorted {
+        let (mut kinds, mut holds, mut helps) = (Vec::new(), Vec::new(), Vec::new());
+        for ((fills, place), group) in &sorted {
             // What takes less than a twentieth of the largest would not help.
-            if first.bytes / 20 <= group.bytes && !kinds.contains(fills) {
+            if group.bytes < (first.bytes / 20).max(1) {
+                continue;
+            }
+            let told = told(*fills, group, now);
+            helps.push(Value::Text(Tainted::new(&told_of(&told, place, group, now))));
+            if !kinds.contains(fills) {
                 kinds.push(*fills);
+                holds.push(told);
             }
         }
+        helps.truncate(self.top);
         let age = if first.files == 0 { Span(0) } else { now.since(first.newest) };
         let values = [
             ("path", Value::Path(AbsPath::new(place).map_err(failed)?)),
@@ -194,6 +228,8 @@ impl Usage {
             ("safe", Value::Flag(safe)),
             ("ambiguous", Value::Flag(!safe || unsure)),
             ("candidates", Value::List(kinds.iter().map(|k| Value::Word(k.word())).collect())),
+            ("holds", Value::Text(Tainted::new(&holds.join(", ")))),
+            ("found", Value::List(helps)),
         ];
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let mut lines = Vec::new();
@@ -207,10 +243,11 @@ impl Usage {
                 n => format!(", +{} since the last look", human_bytes(n)),
             };
             lines.push(format!(
-                "{} {place}: {} in {} files, newest {} old{grown}; {why}",
+                "{} {place}: {} in {} file{}, newest {} old{grown}; {why}",
                 fills.as_str(),
                 human_bytes(group.bytes),
                 group.files,
+                if group.files == 1 { "" } else { "s" },
                 now.since(group.newest),
             ));
         }

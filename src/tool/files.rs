@@ -1,16 +1,18 @@
 //! Files: compressing logs, moving old files away, and bringing both back.
 
 use crate::clients::files::{Compress, Rooted};
+use crate::gate::rules::UNDO_FOR;
 use crate::gate::tool::{Parsed, Tool};
 use crate::model::ids::{ToolName, Word};
 use crate::model::time::Span;
-use crate::model::tool::{Tier, ToolSpec};
+use crate::model::tool::{Tier, ToolError, ToolSpec};
 use crate::model::value::Kind;
 use crate::tool::args::{Args, made, optional, refused, required};
 use crate::tool::compress::{Grow, Shrink};
+use crate::tool::empty::{Empties, Empty};
 use crate::tool::kinds::{self, In};
 use crate::tool::pick::{self, Wanted, Which};
-use crate::tool::quarantine::{Empties, Empty, PutAway, PutBack};
+use crate::tool::quarantine::{PutAway, PutBack};
 use crate::tool::world::World;
 
 fn compress_spec() -> ToolSpec {
@@ -114,19 +116,34 @@ fn restore_spec() -> ToolSpec {
 fn empty_spec() -> ToolSpec {
     ToolSpec {
         name: ToolName::of("files.empty_quarantine"),
-        summary: "Delete quarantined files for good",
+        summary: "Delete quarantined files for good: what this plan moved there, or what is over its time",
         inputs: vec![
-            optional("id", Kind::Word, "one quarantine"),
-            optional("all", Kind::Flag, "true for every quarantine there is"),
-            optional("older", Kind::Span, "with `all`: only those that lie there for this long"),
+            optional("id", Kind::Word, "one quarantine, whose time is over"),
+            optional("all", Kind::Flag, "true for every quarantine whose time is over"),
+            optional(
+                "older",
+                Kind::Span,
+                "with `all`: only those that lie there for this long, 7 days or more; with `path`: as that step has it",
+            ),
+            optional(
+                "path",
+                Kind::Path,
+                "what an earlier step of the same plan moves from here: `files.clean` with the same arguments",
+            ),
+            optional(
+                "what",
+                Kind::Word,
+                "with `path`: as that step has it, or `archived-logs` for what logs.archive moves",
+            ),
         ],
         gives: vec![],
         max_tier: Tier::High,
         tiers: "always high",
         undo: "none: what is deleted is gone",
-        errors: "a quarantine that is not there any more",
+        errors: "a quarantine that is not there any more, or whose files can still be had back",
         timeout: Span::mins(10),
-        example: "tool = \"files.empty_quarantine\"\nargs = { all = true, older = \"7d\" }",
+        example: "tool = \"files.empty_quarantine\"\n\
+                  args = { path = \"/var/log\", what = \"rotated-logs\", older = \"30d\" }",
     }
 }
 
@@ -136,7 +153,7 @@ pub fn compress(world: &World) -> Box<dyn Tool> {
     let spec = compress_spec();
     let timeout = spec.timeout;
     made(spec, move |args| {
-        args.only_on(&world.here)?;
+        let world = world.on(args.call().target.on())?;
         let start = args.rooted("path")?;
         pick::guard(&world.inventory, &world.quarantine, &start)?;
         // A path that ends like a rotated log is one file, or a folder with an odd name: either way
@@ -151,7 +168,7 @@ pub fn compress(world: &World) -> Box<dyn Tool> {
             Some(other) => return Err(refused(format!("what is rotated or all, not {other}"))),
         };
         let wanted = wanted(args, start, which, args.span("older"));
-        let (world, call) = (world.clone(), args.call().clone());
+        let call = args.call().clone();
         let how = Compress::Replace;
         Ok(Parsed::Action(Box::new(Shrink { world, call, wanted, how, tier, timeout })))
     })
@@ -165,11 +182,11 @@ fn wanted(args: &Args<'_>, start: Rooted, which: Which, older: Option<Span>) -> 
 pub fn decompress(world: &World) -> Box<dyn Tool> {
     let world = world.clone();
     made(decompress_spec(), move |args| {
-        args.only_on(&world.here)?;
+        let world = world.on(args.call().target.on())?;
         let start = args.rooted("path")?;
         pick::guard(&world.inventory, &world.quarantine, &start)?;
         let id = args.word("id").ok_or_else(|| refused("id is missing"))?.clone();
-        let (world, call) = (world.clone(), args.call().clone());
+        let call = args.call().clone();
         Ok(Parsed::Action(Box::new(Grow { world, call, start, id })))
     })
 }
@@ -181,37 +198,42 @@ pub fn clean(world: &World) -> Box<dyn Tool> {
     let spec = clean_spec();
     let timeout = spec.timeout;
     made(spec, move |args| {
-        args.only_on(&world.here)?;
-        let start = args.rooted("path")?;
-        pick::guard(&world.inventory, &world.quarantine, &start)?;
-        let mut older = args.span("older").ok_or_else(|| refused("older is missing"))?;
-        let (which, least) = match args.word("what").map(Word::as_str) {
-            Some("rotated-logs") => (Which::OldLogs, Span::days(30)),
-            Some("temp") => (Which::Temp, Span::days(10)),
-            Some("package-cache") => (Which::PackageCache, Span(0)),
-            what => {
-                let what = what.unwrap_or("nothing");
-                return Err(refused(format!(
-                    "what is temp, rotated-logs or package-cache, not {what}; anything else is for \
-                     files.quarantine, which is critical"
-                )));
-            }
-        };
-        if older < least {
-            return Err(refused(format!(
-                "older is {older}, but these are kept for {least}: younger ones are for \
-                 files.quarantine, which is critical"
-            )));
-        }
-        // What lies there outlives a reboot, and is kept longer than what lies in /tmp (tmpfiles.d).
-        if which == Which::Temp && start.path.as_str().starts_with("/var/tmp") {
-            older = older.max(Span::days(30));
-        }
-        let wanted = wanted(args, start, which, Some(older));
-        let (world, call) = (world.clone(), args.call().clone());
+        let world = world.on(args.call().target.on())?;
+        let wanted = cleaned(args, &world)?;
+        let call = args.call().clone();
         let tier = Tier::High;
         Ok(Parsed::Action(Box::new(PutAway { world, call, wanted, tier, timeout })))
     })
+}
+
+/// What `files.clean` takes by its arguments.
+fn cleaned(args: &Args<'_>, world: &World) -> Result<Wanted, ToolError> {
+    let start = args.rooted("path")?;
+    pick::guard(&world.inventory, &world.quarantine, &start)?;
+    let mut older = args.span("older").ok_or_else(|| refused("older is missing"))?;
+    let (which, least) = match args.word("what").map(Word::as_str) {
+        Some("rotated-logs") => (Which::OldLogs, Span::days(30)),
+        Some("temp") => (Which::Temp, Span::days(10)),
+        Some("package-cache") => (Which::PackageCache, Span(0)),
+        what => {
+            let what = what.unwrap_or("nothing");
+            return Err(refused(format!(
+                "what is temp, rotated-logs or package-cache, not {what}; anything else is for \
+                     files.quarantine, which is critical"
+            )));
+        }
+    };
+    if older < least {
+        return Err(refused(format!(
+            "older is {older}, but these are kept for {least}: younger ones are for \
+                 files.quarantine, which is critical"
+        )));
+    }
+    // What lies there outlives a reboot, and is kept longer than what lies in /tmp (tmpfiles.d).
+    if which == Which::Temp && start.path.as_str().starts_with("/var/tmp") {
+        older = older.max(Span::days(30));
+    }
+    Ok(wanted(args, start, which, Some(older)))
 }
 
 /// `files.quarantine`.
@@ -220,11 +242,11 @@ pub fn quarantine(world: &World) -> Box<dyn Tool> {
     let spec = quarantine_spec();
     let timeout = spec.timeout;
     made(spec, move |args| {
-        args.only_on(&world.here)?;
+        let world = world.on(args.call().target.on())?;
         let start = args.rooted("path")?;
         pick::guard(&world.inventory, &world.quarantine, &start)?;
         let wanted = wanted(args, start, Which::Anything, args.span("older"));
-        let (world, call) = (world.clone(), args.call().clone());
+        let call = args.call().clone();
         let tier = Tier::Critical;
         Ok(Parsed::Action(Box::new(PutAway { world, call, wanted, tier, timeout })))
     })
@@ -234,9 +256,9 @@ pub fn quarantine(world: &World) -> Box<dyn Tool> {
 pub fn restore(world: &World) -> Box<dyn Tool> {
     let world = world.clone();
     made(restore_spec(), move |args| {
-        args.only_on(&world.here)?;
+        let world = world.on(args.call().target.on())?;
         let id = args.word("id").ok_or_else(|| refused("id is missing"))?.clone();
-        Ok(Parsed::Action(Box::new(PutBack { world: world.clone(), id })))
+        Ok(Parsed::Action(Box::new(PutBack { world, id })))
     })
 }
 
@@ -244,13 +266,34 @@ pub fn restore(world: &World) -> Box<dyn Tool> {
 pub fn empty_quarantine(world: &World) -> Box<dyn Tool> {
     let world = world.clone();
     made(empty_spec(), move |args| {
-        args.only_on(&world.here)?;
-        let older = args.span("older");
-        let which = match (args.word("id"), args.flag("all")) {
-            (Some(id), None | Some(false)) if older.is_none() => Empties::One(id.clone()),
-            (None, Some(true)) => Empties::All(older),
-            _ => return Err(refused("name one quarantine by id, or say all = true")),
-        };
-        Ok(Parsed::Action(Box::new(Empty { world: world.clone(), which })))
+        let world = world.on(args.call().target.on())?;
+        let which = empties(args, &world)?;
+        Ok(Parsed::Action(Box::new(Empty { world, which })))
     })
+}
+
+fn empties(args: &Args<'_>, world: &World) -> Result<Empties, ToolError> {
+    let (older, what) = (args.span("older"), args.word("what").map(Word::as_str));
+    let all = args.flag("all") == Some(true);
+    match (args.word("id"), args.path("path"), all) {
+        (Some(id), None, false) if older.is_none() && what.is_none() => {
+            Ok(Empties::One(id.clone()))
+        }
+        (None, None, true) if what.is_none() => match older.unwrap_or(UNDO_FOR) {
+            older if older < UNDO_FOR => Err(refused(format!(
+                "older is {older}, but what lies there for less than {UNDO_FOR} can still be had back"
+            ))),
+            older => Ok(Empties::Over(older)),
+        },
+        (None, Some(_), false) if what == Some("archived-logs") => {
+            let start = args.rooted("path")?;
+            pick::guard(&world.inventory, &world.quarantine, &start)?;
+            let wanted = wanted(args, start, Which::CompressedLogs, older);
+            Ok(Empties::Moved("logs.archive", wanted))
+        }
+        (None, Some(_), false) => Ok(Empties::Moved("files.clean", cleaned(args, world)?)),
+        _ => Err(refused(
+            "name one quarantine by id, say all = true, or give the path, what and older of the files.clean before",
+        )),
+    }
 }

@@ -12,9 +12,10 @@ use crate::model::time::Span;
 use crate::model::tool::{ActionResult, Effect, Repeat, Tier, ToolError, ToolSpec, Undo};
 use crate::model::value::{Kind, human_bytes};
 use crate::policy::argv::{Argv, ReadOnly};
-use crate::tool::args::{made, optional, refused};
+use crate::tool::args::{failed, made, optional, refused};
 use crate::tool::command;
 use crate::tool::outcome::Doing;
+use crate::tool::pick;
 use crate::tool::world::World;
 
 /// What is kept unless something else is said, and at the least: hours of the noisiest host.
@@ -35,7 +36,7 @@ fn vacuum_spec() -> ToolSpec {
         max_tier: Tier::High,
         tiers: "always high",
         undo: "none: deleted entries are gone",
-        errors: "no journal on the host; no right to delete its files",
+        errors: "no journal on the host; no right to delete its files; only active files, which stay",
         timeout: Span::mins(3),
         example: "tool = \"journal.vacuum\"\nargs = { keep = \"500 MiB\" }",
     }
@@ -71,13 +72,46 @@ struct Vacuum {
     keep: u64,
 }
 
+/// What the journal takes, by what `journalctl --disk-usage` prints: `... take up 104.0M in the file system.`
+fn taken(said: &str) -> Option<u64> {
+    let (_, after) = said.split_once("take up ")?;
+    let size = after.split_whitespace().next()?.trim_end_matches('.');
+    let digits = size.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(size.len());
+    let (number, unit) = size.split_at_checked(digits)?;
+    let factor: u64 = match unit {
+        "" | "B" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        "T" => 1 << 40,
+        _ => return None,
+    };
+    // At most one decimal is printed.
+    let (whole, tenths) = number.split_once('.').unwrap_or((number, "0"));
+    let tenths: u64 = tenths.get(..1)?.parse().ok()?;
+    let whole: u64 = whole.parse().ok()?;
+    whole.checked_mul(factor)?.checked_add(factor / 10 * tenths)
+}
+
+/// Asks the host what its journal takes.
+async fn measure(link: &dyn HostLink, usage: &ReadOnly) -> Result<u64, ToolError> {
+    let said = command::read(link, usage, Span::secs(10)).await?;
+    taken(said.stdout.as_str()).ok_or_else(|| {
+        failed(format!(
+            "journalctl does not say what the journal takes: {}",
+            said.stdout.first_line()
+        ))
+    })
+}
+
 impl Action for Vacuum {
     fn tier(&self) -> Tier {
         Tier::High
     }
 
     fn repeat(&self) -> Repeat {
-        Repeat::Never
+        // Down to a size: where it is that small already, nothing is deleted.
+        Repeat::Safe
     }
 
     fn lease(&self) -> Vec<Target> {
@@ -86,17 +120,25 @@ impl Action for Vacuum {
 
     fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>> {
         Box::pin(async move {
-            let now = command::read(self.link.as_ref(), &self.usage, Span::secs(10)).await?;
-            let words = format!(
-                "delete the oldest entries of {} until {} are left ({})",
-                self.journal,
-                human_bytes(self.keep),
-                now.stdout.first_line()
-            );
+            let now = measure(self.link.as_ref(), &self.usage).await?;
+            let (takes, keep) = (human_bytes(now), human_bytes(self.keep));
+            let beyond = now.saturating_sub(self.keep);
+            let (words, max_items) = match beyond {
+                0 => (format!("nothing to do: {} takes {takes}, and {keep} stay", self.journal), 0),
+                _ => (
+                    format!(
+                        "delete the oldest entries of {} until {keep} are left: it takes {takes}, so about {} are freed",
+                        self.journal,
+                        human_bytes(beyond)
+                    ),
+                    1,
+                ),
+            };
             let effect = Effect {
                 words,
-                max_items: 1,
-                max_bytes: 0,
+                max_items,
+                // It grows while the plan waits.
+                max_bytes: if beyond == 0 { 0 } else { pick::headroom(beyond) },
                 takes: Some(Span::secs(20)),
                 artifact: None,
             };
@@ -106,15 +148,61 @@ impl Action for Vacuum {
 
     fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult> {
         Box::pin(async move {
+            let before = match measure(self.link.as_ref(), &self.usage).await {
+                Ok(before) => before,
+                Err(why) => return ActionResult::NotStarted(why.to_string()),
+            };
             let doing = Doing {
-                link: self.link,
+                link: Arc::clone(&self.link),
                 argv: self.argv,
                 timeout: TIMEOUT,
                 what: format!("vacuum {}", self.journal),
-                done: format!("vacuumed {} to {}", self.journal, human_bytes(self.keep)),
-                after: vec![self.usage],
+                done: format!("vacuumed {}", self.journal),
+                after: vec![self.usage.clone()],
             };
-            doing.run(&permit).await
+            let result = doing.run(&permit).await;
+            let ActionResult::Done(did) = result else { return result };
+            // Its exit code says only that it looked.
+            match measure(self.link.as_ref(), &self.usage).await {
+                Ok(after) if after < before => {
+                    let freed = human_bytes(before - after);
+                    ActionResult::Done(format!(
+                        "{did}, freed {freed}: {} are left",
+                        human_bytes(after)
+                    ))
+                }
+                Ok(after) => ActionResult::Failed(format!(
+                    "{did}, and nothing was freed: it takes {}, as before; only archived files are deleted, and \
+                     `journalctl --rotate` makes the active ones such",
+                    human_bytes(after)
+                )),
+                Err(why) => ActionResult::Failed(format!("{did}, but not proven: {why}")),
+            }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_journalctl_prints_is_read() {
+        for (said, want) in [
+            ("Archived and active journals take up 104.0M in the file system.", Some(104 << 20)),
+            (
+                "Archived and active journals take up 3.9G in the file system.",
+                Some((3 << 30) + (1 << 30) / 10 * 9),
+            ),
+            ("Archived and active journals take up 0B in the file system.", Some(0)),
+            ("Journals take up 48.0K.", Some(48 << 10)),
+            ("No journal files were found.", None),
+            ("take up 1.5X in", None),
+            ("take up .M", None),
+            ("take up 99999999999999999999G in", None),
+            ("", None),
+        ] {
+            assert_eq!(taken(said), want, "{said}");
+        }
     }
 }

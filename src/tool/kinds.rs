@@ -36,6 +36,23 @@ impl Fills {
         }
     }
 
+    /// As people call it.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Journal => "the journal",
+            Self::Temp => "temp files",
+            Self::PackageCache => "package caches",
+            Self::Images => "images of containers and guests",
+            Self::Backups => "backups",
+            Self::Database => "database files",
+            Self::CrashDumps => "crash dumps",
+            Self::DeletedOpen => "deleted files that are still open",
+            Self::System => "the operating system",
+            Self::Unknown => "data that I do not know",
+        }
+    }
+
     pub fn word(self) -> Word {
         Word::of(self.as_str())
     }
@@ -44,7 +61,9 @@ impl Fills {
     pub fn safe(self) -> Result<&'static str, &'static str> {
         match self {
             Self::Logs => Ok("safe to rotate and compress"),
-            Self::Journal => Ok("archived journals over 30 days may go to quarantine"),
+            Self::Journal => {
+                Ok("its oldest entries may be deleted until what is to be kept is left")
+            }
             Self::Temp => Ok("old ones may go to quarantine"),
             Self::PackageCache => Ok("can be fetched again"),
             Self::Images => Err("containers and guests may need them"),

@@ -29,6 +29,11 @@ fn rotate_spec() -> ToolSpec {
         inputs: vec![
             required("path", Kind::Path, "a log, or a folder of logs, within the declared roots"),
             optional("older", Kind::Span, "only logs not written to for this long"),
+            optional(
+                "held",
+                Kind::Flag,
+                "true for those only that somebody has open to append to: files.compress takes the others",
+            ),
         ],
         gives: vec![],
         max_tier: Tier::High,
@@ -68,13 +73,17 @@ pub fn rotate(world: &World) -> Box<dyn Tool> {
     let spec = rotate_spec();
     let timeout = spec.timeout;
     made(spec, move |args| {
-        args.only_on(&world.here)?;
+        let world = world.on(args.call().target.on())?;
         let start = args.rooted("path")?;
         pick::guard(&world.inventory, &world.quarantine, &start)?;
         let older = args.span("older");
         let most = args.call().bounds.max_targets;
-        let wanted = Wanted { start, which: Which::CurrentLogs, older, most };
-        let (world, call) = (world.clone(), args.call().clone());
+        let which = match args.flag("held") {
+            Some(true) => Which::HeldLogs,
+            Some(false) | None => Which::CurrentLogs,
+        };
+        let wanted = Wanted { start, which, older, most };
+        let call = args.call().clone();
         let (how, tier) = (Compress::CopyTruncate, Tier::High);
         Ok(Parsed::Action(Box::new(Shrink { world, call, wanted, how, tier, timeout })))
     })

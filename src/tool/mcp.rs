@@ -11,7 +11,7 @@ use crate::Fut;
 use crate::clients::mcp::settings::ReadTool;
 use crate::clients::mcp::{Answer, CallError, Says, Server};
 use crate::gate::permit::Permit;
-use crate::gate::tool::{Action, Parsed, Query, Tool};
+use crate::gate::tool::{Action, Parsed, Query, Spelled, Tool};
 use crate::model::digest::Digest;
 use crate::model::ids::{HostName, ToolName};
 use crate::model::taint::Tainted;
@@ -184,6 +184,10 @@ struct Read {
 }
 
 impl Query for Read {
+    fn spelled(&self) -> Spelled {
+        Spelled::Out
+    }
+
     fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
         Box::pin(async move {
             let Named { server, arguments, .. } = &self.named;

@@ -13,7 +13,8 @@ use crate::model::time::Span;
 use crate::model::tool::{Found, NOTHING_TO_UNDO, READS, Tier, ToolError, ToolSpec};
 use crate::model::value::{Kind, Value, Values};
 use crate::tool::args::{gives, made, refused, required};
-use crate::tool::world::{Resolver, Web, World};
+use crate::tool::network::Web;
+use crate::tool::world::{Resolver, World};
 
 fn reach_spec() -> ToolSpec {
     ToolSpec {

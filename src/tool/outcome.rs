@@ -1,8 +1,7 @@
-//! A command on a host that may change something, carried to an outcome that tells all: tried once more
-//! only where it provably never began, looked around after a failure, both outputs kept.
+//! A command on a host that may change something, carried to an outcome that tells all: both outputs kept, and what
+//! only its tool knows to look at after a failure. Whether it is tried once more is the gate's to say.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clients::host::{HostLink, LinkError, Output};
 use crate::gate::permit::Permit;
@@ -12,8 +11,6 @@ use crate::model::tool::ActionResult;
 use crate::policy::argv::{Argv, ReadOnly};
 use crate::policy::denied::{Begun, Denied, Said, Want, denied};
 
-/// Before a command that never began is tried once more.
-const PAUSE: Duration = Duration::from_secs(1);
 /// What a look around after a failure may take, each.
 const LOOK: Span = Span::secs(5);
 /// What is kept of each output, and of each look, in characters.
@@ -36,20 +33,17 @@ pub struct Doing {
 impl Doing {
     /// Runs it.
     pub async fn run(self, permit: &Permit) -> ActionResult {
-        let mut said = self.link.exec(permit, &self.argv, self.timeout).await;
-        if let Err(LinkError::NotStarted(why)) = &said
-            && self.denied(None, why).is_none()
-        {
-            tokio::time::sleep(PAUSE).await;
-            said = self.link.exec(permit, &self.argv, self.timeout).await;
-        }
+        let said = self.link.exec(permit, &self.argv, self.timeout).await;
         match said {
             Ok(output) if output.code == Some(0) => {
                 ActionResult::Done(format!("{} in {}", self.done, output.took))
             }
-            Ok(output) => self.failed(&output).await,
+            Ok(output) => self.failed(permit, &output).await,
             Err(LinkError::NotStarted(why)) => match self.denied(Some(127), &why) {
-                Some(denied) => ActionResult::NotStarted(self.with(&denied, &why)),
+                Some(denied) => {
+                    permit.denied();
+                    ActionResult::NotStarted(self.with(&denied, &why))
+                }
                 None => ActionResult::NotStarted(format!("{}: {why}", self.what)),
             },
             // What was asked for may go on without its asker.
@@ -60,13 +54,17 @@ impl Doing {
         }
     }
 
-    async fn failed(&self, output: &Output) -> ActionResult {
+    async fn failed(&self, permit: &Permit, output: &Output) -> ActionResult {
         let outputs = outputs(output);
         match self.denied(output.code, output.stderr.as_str()) {
-            Some(denied) if denied.begun == Begun::Nothing => {
-                ActionResult::NotStarted(self.with(&denied, &outputs))
+            Some(denied) => {
+                permit.denied();
+                let words = self.with(&denied, &outputs);
+                match denied.begun {
+                    Begun::Nothing => ActionResult::NotStarted(words),
+                    Begun::Perhaps => ActionResult::Failed(words),
+                }
             }
-            Some(denied) => ActionResult::Failed(self.with(&denied, &outputs)),
             None => {
                 let code = output.code.map_or("a signal".to_owned(), |c| format!("code {c}"));
                 let around = self.look_around().await;

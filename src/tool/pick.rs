@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clients::files::{Entry, Held, Limits, Rooted, Walked};
-use crate::model::digest::Canonical;
+use crate::model::digest::{Canonical, Digest};
 use crate::model::ids::Word;
 use crate::model::target::{AbsPath, Target};
 use crate::model::time::Span;
@@ -26,6 +26,8 @@ const SYSTEM: &[&str] =
 pub enum Which {
     /// Logs in use, to be emptied in place: nobody may write to them at an offset of their own.
     CurrentLogs,
+    /// Of those, what somebody has open to append to: the others can be replaced instead.
+    HeldLogs,
     /// Logs, to be replaced: nobody may write to them.
     Logs,
     /// As `Logs`, those already rotated only.
@@ -52,6 +54,13 @@ pub struct Wanted {
     pub most: u32,
 }
 
+impl Wanted {
+    /// `, all older than 30 d`; empty where the age is no matter.
+    pub fn aged(&self) -> String {
+        self.older.map(|older| format!(", all older than {older}")).unwrap_or_default()
+    }
+}
+
 /// The files picked, smallest first, and what was left alone.
 #[derive(Debug, Clone, Default)]
 pub struct Picked {
@@ -70,6 +79,8 @@ struct Left {
     unclear: u64,
     protected: u64,
     small: u64,
+    dense: u64,
+    idle: u64,
     young: u64,
     beyond: u64,
 }
@@ -115,6 +126,7 @@ pub async fn pick(world: &World, wanted: &Wanted) -> Result<Picked, ToolError> {
         let since = match filter.which {
             Which::Temp | Which::PackageCache | Which::Anything => entry.touched,
             Which::CurrentLogs
+            | Which::HeldLogs
             | Which::Logs
             | Which::RotatedLogs
             | Which::OldLogs
@@ -149,6 +161,11 @@ pub async fn pick(world: &World, wanted: &Wanted) -> Result<Picked, ToolError> {
         let open = world.files.open_files(picked.walked.dev).await.map_err(failed)?;
         let left = &mut picked.left;
         picked.files.retain(|entry| match open.of(entry) {
+            // Who acts sees more than who looks: it may be held by somebody after all.
+            Ok(held) if wanted.which.allows(held) && held.appenders == 0 && open.sees(entry) => {
+                left.idle += u64::from(wanted.which == Which::HeldLogs);
+                wanted.which != Which::HeldLogs
+            }
             Ok(held) if wanted.which.allows(held) => true,
             Ok(_) => {
                 left.open += 1;
@@ -176,7 +193,7 @@ impl Which {
         let current = || kinds::is_current_log(name, place);
         let plain = || !kinds::is_compressed(name) && !name.ends_with(".journal");
         match self {
-            Self::CurrentLogs => current(),
+            Self::CurrentLogs | Self::HeldLogs => current(),
             Self::Logs => plain() && (rotated() || current()),
             Self::RotatedLogs => plain() && rotated(),
             Self::OldLogs => rotated(),
@@ -199,7 +216,7 @@ impl Which {
         match self {
             // Readers and appenders go on with the emptied file; a writer at its own offset would
             // leave a hole as large as the log was.
-            Self::CurrentLogs => held.writers == 0,
+            Self::CurrentLogs | Self::HeldLogs => held.writers == 0,
             // Readers keep the removed file; a writer's lines would be lost with it.
             Self::Logs
             | Self::RotatedLogs
@@ -212,7 +229,7 @@ impl Which {
 
     fn compresses(self) -> bool {
         match self {
-            Self::CurrentLogs | Self::Logs | Self::RotatedLogs => true,
+            Self::CurrentLogs | Self::HeldLogs | Self::Logs | Self::RotatedLogs => true,
             Self::OldLogs
             | Self::CompressedLogs
             | Self::Temp
@@ -228,15 +245,26 @@ impl Picked {
         self.files.iter().map(|e| e.bytes).sum()
     }
 
+    /// Leaves these files out: compressing would not make them smaller.
+    pub fn leave_dense(&mut self, dense: &BTreeSet<AbsPath>) {
+        let before = self.files.len();
+        self.files.retain(|entry| !dense.contains(&entry.path));
+        self.left.dense += (before - self.files.len()) as u64;
+    }
+
     /// A name for this very pick: the same for an unchanged world, another after it was acted upon.
     pub fn mark(&self, tool: &str) -> Word {
+        mark(&self.digest(tool))
+    }
+
+    /// Over what is picked, for a tool.
+    pub fn digest(&self, tool: &str) -> Digest {
         let to = Canonical::new("reef pick 1").text(tool);
         let to = to.list(self.files.iter(), |to, e| {
             to.text(e.path.as_str()).bytes(&e.id.dev.to_be_bytes()).bytes(&e.id.ino.to_be_bytes())
         });
         let to = to.list(self.compressed.iter(), |to, path| to.text(path.as_str()));
-        let digest = to.finish().to_string();
-        Word::new(&digest[..16]).unwrap_or_else(|_| Word::of("pick"))
+        to.finish()
     }
 
     /// `38 files, 61 MiB`.
@@ -249,10 +277,12 @@ impl Picked {
         let (left, walked) = (&self.left, &self.walked);
         let reasons = [
             (left.open, "open for writing"),
-            (left.unclear, "whose users cannot be seen (run reef as root)"),
+            (left.unclear, "whose users cannot be seen (that takes root)"),
             (left.linked, "with several names"),
             (left.protected, "protected"),
             (left.small, "too small to matter"),
+            (left.dense, "that would not become smaller"),
+            (left.idle, "that nobody has open"),
             (left.young, "too young"),
             (walked.unnamed, "with unreadable names"),
             (walked.mounts, "other volumes"),
@@ -263,6 +293,12 @@ impl Picked {
         said.extend(walked.cut.clone());
         if said.is_empty() { String::new() } else { format!("; left alone: {}", said.join(", ")) }
     }
+}
+
+/// The name that goes with a pick's digest.
+pub fn mark(digest: &Digest) -> Word {
+    let digest = digest.to_string();
+    digest.get(..16).and_then(|d| Word::new(d).ok()).unwrap_or_else(|| Word::of("pick"))
 }
 
 /// `38 files, 61 MiB`.

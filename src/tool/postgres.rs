@@ -176,7 +176,11 @@ impl Action for Before {
     }
 
     fn repeat(&self) -> Repeat {
-        Repeat::Never
+        match self.how {
+            // It writes what is not written yet.
+            How::Checkpoint => Repeat::Safe,
+            How::Drain(_) => Repeat::Never,
+        }
     }
 
     fn lease(&self) -> Vec<Target> {

@@ -258,7 +258,7 @@ pub fn kill(world: &World) -> Box<dyn Tool> {
         }
         if *target.on() != world.here {
             let link = command::link(&world, &target)?;
-            return remote::kill(&world, link, target, id, ending);
+            return remote::kill_there(&world, link, target, id, ending);
         }
         Ok(Parsed::Action(Box::new(Kill { world: world.clone(), target, id, ending })))
     })

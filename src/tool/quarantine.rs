@@ -1,19 +1,21 @@
-//! Moving files into quarantine, back out of it, and deleting what lies there.
+//! Moving files into quarantine, and back out of it.
 
 use std::sync::Arc;
 
 use crate::Fut;
-use crate::clients::files::{Discard, FilesError, Manifest, Quarantined};
+use crate::clients::files::{Discard, Entry, FilesError, Manifest, Quarantined};
 use crate::gate::permit::Permit;
 use crate::gate::tool::Action;
 use crate::model::ids::{ToolName, Word};
-use crate::model::target::Target;
+use crate::model::target::{AbsPath, Target};
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Call, Effect, Repeat, Tier, ToolError, Undo};
-use crate::model::value::Value;
+use crate::model::tool::{
+    ActionResult, Call, Effect, Repeat, Tier, ToolError, Undo, nothing_to_do,
+};
+use crate::model::value::{Value, human_bytes};
 use crate::tool::args::{failed, refused};
-use crate::tool::compress::{nothing, picked_again};
-use crate::tool::pick::{self, Wanted};
+use crate::tool::compress::{nothing_below, picked_again};
+use crate::tool::pick::{self, Picked, Wanted};
 use crate::tool::world::World;
 
 /// `files.clean` and `files.quarantine`.
@@ -26,8 +28,77 @@ pub struct PutAway {
     pub timeout: Span,
 }
 
+/// What moving picked files into quarantine is planned as, in `takes` seconds, and what brings them back.
+pub(crate) fn as_planned(
+    picked: &Picked,
+    call: &Call,
+    words: String,
+    takes: u64,
+) -> (Effect, Undo) {
+    let effect = Effect {
+        words,
+        max_items: picked.files.len() as u64,
+        max_bytes: picked.bytes(),
+        takes: Some(Span::secs(i64::try_from(takes).unwrap_or(i64::MAX))),
+        artifact: None,
+    };
+    let id = picked.mark(call.tool.as_str());
+    let undo = Call {
+        tool: ToolName::of("files.restore"),
+        target: call.target.clone(),
+        args: [("id".to_owned(), Value::Word(id))].into(),
+        bounds: call.bounds.clone(),
+    };
+    (effect, Undo::By(undo))
+}
+
+/// The manifest of as many of these files as were planned, and how many there are beyond them.
+pub(crate) fn planned(
+    permit: &Permit,
+    world: &World,
+    wanted: &Wanted,
+    id: Word,
+    mut files: Vec<Entry>,
+) -> (Arc<Manifest>, usize) {
+    let n = pick::within(&files, &permit.step().effect);
+    let beyond = files.len() - n;
+    files.truncate(n);
+    let (root, at) = (wanted.start.root.clone(), world.now.now());
+    (Arc::new(Manifest { id, root, at, files }), beyond)
+}
+
+/// Where moving picked files would take them.
+pub(crate) enum GoesTo {
+    /// A rename: nothing is freed.
+    SameVolume,
+    Another,
+    /// Another volume that does not take them; says so.
+    NoRoom(String),
+}
+
+/// What another volume keeps free when files are moved to it: filling it up would be the same fault there.
+const SPARED: u64 = 64 << 20;
+
+/// Where the files would go.
+pub(crate) async fn goes_to(world: &World, picked: &Picked) -> Result<GoesTo, ToolError> {
+    let (files, folder) = (&world.files, &world.quarantine);
+    if files.volume(folder).await.map_err(failed)? == picked.walked.dev {
+        return Ok(GoesTo::SameVolume);
+    }
+    let free = files.room(folder).await.map_err(failed)?;
+    let spared = |free: u64| SPARED.min(free / 10);
+    Ok(match free {
+        Some(free) if free - spared(free) < picked.bytes() => GoesTo::NoRoom(format!(
+            "{} would not fit into quarantine {folder}, on whose volume {} are free",
+            picked.counted(),
+            human_bytes(free)
+        )),
+        Some(_) | None => GoesTo::Another,
+    })
+}
+
 /// The lease over the quarantine's folder.
-fn lease(world: &World) -> Target {
+pub(crate) fn lease(world: &World) -> Target {
     Target::path(world.here.clone(), &world.quarantine)
 }
 
@@ -50,35 +121,23 @@ impl Action for PutAway {
         Box::pin(async move {
             let picked = pick::pick(&self.world, &self.wanted).await?;
             if picked.files.is_empty() {
-                return Ok(nothing(&self.wanted.start.path, &picked));
+                return Ok(nothing_below(&self.wanted.start.path, &picked));
             }
-            let volume = self.world.files.volume(&self.world.quarantine).await.map_err(failed)?;
-            let (frees, takes) = if volume == picked.walked.dev {
-                ("on the same volume, so nothing is freed until it is emptied", 1)
-            } else {
-                ("on another volume", 1 + picked.bytes() / (50 << 20))
+            let (frees, takes) = match goes_to(&self.world, &picked).await? {
+                GoesTo::SameVolume => {
+                    ("on the same volume, so nothing is freed until it is emptied", 1)
+                }
+                GoesTo::Another => ("on another volume", 1 + picked.bytes() / (50 << 20)),
+                GoesTo::NoRoom(why) => return Ok(nothing_to_do(why)),
             };
             let words = format!(
-                "move {} into quarantine {}, {frees}{}",
+                "move {} into quarantine {}{}, {frees}{}",
                 picked.counted(),
                 self.world.quarantine,
+                self.wanted.aged(),
                 picked.left()
             );
-            let effect = Effect {
-                words,
-                max_items: picked.files.len() as u64,
-                max_bytes: picked.bytes(),
-                takes: Some(Span::secs(i64::try_from(takes).unwrap_or(i64::MAX))),
-                artifact: None,
-            };
-            let id = picked.mark(self.call.tool.as_str());
-            let undo = Call {
-                tool: ToolName::of("files.restore"),
-                target: self.call.target.clone(),
-                args: [("id".to_owned(), Value::Word(id))].into(),
-                bounds: self.call.bounds.clone(),
-            };
-            Ok((effect, Undo::By(undo)))
+            Ok(as_planned(&picked, &self.call, words, takes))
         })
     }
 
@@ -91,14 +150,7 @@ impl Action for PutAway {
                 Ok(found) => found,
                 Err(result) => return result,
             };
-            let n = pick::within(&picked.files, &permit.step().effect);
-            let beyond = picked.files.len() - n;
-            let manifest = Arc::new(Manifest {
-                id,
-                root: self.wanted.start.root.clone(),
-                at: self.world.now.now(),
-                files: picked.files.into_iter().take(n).collect(),
-            });
+            let (manifest, beyond) = planned(&permit, &self.world, &self.wanted, id, picked.files);
             self.put_away(&permit, &manifest, beyond).await
         })
     }
@@ -135,6 +187,21 @@ impl PutAway {
                 Err(why @ (FilesError::Changed(_) | FilesError::Failed(_))) => {
                     kept.push(why.to_string());
                 }
+                Err(FilesError::NotStarted(why)) if done == 0 => {
+                    let empty = files.discard(permit, folder, &manifest.id, Discard::IfEmpty).await;
+                    let more = empty.err().map(|e| format!("; {e}")).unwrap_or_default();
+                    return ActionResult::NotStarted(format!("{why}{more}"));
+                }
+                Err(FilesError::NotStarted(why)) => {
+                    stopped = Some(why);
+                    break;
+                }
+                Err(FilesError::Unknown(why)) => {
+                    return ActionResult::Unknown(format!(
+                        "{why}; before it, {done} moved into quarantine {}",
+                        manifest.id
+                    ));
+                }
             }
         }
         let mut words = format!("{} in quarantine {}", pick::counted(done, bytes), manifest.id);
@@ -162,20 +229,37 @@ impl PutAway {
     }
 }
 
+/// A quarantine with the folder that it lies in.
+pub(crate) type Lies = (AbsPath, Quarantined);
+
+/// All quarantines, oldest first, and how many could not be read.
+pub(crate) async fn listed(world: &World) -> Result<(Vec<Lies>, u64), ToolError> {
+    let (mut all, mut unreadable) = (Vec::new(), 0);
+    for folder in world.formerly.iter().chain([&world.quarantine]) {
+        let (found, not) = world.files.quarantines(folder).await.map_err(failed)?;
+        all.extend(found.into_iter().map(|quarantined| (folder.clone(), quarantined)));
+        unreadable += not;
+    }
+    Ok((all, unreadable))
+}
+
 /// The quarantine of an id.
-async fn find(world: &World, id: &Word) -> Result<Quarantined, ToolError> {
-    let (all, unreadable) = world.files.quarantines(&world.quarantine).await.map_err(failed)?;
-    let found = all.into_iter().find(|q| q.manifest.id == *id);
+pub(crate) async fn find(world: &World, id: &Word) -> Result<Lies, ToolError> {
+    let (all, unreadable) = listed(world).await?;
+    let found = all.into_iter().find(|(_, q)| q.manifest.id == *id);
     found.ok_or_else(|| {
         let hint = match unreadable {
             0 => String::new(),
             n => format!("; {n} manifests could not be read"),
         };
-        refused(format!("{} has no quarantine {id}{hint}", world.quarantine))
+        refused(format!(
+            "{} has no quarantine {id}: it was emptied, or brought back{hint}",
+            world.quarantine
+        ))
     })
 }
 
-fn bytes_of(quarantined: &Quarantined) -> u64 {
+pub(crate) fn bytes_of(quarantined: &Quarantined) -> u64 {
     let files = &quarantined.manifest.files;
     quarantined.present.iter().filter_map(|n| files.get(*n)).map(|e| e.bytes).sum()
 }
@@ -202,7 +286,7 @@ impl Action for PutBack {
 
     fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>> {
         Box::pin(async move {
-            let quarantined = find(&self.world, &self.id).await?;
+            let (_, quarantined) = find(&self.world, &self.id).await?;
             let (n, bytes) = (quarantined.present.len() as u64, bytes_of(&quarantined));
             let counted = pick::counted(n, bytes);
             let effect = Effect {
@@ -218,11 +302,11 @@ impl Action for PutBack {
 
     fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult> {
         Box::pin(async move {
-            let quarantined = match find(&self.world, &self.id).await {
-                Ok(quarantined) => quarantined,
+            let (folder, quarantined) = match find(&self.world, &self.id).await {
+                Ok(found) => found,
                 Err(why) => return ActionResult::NotStarted(why.to_string()),
             };
-            let (files, folder) = (&self.world.files, &self.world.quarantine);
+            let (files, folder) = (&self.world.files, &folder);
             let manifest = Arc::new(quarantined.manifest);
             let most = usize::try_from(permit.step().effect.max_items).unwrap_or(usize::MAX);
             let (mut done, mut bytes, mut kept) = (0_u64, 0_u64, Vec::new());
@@ -231,6 +315,11 @@ impl Action for PutBack {
                     Ok(()) => {
                         done += 1;
                         bytes += manifest.files.get(*index).map_or(0, |e| e.bytes);
+                    }
+                    Err(FilesError::Unknown(why)) => {
+                        return ActionResult::Unknown(format!(
+                            "{why}; before it, {done} moved back"
+                        ));
                     }
                     Err(why) => kept.push(why.to_string()),
                 }
@@ -248,99 +337,6 @@ impl Action for PutBack {
                     self.id
                 )),
             }
-        })
-    }
-}
-
-/// Which quarantines are emptied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Empties {
-    One(Word),
-    /// All, or those that lie there for this long.
-    All(Option<Span>),
-}
-
-/// `files.empty_quarantine`.
-#[derive(Debug)]
-pub struct Empty {
-    pub world: World,
-    pub which: Empties,
-}
-
-impl Empty {
-    async fn meant(&self) -> Result<Vec<Quarantined>, ToolError> {
-        match &self.which {
-            Empties::One(id) => Ok(vec![find(&self.world, id).await?]),
-            Empties::All(older) => {
-                let listed = self.world.files.quarantines(&self.world.quarantine).await;
-                let now = self.world.now.now();
-                let mut all = listed.map_err(failed)?.0;
-                all.retain(|q| older.is_none_or(|older| older <= now.since(q.manifest.at)));
-                Ok(all)
-            }
-        }
-    }
-}
-
-impl Action for Empty {
-    fn tier(&self) -> Tier {
-        Tier::High
-    }
-
-    fn repeat(&self) -> Repeat {
-        Repeat::Never
-    }
-
-    fn lease(&self) -> Vec<Target> {
-        vec![lease(&self.world)]
-    }
-
-    fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>> {
-        Box::pin(async move {
-            let meant = self.meant().await?;
-            let n: u64 = meant.iter().map(|q| q.present.len() as u64).sum();
-            let bytes = meant.iter().map(bytes_of).sum();
-            let words = match meant.len() {
-                0 => "nothing to do: no quarantine is that old".to_owned(),
-                _ => format!("delete {} from quarantine for good", pick::counted(n, bytes)),
-            };
-            let effect = Effect {
-                words,
-                max_items: n,
-                max_bytes: bytes,
-                takes: Some(Span::secs(1)),
-                artifact: None,
-            };
-            Ok((effect, Undo::Impossible("what is deleted is gone".into())))
-        })
-    }
-
-    fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult> {
-        Box::pin(async move {
-            let meant = match self.meant().await {
-                Ok(meant) => meant,
-                Err(why) => return ActionResult::NotStarted(why.to_string()),
-            };
-            let effect = &permit.step().effect;
-            let (mut files, mut bytes) = (0_u64, 0_u64);
-            for quarantined in meant {
-                let n = files + quarantined.present.len() as u64;
-                if effect.max_items < n || effect.max_bytes < bytes + bytes_of(&quarantined) {
-                    continue;
-                }
-                let (folder, id) = (&self.world.quarantine, &quarantined.manifest.id);
-                match self.world.files.discard(&permit, folder, id, Discard::All).await {
-                    Ok((n, freed)) => {
-                        files += n;
-                        bytes += freed;
-                    }
-                    Err(why) => {
-                        let counted = pick::counted(files, bytes);
-                        return ActionResult::Failed(format!("deleted {counted}; {why}"));
-                    }
-                }
-            }
-            ActionResult::Done(format!("deleted {}", pick::counted(files, bytes)))
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::Fut;
 use crate::clients::host::HostLink;
 use crate::gate::permit::Permit;
-use crate::gate::tool::{Action, Parsed, Query, Tool};
+use crate::gate::tool::{Action, Parsed, Query, Spelled, Tool};
 use crate::model::ids::{HostName, ToolName};
 use crate::model::taint::Tainted;
 use crate::model::target::Target;
@@ -77,6 +77,10 @@ struct Run {
 }
 
 impl Query for Run {
+    fn spelled(&self) -> Spelled {
+        Spelled::Out
+    }
+
     fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
         Box::pin(async move {
             let output = command::output(self.link.as_ref(), &self.argv, Span::secs(15)).await?;

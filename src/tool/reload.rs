@@ -13,7 +13,6 @@ use crate::model::tool::{ActionResult, Effect, Repeat, Tier, ToolError, ToolSpec
 use crate::model::value::Kind;
 use crate::policy::argv::Argv;
 use crate::tool::args::{made, refused, required};
-use crate::tool::outcome::Doing;
 use crate::tool::world::World;
 use crate::tool::{command, unit};
 
@@ -89,32 +88,14 @@ impl Action for Reload {
                 "yes" => format!("reload {}: it goes on serving", self.unit),
                 _ => format!("restart {}, which knows no reload: down for a moment", self.unit),
             };
-            let effect = Effect {
-                words,
-                max_items: 1,
-                max_bytes: 0,
-                takes: Some(Span::secs(5)),
-                artifact: None,
-            };
-            Ok((effect, Undo::Impossible("a reload cannot be taken back".into())))
+            Ok((unit::brief(words), Undo::Impossible("a reload cannot be taken back".into())))
         })
     }
 
     fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult> {
         Box::pin(async move {
-            let name = self.unit.name();
-            let after = [
-                &["systemctl", "status", "-n", "0", "--no-pager", name][..],
-                &["journalctl", "-u", name, "-n", "10", "--no-pager", "-o", "cat"],
-            ];
-            let doing = Doing {
-                link: self.link,
-                argv: self.argv,
-                timeout: TIMEOUT,
-                what: format!("systemctl reload-or-restart {}", self.unit),
-                done: format!("reloaded {}", self.unit),
-                after: command::reads(&after),
-            };
+            let verb = ("reload-or-restart", "reloaded");
+            let doing = unit::systemctl(self.link, self.argv, TIMEOUT, &self.unit, verb);
             doing.run(&permit).await
         })
     }

@@ -11,9 +11,9 @@ use crate::tool::mcp;
 use crate::tool::postgres;
 use crate::tool::world::World;
 use crate::tool::{
-    alerts, ansible, archive, certificate, compose, container, database, disk, files, host, human,
-    image, infra, journal, logs, memory, mount, net, process, raw, reload, tail, terraform, traces,
-    unit, web,
+    alerts, ansible, archive, backup, certificate, compose, container, database, debug, disk,
+    files, host, human, image, infra, journal, logs, memory, mount, net, process, raw, record,
+    reload, snapshot, tail, terraform, traces, unit, web,
 };
 
 /// All tools, sorted by family. The past that some keep in memory lives as long as the table.
@@ -23,6 +23,8 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         alerts::rules(world),
         ansible::check(world),
         ansible::run(world),
+        backup::create(world),
+        certificate::file::inspect(world),
         certificate::renew::renew(world),
         compose::read::check(world),
         compose::health::health(world),
@@ -39,8 +41,11 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         container::act::start(world),
         database::replication::replication(world),
         database::restart::restart_standby(world),
+        debug::disable(world),
+        debug::enable(world),
         disk::usage(world),
         net::lookup(world),
+        record::record(world),
         files::clean(world),
         files::compress(world),
         files::decompress(world),
@@ -60,6 +65,7 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         image::pull(world),
         journal::vacuum(world),
         archive::upload::archive(world),
+        archive::fetch::fetch(world),
         logs::patterns(world),
         logs::rotate(world),
         archive::store::store(world),
@@ -71,6 +77,10 @@ pub fn table(world: &World) -> Vec<Box<dyn Tool>> {
         net::reach(world),
         process::kill(world),
         process::list(world),
+        snapshot::create(world),
+        snapshot::forget(world),
+        snapshot::list(world),
+        snapshot::rollback(world),
         terraform::apply(world),
         terraform::plan(world),
         certificate::inspect::inspect(world),

@@ -2,8 +2,12 @@
 
 mod acts;
 mod archive;
+mod backup;
 mod certificate;
+mod debug;
 mod disk;
+mod dns;
+mod elsewhere;
 mod engine;
 mod files;
 mod full;
@@ -17,6 +21,7 @@ mod mcp;
 mod process;
 mod schema;
 mod servers;
+mod snapshot;
 mod stage;
 
 pub(crate) use engine::container;

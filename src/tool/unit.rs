@@ -13,7 +13,8 @@ use crate::model::taint::Tainted;
 use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
 use crate::model::tool::{
-    ActionResult, Effect, Found, NOTHING_TO_UNDO, READS, Repeat, Tier, ToolError, ToolSpec, Undo,
+    ActionResult, Bounds, Effect, Found, NOTHING_TO_UNDO, READS, Repeat, Replicas, Tier, ToolError,
+    ToolSpec, Undo,
 };
 use crate::model::value::{Kind, Value};
 use crate::policy::argv::{Argv, ReadOnly};
@@ -21,6 +22,7 @@ use crate::tool::args::{failed, gives, made, optional, refused, required};
 use crate::tool::command;
 use crate::tool::lines::{Keep, Lines};
 use crate::tool::outcome::Doing;
+use crate::tool::peers;
 use crate::tool::world::World;
 
 fn status_spec() -> ToolSpec {
@@ -207,7 +209,8 @@ pub fn restart(world: &World) -> Box<dyn Tool> {
             )));
         }
         let link = command::link(&world, &unit)?;
-        Ok(Parsed::Action(Box::new(Restart { link, argv, unit, timeout })))
+        let (world, bounds) = (world.clone(), args.call().bounds.clone());
+        Ok(Parsed::Action(Box::new(Restart { world, link, argv, unit, bounds, timeout })))
     })
 }
 
@@ -277,9 +280,11 @@ fn is_stateful(unit: &str, databases: &BTreeSet<String>) -> bool {
 }
 
 struct Restart {
+    world: World,
     link: Arc<dyn HostLink>,
     argv: Argv,
     unit: Target,
+    bounds: Bounds,
     timeout: Span,
 }
 
@@ -306,34 +311,44 @@ impl Action for Restart {
                 "restart {} (now {}, {}): down for a moment",
                 self.unit, unit.active, unit.sub
             );
-            let effect = Effect {
-                words,
-                max_items: 1,
-                max_bytes: 0,
-                takes: Some(Span::secs(5)),
-                artifact: None,
-            };
-            Ok((effect, Undo::Impossible("a restart cannot be taken back".into())))
+            Ok((brief(words), Undo::Impossible("a restart cannot be taken back".into())))
         })
+    }
+
+    fn replicas(&self) -> Fut<'_, Result<Option<Replicas>, ToolError>> {
+        Box::pin(peers::left(&self.world, &self.bounds, &self.unit))
     }
 
     fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult> {
         Box::pin(async move {
-            let name = self.unit.name();
-            let after = [
-                &["systemctl", "status", "-n", "0", "--no-pager", name][..],
-                &["journalctl", "-u", name, "-n", "10", "--no-pager", "-o", "cat"],
-            ];
-            let doing = Doing {
-                link: self.link,
-                argv: self.argv,
-                timeout: self.timeout,
-                what: format!("systemctl restart {}", self.unit),
-                done: format!("restarted {}", self.unit),
-                after: command::reads(&after),
-            };
+            let doing =
+                systemctl(self.link, self.argv, self.timeout, &self.unit, ("restart", "restarted"));
             doing.run(&permit).await
         })
+    }
+}
+
+/// What one command on one unit comes to: over in seconds.
+pub(super) fn brief(words: String) -> Effect {
+    Effect { words, max_items: 1, max_bytes: 0, takes: Some(Span::secs(5)), artifact: None }
+}
+
+/// A command of systemctl on a unit, by its verb and by how it is told when it is done. Where it fails, the gate asks for
+/// the unit's state and its newest lines.
+pub(super) fn systemctl(
+    link: Arc<dyn HostLink>,
+    argv: Argv,
+    timeout: Span,
+    unit: &Target,
+    (verb, done): (&str, &str),
+) -> Doing {
+    Doing {
+        link,
+        argv,
+        timeout,
+        what: format!("systemctl {verb} {unit}"),
+        done: format!("{done} {unit}"),
+        after: Vec::new(),
     }
 }
 

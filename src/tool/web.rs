@@ -12,7 +12,8 @@ use crate::model::time::Span;
 use crate::model::tool::{Found, NOTHING_TO_UNDO, READS, Tier, ToolError, ToolSpec};
 use crate::model::value::{Kind, Value};
 use crate::tool::args::{Args, failed, gives, made, refused, required};
-use crate::tool::world::{Endpoint, Web, World};
+use crate::tool::network::Web;
+use crate::tool::world::{Endpoint, World};
 
 fn get_spec() -> ToolSpec {
     ToolSpec {

@@ -5,32 +5,31 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::Fut;
-use crate::clients::banner;
-use crate::clients::dns::{Dns, NoAddress, Server};
+use crate::clients::dns::Server;
 use crate::clients::docker::engine::Engines;
 use crate::clients::files::Files;
+use crate::clients::files::remote::RemoteFiles;
 use crate::clients::host::Hosts;
 use crate::clients::http::url::WebUrl;
-use crate::clients::http::{GetRequest, Http};
-use crate::clients::ping::{Echoes, ping};
 use crate::clients::provider::Providers;
 use crate::clients::signal::Processes;
-use crate::clients::ssh::keys;
-use crate::clients::tls::{Leaf, Tls};
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
+use crate::config::snapshots::SnapshotBy;
 use crate::model::ids::{HostName, ToolName, Word};
 use crate::model::message::Urgency;
 use crate::model::target::{AbsPath, Signal, Target};
 use crate::model::time::{Millis, Span};
+use crate::model::tool::{Call, ToolError};
+use crate::tool::network::Web;
 
 /// Everything that tools reach, wired by the composition root. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct World {
-    /// This machine's name: file tools and `process.kill` work here only.
+    /// This machine's name, or of the host that files are worked on: [`World::on`].
     pub here: HostName,
     pub hosts: Hosts,
-    /// This machine's files.
+    /// The files of that machine.
     pub files: Arc<dyn Files>,
     /// This machine's processes, for signals.
     pub processes: Arc<dyn Processes>,
@@ -51,8 +50,35 @@ pub struct World {
     pub providers: Providers,
     pub inventory: Arc<Inventory>,
     pub now: Arc<dyn Clock>,
-    /// The folder that `files.clean` moves things into, a folder of its own for each call.
+    /// Where `files.clean` moves things there. Of this machine: reef's own, until [`World::on`] says what the config names.
     pub quarantine: AbsPath,
+    /// Where it was before the config named another: what was moved there is found there.
+    pub formerly: Option<AbsPath>,
+}
+
+/// Where quarantined files of another host lie, if its config says nothing else.
+pub const QUARANTINE: &str = "/var/lib/reef-quarantine";
+
+impl World {
+    /// This world, with the files of a host in it: of this machine, or of another one.
+    pub fn on(&self, host: &HostName) -> Result<Self, ToolError> {
+        if *host == self.here {
+            let mut here = self.clone();
+            if let Some(named) = self.inventory.quarantines.get(host) {
+                here.formerly = Some(std::mem::replace(&mut here.quarantine, named.clone()));
+            }
+            return Ok(here);
+        }
+        let Some(link) = self.hosts.get(host) else {
+            return Err(ToolError::Refused(format!("the config has no host {host}")));
+        };
+        let path = |text: &str| AbsPath::new(text).map_err(|e| ToolError::Failed(e.to_string()));
+        // What is done to files there is written down here.
+        let ledger = path(&format!("{}-of/{host}", self.quarantine))?;
+        let quarantine = self.inventory.quarantine_of(host)?;
+        let files = Arc::new(RemoteFiles::new(Arc::clone(link), ledger));
+        Ok(Self { here: host.clone(), files, quarantine, formerly: None, ..self.clone() })
+    }
 }
 
 /// The clusters of the config. Their clients are the tools' own: a probe's connections stay the probe's.
@@ -84,6 +110,27 @@ pub trait Deeds: Send + Sync + fmt::Debug {
         target: &'a Target,
         since: Millis,
     ) -> Fut<'a, Result<u32, String>>;
+
+    /// The calls that would undo what these tools did on a target since then, and when that was, oldest first. What
+    /// was not started does not count.
+    fn undos<'a>(
+        &'a self,
+        _tools: &'a [ToolName],
+        _target: &'a Target,
+        _since: Millis,
+    ) -> Fut<'a, Result<Vec<(Millis, Call)>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// How long a tool took on a target each time since then that it was done, newest last.
+    fn took<'a>(
+        &'a self,
+        _tool: &'a ToolName,
+        _target: &'a Target,
+        _since: Millis,
+    ) -> Fut<'a, Result<Vec<Span>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 }
 
 /// The deeds of one who never did anything.
@@ -98,6 +145,16 @@ impl Deeds for NoDeeds {
         _since: Millis,
     ) -> Fut<'a, Result<u32, String>> {
         Box::pin(async { Ok(0) })
+    }
+}
+
+impl Inventory {
+    /// Where quarantined files of another host lie.
+    pub fn quarantine_of(&self, host: &HostName) -> Result<AbsPath, ToolError> {
+        match self.quarantines.get(host) {
+            Some(folder) => Ok(folder.clone()),
+            None => AbsPath::new(QUARANTINE).map_err(|e| ToolError::Failed(e.to_string())),
+        }
     }
 }
 
@@ -126,6 +183,8 @@ pub struct Inventory {
     pub ways: BTreeMap<HostName, Ssh>,
     /// Mount points that the config lets reef mount and unmount.
     pub mounts: BTreeSet<Target>,
+    /// File systems of which snapshots may be taken, and by what.
+    pub filesystems: BTreeMap<Target, SnapshotBy>,
     /// Folders whose files may be read at their end.
     pub tails: BTreeSet<Target>,
     /// Git working trees whose commits may be told.
@@ -139,12 +198,20 @@ pub struct Inventory {
     pub playbooks: crate::clients::ansible::declared::Playbooks,
     /// Folders of Terraform by their names in the config.
     pub terraforms: BTreeMap<Word, Arc<crate::clients::terraform::Stack>>,
+    /// Debug logging that may be switched on for a while, by its names in the config.
+    pub switches: crate::clients::switch::Switches,
+    /// Backups that may be made, by their names in the config.
+    pub backups: crate::clients::backup::Backups,
+    /// DNS zones whose records may be set, by their names in the config.
+    pub zones: crate::clients::dns::declared::Zones,
     /// Where plan files are kept; none: nothing can be planned.
     pub plans: Option<AbsPath>,
     /// Buckets, databases and other servers that tools may use, by their endpoints.
     pub servers: crate::clients::declared::All,
     /// Places of compose files that reef may apply, by host: `/opt/stacks/*`.
     pub stacks: BTreeMap<HostName, Vec<String>>,
+    /// Where quarantined files of a host lie, where its config says so.
+    pub quarantines: BTreeMap<HostName, AbsPath>,
 }
 
 /// A network endpoint that the config names.
@@ -165,6 +232,8 @@ pub struct Peer {
     pub name: String,
     /// What certbot calls its certificate, where the config says so.
     pub lineage: Option<String>,
+    /// certbot's folder, where it is not its own one.
+    pub config_dir: Option<AbsPath>,
 }
 
 /// A name server, and the two names that it is asked for.
@@ -183,114 +252,6 @@ pub enum LogSource {
     /// The system journal.
     Journal,
     File(AbsPath),
-}
-
-/// Requests to endpoints of the inventory. GET only.
-pub trait Web: Send + Sync + fmt::Debug {
-    fn get<'a>(&'a self, url: &'a WebUrl) -> Fut<'a, Result<Answer, String>>;
-    /// The certificate that a server presents, whether or not it is trusted.
-    fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>>;
-    /// One word for each of a resolver's two names: `ok`, `nxdomain`, `refused`, `timeout` ... `None` where
-    /// it has no name of its own that could be asked.
-    fn resolve<'a>(&'a self, resolver: &'a Resolver) -> Fut<'a, Resolved>;
-    /// Whether a port opens and whether the machine answers a ping.
-    fn knock<'a>(&'a self, host: &'a HostName, ssh: &'a Ssh) -> Fut<'a, Knocked>;
-}
-
-/// What a GET brought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    pub status: u16,
-    pub took: Span,
-}
-
-/// What a resolver said to each of its names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
-    pub own: Option<&'static str>,
-    pub upstream: &'static str,
-}
-
-/// What a machine said to a knock, in one word each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Knocked {
-    /// `open`, `refused`, `timeout`, `unreachable`, `dns`; `behind` where another host leads to it.
-    pub port: &'static str,
-    /// `answers`, `silent` or `unknown`, where this machine may not ping.
-    pub ping: &'static str,
-}
-
-/// The real network.
-#[derive(Debug, Clone, Default)]
-pub struct Network {
-    pub http: Http,
-    pub tls: Tls,
-}
-
-/// For a look that a runbook waits for.
-const PATIENCE: Span = Span::secs(10);
-
-impl Web for Network {
-    fn get<'a>(&'a self, url: &'a WebUrl) -> Fut<'a, Result<Answer, String>> {
-        Box::pin(async move {
-            let request = GetRequest::new(url.clone(), PATIENCE);
-            let answer = self.http.get(&request).await.map_err(|e| format!("{url}: {e}"))?;
-            Ok(Answer { status: answer.status, took: answer.took })
-        })
-    }
-
-    fn resolve<'a>(&'a self, resolver: &'a Resolver) -> Fut<'a, Resolved> {
-        Box::pin(async move {
-            let dns = Dns::new(resolver.server, Span::secs(5));
-            let word = |answer: &Result<_, NoAddress>| match answer {
-                Ok(_) => "ok",
-                Err(why) => why.word(),
-            };
-            let upstream = dns.addresses(&resolver.upstream);
-            let (own, upstream) = match &resolver.own {
-                Some(name) => {
-                    let (own, upstream) = tokio::join!(dns.addresses(name), upstream);
-                    (Some(word(&own)), upstream)
-                }
-                None => (None, upstream.await),
-            };
-            Resolved { own, upstream: word(&upstream) }
-        })
-    }
-
-    fn knock<'a>(&'a self, host: &'a HostName, ssh: &'a Ssh) -> Fut<'a, Knocked> {
-        Box::pin(async move {
-            let Ok(route) = keys::route(host, ssh).await else {
-                return Knocked { port: "setup", ping: "unknown" };
-            };
-            if route.jump.is_some() {
-                // Only the host that is gone through can tell.
-                return Knocked { port: "behind", ping: "unknown" };
-            }
-            let echoes = Echoes { count: 2, wait: Span::secs(1) };
-            let (port, ping) = tokio::join!(
-                banner::look(&route.hostname, route.port, None, Span::secs(4)),
-                ping(&route.hostname, echoes)
-            );
-            let port = match port {
-                Ok(_) => "open",
-                Err(why) => why.word(),
-            };
-            let ping = match ping {
-                Ok(echoed) if !echoed.took.is_empty() => "answers",
-                Ok(_) => "silent",
-                Err(_) => "unknown",
-            };
-            Knocked { port, ping }
-        })
-    }
-
-    fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {
-        Box::pin(async move {
-            let seen = self.tls.look(&peer.host, peer.port, &peer.name, PATIENCE).await;
-            seen.map(|seen| seen.leaf).map_err(|e| format!("{}:{}: {e}", peer.host, peer.port))
-        })
-    }
 }
 
 /// What was seen before.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::gate::crash::{Point, Points};
 use crate::gate::facts::{self, BREAKER_RESET};
 use crate::gate::rules::Rules;
 use crate::gate::settle;
@@ -46,14 +47,13 @@ pub fn resets(db: &Db) -> anyhow::Result<Vec<Millis>> {
     Ok(at.into_iter().collect())
 }
 
-/// Tells of each that opened since the last time, and notes those that pass again; whether there was any. Inside a
-/// transaction.
-pub(super) fn tell(db: &mut Db, rules: &Rules, now: Millis) -> anyhow::Result<bool> {
+/// Tells of each that opened since the last time, and notes those that pass again. Inside a transaction.
+pub fn tell(db: &mut Db, rules: &Rules, points: &dyn Points, now: Millis) -> anyhow::Result<()> {
     let actions = db.actions_since(now - ACTIONS)?;
     let told = db.flags(TOLD)?;
     let mut changed = false;
     if actions.is_empty() && told.is_empty() {
-        return Ok(changed);
+        return Ok(());
     }
     let unended = db.unended_runs()?.into_iter().map(|run| run.id).collect();
     let open = open(&actions, &unended, &resets(db)?, rules, now);
@@ -93,5 +93,8 @@ pub(super) fn tell(db: &mut Db, rules: &Rules, now: Millis) -> anyhow::Result<bo
         };
         db.enqueue(&message, &rules.notify, now)?;
     }
-    Ok(changed)
+    if changed {
+        points.reached(Point::BreakerInserted);
+    }
+    Ok(())
 }

@@ -1,9 +1,9 @@
 //! What was quarantined is deleted when its time is over: the promise that its plan made.
 
-use serde_json::Value as Json;
+use std::collections::BTreeSet;
 
 use crate::gate::rules::UNDO_FOR;
-use crate::model::ids::{StepName, ToolName, Word};
+use crate::model::ids::{HostName, ToolName};
 use crate::model::target::Target;
 use crate::model::time::Span;
 use crate::model::tool::{Bounds, Call};
@@ -15,51 +15,41 @@ use crate::watch::responder::Responder;
 pub const KEPT: Span = UNDO_FOR;
 /// How often is looked for what is over its time.
 const EVERY: Span = Span::days(1);
-const KEY: &str = "quarantine";
+/// How far back is looked for hosts that may have one: a host that was off for long keeps its own.
+const LONGEST: Span = Span::days(90);
+/// What moves files into it.
+const FILLED_BY: [&str; 3] = ["files.clean", "files.quarantine", "logs.archive"];
+pub const KEY: &str = "quarantine";
 
 impl Responder {
     /// Sees to it that the quarantine is looked at once a day. Called at every start.
     pub async fn promise_quarantine(&self) -> anyhow::Result<()> {
-        let at = self.runner.clock.now() + EVERY;
-        self.runner
-            .store
-            .call(move |db| {
-                if !db.timers()?.iter().any(|t| t.key == KEY) {
-                    db.add_timer(at, &Word::of(KEY), &Json::Null, KEY)?;
-                }
-                Ok(())
-            })
-            .await
+        self.recurs(KEY, EVERY).await
     }
 
     pub(crate) async fn empty_quarantine(&self, timer: &Timer) -> anyhow::Result<()> {
-        let (id, at) = (timer.id, self.runner.clock.now() + EVERY);
-        self.runner
-            .store
-            .call(move |db| {
-                db.atomically(|db| {
-                    db.end_timer(id)?;
-                    db.add_timer(at, &Word::of(KEY), &Json::Null, KEY).map(drop)
-                })
-            })
-            .await?;
-        let call = Call {
-            tool: ToolName::of("files.empty_quarantine"),
-            target: Target::host(self.here.clone()),
-            args: [("all".to_owned(), Value::Flag(true)), ("older".to_owned(), Value::Span(KEPT))]
+        self.recur(timer, KEY, EVERY).await?;
+        let since = self.runner.clock.now() - LONGEST;
+        let rows = self.runner.store.call(move |db| db.actions_since(since)).await?;
+        // A host on which nothing was ever moved away has no quarantine.
+        let moved = rows.iter().filter(|row| FILLED_BY.contains(&row.tool.as_str()));
+        let mut hosts: BTreeSet<HostName> = moved.map(|row| row.target.on().clone()).collect();
+        hosts.insert(self.here.clone());
+        for host in hosts {
+            let what = format!("the quarantine of {host}");
+            let call = Call {
+                tool: ToolName::of("files.empty_quarantine"),
+                target: Target::host(host),
+                args: [
+                    ("all".to_owned(), Value::Flag(true)),
+                    ("older".to_owned(), Value::Span(KEPT)),
+                ]
                 .into(),
-            bounds: Bounds::default(),
-        };
-        let name = StepName::new("empty").map_err(|e| anyhow::anyhow!("{e}"))?;
-        match self.runner.gate.preview(&name, &call).await {
-            Ok(step) if step.effect.max_items == 0 => Ok(()),
-            Ok(step) => {
-                self.runner.promised(step, "quarantined files are over their time").await.map(drop)
-            }
-            Err(error) => {
-                tracing::warn!("the quarantine could not be looked at: {error}");
-                Ok(())
-            }
+                bounds: Bounds::default(),
+            };
+            let why = "quarantined files are over their time";
+            self.keep_promise("empty", &call, &what, why).await?;
         }
+        Ok(())
     }
 }

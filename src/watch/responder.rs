@@ -2,6 +2,7 @@
 
 pub mod alarm;
 mod begin;
+mod blame;
 mod changes;
 pub mod picture;
 
@@ -10,7 +11,6 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::gate::crash::Point;
 use crate::model::ids::HostName;
 use crate::model::incident::{Care, HoldScope, IncidentState};
 use crate::model::reading::Reading;
@@ -310,13 +310,7 @@ impl Responder {
         let known = Known { about: self.about.clone(), above };
         let points = self.runner.gate.points();
         let considering = move |db: &mut Db| {
-            db.atomically(|db| {
-                let considered = consider(db, &rules, scope, &known, now)?;
-                if considered.breakers_changed {
-                    points.reached(Point::BreakerInserted);
-                }
-                Ok(considered)
-            })
+            db.atomically(|db| consider(db, &rules, scope, &known, points.as_ref(), now))
         };
         let considered = self.runner.store.call(considering).await?;
         self.again_at = considered.again_at;

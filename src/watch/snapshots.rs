@@ -1,9 +1,7 @@
 //! The snapshots that reef took are removed when their time is over: the promise that their plan made.
 
-use serde_json::Value as Json;
-
 use crate::gate::rules::UNDO_FOR;
-use crate::model::ids::{StepName, ToolName, Word};
+use crate::model::ids::ToolName;
 use crate::model::time::{Millis, Span};
 use crate::model::tool::{Call, Undo};
 use crate::model::value::Value;
@@ -20,43 +18,16 @@ pub const KEY: &str = "snapshots";
 impl Responder {
     /// Sees to it that the snapshots are looked at. Called at every start.
     pub async fn promise_snapshots(&self) -> anyhow::Result<()> {
-        let at = self.runner.clock.now() + EVERY;
-        self.runner
-            .store
-            .call(move |db| {
-                if !db.timers()?.iter().any(|t| t.key == KEY) {
-                    db.add_timer(at, &Word::of(KEY), &Json::Null, KEY)?;
-                }
-                Ok(())
-            })
-            .await
+        self.recurs(KEY, EVERY).await
     }
 
     pub(crate) async fn forget_snapshots(&self, timer: &Timer) -> anyhow::Result<()> {
-        let (id, now) = (timer.id, self.runner.clock.now());
-        let rows = self
-            .runner
-            .store
-            .call(move |db| {
-                db.atomically(|db| {
-                    db.end_timer(id)?;
-                    db.add_timer(now + EVERY, &Word::of(KEY), &Json::Null, KEY)?;
-                    db.actions_since(now - LONGEST)
-                })
-            })
-            .await?;
+        let now = self.runner.clock.now();
+        self.recur(timer, KEY, EVERY).await?;
+        let rows = self.runner.store.call(move |db| db.actions_since(now - LONGEST)).await?;
         for call in over(&rows, now) {
-            let name = StepName::new("forget").map_err(|e| anyhow::anyhow!("{e}"))?;
-            match self.runner.gate.preview(&name, &call).await {
-                // It went away otherwise.
-                Ok(step) if step.effect.max_items == 0 => {}
-                Ok(step) => {
-                    self.runner.promised(step, "the snapshot's time is over").await?;
-                }
-                Err(error) => {
-                    tracing::warn!("{call}: the snapshot could not be looked at: {error}");
-                }
-            }
+            let what = format!("{call}: the snapshot");
+            self.keep_promise("forget", &call, &what, "the snapshot's time is over").await?;
         }
         Ok(())
     }
@@ -65,22 +36,40 @@ impl Responder {
 /// What removes each snapshot whose time is over. One of which nobody knows whether it was taken is looked for as
 /// well.
 fn over(rows: &[ActionRow], now: Millis) -> Vec<Call> {
-    let happened = |row: &&ActionRow| {
-        row.closed.as_ref().is_none_or(|(_, word)| word == "done" || word == "unknown")
+    let gone = |taken: &ActionRow, call: &Call| {
+        let later = rows.iter().filter(|row| taken.id < row.id && happened(row));
+        later.into_iter().any(|row| row.closed.is_some() && row.step.call == *call)
     };
-    let gone = |call: &Call| {
-        rows.iter().filter(happened).any(|row| row.closed.is_some() && row.step.call == *call)
+    let removes = |row: &ActionRow| {
+        let (tool, keep) = taken(row)?;
+        let Undo::By(back) = &row.step.undo else { return None };
+        let call = Call { tool, ..back.clone() };
+        (row.at + keep <= now && !gone(row, &call)).then_some(call)
     };
-    let taken = rows.iter().filter(|row| row.tool.as_str() == "vm.snapshot").filter(happened);
-    taken
-        .filter_map(|row| {
-            let keep = match row.step.call.args.get("keep") {
-                Some(Value::Span(keep)) => *keep,
-                Some(_) | None => UNDO_FOR,
-            };
-            let Undo::By(back) = &row.step.undo else { return None };
-            let call = Call { tool: ToolName::of("vm.forget"), ..back.clone() };
-            (row.at + keep <= now && !gone(&call)).then_some(call)
-        })
-        .collect()
+    rows.iter().filter(|row| happened(row)).filter_map(removes).collect()
+}
+
+fn happened(row: &ActionRow) -> bool {
+    match row.closed.as_ref().map(|(_, word)| word.as_str()) {
+        None | Some("done" | "unknown") => true,
+        // It keeps what it replaces before it begins.
+        Some("failed") => row.tool.as_str() == "snapshot.rollback",
+        Some(_) => false,
+    }
+}
+
+/// What removes the snapshot that this action took, and how long it is kept.
+fn taken(row: &ActionRow) -> Option<(ToolName, Span)> {
+    let keep = match (row.step.holds, row.step.call.args.get("keep")) {
+        (Some(holds), _) => holds.span(),
+        (None, Some(Value::Span(keep))) => *keep,
+        (None, Some(_) | None) => UNDO_FOR,
+    };
+    match row.tool.as_str() {
+        "vm.snapshot" => Some((ToolName::of("vm.forget"), keep)),
+        "snapshot.create" => Some((ToolName::of("snapshot.forget"), keep)),
+        // Of what it replaced.
+        "snapshot.rollback" => Some((ToolName::of("snapshot.forget"), UNDO_FOR)),
+        _ => None,
+    }
 }

@@ -1,6 +1,7 @@
 //! The tick loop: one thread that wakes on the grid, looks, and tells what changed.
 
 mod commands;
+mod leave;
 mod slot;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ use crate::watch::looks::{Cut, Done, Finished, Looks, PassedOver, Wanted};
 use crate::watch::pasts::SharedPasts;
 use crate::watch::power::{self, Power};
 use crate::watch::pulse::Pulse;
+use crate::watch::ticker::leave::Leaving;
 use crate::watch::ticker::slot::{Slot, rhythms};
 
 /// Readings go to the store in batches of this age: history is flushed lazily.
@@ -223,6 +225,7 @@ pub struct Ticker {
     all_asked: Vec<(BTreeSet<usize>, oneshot::Sender<()>)>,
     /// Who waits for a fresh look at a probe, and whether that look has begun.
     waiting: Vec<Waiting>,
+    leaving: Leaving,
 }
 
 struct Waiting {
@@ -277,6 +280,7 @@ impl Ticker {
             soon: Vec::new(),
             all_asked: Vec::new(),
             waiting: Vec::new(),
+            leaving: Leaving::default(),
         }
     }
 
@@ -327,6 +331,10 @@ impl Ticker {
             }
         }
         self.flush();
+        for slot in &mut self.slots {
+            self.leaving.add(slot.how.take());
+        }
+        self.leaving.all().await;
     }
 
     fn beat(&self, next: Option<Instant>) {

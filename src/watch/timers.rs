@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::gate::promise::REVERT;
 use crate::gate::rules::Rules;
 use crate::model::ids::IncidentId;
 use crate::model::incident::{Announced, Incident, IncidentState};
@@ -15,7 +16,7 @@ use crate::store::db::Db;
 use crate::store::timers::Timer;
 use crate::watch::reminders::REMIND;
 use crate::watch::responder::Responder;
-use crate::watch::{snapshots, words};
+use crate::watch::{quarantine, snapshots, words};
 
 /// The longest sleep: a timer that another part adds is seen by then at the latest.
 const AT_MOST: Duration = Duration::from_secs(60);
@@ -72,8 +73,9 @@ impl Responder {
                         .call(move |db| db.atomically(|db| known_no_more(db, &rules, &timer, now)))
                         .await?;
                 }
+                REVERT => self.revert(&timer).await?,
                 snapshots::KEY => self.forget_snapshots(&timer).await?,
-                "quarantine" => self.empty_quarantine(&timer).await?,
+                quarantine::KEY => self.empty_quarantine(&timer).await?,
                 _ => self.runner.store.call(move |db| db.end_timer(timer.id)).await?,
             }
         }

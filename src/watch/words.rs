@@ -3,6 +3,7 @@
 use crate::model::incident::Incident;
 use crate::model::run::RunState;
 use crate::model::severity::Severity;
+use crate::model::target::Signal;
 use crate::model::time::Millis;
 use crate::policy::tree::Hold;
 use crate::run::announce::{RESOLVED, Words, headline};
@@ -50,8 +51,8 @@ pub(crate) fn no_longer_known(incident: &Incident) -> Words {
     Words { title: headline(incident), body, severity: incident.severity, about: "known no more" }
 }
 
-/// Reef looks and tells and does nothing, because a human said so.
-pub(crate) fn paused(incident: &Incident, why: &str) -> Words {
+/// Reef looks and tells and does nothing: a human said so, or several are red.
+pub(crate) fn one_held(incident: &Incident, why: &str) -> Words {
     Words {
         title: format!("{}: held", headline(incident)),
         body: format!(
@@ -91,12 +92,17 @@ pub(crate) fn resolved(incident: &Incident, last_run: Option<&RunRow>, now: Mill
     }
 }
 
-/// Several independent reds: a human is needed.
-pub(crate) fn held(hold: &Hold) -> (String, String) {
-    let by: Vec<String> = hold.by.iter().map(|signal| format!("- red {signal}")).collect();
+/// Several independent reds: a human is needed. Whoever is woken reads what is wrong with each, and what to type.
+pub(crate) fn held(hold: &Hold, unresolved: &[Incident]) -> (String, String) {
+    let one = |signal: &Signal| match unresolved.iter().find(|i| i.signal == *signal) {
+        Some(incident) => format!("- red {signal}: {} ({})", first_line(incident), incident.id),
+        None => format!("- red {signal}"),
+    };
+    let by: Vec<String> = hold.by.iter().map(one).collect();
     let title = format!("{} independent reds: all actions are held", hold.by.len());
     let body = format!(
-        "{}\nNothing above low is done until at most one is left, or you say `reef resume`.",
+        "{}\nNothing above low is done until at most one is left: `reef ack I-N` takes one on, `reef resume` lets all \
+         be answered.",
         by.join("\n")
     );
     (title, body)

@@ -298,7 +298,9 @@ async fn no_text_fills_an_argument_of_any_tool() {
                 let previewed = gate.preview(&step, &call).await;
                 let refused = matches!(previewed, Err(ToolError::Refused(_)));
                 assert!(refused, "{} took {text:?} as {name}: {previewed:?}", spec.name);
-                let asked = gate.query(&reef::model::plan::Origin::Timer, &call).await;
+                let asked = gate
+                    .query(reef::model::ids::RunId(1), &reef::model::plan::Origin::Timer, &call)
+                    .await;
                 assert!(matches!(asked, Err(ToolError::Refused(_))), "{} {name}", spec.name);
                 tried += 1;
             }

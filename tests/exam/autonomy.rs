@@ -167,10 +167,14 @@ async fn the_audit_log_tells_the_story_of_an_incident() {
     assert_eq!(act.agent, "runbook service-failed");
     assert_eq!((act.action.as_str(), act.errors.as_deref()), ("unit.restart", None));
     assert_eq!(act.service, "mini:unit:web.service");
-    assert!(act.reason.starts_with("red unit mini:unit:web.service"), "{}", act.reason);
-    // Looked at once for the question and once more on the yes.
-    let looked = ["unit.status", "unit.logs"];
-    assert_eq!(act.tools_called, [&looked[..], &looked[..], &["unit.restart"]].concat());
+    // Why there was a run, what it was to do, and what came of it.
+    let mut rest = act.reason.as_str();
+    for part in ["red unit mini:unit:web.service", ": restart ", "; restarted "] {
+        let (_, after) = rest.split_once(part).unwrap_or_else(|| panic!("{part}: {act:#?}"));
+        rest = after;
+    }
+    // Looked at once for the question and once more on the yes: told once.
+    assert_eq!(act.tools_called, ["unit.status", "unit.logs", "unit.restart"]);
     assert!(act.duration.is_some());
     let more = |label: &str| {
         let found = act.more.iter().find(|(known, _)| known == label);
@@ -179,11 +183,17 @@ async fn the_audit_log_tells_the_story_of_an_incident() {
     assert_eq!(more("Trigger"), "incident I-1");
     assert_eq!(more("Host"), "mini");
     assert_eq!(more("Command"), "systemctl restart web.service (exit code 0)");
-    assert_eq!(more("Approval"), "A-1, operator uid 1000");
-    assert!(more("Runbook").starts_with("service-failed "));
+    assert_eq!(more("Command output hash").len(), 64);
+    let approval = more("Approval");
+    assert!(approval.starts_with("A-1, approved: yes, by operator uid 1000, 2026-"), "{approval}");
+    let book = more("Runbook");
+    assert_eq!(book.strip_prefix("service-failed, hash ").map(str::len), Some(64), "{book}");
     assert_eq!(more("Plan").len(), 64);
-    assert_eq!(more("Output hash").len(), 64);
+    assert_eq!(more("Result hash").len(), 64);
     assert_eq!(more("Verified"), "yes: the probe that fired is green");
+    let proof = more("Proof");
+    assert!(proof.starts_with("green unit mini:unit:web.service"), "{proof}");
+    assert_eq!(more("Cost"), "None, no model was asked");
     assert!(more("Undo").starts_with("none:"));
     let words: Vec<&str> = story.story.iter().map(|moment| moment.word.as_str()).collect();
     let mut rest = words.iter();
@@ -275,6 +285,7 @@ fn done(house: &House, ago: Span) -> ActionId {
         repeat: Repeat::Never,
         lease: vec![],
         replicas: None,
+        holds: None,
     };
     let entry = |kind, payload| AuditEntry { at, actor: "a test".into(), kind, payload };
     house

@@ -356,12 +356,9 @@ async fn failure_mode_l_a_phone_that_cannot_be_reached_hears_it_later_and_status
     house.end().await;
 }
 
-/// One machine that is gone is one thing that broke, whatever of it is mounted elsewhere.
-#[tokio::test(start_paused = true)]
-async fn a_nas_that_is_down_as_host_and_as_mount_is_one_message_and_no_hold() {
-    let mut setup = Setup::new(Leash::Observe);
-    setup.config.push_str("[host.nas]\n[probe.disk]\nevery = \"1m\"\n");
-    let mount = |stale: Option<&str>| Volume {
+/// What this machine has mounted of the NAS.
+fn of_nas(stale: Option<&str>) -> Volume {
+    Volume {
         mount: AbsPath::new("/mnt/nas").unwrap(),
         source: "nas:/tank".into(),
         fs: "nfs4".into(),
@@ -371,14 +368,21 @@ async fn a_nas_that_is_down_as_host_and_as_mount_is_one_message_and_no_hold() {
         free_inodes: 0,
         read_only: false,
         stale: stale.map(str::to_owned),
-    };
+    }
+}
+
+/// One machine that is gone is one thing that broke, whatever of it is mounted elsewhere.
+#[tokio::test(start_paused = true)]
+async fn a_nas_that_is_down_as_host_and_as_mount_is_one_message_and_no_hold() {
+    let mut setup = Setup::new(Leash::Observe);
+    setup.config.push_str("[host.nas]\n[probe.disk]\nevery = \"1m\"\n");
     let here = setup.host();
-    here.volume(mount(None));
+    here.volume(of_nas(None));
     let house = setup.start().await;
     house.pass(Span::mins(10)).await;
     let there = setup.estate.host(&nas()).unwrap();
     there.reach(Reach::Down);
-    here.volume(mount(Some("has not answered for 20 s")));
+    here.volume(of_nas(Some("has not answered for 20 s")));
     let red = |h: &House| h.unresolved().iter().filter(|i| i.severity == Severity::Red).count();
     house.until("both are red", |h| red(h) == 2).await;
     house.pass(Span::mins(20)).await;
@@ -387,8 +391,63 @@ async fn a_nas_that_is_down_as_host_and_as_mount_is_one_message_and_no_hold() {
     assert!(told[0].title.contains("host nas"), "{}", told[0].title);
     assert_eq!((explained(&house), house.hold()), (1, None), "{}", house.story());
     there.reach(Reach::Up);
-    here.volume(mount(None));
+    here.volume(of_nas(None));
     house.until("all is green", |h| h.unresolved().is_empty()).await;
+    house.end().await;
+}
+
+/// The SSH session outlives the listener: what is mounted is seen before the host is.
+#[tokio::test(start_paused = true)]
+async fn a_nas_that_was_told_by_its_mount_is_not_told_again_by_its_host() {
+    let mut setup = Setup::new(Leash::Observe);
+    setup.config.push_str("[host.nas]\n[probe.disk]\nevery = \"1m\"\n");
+    let here = setup.host();
+    here.volume(of_nas(None));
+    let house = setup.start().await;
+    house.pass(Span::mins(10)).await;
+    let told = |h: &House| {
+        let mut told = h.estate.phone.heard();
+        told.retain(|m| !m.title.starts_with("still: "));
+        told
+    };
+    let there = setup.estate.host(&nas()).unwrap();
+    house.estate.web.door("refused");
+    here.volume(of_nas(Some("has not answered for 20 s")));
+    house.until("the mount is told", |h| told(h).len() == 1).await;
+    assert!(told(&house)[0].body.contains("SSH port: refused"), "{}", told(&house)[0].body);
+    house.pass(Span::mins(3)).await;
+    there.reach(Reach::Down);
+    let red = |h: &House| h.unresolved().iter().filter(|i| i.severity == Severity::Red).count();
+    house.until("both are red", |h| red(h) == 2).await;
+    house.pass(Span::mins(20)).await;
+    assert_eq!(told(&house).len(), 1, "{:#?}\n{}", titles(&told(&house)), house.story());
+    assert_eq!((explained(&house), house.hold()), (1, None), "{}", house.story());
+    there.reach(Reach::Up);
+    house.estate.web.door("open");
+    here.volume(of_nas(None));
+    house.until("all is green", |h| h.unresolved().is_empty()).await;
+    house.pass(Span::mins(10)).await;
+    let all = told(&house);
+    assert_eq!(all.len(), 2, "{:#?}\n{}", titles(&all), house.story());
+    assert!(all[1].title.starts_with("green host nas"), "{}", all[1].title);
+    house.end().await;
+}
+
+/// What its mount told of the connection says nothing of the machine: that it is gone is news.
+#[tokio::test(start_paused = true)]
+async fn a_nas_that_goes_down_after_its_mount_is_told_as_well() {
+    let mut setup = Setup::new(Leash::Observe);
+    setup.config.push_str("[host.nas]\n[probe.disk]\nevery = \"1m\"\n");
+    let here = setup.host();
+    here.volume(of_nas(None));
+    let house = setup.start().await;
+    house.pass(Span::mins(10)).await;
+    here.volume(of_nas(Some("has not answered for 20 s")));
+    house.until("the mount is told", |h| h.estate.phone.heard().len() == 1).await;
+    house.pass(Span::mins(3)).await;
+    setup.estate.host(&nas()).unwrap().reach(Reach::Down);
+    let host = |m: &Message| m.title.contains("host nas") && !m.title.starts_with("still: ");
+    house.until("the host is told", |h| h.estate.phone.heard().iter().any(host)).await;
     house.end().await;
 }
 

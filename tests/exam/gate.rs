@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reef::exam::unit::OnRestart;
 use reef::gate::rules::Mode;
-use reef::gate::{Acted, Submitted, Told};
+use reef::gate::{Acted, Submitted};
 use reef::model::audit::AuditKind;
 use reef::model::digest::Digest;
 use reef::model::ids::{IncidentId, RunId, RunbookName, StepName, ToolName};
@@ -13,6 +13,7 @@ use reef::model::plan::{Ending, Leash, OnFailure, Origin, Plan, RunbookRef, Veri
 use reef::model::run::RunState;
 use reef::model::target::{Target, Thing};
 use reef::model::time::Span;
+use reef::model::told::Told;
 use reef::model::tool::{Bounds, Call};
 use reef::model::value::Value;
 use reef::operator::order::Order;

@@ -121,3 +121,96 @@ async fn who_cannot_be_asked_about_is_asked_about() {
     assert_eq!(house.host().violations(), Vec::<String>::new(), "{}", mini());
     house.end().await;
 }
+
+/// A runbook of two steps: the second is what heals.
+const TWO: &str = r#"+++
+title    = "Service failed"
+match    = { probe = "unit", severity = ["red"] }
+leash    = "auto"
+max_tier = "high"
+tools    = ["unit.restart"]
+escalate = "message"
++++
+# Service failed
+
+```step
+name = "mail-first"
+tool = "unit.restart"
+args = { unit = "mini:unit:mail.service" }
+```
+
+```step
+name = "restart"
+tool = "unit.restart"
+args = { unit = "reading.unit" }
+```
+"#;
+
+/// Nobody until something was done, and anna from then on.
+#[derive(Debug)]
+struct Later(std::sync::Arc<reef::exam::estate::Estate>);
+
+impl Onlooker for Later {
+    fn hands<'a>(
+        &'a self,
+        host: &'a reef::model::ids::HostName,
+    ) -> reef::Fut<'a, Option<Result<Hands, String>>> {
+        let done = self.0.host(host).is_some_and(|host| !host.effects().is_empty());
+        Box::pin(async move { Some(Ok(if done { anna() } else { Hands::default() })) })
+    }
+}
+
+/// A house in which the first of two steps is done, and anna came before the second.
+async fn half_done() -> crate::house::House {
+    let mut setup = Setup::new(Leash::Auto);
+    let folder = setup.folder.path().join("books");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("service-failed.md"), TWO).unwrap();
+    setup.config = format!(
+        "runbook_dir = \"{}\"\n{}[host.this]\nrestartable = [\"mail.service\"]\n",
+        folder.display(),
+        setup.config
+    );
+    let house = setup.start().await;
+    let looks = Later(std::sync::Arc::clone(&house.estate));
+    house.operator.runner.gate.look_by(std::sync::Arc::new(looks));
+    house.pass(Span::mins(5)).await;
+    house.host().unit_fails(&unit("web"));
+    house.until("it asks", |h| !h.audited(AuditKind::Asked).is_empty()).await;
+    assert_eq!(house.host().effects().len(), 1, "{}", house.story());
+    assert_eq!((house.ended(), house.audited(AuditKind::Refused).len()), (0, 0));
+    house
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_amid_a_plan_is_asked_about_what_is_left_of_it() {
+    let house = half_done().await;
+    let asked = house.store.call_now(|db| db.pending_approvals()).unwrap().remove(0);
+    for part in ["steps that are done already: 1", "anna is logged in on mini", "restart (high)"] {
+        assert!(asked.question.contains(part), "{part}: {}", asked.question);
+    }
+    let plan = asked.choices[0].plan.clone().unwrap();
+    let names: Vec<_> = plan.steps.iter().map(|step| step.name.to_string()).collect();
+    assert_eq!(names, ["restart"], "the yes is bound to what is left");
+    // It waits as long as the question stands.
+    house.pass(Span::hours(2)).await;
+    assert_eq!((house.host().effects().len(), house.ended()), (1, 0), "{}", house.story());
+    house.order(Order::Approve { id: asked.id, choice: None, typed: None }).await.unwrap();
+    house.until("the rest was done", |h| h.ended() == 1).await;
+    assert!(house.host().is_active(&unit("web")), "{}", house.story());
+    assert_eq!(house.host().effects().len(), 2, "{}", house.story());
+    assert_eq!(house.audited(AuditKind::Verified).len(), 2, "both steps are proven");
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_no_amid_a_plan_stops_it_and_says_that_it_is_half_done() {
+    let house = half_done().await;
+    let id = house.store.call_now(|db| db.pending_approvals()).unwrap().remove(0).id;
+    house.order(Order::Deny { id }).await.unwrap();
+    house.until("it stopped", |h| h.ended() == 1).await;
+    house.pass(Span::mins(5)).await;
+    assert_eq!(house.host().effects().len(), 1, "{}", house.story());
+    assert!(house.story().contains("stopped in its middle: denied by"), "{}", house.story());
+    house.end().await;
+}

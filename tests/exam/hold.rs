@@ -4,6 +4,7 @@ use reef::exam::endpoint::FakeEndpoint;
 use reef::exam::unit::OnRestart;
 use reef::model::ids::HostName;
 use reef::model::incident::IncidentState;
+use reef::model::message::Urgency;
 use reef::model::plan::Leash;
 use reef::model::severity::Severity;
 use reef::model::time::Span;
@@ -45,6 +46,29 @@ async fn two_reds_hold_page_once_and_act_on_nothing() {
     assert_eq!(effects.len(), 1, "{}", house.story());
     assert_eq!(effects[0].argv[2], "web.service");
     assert_eq!(house.unresolved(), [], "{}", house.story());
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_red_that_joins_a_hold_is_told_once_and_calmly() {
+    let setup = Setup::new(Leash::Auto);
+    let house = held(&setup).await;
+    house.pass(Span::mins(3)).await;
+    house.host().unit_fails(&unit("mail"));
+    house.until("it is told", |h| h.estate.phone.heard().len() == 2).await;
+    let told = house.estate.phone.heard().pop().unwrap();
+    assert_eq!(told.urgency, Urgency::Message, "{told:?}");
+    for part in ["mail.service", "several independent reds", "reef resume"] {
+        assert!(format!("{}\n{}", told.title, told.body).contains(part), "{part}: {told:?}");
+    }
+    house.pass(Span::mins(20)).await;
+    assert_eq!(house.estate.phone.heard().len(), 2, "{}", house.story());
+    assert_eq!(house.host().effects(), [], "{}", house.story());
+    // What was told has its end told.
+    house.host().unit_starts(&unit("mail"));
+    house.until("its end is told", |h| h.estate.phone.heard().len() == 3).await;
+    assert!(house.estate.phone.heard()[2].title.contains("green"), "{}", house.story());
+    assert!(house.hold().is_some(), "{}", house.story());
     house.end().await;
 }
 
@@ -146,12 +170,13 @@ async fn a_drill_neither_counts_for_the_hold_nor_is_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drill_is_stopped_by_a_pause() {
+async fn a_drill_under_a_pause_is_refused_before_anything_is_planted() {
     let setup = Setup::new(Leash::Observe);
     let house = setup.start().await;
     house.order(Order::Pause { note: None }).await.unwrap();
-    let view = drill(&house).await;
-    assert_eq!(view.state, DrillState::Failed, "{view:#?}");
+    let why = house.order(Order::Drill).await.unwrap_err();
+    assert!(format!("{why:?}").contains("reef resume"), "{why:?}");
+    assert!(!house.operator.scratch.as_path().exists());
     house.end().await;
 }
 

@@ -8,6 +8,7 @@
     reason = "a test stops where it fails"
 )]
 
+mod again;
 mod agent;
 mod approvals;
 mod attempts;
@@ -16,16 +17,22 @@ mod blind;
 mod containers;
 mod crash;
 mod deaths;
+mod debug;
 mod failure;
 mod gate;
 mod hands;
 mod hold;
 mod hours;
 mod house;
+mod limits;
 mod night;
+mod observed;
 mod replay;
+mod replicas;
+mod replies;
 mod restart;
 mod security;
+mod spikes;
 mod telling;
 mod triage;
 mod week;

@@ -1,24 +1,46 @@
-//! The opening night: at 3 on a Tuesday morning the model server is killed for want of memory, the backups have not run,
-//! and a disk is odd. Three reds hold and page once; as each is acknowledged, the rest heal one at a time.
+//! The opening night: at 3 on a Tuesday morning the model server is killed for want of memory, the backups have not run
+//! for four days, and a disk is odd. Three reds hold and page once; as each is acknowledged, the rest heal one at a time.
 
 use reef::model::audit::AuditKind;
-use reef::model::ids::{HostName, IncidentId};
-use reef::model::incident::IncidentState;
+use reef::model::container::{ContainerState, Ended};
+use reef::model::ids::IncidentId;
+use reef::model::incident::{Incident, IncidentState};
 use reef::model::plan::Leash;
+use reef::model::target::AbsPath;
 use reef::model::time::Span;
 use reef::operator::order::Order;
 use reef::probe::table;
 
-use crate::house::{House, Setup, mini, nas, unit};
+use crate::containers::container;
+use crate::house::{House, Setup, nas, unit};
 
-const OLLAMA: &str = "web";
-const BACKUPS: &str = "db";
+/// What the operator wrote for late backups, beside what is shipped.
+const LATE: &str = r#"+++
+title    = "Backup late"
+match    = { probe = "backup", severity = ["red"] }
+leash    = "auto"
+max_tier = "medium"
+tools    = ["backup.create"]
++++
+# Backup late
 
-fn of(house: &House, host: &HostName, name: &str) -> Option<IncidentId> {
-    let found = house.unresolved().into_iter().find(|incident| {
-        incident.signal.target.on() == host && incident.signal.target.name().contains(name)
-    });
-    found.map(|incident| incident.id)
+```step
+name = "make"
+tool = "backup.create"
+args = { backup = "reading.target" }
+```
+
+```verify
+within = "10m"
+```
+"#;
+
+const BACKUP: &str = "systemctl start --wait restic-photos.service";
+const OLLAMA: &str = "docker start ollama";
+
+fn of(house: &House, name: &str) -> Option<IncidentId> {
+    let mut all = house.unresolved().into_iter();
+    all.find(|incident| incident.signal.target.name().contains(name)).map(|incident| incident.id)
 }
 
 async fn acknowledge(house: &House, incident: IncidentId, lasts: Option<Span>) {
@@ -26,13 +48,38 @@ async fn acknowledge(house: &House, incident: IncidentId, lasts: Option<Span>) {
     house.order(Order::Ack { incident, note, lasts }).await.unwrap();
 }
 
-/// At 3 on Tuesday morning: the model server and the backups on mini, the disk on nas.
+fn effects(house: &House) -> Vec<String> {
+    house.host().effects().into_iter().map(|ran| ran.argv.join(" ")).collect()
+}
+
+/// At 3 on Tuesday morning.
 async fn night() -> (Setup, House) {
-    let setup = Setup::new(Leash::Auto);
+    let mut setup = Setup::new(Leash::Auto);
+    let books = setup.folder.path().join("books");
+    std::fs::create_dir(&books).unwrap();
+    std::fs::write(books.join("backup-late.md"), LATE).unwrap();
+    let probes = "[probe]\nbackup.photos = { path = \"/srv/backup/photos\", every = \"1m\" }\n";
+    setup.config = setup.config.replace("[probe]\n", probes);
+    setup.config = format!(
+        "runbook_dir = \"{}\"\n{}[backup.photos]\nunit = \"restic-photos.service\"\npath = \"/srv/backup/photos\"\n",
+        books.display(),
+        setup.config
+    );
+    setup.host().containers(vec![container("ollama")]);
+    let newest = AbsPath::new("/srv/backup/photos/nightly.tar").unwrap();
+    let backups = |age| setup.host().backups(&newest, age, &unit("restic-photos"));
+    backups(Span::hours(1));
     let house = setup.start_with(table::of_host(&nas())).await;
     house.pass(Span::hours(15)).await;
-    house.host().unit_fails(&unit(OLLAMA));
-    house.host().unit_fails(&unit(BACKUPS));
+    // The newer ones were not worth their name: the newest that is left is four days old.
+    backups(Span::days(4));
+    // A kill is told at its second look, the others at their third.
+    house.pass(Span::secs(30)).await;
+    let now = house.estate.now();
+    house.host().container("ollama", |c| {
+        (c.state, c.exit_code, c.oom_killed) = (ContainerState::Exited, 137, true);
+        (c.ended, c.finished_at, c.memory) = (Ended::Oom, Some(now), None);
+    });
     house.estate.host(&nas()).unwrap().fills("/", 97);
     house.until("three reds", |h| h.unresolved().len() == 3).await;
     (setup, house)
@@ -41,39 +88,44 @@ async fn night() -> (Setup, House) {
 #[tokio::test(start_paused = true)]
 async fn three_reds_hold_page_once_and_heal_one_at_a_time_as_each_is_acknowledged() {
     let (_setup, house) = night().await;
-    let effects = |h: &House| -> Vec<String> {
-        h.host().effects().into_iter().map(|ran| ran.argv[2].clone()).collect()
-    };
     house.pass(Span::mins(30)).await;
     assert!(house.hold().is_some(), "{}", house.story());
     assert_eq!(house.audited(AuditKind::Dispatched), [], "{}", house.story());
     assert_eq!(house.estate.phone.pages().len(), 1, "{}", house.story());
-    assert_eq!(house.estate.phone.heard().len(), 1, "{}", house.story());
-    let held = |i: &reef::model::incident::Incident| matches!(i.state, IncidentState::Held { .. });
+    // The third joined what the page had told of.
+    let heard = house.estate.phone.heard();
+    assert_eq!(heard.len(), 2, "{}", house.story());
+    assert!(heard[1].title.contains("red disk nas:/ bytes: held"), "{heard:?}");
+    let page = &house.estate.phone.pages()[0];
+    let told = format!("{} {}", page.title, page.body);
+    for part in ["ollama", "photos", "4 d"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let held = |i: &Incident| matches!(i.state, IncidentState::Held { .. });
     assert!(house.unresolved().iter().all(held), "{}", house.story());
 
     // The disk is the human's: two reds are left, which still hold.
-    acknowledge(&house, of(&house, &nas(), "/").unwrap(), None).await;
+    acknowledge(&house, of(&house, "/").unwrap(), None).await;
     house.pass(Span::mins(10)).await;
     assert!(house.hold().is_some(), "{}", house.story());
     assert_eq!(house.audited(AuditKind::Dispatched), [], "{}", house.story());
 
-    // The backups can wait for half an hour: one is left, and that is routine.
-    let waits = of(&house, &mini(), BACKUPS).unwrap();
-    acknowledge(&house, waits, Some(Span::mins(30))).await;
-    house.until("the model server is healed", |h| of(h, &mini(), OLLAMA).is_none()).await;
-    assert_eq!(effects(&house), [format!("{OLLAMA}.service")], "{}", house.story());
+    // The backups can wait for two hours: one is left, and that is routine. It is started, and watched for an hour.
+    acknowledge(&house, of(&house, "photos").unwrap(), Some(Span::hours(2))).await;
+    house.until("the model server is started", |h| effects(h) == [OLLAMA]).await;
+    house.pass(Span::hours(1)).await;
+    house.until("the model server is healed", |h| of(h, "ollama").is_none()).await;
+    assert_eq!(effects(&house), [OLLAMA], "{}", house.story());
 
     // Then the next.
-    house.until("the backups are healed", |h| of(h, &mini(), BACKUPS).is_none()).await;
-    let both = [OLLAMA, BACKUPS].map(|name| format!("{name}.service"));
-    assert_eq!(effects(&house), both, "{}", house.story());
+    house.until("the backups are healed", |h| of(h, "photos").is_none()).await;
+    assert_eq!(effects(&house), [OLLAMA, BACKUP], "{}", house.story());
 
     // The disk stays the human's to the end, and nobody was paged a second time.
     house.pass(Span::hours(1)).await;
     assert_eq!(house.unresolved().len(), 1, "{}", house.story());
     assert_eq!(house.estate.phone.pages().len(), 1, "{}", house.story());
-    assert_eq!(effects(&house), both);
+    assert_eq!(effects(&house), [OLLAMA, BACKUP]);
     assert_eq!(house.estate.host(&nas()).unwrap().effects(), []);
     house.end().await;
 }

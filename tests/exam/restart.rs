@@ -6,11 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use reef::exam::unit::OnRestart;
 use reef::gate::crash::{Point, Points};
-use reef::model::audit::AuditKind;
-use reef::model::plan::Leash;
+use reef::model::audit::{AuditEntry, AuditKind, AuditPayload};
+use reef::model::ids::{ActionId, StepName, ToolName};
+use reef::model::plan::{Ending, Leash, Origin, Step};
 use reef::model::run::RunState;
 use reef::model::time::{Millis, Span};
+use reef::model::tool::{Bounds, Call, Effect, Repeat, Tier, Undo};
+use reef::model::value::Value;
 use reef::operator::order::{Became, Order};
+use reef::store::actions::Drill;
+use reef::store::approvals::Answer;
 
 use crate::house::{House, Setup, unit};
 
@@ -119,7 +124,9 @@ fn waiting_stays_and_a_yes_is_used_once() {
         house.pass(Span::mins(10)).await;
         assert!(matches!(state(house), RunState::Waiting { .. }), "{}", house.story());
         assert_eq!(house.estate.phone.heard().len(), 1, "{}", house.story());
-        house.order(Order::Approve { id, choice: None, typed: None }).await.unwrap();
+        // Nobody is woken by it: an order would let the run go on, and maybe die in the middle of its action.
+        let (yes, now) = (Answer::Approve { choice: 0 }, house.estate.now());
+        house.store.call_now(|db| db.answer(id, yes, "a human", now)).unwrap();
     });
     // It dies with the answer stored, and wakes to it.
     let ((), _) = life(&setup, at, async |house| {
@@ -351,5 +358,128 @@ fn an_incident_that_resolved_while_reef_was_dead_is_over() {
         assert_eq!(pending(house), 0, "the question is void: {}", house.story());
         assert_eq!(house.host().effects(), []);
         no_message_twice(house);
+    });
+}
+
+/// Asked at three, the daemon restarted, approved at breakfast: the story is whole.
+#[test]
+fn what_is_done_after_a_restart_stands_in_the_story_with_its_reason() {
+    let setup = Setup::new(Leash::Ask);
+    let (id, at) = life(&setup, setup.estate.now(), async |house| {
+        house.pass(Span::mins(5)).await;
+        house.host().unit_fails(&unit("web"));
+        house.until("it asks", |h| pending(h) == 1).await;
+        house.store.call_now(|db| db.pending_approvals()).unwrap()[0].id
+    });
+    let ((), at) = life(&setup, at + Span::hours(4), async |house| {
+        house.order(Order::Approve { id, choice: None, typed: None }).await.unwrap();
+        house.until("it is healed", |h| h.ended() == 1 && h.unresolved().is_empty()).await;
+    });
+    let ((), _) = life(&setup, at, async |house| {
+        for kind in [AuditKind::Dispatched, AuditKind::Closed] {
+            let payload = house.audited(kind).remove(0).payload.unwrap();
+            assert_eq!(payload.incident.map(|id| id.0), Some(1), "{kind:?}");
+            assert!(payload.reason.starts_with("red unit mini:unit:web.service"), "{payload:?}");
+        }
+        let order = Order::AuditTimeline { incident: reef::model::ids::IncidentId(1) };
+        let json = house.order(order).await.unwrap();
+        let story: reef::operator::timeline::Timeline = serde_json::from_value(json).unwrap();
+        let words: Vec<&str> = story.story.iter().map(|moment| moment.word.as_str()).collect();
+        let mut rest = words.iter();
+        for word in ["red", "asked", "answered", "did", "ended", "proven"] {
+            assert!(rest.any(|known| *known == word), "{word} is not in its place: {words:?}");
+        }
+        assert_eq!(story.acts.len(), 1, "{story:#?}");
+        let act = &story.acts[0];
+        assert!(act.reason.contains("red unit mini:unit:web.service"), "{act:#?}");
+        assert_eq!(act.tools_called, ["unit.status", "unit.logs", "unit.restart"]);
+    });
+}
+
+/// An action of long ago that a restart of the unit undoes.
+fn undoable(house: &House) -> ActionId {
+    let call = |tool: &'static str, target: &str| Call {
+        tool: ToolName::of(tool),
+        target: target.parse().unwrap(),
+        args: [("unit".to_owned(), Value::Target("mini:unit:web.service".parse().unwrap()))].into(),
+        bounds: Bounds::default(),
+    };
+    let unit = "mini:unit:web.service";
+    let step = Step {
+        name: StepName::new("before").unwrap(),
+        call: call("unit.restart", unit),
+        tier: Tier::High,
+        effect: Effect {
+            words: String::new(),
+            max_items: 1,
+            max_bytes: 1,
+            takes: None,
+            artifact: None,
+        },
+        undo: Undo::By(call("unit.restart", unit)),
+        repeat: Repeat::Never,
+        lease: vec![],
+        replicas: None,
+        holds: None,
+    };
+    let at = house.estate.now() - Span::hours(5);
+    let entry = |kind, payload| AuditEntry { at, actor: "a test".into(), kind, payload };
+    house
+        .store
+        .call_now(|db| {
+            let run = db.new_run(&Origin::Operator { uid: 1 }, None, None, at)?;
+            let id = db.dispatched(
+                &entry(
+                    AuditKind::Dispatched,
+                    AuditPayload { run: Some(run), ..Default::default() },
+                ),
+                run,
+                &step,
+                Drill::No,
+            )?;
+            let (action, outcome) = (Some(id), Some("done".into()));
+            let closed = AuditPayload { action, outcome, ..AuditPayload::default() };
+            db.append(&entry(AuditKind::Closed, closed))?;
+            db.save_run(run, &RunState::Ended(Ending::NotVerified("a test".into())), at)?;
+            Ok(id)
+        })
+        .unwrap()
+}
+
+#[test]
+fn an_undo_that_waits_over_a_restart_is_one_all_the_same_and_is_done_once() {
+    let setup = Setup::new(Leash::Ask);
+    let (action, at) = life(&setup, setup.estate.now(), async |house| {
+        house.pass(Span::mins(1)).await;
+        let action = undoable(house);
+        // Typed twice: both wait, and one of them is to happen.
+        for waiting in 1..=2 {
+            house.order(Order::Undo { action }).await.unwrap();
+            house.until("it asks", |h| pending(h) == waiting).await;
+        }
+        action
+    });
+    let ((), _) = life(&setup, at + Span::hours(2), async |house| {
+        let waiting = house.store.call_now(|db| db.pending_approvals()).unwrap();
+        for approval in waiting {
+            house
+                .order(Order::Approve { id: approval.id, choice: None, typed: None })
+                .await
+                .unwrap();
+            house.pass(Span::mins(10)).await;
+        }
+        assert_eq!(house.host().effects().len(), 1, "{}", house.story());
+        let row = house.actions().into_iter().find(|row| row.id == action).unwrap();
+        let by = row.undone_by.expect("it is known that it was undone");
+        let dispatched = house.audited(AuditKind::Dispatched);
+        let own = dispatched.iter().find(|record| record.seq == by.0).unwrap();
+        let payload = own.payload.clone().unwrap();
+        assert_eq!(payload.undoes, Some(action));
+        assert_eq!(payload.reason, format!("undo of {action}"));
+        let refused = house.audited(AuditKind::Refused);
+        let why = refused[0].payload.clone().unwrap().errors.unwrap();
+        assert_eq!(why, format!("{action} was undone by {by} already"), "{}", house.story());
+        let third = house.order(Order::Undo { action }).await.unwrap_err().why;
+        assert!(third.contains("was undone by"), "{third}");
     });
 }

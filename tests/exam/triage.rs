@@ -292,7 +292,7 @@ async fn an_oom_kill_is_red_at_once_and_its_unit_is_brought_back() {
     house.end().await;
 }
 
-fn process(comm: &str, unit: &reef::model::ids::UnitName) -> reef::model::fact::Process {
+pub(crate) fn process(comm: &str, unit: &reef::model::ids::UnitName) -> reef::model::fact::Process {
     reef::model::fact::Process {
         pid: 4_000,
         parent: 1,

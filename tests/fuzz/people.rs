@@ -36,7 +36,7 @@ fn configs() -> Vec<String> {
 }
 
 #[test]
-fn config() {
+fn toml() {
     let corpus = configs();
     let corpus: Vec<&str> = corpus.iter().map(String::as_str).collect();
     text("toml with places", 1_000, &corpus, |case| {
@@ -44,6 +44,12 @@ fn config() {
         root.finish();
         drop(reader.done());
     });
+}
+
+#[test]
+fn config() {
+    let corpus = configs();
+    let corpus: Vec<&str> = corpus.iter().map(String::as_str).collect();
     let mut wrong = 0;
     text("a whole config", 60, &corpus, |case| {
         if let Err(mistakes) =

@@ -1,7 +1,7 @@
 //! What is sent over SSH is one line that the login shell there splits again: it must split it into
 //! exactly the arguments that were meant. Held against real shells, thousands of cases for one process.
 //!
-//! `REEF_FUZZ=1000 cargo test --test fuzz shells -- --nocapture` runs ten million cases in each shell.
+//! `REEF_FUZZ=1000 cargo test --profile fuzz --test fuzz shells -- --nocapture` runs ten million cases in each shell.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -88,7 +88,7 @@ fn all_examples_together_are_a_config_that_names_every_key() {
     // Hosts and servers stand there in several kinds: each key is shown in one of them.
     let elsewhere = |path: &str| {
         let key = path.rsplit('.').next().unwrap_or(path);
-        ["host.", "mcp."].iter().any(|place| {
+        ["host.", "mcp.", "debug.", "backup.", "dns.", "provider."].iter().any(|place| {
             let shown = |(other, record): (&String, &Record)| {
                 other.starts_with(place)
                     && other.ends_with(&format!(".{key}"))

@@ -74,6 +74,11 @@ const RULES: &[Rule] = &[
         ],
         why: "a POST without a permit is for the outbox, a model and the log-in at a Pi-hole alone",
     },
+    Rule {
+        words: &["end_session("],
+        only: &["src/clients/http/", "src/clients/pihole.rs"],
+        why: "a DELETE without a permit ends reef's own log-in at a Pi-hole, and nothing else",
+    },
     Rule { words: &["Permit::issue"], only: &["src/gate/"], why: "only the gate makes a permit" },
     Rule {
         words: &["tokio::spawn", "task::spawn", "Box::leak"],

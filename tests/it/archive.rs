@@ -94,9 +94,9 @@ fn without_its_bucket_no_log_moves() {
     std::fs::remove_dir_all(Path::new(s3.get("STORE")).join("backup")).unwrap();
     fill(Path::new(mount));
     let before = tree(Path::new(mount));
-    let asked = reef.until("a question", |reef| reef.approvals().pop());
-    let words = asked.to_string();
+    let words = reef.until_incident("escalated")["state"]["why"].to_string();
     assert!(words.contains("there is no bucket backup"), "{words}");
+    assert!(reef.approvals().is_empty(), "there is nothing to choose");
     assert_eq!(dispatched(&reef, "logs.archive") + dispatched(&reef, "files.clean"), 0);
     assert_eq!(tree(Path::new(mount)), before);
     assert!(objects(&s3).is_empty());
@@ -123,4 +123,63 @@ fn under_observe_nothing_is_uploaded_and_not_one_byte_changes() {
     assert_eq!(tree(Path::new(mount)), before);
     assert!(objects(&s3).is_empty());
     assert!(reef.records("dispatched").is_empty());
+}
+
+/// A runbook that a human starts, with one step.
+fn book(title: &str, tier: &str, log: &Path, step: &str) -> String {
+    let tool = step.split('"').nth(1).unwrap();
+    format!(
+        "+++\ntitle = \"{title}\"\nmatch = {{ probe = \"host\", reason = [\"never\"] }}\nleash = \"auto\"\n\
+         max_tier = \"{tier}\"\ntools = [\"{tool}\", \"host.run\"]\nroots = [{log:?}]\n+++\n# {title}\n\n\
+         ```step\nname = \"it\"\n{step}\n```\n\n```verify\n\
+         query = {{ tool = \"host.run\", args = {{ argv = [\"uname\"] }}, value = \"code\", is = 0 }}\n```\n"
+    )
+}
+
+#[test]
+fn an_archived_log_is_fetched_back_and_proven_by_its_digest() {
+    let Some(s3) = Lab::up("s3", "it-fetch", &[]) else { return };
+    let home = Home::new("");
+    let (books, log) = (home.path().join("books"), home.path().join("log"));
+    std::fs::create_dir(&books).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    let file = log.join("app.log.1.gz");
+    let mut content = vec![0; 5 << 20];
+    std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut content).unwrap();
+    std::fs::write(&file, &content).unwrap();
+    let archive = format!("tool = \"logs.archive\"\nargs = {{ path = {log:?} }}");
+    let fetch = format!("tool = \"logs.fetch\"\nargs = {{ path = {file:?} }}");
+    std::fs::write(books.join("away.md"), book("Away", "high", &log, &archive)).unwrap();
+    std::fs::write(books.join("back.md"), book("Back", "medium", &log, &fetch)).unwrap();
+    home.configure(&format!(
+        "host_name = \"mini\"\nceiling = \"auto\"\nrunbook_dir = {books:?}\n{}\n[probe.s3]\nlogs = {{ url = \"{}\", bucket = \"backup\", \
+         prefix = \"logs/\", access_key = \"S3RVER\", secret_key = \"S3RVER\", archive = true, every = \"1h\" }}\n",
+        crate::lab::ALONE,
+        s3.get("URL")
+    ));
+    let reef = home.start();
+    let run = |name: &str| reef.reef(&["runbook", "run", name, "--on", "mini", "--yes"]);
+    run("away");
+    reef.until("it is away", |_| (!file.exists()).then_some(()));
+    reef.until("that is recorded", |reef| (reef.records("closed").len() == 1).then_some(()));
+    let said = run("back");
+    assert!(said.all().contains("nothing is overwritten"), "{said:#?}");
+    reef.until("it is closed", |reef| (reef.records("closed").len() == 2).then_some(()));
+    let closed = reef.records("closed").pop().unwrap();
+    assert_eq!(closed["payload"]["outcome"], "done", "{closed:#}");
+    assert!(closed.to_string().contains("recorded digest"), "{closed:#}");
+    assert!(std::fs::read(&file).unwrap() == content, "byte by byte");
+    std::fs::remove_file(&file).unwrap();
+
+    // Somebody changed what lies in the bucket: it is not kept.
+    let mut files = tree(Path::new(s3.get("STORE"))).into_keys();
+    let object = files.find(|path| path.to_str().unwrap().ends_with("._S3rver_object")).unwrap();
+    let mut other = content;
+    other[4_000_000] ^= 1;
+    std::fs::write(&object, other).unwrap();
+    run("back");
+    reef.until("it is closed", |reef| (reef.records("closed").len() == 3).then_some(()));
+    let closed = reef.records("closed").pop().unwrap();
+    assert_eq!(closed["payload"]["outcome"], "failed", "{closed:#}");
+    assert!(tree(&log).is_empty(), "not even a part of it: {:?}", tree(&log));
 }

@@ -208,7 +208,9 @@ fn a_certificate_ten_days_from_its_end_is_renewed_and_proven_on_the_wire() {
     for part in [
         "Agent: runbook certificate",
         "Action: certificate.renew",
-        "tls.inspect() → certificate.renew() → unit.reload()",
+        "tls.inspect() → certificate.renew()",
+        "tls.inspect() → unit.reload()",
+        "Proof: green ",
         "Errors: None",
         "Command: certbot renew --cert-name nas.reef.test --non-interactive --no-random-sleep-on-renew (exit code 0)",
         "Verified: yes: ",

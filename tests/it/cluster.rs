@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::kube::{ACTS, Account, Cluster, Fake, READS, rights};
-use crate::lab::{ALONE, Home, Hook, Reef, list};
+use crate::lab::{ALONE, Home, Hook, Reef, list, tells_in_order};
 
 /// Lets the cluster's time go by, some ten times as fast as ours, until it is dropped.
 struct Time {
@@ -140,6 +140,58 @@ fn a_crash_loop_is_healed_by_one_eviction_and_the_third_of_a_day_is_the_humans()
     assert_eq!(fake.written(), Vec::<String>::new());
     assert_eq!(pod(fake), old);
     reef.reef(&["audit", "verify"]).ok();
+}
+
+/// Asked, answered, done, proven: the whole story stands in the audit log, in the words of an audit trail.
+#[test]
+fn the_story_of_a_crash_loop_is_told_from_its_trigger_to_its_end() {
+    let (cluster, hook) = (cluster(), Hook::new());
+    let fake = &cluster.fake;
+    let home = home(&cluster, &hook, "ask", "");
+    let _time = Time::of(fake);
+    let reef = home.start();
+    reef.until("all is well", |reef| (severity(reef, WORKLOAD) == "green").then_some(()));
+    let old = curse(fake, "crash");
+    reef.until("a question", |reef| {
+        let all = reef.approvals();
+        all.into_iter().find(|a| a["state"]["state"] == "pending")
+    });
+    reef.reef(&["approve", "A-1", "--yes"]).ok();
+    reef.until("it is over", |reef| (incidents(reef, "resolved") == 1).then_some(()));
+    reef.until("it is proven", |reef| (reef.records("verified").len() == 1).then_some(()));
+    let story = reef.reef(&["audit", "timeline", "I-1"]).ok().out;
+    tells_in_order(&story, &["red", "asked", "answered", "did", "ended", "proven"]);
+    tells_in_order(&story, &["red", "did", "resolved"]);
+    let labels =
+        ["Timestamp", "Agent", "Action", "Service", "Reason", "Tools called", "Errors", "Duration"];
+    let told: Vec<&str> =
+        story.lines().filter_map(|line| line.split_once(": ")).map(|(label, _)| label).collect();
+    let first = told.iter().position(|label| *label == "Timestamp").unwrap();
+    assert_eq!(told[first..first + labels.len()], labels, "{story}");
+    for part in [
+        "Agent: runbook pod-crashloop",
+        "Action: kube.evict",
+        "Errors: None",
+        "Trigger: incident I-1",
+        "Approval: A-1, approved: yes, by operator uid ",
+        "Runbook: pod-crashloop, hash ",
+        "Outcome: done",
+        "Verified: yes: ",
+        "Proof: green ",
+        "Cost: None, no model was asked",
+    ] {
+        assert!(story.contains(part), "{part} is not in\n{story}");
+    }
+    let reason = story.lines().find(|line| line.starts_with("Reason: ")).unwrap();
+    assert!(
+        reason.contains("red ") && reason.contains(&format!("evicted k3s/media/pod/{old}")),
+        "{story}"
+    );
+    let calls = story.lines().find(|line| line.starts_with("Tools called: ")).unwrap();
+    assert!(
+        calls.ends_with("→ kube.evict()") && calls.matches("kube.evict").count() == 1,
+        "{calls}"
+    );
 }
 
 #[test]

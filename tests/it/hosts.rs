@@ -248,3 +248,53 @@ fn a_busy_loop_is_found_and_a_young_one_left_alone() {
     let words = decided["payload"].to_string();
     assert!(words.contains("process.list"), "{decided:#}");
 }
+
+const JOURNAL: &str = r#"+++
+title    = "Journal"
+match    = { probe = "disk", severity = ["red"] }
+leash    = "ask"
+max_tier = "high"
+tools    = ["journal.vacuum"]
++++
+# Journal
+
+```step
+name = "vacuum"
+tool = "journal.vacuum"
+args = { keep = "64 MiB" }
+```
+
+```verify
+within = "1s"
+```
+"#;
+
+#[test]
+fn a_vacuum_of_the_journal_counts_by_what_it_freed() {
+    let Some(machine) = Machine::up("it-journal") else { return };
+    machine.write("/etc/reef/runbooks/journal.md", JOURNAL);
+    machine.start_reef("");
+    let vacuum = || machine.reef(&["runbook", "run", "journal", "--on", "this:/", "--yes"]);
+    let (_, text) = vacuum();
+    assert!(text.contains("nothing to do") && text.contains("64 MiB stay"), "{text}");
+    let noise = "head -c 90M /dev/urandom | base64 -w 40000 | systemd-cat -t noise";
+    machine.run(&["sh", "-c", noise]);
+    machine.until("the journal has it", |m| {
+        let said = m.run(&["journalctl", "--disk-usage"]);
+        let size = said.split_once("take up ")?.1.split_once('.')?.0.parse::<u64>().ok()?;
+        (80 < size).then_some(())
+    });
+    // All of it is in the active file, which a vacuum leaves: it ends with 0 and frees nothing.
+    vacuum();
+    let closed = machine.records("closed").pop().unwrap();
+    assert_eq!(closed["payload"]["outcome"], "failed", "{closed:#}");
+    let why = closed["payload"]["errors"].as_str().unwrap();
+    assert!(why.contains("nothing was freed") && why.contains("journalctl --rotate"), "{why}");
+    machine.run(&["journalctl", "--rotate"]);
+    vacuum();
+    let closed = machine.records("closed").pop().unwrap();
+    assert_eq!(closed["payload"]["outcome"], "done", "{closed:#}");
+    let did = closed["payload"]["output_excerpt"].as_str().unwrap();
+    assert!(did.contains("freed 8") || did.contains("freed 9"), "{did}");
+    assert_eq!(machine.records("dispatched").len(), 2);
+}

@@ -3,9 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use reef::clients::ansible::seal::seal;
 use reef::control::client::Client;
 use reef::model::digest::Digest;
 use reef::model::ids::{ApprovalId, RunbookName};
+use reef::model::target::AbsPath;
 use reef::operator::order::Order;
 use serde_json::Value as Json;
 
@@ -234,19 +236,42 @@ impl Site {
         );
         std::fs::write(at("hosts"), inventory).unwrap();
         site.play("one");
-        let hash = Digest::of(&std::fs::read(at("site.yml")).unwrap());
-        site.home.configure(&format!(
+        site.declare(ansible, &[]);
+        site
+    }
+
+    /// Declares the playbook high, by the hash of what it is now together with these folders.
+    fn declare(&self, ansible: &Lab, with: &[&str]) {
+        let at = |name: &str| self.home.path().join(name);
+        let path = |name: &str| AbsPath::new(at(name).to_str().unwrap()).unwrap();
+        let all: Vec<AbsPath> = with.iter().map(|name| path(name)).collect();
+        let hash = match with.is_empty() {
+            true => Digest::of(&std::fs::read(at("site.yml")).unwrap()),
+            false => seal(&path("site.yml"), &all).unwrap().digest,
+        };
+        let with: Vec<&str> = all.iter().map(AbsPath::as_str).collect();
+        self.home.configure(&format!(
             "host_name = \"mini\"\nceiling = \"auto\"\nrunbook_dir = {:?}\n{ALONE}\n[playbook.site]\nfile = {:?}\n\
              inventory = {:?}\nhosts = [\"{}\"]\nsha256 = \"{hash}\"\ntier = \"high\"\nbinary = \"{}\"\n\
-             timeout = \"2 min\"\nenv = {{ HOME = {:?} }}\n",
+             timeout = \"2 min\"\nwith = {with:?}\nenv = {{ HOME = {:?} }}\n",
             at("books"),
             at("site.yml"),
             at("hosts"),
-            site.host,
+            self.host,
             ansible.get("PLAYBOOK"),
-            site.home.path(),
+            self.home.path(),
         ));
-        site
+    }
+
+    /// Writes the role `mark` below a folder.
+    fn role(&self, below: &str, line: &str) {
+        let tasks = self.home.path().join(below).join("mark/tasks");
+        std::fs::create_dir_all(&tasks).unwrap();
+        let text = format!(
+            "- name: write a line\n  ansible.builtin.copy:\n    dest: {}\n    content: \"{line}\\n\"\n",
+            self.mark().display()
+        );
+        std::fs::write(tasks.join("main.yml"), text).unwrap();
     }
 
     fn play(&self, line: &str) {
@@ -322,4 +347,107 @@ fn a_playbook_is_what_its_hash_says_and_a_dead_host_is_a_failure() {
     assert!(told.contains(&site.host), "{told}");
     assert_eq!(site.written(), "two\n");
     assert_eq!(outcomes("verified").iter().filter(|o| **o == "yes").count(), 2);
+}
+
+#[test]
+fn a_role_is_part_of_the_hash_or_the_playbook_is_critical() {
+    let Some(ansible) = Lab::up("ansible", "it-roles", &[]) else { return };
+    let Some(sshd) = Lab::up("sshd", "it-roles", &[]) else { return };
+    let site = Site::new(&sshd, &ansible);
+    let play = "- hosts: all\n  gather_facts: false\n  roles:\n    - mark\n";
+    std::fs::write(site.home.path().join("site.yml"), play).unwrap();
+    let words = |site: &Site| site.planned()["words"].as_str().unwrap().to_owned();
+    // The hash is of the playbook and of one folder, and the role lies in another: Ansible would take it.
+    site.role("roles", "outside");
+    std::fs::create_dir(site.home.path().join("shared")).unwrap();
+    std::fs::write(site.home.path().join("shared/readme"), "x").unwrap();
+    site.declare(&ansible, &["shared"]);
+    let mut reef = site.home.start();
+    let told = words(&site);
+    for part in ["nobody can say that a check", "roles/mark is not covered", "name it in `with`"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    reef.stop();
+
+    // Named, it is part of what is known to the letter, wherever it lies.
+    std::fs::remove_dir_all(site.home.path().join("roles")).unwrap();
+    site.role("shared", "within");
+    site.declare(&ansible, &["shared"]);
+    let mut reef = site.home.start();
+    let planned = site.planned();
+    let told = planned["words"].as_str().unwrap();
+    assert!(told.contains("[high: its hash is") && told.contains("+within"), "{told}");
+    approve(&site.home, planned["approval"].as_i64().unwrap(), None).unwrap();
+    reef.until("it is proven", |reef| {
+        let verified = reef.records("verified").pop()?;
+        (verified["payload"]["outcome"] == "yes").then_some(())
+    });
+    assert_eq!(site.written(), "within\n");
+    site.role("shared", "changed");
+    let told = words(&site);
+    assert!(told.contains("[critical: it was changed, so it is critical again"), "{told}");
+    assert!(told.contains("+changed"), "{told}");
+    reef.stop();
+}
+
+/// A provider whose machines are files, started by a real playbook.
+#[test]
+fn a_playbook_starts_a_machine_of_a_provider_and_the_state_command_proves_it() {
+    let Some(ansible) = Lab::up("ansible", "it-vm", &[]) else { return };
+    let home = Home::new("");
+    let at = |name: &str| home.path().join(name);
+    let show = |name: &str| at(name).display().to_string();
+    std::fs::create_dir(at("books")).unwrap();
+    let book = "+++\ntitle = \"Start it\"\nmatch = { probe = \"host\", reason = [\"never\"] }\nmax_tier = \"high\"\n\
+                tools = [\"vm.start\"]\n+++\n# Start it\n\n```step\nname = \"start\"\ntool = \"vm.start\"\n\
+                target = \"lab:vm:web\"\nargs = { vm = \"lab:vm:web\" }\n```\n";
+    std::fs::write(at("books/start.md"), book).unwrap();
+    std::fs::write(at("web-1"), "status=stopped\nstopped_by=itself\n").unwrap();
+    let play = format!(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n    - name: start it\n      ansible.builtin.copy:\n        \
+         dest: \"{}/{{{{ reef_vm }}}}\"\n        content: \"status=running\\n\"\n",
+        home.path().display()
+    );
+    std::fs::write(at("start.yml"), play).unwrap();
+    std::fs::write(
+        at("hosts"),
+        "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n",
+    )
+    .unwrap();
+    std::fs::write(at("state-of"), format!("#!/bin/sh\ncat {}/$1\n", home.path().display()))
+        .unwrap();
+    assert!(command("chmod").args(["755", &show("state-of")]).status().unwrap().success());
+    let hash = Digest::of(&std::fs::read(at("start.yml")).unwrap());
+    home.configure(&format!(
+        "host_name = \"mini\"\nceiling = \"auto\"\nrunbook_dir = {:?}\n{ALONE}\n[playbook.start]\nfile = {:?}\ninventory = {:?}\n\
+         hosts = [\"localhost\"]\nsha256 = \"{hash}\"\ntier = \"high\"\nbinary = \"{}\"\ntimeout = \"2 min\"\n\
+         env = {{ HOME = {:?} }}\n[provider.lab]\nvms = {{ web = \"web-1\" }}\ncommand.state = [{:?}, \"{{vm}}\"]\n\
+         playbook.start = \"start\"\n",
+        at("books"),
+        at("start.yml"),
+        at("hosts"),
+        ansible.get("PLAYBOOK"),
+        home.path(),
+        at("state-of"),
+    ));
+    let reef = home.start();
+    let name = RunbookName::new("start").unwrap();
+    let on = "mini".parse().unwrap();
+    let planned =
+        order(&home, &Order::RunbookRun { name, on, set: vec![], dry_run: false }).unwrap();
+    let words = planned["words"].as_str().unwrap();
+    for part in
+        ["start lab:vm:web (now stopped), by the playbook", "[high: its hash is", "+status=running"]
+    {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    let machine = || std::fs::read_to_string(at("web-1")).unwrap();
+    assert!(machine().contains("stopped"), "a preview changes nothing");
+    approve(&home, planned["approval"].as_i64().unwrap(), None).unwrap();
+    let closed = reef.until("it is done", |reef| reef.records("closed").pop());
+    assert_eq!(closed["payload"]["outcome"], "done", "{closed:#}");
+    assert_eq!(machine(), "status=running\n");
+    let argv = closed["payload"]["commands"][0]["argv"].to_string();
+    assert!(argv.contains("reef_vm"), "{argv}");
+    assert_eq!(reef.records("dispatched")[0]["payload"]["tier"], "high");
 }

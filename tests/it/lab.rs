@@ -542,3 +542,28 @@ pub fn write_log(path: &Path, bytes: usize) -> std::io::Result<()> {
     let text: String = line.repeat(bytes / line.len() + 1);
     std::fs::write(path, &text.as_bytes()[..bytes])
 }
+
+/// The words of the story that `reef audit timeline` tells, in their order.
+pub fn story_words(timeline: &str) -> Vec<String> {
+    let (_, story) = timeline.split_once("the whole story:").expect("it tells the whole story");
+    let is_time = |word: &str| word.len() == 8 && word.matches(':').count() == 2;
+    let word = |line: &str| {
+        let mut parts = line.split_whitespace();
+        parts.next().filter(|time| is_time(time))?;
+        parts.next().map(str::to_owned)
+    };
+    story.lines().filter_map(word).collect()
+}
+
+/// Holds these words to stand in the story of an incident, one after the other.
+#[track_caller]
+pub fn tells_in_order(timeline: &str, words: &[&str]) {
+    let told = story_words(timeline);
+    let mut rest = told.iter();
+    for word in words {
+        assert!(
+            rest.any(|known| known == word),
+            "{word} is not in its place: {told:?}\n{timeline}"
+        );
+    }
+}

@@ -91,6 +91,8 @@ fn runbooks(home: &Home, folder: &Path, within: &str) -> PathBuf {
             ("within = \"5m\"", &format!("within = \"{within}\"")),
             ("args = { path = \"/tmp\", what", &format!("args = {{ path = {folder:?}, what")),
             ("args = { path = \"/var/tmp\", what", &format!("args = {{ path = {folder:?}, what")),
+            ("args = { path = \"/tmp\", what", &format!("args = {{ path = {folder:?}, what")),
+            ("args = { path = \"/var/tmp\", what", &format!("args = {{ path = {folder:?}, what")),
         ],
     )
 }

@@ -1,6 +1,7 @@
 //! A compose project is brought up to date from a real registry, on this machine and over SSH, and put back when it
 //! does not come up well.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -138,7 +139,7 @@ fn books(home: &Home) -> std::path::PathBuf {
         &[
             ("within = \"5m\"", "within = \"10s\""),
             ("stays  = \"30s\"", "stays  = \"1s\""),
-            ("above = \"2GiB\"", "above = \"1MiB\""),
+            ("free = \"2GiB\"", "free = \"1MiB\""),
         ],
     )
 }
@@ -216,6 +217,31 @@ fn a_project_is_updated_and_goes_back_when_the_new_one_is_bad() {
     let (_, kept) = stage.engine.try_docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
     assert!(kept.contains("reef-kept/app-web:before"), "{kept}");
     reef.reef(&["audit", "verify"]).ok();
+}
+
+#[test]
+fn under_observe_an_update_fetches_nothing_and_changes_nothing() {
+    let Some(stage) = Stage::up("it-watched") else { return };
+    let home = Home::new("");
+    let books = books(&home);
+    let text = config(&stage.engine, "observe", Some(&books), &probe(&stage, ""));
+    let text = text.replace("\"compose\", ", "");
+    let leash = "[runbook.compose-update]\nleash = \"observe\"\n";
+    home.configure(&format!("{text}{leash}{}", stacks("this", stage.folder.path())));
+    let reef = home.start();
+    reef.until_green();
+    stage.publish("two");
+    let images = || {
+        let (_, listed) = stage.engine.try_docker(&["images", "--no-trunc", "--format", "{{.ID}}"]);
+        listed.lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let before = images();
+    let said = reef.reef(&["runbook", "run", "compose-update", "--on", "mini:stack:app", "--yes"]);
+    let would = reef.records("would");
+    assert!(would.iter().any(|r| r.to_string().contains("compose.up")), "{would:?} {said:?}");
+    assert!(reef.records("dispatched").is_empty());
+    assert_eq!(stage.version().as_deref(), Some("one"));
+    assert_eq!(images(), before);
 }
 
 #[test]

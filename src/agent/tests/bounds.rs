@@ -55,7 +55,7 @@ fn endless() -> Vec<Script> {
 async fn a_model_that_fails_is_no_conclusion() {
     let cases = [
         (Script::Down, "down"),
-        (Script::Rejected, "down"),
+        (Script::Rejected, "refused"),
         (Script::Garbage, "malformed"),
         (Script::Slow, "slow"),
     ];

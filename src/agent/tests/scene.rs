@@ -59,6 +59,7 @@ fn runbook() -> Runbook {
         max_tier: Tier::High,
         tools: ["files.clean", "files.compress"].map(ToolName::of).to_vec(),
         commands: Vec::new(),
+        peers: Vec::new(),
         roots: vec![AbsPath::new("/var/log").unwrap()],
         attempts: 2,
         cooldown: Span::hours(1),

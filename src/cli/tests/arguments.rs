@@ -67,7 +67,7 @@ fn what_is_wrong_is_said_with_what_is_right() {
         ("ack A-4", "is not a number like I-17"),
         ("settle D-31 maybe --note x", "[possible values: ran, did-not-run]"),
         ("settle D-31 ran", "--note"),
-        ("audit list --kind magic", "kinds are asked, answered"),
+        ("audit list --kind magic", "kinds are looked, asked, answered"),
         (
             "runbook run x --on var/log",
             "is no object of a cluster: write NAMESPACE/deployment/NAME",

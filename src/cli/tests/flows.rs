@@ -275,6 +275,10 @@ async fn a_question_of_the_runbook_is_never_answered_by_a_yes_alone() {
     let daemon = Daemon::new(script());
     let left = reef(line, daemon.dir.path(), "3\n", Talk::Terminal).await;
     assert_eq!((left.exit, &daemon.told()[1..]), (0, &[approve(18, 3, None)][..]), "{left:?}");
+    // It is asked once, in its own words, and what does nothing needs no second yes.
+    assert!(!left.out.contains("compress 38 files, 61 MiB\n"), "{}", left.out);
+    assert!(!left.out.contains("Proceed?"), "{}", left.out);
+    assert!(left.out.contains("reef does nothing about it."), "{}", left.out);
 }
 
 #[tokio::test]

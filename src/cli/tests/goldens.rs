@@ -13,6 +13,7 @@ use crate::config::globals::Globals;
 use crate::config::section::Reader;
 use crate::model::approval::ApprovalState;
 use crate::model::audit::{AuditKind, AuditPayload};
+use crate::model::digest::Digest;
 use crate::model::ids::{ActionId, RunId, RunbookName};
 use crate::model::incident::IncidentState;
 use crate::model::severity::Severity;
@@ -203,18 +204,43 @@ fn incidents_are_a_table() {
 fn related() -> Vec<crate::model::audit::AuditRecord> {
     let mut closed = views::of_action("done");
     closed.took = Some(Span::secs(12));
-    closed.output_excerpt = Some("3 logs, freed 8.4 GiB".into());
+    closed.output_excerpt = Some("3 files, freed 8.4 GiB".into());
+    closed.output_digest = Some(Digest([0xef; 32]));
+    closed.tools_called = ["disk.usage", "disk.kinds", "logs.rotate"].map(Into::into).into();
+    closed.commands = vec![crate::model::audit::Ran {
+        argv: ["systemctl", "kill", "-s", "HUP", "nginx.service"].map(Into::into).into(),
+        code: Some(0),
+        output_digest: Some(Digest([0x12; 32])),
+        output_excerpt: "signalled\nonce\n".into(),
+    }];
+    let mut verified = views::of_action("yes");
+    verified.reason = "the probe that fired is green".into();
+    verified.proof = Some("green disk mini:/var: 61 %, 20 GiB free, 2026-02-24T03:48:12Z".into());
     vec![
+        answered(),
         record(32, AuditKind::Closed, closed),
-        record(33, AuditKind::Verified, views::of_action("yes")),
+        record(33, AuditKind::Verified, verified),
     ]
+}
+
+fn answered() -> crate::model::audit::AuditRecord {
+    let payload = AuditPayload {
+        run: Some(RunId(9)),
+        approval: Some(crate::model::ids::ApprovalId(17)),
+        outcome: Some("approved: yes".into()),
+        ..AuditPayload::default()
+    };
+    let mut record = record(30, AuditKind::Answered, payload);
+    record.actor = "operator uid 1000".into();
+    record
 }
 
 #[test]
 fn a_record_has_the_labels_of_an_audit_trail() {
     let zone = || "Europe/Berlin".to_owned();
     let own = record(31, AuditKind::Dispatched, views::dispatched());
-    let entry = AuditEntryView { zone: zone(), record: own.clone(), related: related() };
+    let entry =
+        AuditEntryView { zone: zone(), record: own.clone(), related: related(), no_undo: None };
     let text = audit::render_entry(&entry, NOW, &WIDE);
     let labels: Vec<&str> =
         text.lines().filter_map(|line| line.split_once(": ")).map(|(l, _)| l).collect();
@@ -226,19 +252,20 @@ fn a_record_has_the_labels_of_an_audit_trail() {
     golden("audit-show", &text);
 
     // A dispatch that nothing closes is unknown, and a human's word about it is told.
-    let open = AuditEntryView { zone: zone(), record: own.clone(), related: vec![] };
+    let open = AuditEntryView { zone: zone(), record: own.clone(), related: vec![], no_undo: None };
     assert!(
         audit::render_entry(&open, NOW, &WIDE).contains("Outcome: unknown: no record closes it\n")
     );
     let settled = record(40, AuditKind::Settled, views::of_action("did-not-run"));
-    let open = AuditEntryView { zone: zone(), record: own.clone(), related: vec![settled] };
+    let open =
+        AuditEntryView { zone: zone(), record: own.clone(), related: vec![settled], no_undo: None };
     let text = audit::render_entry(&open, NOW, &WIDE);
     assert!(text.contains("no record closes it, settled: did-not-run\n"), "{text}");
 
     let mut gone = own;
     gone.payload = None;
     let text = audit::render_entry(
-        &AuditEntryView { zone: zone(), record: gone, related: vec![] },
+        &AuditEntryView { zone: zone(), record: gone, related: vec![], no_undo: None },
         NOW,
         &WIDE,
     );
@@ -251,6 +278,7 @@ fn a_record_has_the_labels_of_an_audit_trail() {
         zone: zone(),
         record: record(32, AuditKind::Closed, failed),
         related: vec![],
+        no_undo: None,
     };
     let text = audit::render_entry(&failed, NOW, &WIDE);
     assert!(text.contains("Errors: no space left\n  on the device\n"), "{text}");
@@ -259,6 +287,7 @@ fn a_record_has_the_labels_of_an_audit_trail() {
 #[test]
 fn the_log_is_a_table() {
     let mut records = related();
+    records.remove(0);
     let mut erased = record(30, AuditKind::Decided, AuditPayload::default());
     erased.payload = None;
     records.reverse();
@@ -267,6 +296,23 @@ fn the_log_is_a_table() {
     golden("audit-list", &audit::render_list(&page, NOW, &WIDE));
     let narrow = Page { width: 60, ..Page::PIPE };
     fits(&audit::render_list(&page, NOW, &narrow), &narrow);
+    // A look says what ran, where, and how it ended.
+    let looked = AuditPayload {
+        tool: Some("host.run".into()),
+        target: Some("mini".into()),
+        host: Some("mini".into()),
+        commands: vec![crate::model::audit::Ran {
+            argv: ["zpool", "status", "-x"].map(Into::into).into(),
+            code: Some(1),
+            output_digest: None,
+            output_excerpt: String::new(),
+        }],
+        ..AuditPayload::default()
+    };
+    let records = vec![record(28, AuditKind::Looked, looked)];
+    let page = AuditPage { zone: "UTC".into(), records };
+    let text = audit::render_list(&page, NOW, &WIDE);
+    assert!(text.contains("mini: zpool status -x (exit code 1)"), "{text}");
     let none = AuditPage { zone: "UTC".into(), records: vec![] };
     assert_eq!(audit::render_list(&none, NOW, &WIDE), "no records\n");
 }
@@ -417,7 +463,7 @@ fn runbooks_and_tools_are_tables() {
 /// Errors, Duration.
 #[test]
 fn a_timeline_reads_like_a_story() {
-    use crate::operator::timeline::{Act, Moment, Timeline};
+    use crate::operator::timeline::{Moment, Timeline};
     let at = |secs| crate::model::time::Millis(1_771_904_832_000) + Span::secs(secs);
     let moment = |secs, word: &str, words: &str| Moment {
         at: at(secs),
@@ -425,7 +471,8 @@ fn a_timeline_reads_like_a_story() {
         words: words.into(),
         seq: None,
     };
-    let label = |label: &str, value: &str| (label.to_owned(), value.to_owned());
+    let own = record(31, AuditKind::Dispatched, views::dispatched());
+    let act = crate::operator::trail::act(&own, &related(), None).unwrap();
     let view = Timeline {
         zone: "UTC".into(),
         incident: crate::model::ids::IncidentId(4),
@@ -434,21 +481,7 @@ fn a_timeline_reads_like_a_story() {
         opened_at: at(-60),
         resolved_at: Some(at(120)),
         stands: "resolved".into(),
-        acts: vec![Act {
-            timestamp: at(0),
-            agent: "runbook disk-full".into(),
-            action: "logs.rotate".into(),
-            service: "mini:/var/log/nginx".into(),
-            reason: "Logs older than 30 days, space freed: 8.4GB".into(),
-            tools_called: vec!["disk.usage".into(), "logs.rotate".into()],
-            errors: None,
-            duration: Some(Span::secs(12)),
-            more: vec![
-                label("Trigger", "incident I-4"),
-                label("Approval", "A-17, operator uid 1000"),
-                label("Verified", "yes: the probe that fired is green"),
-            ],
-        }],
+        acts: vec![act],
         story: vec![
             moment(-60, "red", "disk mini:/var: 98 %"),
             moment(

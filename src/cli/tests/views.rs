@@ -201,6 +201,7 @@ pub(crate) fn plan(tier: Tier) -> Plan {
             repeat: Repeat::Never,
             lease: vec![],
             replicas: None,
+            holds: None,
         }],
         verify: Verify::Probe {
             signal: signal("disk", "mini:/var/log", "bytes"),
@@ -235,8 +236,16 @@ pub(crate) fn dispatched() -> AuditPayload {
         target: Some("mini:/var/log/nginx".into()),
         call: Some("logs.rotate mini:/var/log/nginx older=30 d".into()),
         digest: Some(Digest([0xab; 32])),
-        reason: "Logs older than 30 days, space freed: 8.4GB".into(),
-        tools_called: vec!["disk.usage".into(), "logs.rotate".into(), "files.compress".into()],
+        reason: "red disk mini:/var: 98 %, 1.2 GiB free".into(),
+        effect: Some(
+            "rotate and compress 3 files, 8.9 GiB, to about 500 MiB, all older than 30 d".into(),
+        ),
+        tools_called: vec!["disk.usage".into(), "disk.kinds".into()],
+        trigger: Some("incident I-4".into()),
+        host: Some("mini".into()),
+        runbook_digest: Some(Digest([0xcd; 32])),
+        undo: Some("files.decompress mini:/var/log/nginx id=x".into()),
+        undo_until: Some(Millis(1_771_904_832_000) + Span::days(7)),
         ..AuditPayload::default()
     }
 }

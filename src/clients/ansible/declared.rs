@@ -100,6 +100,7 @@ fn one(
         inventory: inventory?,
         hosts,
         tags,
+        vars: BTreeMap::new(),
         with,
         sha256,
         tier,

@@ -1,9 +1,12 @@
 //! Ansible by its command: a playbook that the config declares, checked or run, and what it says of each host.
 
+mod covers;
 pub mod declared;
 pub mod recap;
 pub mod seal;
+mod taken;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::clients::ansible::recap::{Began, Report, listed};
@@ -39,6 +42,8 @@ pub struct Playbook {
     /// Hosts or groups of the inventory that it is limited to; empty: all that it names.
     pub hosts: Vec<Word>,
     pub tags: Vec<Word>,
+    /// Extra variables, given as one JSON object; none of them is the config's.
+    pub vars: BTreeMap<String, serde_json::Value>,
     /// Files and folders that it takes in, part of its hash.
     pub with: Vec<AbsPath>,
     pub sha256: Option<Digest>,
@@ -113,9 +118,10 @@ impl Playbook {
             .finish()
     }
 
-    /// The hosts that it would go to, as the inventory has them now. Reaches none of them.
-    pub async fn hosts(&self) -> Result<Vec<String>, String> {
-        let raw = self.play(Mode::ListHosts, SHORT).await.map_err(|e| self.lost(&e))?;
+    /// The hosts that it would go to, as the inventory has them now. Reaches none of them; its roles must be found
+    /// for that, so they are looked for where the seal says.
+    pub async fn hosts(&self, seal: &Seal) -> Result<Vec<String>, String> {
+        let raw = self.play(Mode::ListHosts, SHORT, seal).await.map_err(|e| self.lost(&e))?;
         let hosts = listed(&String::from_utf8_lossy(&raw.stdout));
         match raw.code {
             Some(0) if !hosts.is_empty() => Ok(hosts),
@@ -129,7 +135,7 @@ impl Playbook {
         if let Some(why) = seal.uncovered.as_ref().or(seal.acts_in_check.as_ref()) {
             return Err(format!("nobody can say that a check of {self} only looks: {why}"));
         }
-        let raw = self.play(Mode::Check, self.within).await.map_err(|e| self.lost(&e))?;
+        let raw = self.play(Mode::Check, self.within, seal).await.map_err(|e| self.lost(&e))?;
         let report = Report::parse(&String::from_utf8_lossy(&raw.stdout));
         match report.hosts.is_empty() {
             true => Err(self.why(&raw)),
@@ -137,9 +143,9 @@ impl Playbook {
         }
     }
 
-    /// Runs it.
-    pub async fn run(&self, permit: &Permit) -> Played {
-        let ended = self.play(Mode::Run, self.within).await;
+    /// Runs it, with the roles that its seal covers and no others of their names.
+    pub async fn run(&self, permit: &Permit, seal: &Seal) -> Played {
+        let ended = self.play(Mode::Run, self.within, seal).await;
         let argv = self.argv(Mode::Run);
         let raw = match ended {
             Ok(raw) => raw,
@@ -189,6 +195,11 @@ impl Playbook {
                 argv.extend([option, value]);
             }
         }
+        let vars = serde_json::to_string(&self.vars).unwrap_or_default();
+        if !self.vars.is_empty() {
+            // What begins with a brace is JSON to Ansible, never NAME=VALUE.
+            argv.extend(["-e", &vars]);
+        }
         match mode {
             Mode::ListHosts => argv.push("--list-hosts"),
             Mode::Check => argv.extend(["--check", "--diff"]),
@@ -198,10 +209,11 @@ impl Playbook {
     }
 
     /// Its output's beginning and end: a play may print more than anybody keeps.
-    async fn play(&self, mode: Mode, within: Span) -> Result<Raw, RunError> {
+    async fn play(&self, mode: Mode, within: Span, seal: &Seal) -> Result<Raw, RunError> {
         let args = self.outfit.get("ANSIBLE_SSH_ARGS").unwrap_or("-C");
         let ssh = format!("{ONE_EACH} {args}");
-        let own = [
+        let roles = seal.roles_path.as_deref();
+        let mut own = vec![
             ("ANSIBLE_SSH_ARGS", ssh.as_str()),
             ("ANSIBLE_NOCOLOR", "1"),
             ("ANSIBLE_FORCE_COLOR", "0"),
@@ -211,6 +223,7 @@ impl Playbook {
             ("LANG", "C.UTF-8"),
             ("LC_ALL", "C.UTF-8"),
         ];
+        own.extend(roles.map(|roles| ("ANSIBLE_ROLES_PATH", roles)));
         let given = self.outfit.given(&own).map_err(RunError::NotStarted)?;
         let (mut head, mut tail) = (Vec::new(), Vec::new());
         let mut keep = |chunk: &[u8]| {

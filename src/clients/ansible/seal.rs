@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use crate::clients::ansible::covers::Covered;
 use crate::model::digest::{Canonical, Digest};
 use crate::model::target::AbsPath;
 
@@ -17,26 +18,11 @@ pub struct Seal {
     pub digest: Digest,
     /// Why the digest does not cover all that is run.
     pub uncovered: Option<String>,
+    /// Where roles lie, as Ansible takes it, where the digest covers all of them: it looks nowhere else then.
+    pub roles_path: Option<String>,
     /// Why a check would do more than look.
     pub acts_in_check: Option<String>,
 }
-
-/// Keys by which a playbook takes in other files.
-const OTHERS: [&str; 13] = [
-    "roles",
-    "role",
-    "import_playbook",
-    "import_role",
-    "include_role",
-    "import_tasks",
-    "include_tasks",
-    "include",
-    "include_vars",
-    "vars_files",
-    "src",
-    "script",
-    "collections",
-];
 
 /// Reads the file and what `with` names. Blocks; small files only.
 pub fn seal(file: &AbsPath, with: &[AbsPath]) -> Result<Seal, String> {
@@ -54,26 +40,18 @@ pub fn seal(file: &AbsPath, with: &[AbsPath]) -> Result<Seal, String> {
             to.list(whole, |to, (name, bytes)| to.text(name).bytes(bytes)).finish()
         }
     };
-    let mut seal = Seal { digest, uncovered: None, acts_in_check: None };
-    for (name, bytes) in &all {
-        let text = String::from_utf8_lossy(bytes);
-        for (n, line) in text.lines().enumerate() {
-            let at = || format!("{name}, line {}", n + 1);
-            let (key, value) = key_of(line);
-            if with.is_empty() && seal.uncovered.is_none() && OTHERS.contains(&key) {
-                seal.uncovered = Some(format!(
-                    "it takes in other files (`{key}`: {}), which its hash does not cover: name their folders in `with`",
-                    at()
-                ));
-            }
-            if seal.acts_in_check.is_none()
-                && let Some(what) = acts(key, value, line)
-            {
-                seal.acts_in_check = Some(format!("{what} ({})", at()));
-            }
-        }
-    }
-    Ok(seal)
+    let files = all.iter().map(|(name, bytes)| (Path::new(name), bytes.as_slice())).collect();
+    let covered = Covered { playbook: file, with, files };
+    let uncovered = covered.missing();
+    let roles = covered.role_folders();
+    let roles: Vec<_> = roles.iter().filter_map(|folder| folder.to_str()).collect();
+    let pinned = uncovered.is_none() && !roles.is_empty();
+    Ok(Seal {
+        digest,
+        roles_path: pinned.then(|| roles.join(":")),
+        uncovered,
+        acts_in_check: all.iter().find_map(|(name, bytes)| acting(name, bytes)),
+    })
 }
 
 /// The key that a line of YAML begins with, without its collection, and the rest.
@@ -83,6 +61,15 @@ fn key_of(line: &str) -> (&str, &str) {
     let key = key.trim().trim_matches(['"', '\'']);
     let short = ["ansible.builtin.", "ansible.legacy."].iter().find_map(|p| key.strip_prefix(p));
     (short.unwrap_or(key), value.trim())
+}
+
+/// The first line of a file that acts in a check.
+fn acting(name: &str, bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().enumerate().find_map(|(n, line)| {
+        let (key, value) = key_of(line);
+        acts(key, value, line).map(|what| format!("{what} ({name}, line {})", n + 1))
+    })
 }
 
 fn acts(key: &str, value: &str, line: &str) -> Option<&'static str> {
@@ -175,7 +162,7 @@ mod tests {
             "- hosts: all\n  roles: [web]\n",
             "- import_playbook: other.yml\n",
             "- hosts: a\n  tasks:\n    - ansible.builtin.include_tasks: x.yml\n",
-            "- hosts: a\n  tasks:\n    - copy:\n        src: x\n",
+            "- hosts: a\n  tasks:\n    - copy:\n        src: /etc/hostname\n",
             "  \"vars_files\":\n    - x\n",
         ] {
             assert!(of(text).uncovered.is_some(), "{text}");

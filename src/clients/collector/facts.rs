@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::clients::collector::followed::{Journal, Tail};
 use crate::clients::collector::volumes::Hanging;
 use crate::clients::collector::{
-    Arg, Ask, Piece, Printed, guard, processes, renewals, sections, volumes,
+    Arg, Ask, Piece, Printed, guard, listings, processes, renewals, sections, volumes,
 };
 use crate::clients::docker::printed;
 use crate::clients::host::lines::Errors;
@@ -119,6 +119,7 @@ impl Kept {
             Fact::Listening => guard::ports(),
             Fact::Guarded(_) => Ask::of(sections::GUARDED),
             Fact::Renewals => Ask::of(sections::RENEWALS),
+            Fact::Files(listing) => listings::ask(listing),
         }
     }
 
@@ -353,6 +354,7 @@ fn one(fact: &Fact, ask: &Ask, printed: &Printed, with: Reading<'_>) -> Result<F
         Fact::Sensors => Ok(FactValue::Sensors(sensors::read(&good()?.text("")))),
         Fact::Listening => guard::listens(good()?),
         Fact::Renewals => renewals::read(good()?),
+        Fact::Files(listing) => listings::read(listing, good()?),
         Fact::Guarded(_) => Ok(FactValue::Guarded(guarded::printed(&good()?.text("")))),
         Fact::Volumes
         | Fact::OomKills

@@ -8,6 +8,7 @@
 pub mod facts;
 pub mod followed;
 pub mod guard;
+pub mod listings;
 pub mod processes;
 pub mod renewals;
 pub mod sections;

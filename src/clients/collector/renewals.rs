@@ -4,6 +4,7 @@ use crate::clients::collector::Piece;
 use crate::clients::tls::Leaf;
 use crate::model::fact::{FactValue, NoFact};
 use crate::model::renewal::{CronLine, Kept, Lineage, OnDisk, Renewals, Timer};
+use crate::model::target::AbsPath;
 use crate::model::time::Millis;
 
 /// More lines or names of one host are no renewals.
@@ -19,7 +20,8 @@ pub fn read(piece: &Piece) -> Result<FactValue, NoFact> {
     let lineages = piece.all("lineage=").take(MOST);
     let lineages = lineages.map(|(name, text)| {
         let pem = format!("cert={name}");
-        lineage(name, &text, piece.bytes(&pem))
+        // Behind an @ stands which of several folders it lies in.
+        lineage(name.split('@').next().unwrap_or(name), &text, piece.bytes(&pem))
     });
     let hidden = piece.text("hidden");
     Ok(FactValue::Renewals(Renewals {
@@ -46,6 +48,9 @@ fn lineage(name: &str, text: &str, pem: &[u8]) -> Lineage {
             "changed" => {
                 let seconds = value.parse::<i64>().ok();
                 lineage.changed_at = seconds.map(|s| Millis(s.saturating_mul(1_000)));
+            }
+            "folder" if AbsPath::new(&value).is_ok_and(|path| path.as_str() == value) => {
+                lineage.folder = value;
             }
             "server" => lineage.server = value,
             "authenticator" => lineage.authenticator = value,

@@ -13,6 +13,7 @@ const DOCKER: &str = include_str!("sections/docker.sh");
 const SYSTEM: &str = include_str!("sections/system.sh");
 const RENEWALS_SH: &str = include_str!("sections/renewals.sh");
 const GUARD: &str = include_str!("sections/guard.sh");
+const TREE: &str = include_str!("sections/tree.sh");
 
 macro_rules! sections {
     ($($(#[$doc:meta])* $constant:ident = $name:literal in $text:ident;)*) => {
@@ -77,4 +78,12 @@ sections! {
     RENEWALS = "renewals" in RENEWALS_SH;
     /// Lines `root NAME`, `file KIND DIGEST LINES PATH` and `hidden KIND PATH`.
     GUARDED = "guarded" in GUARD;
+    /// A path; parts `dev`, `room` and `lots`.
+    SIZES = "sizes" in TREE;
+    /// A path; parts `dev`, `room` and `files`.
+    LISTED = "listed" in TREE;
+    /// A volume's number; parts `who`, `open` and `mapped`.
+    HOLDERS = "holders" in TREE;
+    /// A path; the number of its volume.
+    VOLUME = "volume" in TREE;
 }

@@ -396,6 +396,12 @@ fn renewers(root: &Path) -> String {
         "SHELL=/bin/sh\n# certbot -q renew\n0 */12 * * * root test -x /usr/bin/env -a \\! -d /run/systemd/system && certbot -q renew\n",
     );
     write("etc/cron.d/own", "17 3 * * * root /opt/certbot/bin/certbot -q renew >/dev/null 2>&1\n");
+    let far = root.join("etc/far/conf");
+    write(
+        "etc/cron.d/far",
+        &format!("5 5 * * * root certbot -q renew --config-dir {}\n", far.display()),
+    );
+    write("etc/far/conf/renewal/far.example.conf", "server = far\n");
     write("etc/cron.daily/backup", "#!/bin/sh\nrestic backup /srv\n");
     write(
         "var/spool/cron/crontabs/root",
@@ -441,8 +447,11 @@ async fn whoever_renews_certificates_is_found_by_its_files_and_no_key_is_read() 
         let Ok(FactValue::Renewals(found)) = facts.remove(&Fact::Renewals).unwrap() else {
             panic!("{shell:?}: {text}")
         };
-        let [photos, stopped] = &found.lineages[..] else { panic!("{shell:?}: {found:#?}") };
+        let [photos, stopped, far] = &found.lineages[..] else { panic!("{shell:?}: {found:#?}") };
         assert_eq!(photos.server, "https://acme-v02.api.letsencrypt.org/directory");
+        assert!(photos.folder().ends_with("/etc/letsencrypt"), "{}", photos.folder());
+        assert_eq!((far.name.as_str(), far.server.as_str()), ("far.example", "far"));
+        assert!(far.folder().ends_with("/etc/far/conf"), "{}", far.folder());
         assert_eq!((photos.authenticator.as_str(), photos.stopped), ("webroot", false));
         assert_eq!(photos.hook, "systemctl reload nginx");
         assert_eq!(photos.names, ["photos.example", "www.photos.example"]);
@@ -462,8 +471,8 @@ async fn whoever_renews_certificates_is_found_by_its_files_and_no_key_is_read() 
             "{shell:?}"
         );
         let crons: Vec<_> = found.crons.iter().map(|c| c.missing.clone()).collect();
-        assert_eq!(found.crons.len(), 3, "{shell:?}: {:#?}", found.crons);
-        assert_eq!(crons[1], ["/opt/certbot/bin/certbot"], "{shell:?}: {:#?}", found.crons);
+        assert_eq!(found.crons.len(), 4, "{shell:?}: {:#?}", found.crons);
+        assert_eq!(crons[2], ["/opt/certbot/bin/certbot"], "{shell:?}: {:#?}", found.crons);
         let [timer] = &found.timers[..] else { panic!("{found:#?}") };
         assert_eq!((timer.active.as_str(), timer.result.as_str()), ("inactive", "exit-code"));
         assert!(found.systemd);

@@ -123,6 +123,11 @@ pub fn served(piece: &Piece, mounts: &str, hanging: &mut Hanging) -> Vec<Volume>
     volumes
 }
 
+/// What `df -P -k` says is used, in bytes, where the path is the top of a volume.
+pub fn used(text: &str, top: &AbsPath) -> Option<u64> {
+    rows(text).get(top.as_str()).map(|row| row.used.saturating_mul(1_024))
+}
+
 /// Rows of `df -P`. The columns are found by the one with the percent sign, because both the source
 /// and the mount point may have spaces.
 fn rows(text: &str) -> BTreeMap<&str, Row> {

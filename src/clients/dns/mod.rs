@@ -1,7 +1,9 @@
 //! DNS questions to one server, or to those of this machine.
 
+pub mod declared;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod record;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -25,6 +27,21 @@ pub enum Server {
     /// The servers of /etc/resolv.conf.
     System,
     At(SocketAddr),
+}
+
+impl Server {
+    /// `system`, or an address with or without a port.
+    pub fn parse(given: &str) -> Result<Self, String> {
+        if given == "system" {
+            return Ok(Self::System);
+        }
+        if let Ok(ip) = given.parse::<IpAddr>() {
+            return Ok(Self::At(SocketAddr::new(ip, 53)));
+        }
+        given.parse::<SocketAddr>().map(Self::At).map_err(|_| {
+            "is no name server: write its address, like 192.168.1.3 or [::1]:5353".into()
+        })
+    }
 }
 
 impl fmt::Display for Server {

@@ -42,6 +42,13 @@ impl ByApi {
 
     async fn post(&self, permit: &Permit, path: &str, within: Span) -> Result<Vec<u8>, NotDone> {
         let sent = self.api.send(permit, Sent::Post, path, within).await;
+        match &sent {
+            Err(ApiError::NoSocket(_) | ApiError::Refused(_)) => permit.unreached(),
+            Err(ApiError::Forbidden(_) | ApiError::Status(401 | 403, _)) => permit.denied(),
+            Ok(_) | Err(ApiError::Status(..) | ApiError::TimedOut(_) | ApiError::Broken(_)) => {
+                permit.reached();
+            }
+        }
         sent.map_err(|error| not_done(error, &format!("POST {}", bare(path))))
     }
 }
@@ -264,6 +271,15 @@ mod tests {
         assert!(kept.len() <= LONGEST && LONGEST - 20 < kept.len(), "{}", kept.len());
         assert!(kept.starts_with("line of"));
         assert_eq!(newest("short"), "short");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_not_there_was_provably_not_asked() {
+        let permit = Permit::for_test(crate::gate::step_for_test());
+        let engine = ByApi::new("/nowhere/x.sock".into(), Arc::new(Redactor::new(Vec::new())));
+        let said = engine.start(&permit, "web", SHORT).await;
+        assert!(matches!(said, Err(NotDone::NotStarted(_))), "{said:?}");
+        assert!(permit.is_unreached());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! read back. Each compressed file carries the mark of its action in its header, so that an undo needs
 //! no list that a full disk may have no room for.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -15,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::open::{self, Place};
-use super::{Compress, Compressed, Entry, FilesError, Job};
+use super::{Compress, Compressed, Entry, FilesError, Job, Squeezed};
 use crate::model::target::AbsPath;
 
 /// A log that is written to while it is copied is caught up with this often.
@@ -194,6 +195,11 @@ fn follow<'a>(
     for _ in 0..ROUNDS {
         member(source, out)?;
         let seen = source.place.stat_of(&source.file)?;
+        // Asked before anything goes: samples do not tell it of every file.
+        if published.is_none() && 0 < out.copied && is_dense(out.copied, size(out)?) {
+            let path = &source.place.path;
+            return Err(FilesError::Changed(format!("{path} does not become smaller")));
+        }
         open::like(&out.file, &out.place.path, &seen)?;
         out.file.sync_all().map_err(|e| open::failed_io("sync", &out.place.path, &e))?;
         match to {
@@ -289,9 +295,15 @@ fn member(source: &Source<'_>, out: &mut Out) -> Result<(), FilesError> {
     Ok(())
 }
 
+/// Whether what is left after compressing is no less than nine tenths of what there was: not worth a new file.
+fn is_dense(bytes: u64, compressed: u64) -> bool {
+    bytes.saturating_mul(9) <= compressed.saturating_mul(10)
+}
+
 /// What files would take compressed, from the first part of up to 16 of the largest.
-pub(super) fn estimate(root: &AbsPath, mut entries: Vec<Entry>) -> Result<u64, FilesError> {
-    let total: u64 = entries.iter().map(|e| e.bytes).sum();
+pub(super) fn estimate(root: &AbsPath, mut entries: Vec<Entry>) -> Result<Squeezed, FilesError> {
+    let mut dense = BTreeSet::new();
+    let mut total: u64 = entries.iter().map(|e| e.bytes).sum();
     entries.sort_by_key(|e| std::cmp::Reverse(e.bytes));
     let (mut raw, mut small) = (0, 0);
     for entry in entries.iter().take(16) {
@@ -304,9 +316,14 @@ pub(super) fn estimate(root: &AbsPath, mut entries: Vec<Entry>) -> Result<u64, F
         let mut gz = GzBuilder::new().write(Vec::new(), Compression::default());
         let squeezed = gz.write_all(&sample).and_then(|()| gz.finish());
         let squeezed = squeezed.map_err(|e| open::failed_io("compress", &entry.path, &e))?;
+        if is_dense(sample.len() as u64, squeezed.len() as u64) {
+            dense.insert(entry.path.clone());
+            total -= entry.bytes;
+            continue;
+        }
         raw += sample.len() as u64;
         small += squeezed.len() as u64;
     }
     let share = u128::from(total) * u128::from(small) / u128::from(raw.max(1));
-    Ok(u64::try_from(share).unwrap_or(u64::MAX))
+    Ok(Squeezed { bytes: u64::try_from(share).unwrap_or(u64::MAX), dense })
 }

@@ -1,14 +1,17 @@
 //! The real files of this machine: each call on a thread that may block.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
     Compressed, Discard, Entry, Files, FilesError, Job, Limits, Manifest, Marked, OpenFiles,
-    Opened, Quarantined, Rooted, Visit, Walked, gzip, quarantine, reading, unzip, walk,
+    Opened, Quarantined, Receiving, Rooted, Squeezed, Visit, Walked, Weigh, gzip, quarantine,
+    reading, receiving, unzip, walk,
 };
 use crate::Fut;
 use crate::gate::permit::Permit;
 use crate::model::ids::Word;
+use crate::model::listing::Lot;
 use crate::model::target::AbsPath;
 
 /// The real files of this machine.
@@ -38,6 +41,22 @@ impl Files for LocalFiles {
         blocking(move || walk::walk(&start, limits, visit))
     }
 
+    fn sizes(
+        &self,
+        start: &Rooted,
+        limits: Limits,
+        mut weigh: Weigh,
+    ) -> Fut<'_, Result<Walked, FilesError>> {
+        let mut linked = BTreeSet::new();
+        let visit = move |entry: Entry| {
+            if entry.links == 1 || linked.insert(entry.id) {
+                let Entry { path, on_disk, modified: newest, .. } = entry;
+                weigh(Lot { path, files: 1, on_disk, newest });
+            }
+        };
+        self.walk(start, limits, Box::new(visit))
+    }
+
     fn open<'a>(
         &'a self,
         root: &'a AbsPath,
@@ -61,9 +80,21 @@ impl Files for LocalFiles {
         })
     }
 
-    fn estimate(&self, root: &AbsPath, entries: Vec<Entry>) -> Fut<'_, Result<u64, FilesError>> {
+    fn room(&self, folder: &AbsPath) -> Fut<'_, Result<Option<u64>, FilesError>> {
+        let folder = folder.clone();
+        blocking(move || {
+            let there = folder.as_path().ancestors().find_map(|p| rustix::fs::statvfs(p).ok());
+            Ok(there.map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)))
+        })
+    }
+
+    fn estimate(
+        &self,
+        root: &AbsPath,
+        entries: Vec<Entry>,
+    ) -> Fut<'_, Result<Option<Squeezed>, FilesError>> {
         let root = root.clone();
-        blocking(move || gzip::estimate(&root, entries))
+        blocking(move || gzip::estimate(&root, entries).map(Some))
     }
 
     fn marked(&self, start: &Rooted, mark: &Word) -> Fut<'_, Result<Vec<Marked>, FilesError>> {
@@ -99,6 +130,16 @@ impl Files for LocalFiles {
 
     fn compress<'a>(&'a self, _: &'a Permit, job: Job) -> Fut<'a, Result<Compressed, FilesError>> {
         blocking(move || gzip::compress(&job))
+    }
+
+    fn receive<'a>(
+        &'a self,
+        _: &'a Permit,
+        to: &'a Rooted,
+        bytes: u64,
+    ) -> Fut<'a, Result<Receiving, FilesError>> {
+        let to = to.clone();
+        blocking(move || receiving::begin(&to, bytes))
     }
 
     fn decompress<'a>(

@@ -12,6 +12,7 @@ use crate::Fut;
 use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
 use crate::clients::docker::{Docker, Place};
+use crate::clients::files::remote;
 use crate::clients::host::cgroups::Kills;
 use crate::clients::host::guard::Guard;
 use crate::clients::host::journal::Journal;
@@ -167,7 +168,8 @@ impl LocalHost {
                 | Fact::Logins(_)
                 | Fact::Listening
                 | Fact::Guarded(_)
-                | Fact::Renewals => continue,
+                | Fact::Renewals
+                | Fact::Files(_) => continue,
             };
             facts.insert(fact.clone(), found);
         }
@@ -262,12 +264,9 @@ impl LocalHost {
 
     /// What only programs tell: by the same collector as on any other host.
     async fn programs(&self, wanted: &BTreeSet<Fact>) -> Facts {
-        let by_program = |fact: &&Fact| {
-            matches!(
-                fact,
-                Fact::Drives | Fact::Pools | Fact::TimeSync | Fact::Updates | Fact::Renewals
-            )
-        };
+        use Fact::{Drives, Files, Pools, Renewals, TimeSync, Updates};
+        let by_program =
+            |f: &&Fact| matches!(f, Drives | Pools | TimeSync | Updates | Renewals | Files(_));
         let wanted: BTreeSet<Fact> = wanted.iter().filter(by_program).cloned().collect();
         if wanted.is_empty() {
             return Facts::new();
@@ -325,10 +324,11 @@ impl HostLink for LocalHost {
     ) -> Fut<'a, Result<Output, LinkError>> {
         Box::pin(async move {
             let given = argv.as_slice();
+            let brought = remote::brought(given);
             let (exact, ended) = match self.sudo {
-                Sudo::No => (given.to_vec(), self.run(given, timeout).await),
+                Sudo::No => (given.to_vec(), self.run(&brought, timeout).await),
                 Sudo::Yes => {
-                    let ended = root::run(given, timeout, &self.redactor).await;
+                    let ended = root::run(&brought, timeout, &self.redactor).await;
                     (root::raised(given, timeout), ended)
                 }
             };
@@ -374,7 +374,8 @@ async fn walked(wanted: &BTreeSet<Fact>) -> Facts {
             | Fact::Logins(_)
             | Fact::Listening
             | Fact::Guarded(_)
-            | Fact::Renewals => continue,
+            | Fact::Renewals
+            | Fact::Files(_) => continue,
         };
         let mounts = mounts.get_or_insert_with(|| {
             mountinfo::parse(&text("/proc/self/mountinfo").unwrap_or_default())

@@ -121,6 +121,10 @@ pub fn noted(
     redactor: &Redactor,
 ) -> Result<Output, LinkError> {
     permit.note(ran(argv, &ended, redactor));
+    match &ended {
+        Err(LinkError::NotStarted(_)) => permit.unreached(),
+        Ok(_) | Err(LinkError::TimedOut(_) | LinkError::Lost(_)) => permit.reached(),
+    }
     ended
 }
 

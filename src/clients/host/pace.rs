@@ -45,7 +45,8 @@ pub fn is_quick(fact: &Fact) -> bool {
         | Fact::Logins(_)
         | Fact::Listening
         | Fact::Guarded(_)
-        | Fact::Renewals => false,
+        | Fact::Renewals
+        | Fact::Files(_) => false,
     }
 }
 

@@ -182,6 +182,11 @@ impl Http {
         self.send(Method::POST, request).await
     }
 
+    /// Gives back a log-in by a DELETE. Exempt from the permit as [`Http::post`] is, and for the same Pi-hole.
+    pub async fn end_session(&self, request: &PostRequest) -> Result<Answer, HttpError> {
+        self.send(Method::DELETE, request).await
+    }
+
     /// Changes something, once. An error of which [`HttpError::never_left`] holds says that nothing was sent.
     pub async fn change(
         &self,

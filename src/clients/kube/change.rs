@@ -128,8 +128,22 @@ impl Cluster {
     }
 
     /// Makes a change, once: nothing here tries again.
-    pub async fn change(&self, _permit: &Permit, change: &Change) -> Result<(), NotChanged> {
-        self.write(change, Dry::No).await
+    pub async fn change(&self, permit: &Permit, change: &Change) -> Result<(), NotChanged> {
+        let made = self.write(change, Dry::No).await;
+        match &made {
+            Err(NotChanged::NotSent(_)) => permit.unreached(),
+            Err(NotChanged::Unknown(_) | NotChanged::Denied(_)) => permit.denied(),
+            Ok(())
+            | Err(
+                NotChanged::Missing(_)
+                | NotChanged::NotOffered(_)
+                | NotChanged::Conflict(_)
+                | NotChanged::Held(_)
+                | NotChanged::Invalid(_)
+                | NotChanged::Lost(_),
+            ) => permit.reached(),
+        }
+        made
     }
 
     async fn write(&self, change: &Change, dry: Dry) -> Result<(), NotChanged> {

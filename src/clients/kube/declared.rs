@@ -10,6 +10,7 @@ use crate::model::digest::Digest;
 use crate::model::ids::HostName;
 use crate::model::object::Object;
 use crate::model::target::AbsPath;
+use crate::model::time::Span;
 
 /// A file of the operator's, and what it held when it was declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,23 @@ pub struct Declared {
     pub manifests: BTreeMap<String, DeclaredFile>,
     pub patches: BTreeMap<String, (Object, DeclaredFile)>,
     /// Certificate and key of TLS secrets.
-    pub secrets: BTreeMap<Object, PairFiles>,
+    pub secrets: BTreeMap<Object, DeclaredSecret>,
+}
+
+/// One TLS secret: what goes into it, and where what is in it is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredSecret {
+    pub files: PairFiles,
+    pub wire: Option<Wire>,
+}
+
+/// A TLS server of the config that serves what lies in a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wire {
+    /// The endpoint's name: that of its tls probe.
+    pub endpoint: String,
+    /// How long it may take to read the secret anew.
+    pub within: Span,
 }
 
 impl DeclaredFile {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::Fut;
 use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
+use crate::clients::files::remote;
 use crate::clients::host::root::raised;
 use crate::clients::host::{HostLink, LinkError, Output, Trips, noted};
 use crate::clients::mcp::wrap::{self, Left};
@@ -201,12 +202,13 @@ impl HostLink for McpHost {
             let (exact, left) = match self.sudo {
                 Sudo::Yes => {
                     let exact = raised(argv.as_slice(), timeout);
-                    let left = self.send("", &exact, timeout).await;
+                    let argv = raised(&remote::brought(argv.as_slice()), timeout);
+                    let left = self.send("", &argv, timeout).await;
                     (exact, left)
                 }
                 Sudo::No => {
                     let exact = argv.as_slice().to_vec();
-                    let left = self.limited(&exact, timeout).await;
+                    let left = self.limited(&remote::brought(&exact), timeout).await;
                     (exact, left)
                 }
             };

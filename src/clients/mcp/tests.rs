@@ -135,6 +135,7 @@ fn step() -> crate::model::plan::Step {
         repeat: Repeat::Never,
         lease: Vec::new(),
         replicas: None,
+        holds: None,
     }
 }
 

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::Fut;
+use crate::clients::ansible::Playbook;
 use crate::clients::docker::engine::NotDone;
 use crate::clients::host::{HostLink, LinkError};
 use crate::clients::process::{self, Given, Limits};
+use crate::clients::provider::played::{self, Playbooks, Rehearsed, vars};
 use crate::clients::provider::{
-    Deed, MARK, Machine, Made, Power, Provider, Rule, Snapshot, StoppedBy, word_of,
+    Deed, MARK, Machine, Made, Means, Power, Provider, Rule, Snapshot, StoppedBy, word_of,
 };
 use crate::gate::permit::Permit;
+use crate::model::digest::Digest;
 use crate::model::taint::Tainted;
 use crate::model::time::{Millis, Span};
 use crate::policy::argv::Argv;
@@ -84,6 +87,8 @@ fn names() -> String {
 pub struct CommandProvider {
     pub link: Arc<dyn HostLink>,
     pub commands: Commands,
+    /// Verbs that a playbook stands for.
+    pub playbooks: Playbooks,
     pub redactor: Arc<Redactor>,
 }
 
@@ -121,6 +126,9 @@ impl CommandProvider {
         let (verb, more) = filled(deed, seen).map_err(NotDone::NotStarted)?;
         let mut values = vec![("{vm}", id.to_owned())];
         values.extend(more);
+        if let Some(playbook) = self.playbooks.get(verb) {
+            return played::run(permit, &played::with(playbook, vars(&values), within)).await;
+        }
         let argv = self.argv(verb, &values).map_err(NotDone::NotStarted)?;
         let output = match self.link.exec(permit, &argv, within).await {
             Ok(output) if output.code == Some(0) => return Ok(()),
@@ -151,7 +159,35 @@ impl CommandProvider {
     }
 }
 
+impl CommandProvider {
+    /// The playbook of a deed with its variables, where a playbook stands for its verb.
+    fn playbook(&self, id: &str, seen: &Machine, deed: &Deed) -> Result<Option<Playbook>, String> {
+        let (verb, more) = filled(deed, seen)?;
+        let Some(playbook) = self.playbooks.get(verb) else { return Ok(None) };
+        let mut values = vec![("{vm}", id.to_owned())];
+        values.extend(more);
+        Ok(Some(played::with(playbook, vars(&values), playbook.within)))
+    }
+}
+
 type Filled = (&'static str, Vec<(&'static str, String)>);
+
+/// The verb of a deed.
+fn verb_of(deed: &Deed) -> &'static str {
+    match deed {
+        Deed::Start => "start",
+        Deed::Stop => "stop",
+        Deed::Create { .. } => "create",
+        Deed::Delete => "delete",
+        Deed::Grow { .. } => "resize",
+        Deed::Limit { .. } => "limit",
+        Deed::Admit(_) => "rule_add",
+        Deed::Withdraw(_) => "rule_remove",
+        Deed::Snapshot { .. } => "snapshot",
+        Deed::Rollback { .. } => "rollback",
+        Deed::Forget { .. } => "forget",
+    }
+}
 
 /// The verb of a deed, and what fills its placeholders.
 fn filled(deed: &Deed, seen: &Machine) -> Result<Filled, String> {
@@ -165,30 +201,27 @@ fn filled(deed: &Deed, seen: &Machine) -> Result<Filled, String> {
             ("{source}", source.clone().unwrap_or_else(|| "any".into())),
         ]
     };
-    let snapshot = |name: &String| vec![("{snapshot}", name.clone())];
-    Ok(match deed {
-        Deed::Start => ("start", Vec::new()),
-        Deed::Stop => ("stop", Vec::new()),
+    let more = match deed {
+        Deed::Start | Deed::Stop | Deed::Delete => Vec::new(),
         Deed::Create { template, .. } => {
-            ("create", vec![("{template}", template.clone()), ("{mark}", MARK.to_owned())])
+            vec![("{template}", template.clone()), ("{mark}", MARK.to_owned())]
         }
-        Deed::Delete => ("delete", Vec::new()),
         Deed::Grow { volume, to } => {
-            ("resize", vec![("{volume}", volume.clone()), ("{bytes}", to.to_string())])
+            vec![("{volume}", volume.clone()), ("{bytes}", to.to_string())]
         }
         Deed::Limit { memory, cores } => {
             let untold =
                 |what: &str| format!("its state does not tell its {what}, which must stay");
             let memory = memory.or(seen.memory).ok_or_else(|| untold("memory"))?;
             let cores = cores.or(seen.cores).ok_or_else(|| untold("cores"))?;
-            ("limit", vec![("{memory}", memory.to_string()), ("{cores}", cores.to_string())])
+            vec![("{memory}", memory.to_string()), ("{cores}", cores.to_string())]
         }
-        Deed::Admit(rule) => ("rule_add", of_rule(rule)),
-        Deed::Withdraw(rule) => ("rule_remove", of_rule(rule)),
-        Deed::Snapshot { name } => ("snapshot", snapshot(name)),
-        Deed::Rollback { name } => ("rollback", snapshot(name)),
-        Deed::Forget { name } => ("forget", snapshot(name)),
-    })
+        Deed::Admit(rule) | Deed::Withdraw(rule) => of_rule(rule),
+        Deed::Snapshot { name } | Deed::Rollback { name } | Deed::Forget { name } => {
+            vec![("{snapshot}", name.clone())]
+        }
+    };
+    Ok((verb_of(deed), more))
 }
 
 /// What the state command printed: `KEY=VALUE` lines, `status` among them.
@@ -269,6 +302,38 @@ impl Provider for CommandProvider {
         within: Span,
     ) -> Fut<'a, Result<(), NotDone>> {
         Box::pin(self.run(permit, id, seen, deed, within))
+    }
+
+    fn means(&self, deed: &Deed) -> Option<Means> {
+        self.playbooks.get(verb_of(deed)).map(|playbook| Means { tier: playbook.standing().tier })
+    }
+
+    fn rehearse<'a>(
+        &'a self,
+        id: &'a str,
+        seen: &'a Machine,
+        deed: &'a Deed,
+    ) -> Fut<'a, Result<Option<Rehearsed>, String>> {
+        Box::pin(async move {
+            match self.playbook(id, seen, deed)? {
+                Some(playbook) => played::rehearse(&playbook).await.map(Some),
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn exactly<'a>(
+        &'a self,
+        id: &'a str,
+        seen: &'a Machine,
+        deed: &'a Deed,
+    ) -> Fut<'a, Result<Option<Digest>, String>> {
+        Box::pin(async move {
+            match self.playbook(id, seen, deed)? {
+                Some(playbook) => played::exactly(&playbook).await.map(Some),
+                None => Ok(None),
+            }
+        })
     }
 }
 

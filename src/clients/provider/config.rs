@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::clients::host::HostLink;
 use crate::clients::json::{Api, Login};
 use crate::clients::provider::command::{CommandProvider, Commands, VERBS, check};
+use crate::clients::provider::played::Playbooks;
 use crate::clients::provider::proxmox::{Clusters, ProxmoxProvider};
 use crate::clients::provider::{Known, Provider};
 use crate::clients::proxmox::Proxmox;
@@ -26,7 +27,7 @@ pub struct Declared {
 #[derive(Debug, Clone)]
 enum Kind {
     Proxmox { proxmox: Proxmox, token: String },
-    Command(Commands),
+    Command(Commands, Playbooks),
 }
 
 /// What a provider is declared among.
@@ -35,12 +36,14 @@ pub struct Among<'a> {
     /// The clusters of `[proxmox]`.
     pub clusters: &'a Clusters,
     pub keys: &'a Keys,
+    /// Those of `[playbook]`.
+    pub playbooks: &'a crate::clients::ansible::declared::Playbooks,
     /// Names that targets have already: hosts and clusters.
     pub taken: BTreeSet<HostName>,
 }
 
-/// Reads all of them: `[provider.NAME]` with `proxmox` and a token that may act, or with `command`, and with
-/// `vms` and `templates`.
+/// Reads all of them: `[provider.NAME]` with `proxmox` and a token that may act, or with `command` (and `playbook` for
+/// verbs that one stands for), and with `vms` and `templates`.
 pub fn configure(root: &mut Section, among: &Among<'_>) -> BTreeMap<HostName, Declared> {
     let mut all = root.section("provider");
     let mut found = BTreeMap::new();
@@ -75,12 +78,14 @@ fn one(mut section: Section, host: &HostName, among: &Among<'_>) -> Option<Decla
         (true, false) => {
             // Asked for all the same, so that what may stand here is known.
             section.skip("command");
+            section.skip("playbook");
             proxmox(&mut section, among)
         }
-        (false, true) => command(&mut section),
+        (false, true) => command(&mut section, among),
         (true, true) | (false, false) => {
             section.skip("proxmox");
             section.skip("command");
+            section.skip("playbook");
             section.mistake(
                 "proxmox",
                 "names a cluster of [proxmox], or command has one argv for each verb: one of the two is needed",
@@ -131,7 +136,7 @@ fn proxmox(section: &mut Section, among: &Among<'_>) -> Option<Kind> {
     Some(Kind::Proxmox { proxmox: Proxmox { api: Api { login, ..known.api } }, token })
 }
 
-fn command(section: &mut Section) -> Option<Kind> {
+fn command(section: &mut Section, among: &Among<'_>) -> Option<Kind> {
     let mut inner = section.section("command");
     let mut commands = Commands::new();
     for (verb, _) in VERBS {
@@ -148,7 +153,39 @@ fn command(section: &mut Section) -> Option<Kind> {
         );
     }
     inner.finish();
-    Some(Kind::Command(commands))
+    let playbooks = playbooks(section, &commands, among);
+    Some(Kind::Command(commands, playbooks))
+}
+
+/// `playbook = { start = "NAME" }`: the verbs that a playbook of `[playbook]` stands for.
+fn playbooks(section: &mut Section, commands: &Commands, among: &Among<'_>) -> Playbooks {
+    let mut found = Playbooks::new();
+    if !section.has("playbook") {
+        section.skip("playbook");
+        return found;
+    }
+    let mut inner = section.section("playbook");
+    for (verb, entry) in inner.entries() {
+        let Entry::Short(name) = entry else {
+            inner.mistake(&verb, "is no text in quotes: the name of a [playbook.NAME]");
+            continue;
+        };
+        let known = VERBS.iter().any(|(known, _)| *known == verb);
+        let playbook = among.playbooks.iter().find(|(known, _)| known.as_str() == name);
+        match playbook {
+            _ if verb == "state" => {
+                inner.mistake(&verb, "is told by a command: no playbook says how a machine is");
+            }
+            _ if !known => inner.mistake(&verb, "is no verb that command could have"),
+            _ if commands.contains_key(&verb) => {
+                inner.mistake(&verb, "has a command already: one of the two is needed");
+            }
+            None => inner.mistake(&verb, format!("the config has no [playbook.{name}]")),
+            Some((_, playbook)) => drop(found.insert(verb, Arc::clone(playbook))),
+        }
+    }
+    inner.finish();
+    found
 }
 
 /// A table of names of the operator's own, each a name that a target can have.
@@ -189,9 +226,10 @@ impl Declared {
             Kind::Proxmox { proxmox, token } => {
                 Arc::new(ProxmoxProvider { proxmox: proxmox.clone(), token: token.clone() })
             }
-            Kind::Command(commands) => Arc::new(CommandProvider {
+            Kind::Command(commands, playbooks) => Arc::new(CommandProvider {
                 link: Arc::clone(here),
                 commands: commands.clone(),
+                playbooks: playbooks.clone(),
                 redactor: Arc::clone(redactor),
             }),
         };

@@ -3,6 +3,7 @@
 
 pub mod command;
 pub mod config;
+pub mod played;
 pub mod proxmox;
 
 use std::collections::BTreeMap;
@@ -11,10 +12,12 @@ use std::sync::Arc;
 
 use crate::Fut;
 use crate::clients::docker::engine::NotDone;
+use crate::clients::provider::played::Rehearsed;
 use crate::gate::permit::Permit;
 use crate::model::digest::Digest;
 use crate::model::ids::HostName;
 use crate::model::time::{Millis, Span};
+use crate::model::tool::Tier;
 
 /// What stands in the notes of a machine that reef made, so that reef deletes no other.
 pub const MARK: &str = "made by reef";
@@ -33,6 +36,34 @@ pub trait Provider: Send + Sync + fmt::Debug {
         deed: &'a Deed,
         within: Span,
     ) -> Fut<'a, Result<(), NotDone>>;
+    /// What it is done by, where that has a tier of its own.
+    fn means(&self, _: &Deed) -> Option<Means> {
+        None
+    }
+    /// What a rehearsal says of it, where it can be rehearsed. Changes nothing.
+    fn rehearse<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a Machine,
+        _: &'a Deed,
+    ) -> Fut<'a, Result<Option<Rehearsed>, String>> {
+        Box::pin(async { Ok(None) })
+    }
+    /// What exactly would be done by it, as [`Provider::rehearse`] said.
+    fn exactly<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a Machine,
+        _: &'a Deed,
+    ) -> Fut<'a, Result<Option<Digest>, String>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
+/// What a deed is carried out by, where that has a tier of its own: a playbook as its files are now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Means {
+    pub tier: Tier,
 }
 
 /// The providers of the config, by name.

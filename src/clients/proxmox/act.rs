@@ -137,6 +137,11 @@ fn noted(
         Err(why) => (None, why.to_string()),
     };
     permit.note(Ran { argv, code, output_digest: None, output_excerpt: excerpt });
+    match sent {
+        Ok(answer) if matches!(answer.status, 401 | 403) => permit.denied(),
+        Err(why) if why.never_left() => permit.unreached(),
+        Ok(_) | Err(_) => permit.reached(),
+    }
 }
 
 /// What an answer says of itself.

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use ring::digest::{self, Context};
 
-use super::{Bucket, NO_BODY, NoList, encoded, hex, path_of, refused};
+use super::{Bucket, Listed, NO_BODY, NoList, PAGES, add, element, encoded, hex, path_of, refused};
 use crate::clients::answer::NoAnswer;
 use crate::clients::http::upload::PutRequest;
 use crate::clients::http::url::WebUrl;
@@ -16,7 +16,7 @@ use crate::model::time::{Millis, Span};
 /// The most that one PUT takes, as S3 has it.
 pub const LARGEST: u64 = 5 << 30;
 /// As much is read back at once.
-const PIECE: u64 = 4 << 20;
+pub const PIECE: u64 = 4 << 20;
 /// Of each piece, and of a question.
 const PATIENCE: Span = Span::secs(30);
 
@@ -26,6 +26,14 @@ pub struct Held {
     pub bytes: u64,
     /// In hex.
     pub sha256: String,
+}
+
+/// An object as a list names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its whole key, prefix and all.
+    pub key: String,
+    pub bytes: u64,
 }
 
 /// A file that becomes an object.
@@ -92,7 +100,29 @@ impl Bucket {
         Ok(Held { bytes: at, sha256: hex(digest.finish().as_ref()) })
     }
 
-    async fn piece(
+    /// The objects whose keys begin so. An error where there are more than can be read.
+    pub async fn find(&self, http: &Http, below: &str, now: Millis) -> Result<Vec<Object>, NoList> {
+        let (mut found, mut token) = (Vec::new(), None::<String>);
+        for _ in 0..PAGES {
+            let page = self.page(http, (below, token.as_deref()), now, PATIENCE).await?;
+            let mut listed = Listed { objects: 0, bytes: 0, newest: None, more: false };
+            token = add(&mut listed, &page)?;
+            for object in page.split("<Contents>").skip(1) {
+                let object = object.split("</Contents>").next().unwrap_or(object);
+                let bytes = element(object, "Size").and_then(|size| size.parse().ok());
+                if let (Some(key), Some(bytes)) = (element(object, "Key"), bytes) {
+                    found.push(Object { key, bytes });
+                }
+            }
+            if token.is_none() {
+                return Ok(found);
+            }
+        }
+        Err(NoAnswer::Broken(format!("more than {PAGES} thousand objects below {below}")).into())
+    }
+
+    /// A part of an object, from a byte on and at most so many: fewer where it ends before.
+    pub async fn piece(
         &self,
         http: &Http,
         key: &str,

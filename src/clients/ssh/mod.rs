@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::Fut;
 use crate::clients::collector::facts::{Kept, Reading, Whose};
 use crate::clients::collector::{CALLED, Request};
+use crate::clients::files::remote;
 use crate::clients::host::root::raised;
 use crate::clients::host::{HostLink, LinkError, Output, Trips, noted};
 use crate::clients::ssh::read::{LONGEST, bounded, until_whole};
@@ -164,10 +165,12 @@ impl SshHost {
         match (&self.act, self.sudo) {
             // The gatekeeper there puts the limit, and sudo, in front.
             (Some(way), _) => self.send(way, &quote::line(argv), timeout).await,
+            // A program that reef brings along goes in front of its arguments.
             (None, Sudo::Yes) => {
-                self.send(&self.way, &quote::line(&raised(argv, timeout)), timeout).await
+                let argv = raised(&remote::brought(argv), timeout);
+                self.send(&self.way, &quote::line(&argv), timeout).await
             }
-            (None, Sudo::No) => self.run(argv, timeout).await,
+            (None, Sudo::No) => self.run(&remote::brought(argv), timeout).await,
         }
     }
 
@@ -339,7 +342,9 @@ pub(in crate::clients) fn within(wanted: &BTreeSet<Fact>) -> Span {
     let any = |is: fn(&Fact) -> bool| wanted.iter().any(is);
     if any(|fact| matches!(fact, Fact::Drives | Fact::Updates | Fact::Newest(_))) {
         Span::secs(55)
-    } else if any(|fact| matches!(fact, Fact::Folder(_) | Fact::Logins(_) | Fact::Guarded(_))) {
+    } else if any(|fact| {
+        matches!(fact, Fact::Folder(_) | Fact::Logins(_) | Fact::Guarded(_) | Fact::Files(_))
+    }) {
         Span::secs(28)
     } else {
         COLLECTION

@@ -106,6 +106,11 @@ impl Section {
         self.entries.keys().filter(|key| !self.asked.contains(*key)).cloned().collect()
     }
 
+    /// The keys that were asked for so far, written or not.
+    pub fn known(&self) -> Vec<String> {
+        self.asked.iter().cloned().collect()
+    }
+
     /// All keys that nobody asked for yet, with what they hold, for tables keyed by names of the
     /// operator's own.
     pub fn entries(&mut self) -> Vec<(String, Entry)> {

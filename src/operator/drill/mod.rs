@@ -6,12 +6,16 @@
 
 mod plant;
 
+pub(crate) use plant::remove;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::time::Instant;
 
+use crate::gate::facts::PAUSED;
+use crate::gate::settle::{self, Became};
 use crate::model::audit::AuditKind;
 use crate::model::ids::{HostName, RunId, RunbookName, Word};
 use crate::model::incident::Incident;
@@ -25,15 +29,18 @@ use crate::operator::view::{self, DrillStep, DrillTimes, DrillView};
 use crate::operator::{Operator, refuse};
 use crate::probe::folder;
 use crate::probe::{How, Probe};
+use crate::run::ending::Proof;
 use crate::run::runner::Looker;
 use crate::runbook::{Mistake, Runbook, parse};
-use crate::store::actions::ActionRow;
+use crate::store::actions::{ActionRow, Drill};
 use crate::store::audit::AuditFilter;
 use crate::watch::responder::DRILL;
 use crate::watch::ticker::Command;
 
 /// The name of the drill's probe and, behind the dot, of its runbook's subject.
 const PROBE: &str = "scratch";
+/// A drill that was cut off longer ago has been swept by an earlier start.
+const LOOKS_BACK: Span = Span::days(90);
 /// How long any one link of the way may take.
 const LINK: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
@@ -62,6 +69,11 @@ impl Operator {
         if drill.as_ref().is_some_and(|d| d.view.state == view::DrillState::Running) {
             return refuse("a drill is running already; wait for its end");
         }
+        if self.store().call(|db| db.flag(PAUSED)).await?.is_some() {
+            return refuse(
+                "reef is paused, and a drill acts as everything else does; `reef resume` first",
+            );
+        }
         let view = DrillView { steps: vec![], state: view::DrillState::Running, times: None };
         *drill = Some(DrillState { began: Instant::now(), view: view.clone() });
         drop(drill);
@@ -86,6 +98,33 @@ impl Operator {
             }
         });
         Ok(view)
+    }
+
+    /// Removes what is left of a drill in whose middle reef ended: its runs, its incident, its folder. Called once, before
+    /// runs are carried on.
+    pub(crate) async fn sweep_drill(&self) -> anyhow::Result<()> {
+        let runs = self.store().call(|db| db.unended_runs()).await?;
+        let cut_off = "reef ended in the middle of the drill";
+        for run in runs.into_iter().filter(|run| run.origin == Origin::Drill) {
+            let ending = Ending::NothingToDo(cut_off.into());
+            self.runner.end(run.id, None, ending, Proof::AsSaid).await?;
+        }
+        let now = self.now();
+        self.store()
+            .call(move |db| {
+                db.atomically(|db| {
+                    for row in db.actions_since(now - LOOKS_BACK)? {
+                        if row.drill == Drill::Yes && settle::is_unknown(&row) {
+                            let note = "its scratch folder is removed whole, whatever it did there";
+                            settle::settle(db, row.id, Became::Ran, note, "reef", now)?
+                                .map_err(|not| anyhow::anyhow!(not.0))?;
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .await?;
+        self.clean_up().await
     }
 
     pub(crate) async fn drill_progress(&self) -> Result<DrillView, Refusal> {
@@ -312,7 +351,7 @@ impl Operator {
             })
             .await?;
         let scratch = self.scratch.clone();
-        blocking(move || plant::remove(&scratch)).await
+        blocking(move || remove(scratch.as_path())).await
     }
 
     /// Polls until there is something, or says which link failed.
@@ -326,7 +365,7 @@ impl Operator {
                 return Ok(found);
             }
             if deadline < Instant::now() {
-                let paused = self.store().call(|db| db.flag(crate::gate::facts::PAUSED)).await?;
+                let paused = self.store().call(|db| db.flag(PAUSED)).await?;
                 let hint = if paused.is_some() { " (reef is paused: `reef resume`)" } else { "" };
                 bail!("{failed}{hint}");
             }

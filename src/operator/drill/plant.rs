@@ -33,8 +33,8 @@ pub(crate) enum Ground {
 
 /// Fills the folder. Whatever an earlier drill left there is removed first.
 pub(crate) fn plant(scratch: &AbsPath, now: Millis) -> anyhow::Result<Ground> {
-    remove(scratch)?;
     let folder = scratch.as_path();
+    remove(folder)?;
     fs::create_dir_all(folder).with_context(|| format!("cannot make {scratch}"))?;
     let ground = volume(folder);
     let label =
@@ -89,20 +89,20 @@ pub(crate) fn digests(scratch: &AbsPath) -> anyhow::Result<BTreeMap<String, Dige
 }
 
 /// Removes the folder, if it is the drill's: it carries the label, or it is empty.
-pub(crate) fn remove(scratch: &AbsPath) -> anyhow::Result<()> {
-    let folder: &Path = scratch.as_path();
+pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {
+    let shown = folder.display();
     if !folder.exists() {
         return Ok(());
     }
     // Not mounted is the usual case, and whatever else is wrong shows when the folder is removed.
     let _ = unmount(folder, UnmountFlags::DETACH);
     if fs::read_dir(folder)?.next().is_none() {
-        return fs::remove_dir(folder).with_context(|| format!("cannot remove {scratch}"));
+        return fs::remove_dir(folder).with_context(|| format!("cannot remove {shown}"));
     }
     if !folder.join(LABEL).exists() {
-        anyhow::bail!("{scratch} was not planted by a drill; move it away and try again");
+        anyhow::bail!("{shown} was not planted by a drill; move it away and try again");
     }
-    fs::remove_dir_all(folder).with_context(|| format!("cannot remove {scratch}"))
+    fs::remove_dir_all(folder).with_context(|| format!("cannot remove {shown}"))
 }
 
 #[cfg(test)]
@@ -117,7 +117,7 @@ mod tests {
         let planted = digests(&scratch).unwrap();
         assert_eq!(planted.len(), FILES as usize + 1);
         assert!(BUDGET < u64::from(FILES) * FILE_BYTES as u64);
-        remove(&scratch).unwrap();
+        remove(scratch.as_path()).unwrap();
         assert!(!scratch.as_path().exists());
     }
 

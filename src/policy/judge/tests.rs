@@ -232,7 +232,11 @@ fn one_action_at_a_time_on_a_host_and_the_next_waits_for_its_proof() {
     assert!(why.unwrap().contains("R-8 is still at work on mini"));
     let proving = ActionFact { outcome: Some(Outcome::Done), ..other.clone() };
     assert_eq!(asks(&with(vec![proving.clone()])).0, "forbid");
+    let just = ActionFact { ended_at: Some(NOW - Span::mins(9)), ..proving.clone() };
+    assert_eq!(asks(&with(vec![just.clone()])).0, "forbid");
     for done in [
+        // What has to stay green for an hour keeps its host for the first minutes only.
+        ActionFact { ended_at: Some(NOW - Span::mins(10)), ..just },
         ActionFact { proof: Proof::Passed, ..proving.clone() },
         ActionFact { run: RunId(7), ..other.clone() },
         ActionFact { drill: true, ..other.clone() },
@@ -385,6 +389,9 @@ const MUTATIONS: &[Mutation] = &[
     ("lease", |p| p.steps[0].lease.clear()),
     ("replicas", |p| {
         p.steps[0].replicas = Some(crate::model::tool::Replicas { of: 3, healthy: 3, leaves: 2 });
+    }),
+    ("what its undo needs is kept for", |p| {
+        p.steps[0].holds = Some(crate::model::tool::Holds::For(Span::hours(1)));
     }),
     ("a second step", |p| p.steps.push(p.steps[0].clone())),
     ("verification", |p| p.verify = Verify::Not("other".to_owned())),

@@ -1,6 +1,6 @@
 //! `dns`: whether a resolver knows the own names, and whether it finds those of the world.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::Fut;
 use crate::clients::dns::{Dns, NoAddress, Server};
@@ -182,7 +182,7 @@ pub fn gives() -> Vec<Gives> {
 /// `dns.NAME = "192.168.1.3"`, or a table with the keys of [`Settings`] and the common ones.
 pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     let given: String = ask.main_or("server", "system".into());
-    let server = match parse_server(&given) {
+    let server = match Server::parse(&given) {
         Ok(server) => server,
         Err(why) => {
             ask.mistake("server", why);
@@ -236,19 +236,6 @@ fn draft(name: &str, settings: Settings, target: Target, common: &Common) -> Dra
     let how = How::Net(Box::new(DnsProbe::new(settings, target).served_by(served_by)));
     let probe = common.probe(Word::of("dns"), format!("dns.{name}"), host, how);
     Draft { probe, main, parent, endpoint: Some(watched), named: Named::Yes }
-}
-
-fn parse_server(given: &str) -> Result<Server, String> {
-    if given == "system" {
-        return Ok(Server::System);
-    }
-    if let Ok(ip) = given.parse::<IpAddr>() {
-        return Ok(Server::At(SocketAddr::new(ip, 53)));
-    }
-    given
-        .parse::<SocketAddr>()
-        .map(Server::At)
-        .map_err(|_| "is no name server: write its address, like 192.168.1.3 or [::1]:5353".into())
 }
 
 #[cfg(test)]

@@ -50,8 +50,8 @@ async fn a_resolver_that_is_gone_is_one_red_and_not_two() {
 
 #[test]
 fn servers_read_as_people_write_them() {
-    assert_eq!(parse_server("system"), Ok(Server::System));
-    assert_eq!(parse_server("192.168.1.3").unwrap().to_string(), "192.168.1.3");
-    assert_eq!(parse_server("[::1]:5353").unwrap().to_string(), "[::1]:5353");
-    assert!(parse_server("pihole").is_err());
+    assert_eq!(Server::parse("system"), Ok(Server::System));
+    assert_eq!(Server::parse("192.168.1.3").unwrap().to_string(), "192.168.1.3");
+    assert_eq!(Server::parse("[::1]:5353").unwrap().to_string(), "[::1]:5353");
+    assert!(Server::parse("pihole").is_err());
 }

@@ -9,13 +9,14 @@ use crate::model::fact::{Fact, FactValue, Facts, NoFact};
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::{Reading, Unit};
 use crate::model::severity::Severity;
+use crate::model::starred::starred;
 use crate::model::taint::Tainted;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Millis;
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value, Values};
+use crate::probe::docker::engine;
 use crate::probe::docker::told::Told;
-use crate::probe::docker::{engine, matches};
 use crate::probe::spoken::number;
 use crate::probe::{HostProbe, Past};
 
@@ -184,7 +185,7 @@ impl HostProbe for ComposeProbe {
         let none = Project::default();
         let mut readings = Vec::new();
         for stack in stacks {
-            if self.settings.ignore.iter().any(|pattern| matches(pattern, &stack.name)) {
+            if self.settings.ignore.iter().any(|pattern| starred(pattern, &stack.name)) {
                 continue;
             }
             let project = projects.get(stack.name.as_str()).unwrap_or(&none);

@@ -15,6 +15,7 @@ use crate::model::fact::{Fact, FactValue, Facts, NoFact};
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::{Reading, Unit};
 use crate::model::severity::Severity;
+use crate::model::starred::starred;
 use crate::model::taint::Tainted;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
@@ -74,15 +75,7 @@ impl Settings {
     }
 
     fn ignores(&self, name: &str) -> bool {
-        self.ignore.iter().any(|pattern| matches(pattern, name))
-    }
-}
-
-/// Whether a name is meant by a pattern of the config: itself, or with a star at the end its beginning.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(beginning) => name.starts_with(beginning),
-        None => pattern == name,
+        self.ignore.iter().any(|pattern| starred(pattern, name))
     }
 }
 

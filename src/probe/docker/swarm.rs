@@ -9,12 +9,13 @@ use crate::model::fact::{Fact, FactValue, Facts};
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::{Reading, Unit};
 use crate::model::severity::Severity;
+use crate::model::starred::starred;
 use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Millis;
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value, Values};
+use crate::probe::docker::engine;
 use crate::probe::docker::told::Told;
-use crate::probe::docker::{engine, matches};
 use crate::probe::spoken::{host_signal, number};
 use crate::probe::{HostProbe, Past};
 
@@ -91,7 +92,7 @@ impl SwarmProbe {
         let (all, there) = (managers().count(), managers().filter(|r| *r == "reachable").count());
         let words = format!("{there} of {all} managers, {} nodes", swarm.nodes.len());
         let mut readings = vec![Reading::new(quorum, now, Severity::Green, Word::of("ok"), &words)];
-        let watched = |name: &str| !self.settings.ignore.iter().any(|p| matches(p, name));
+        let watched = |name: &str| !self.settings.ignore.iter().any(|p| starred(p, name));
         let mut names = BTreeSet::new();
         for node in &swarm.nodes {
             let mut name = node.name.clone();

@@ -332,6 +332,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
             host,
             port,
             lineage: None,
+            config_dir: None,
         }),
         resolver: None,
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::clients::kube::declared::{Declared, DeclaredFile};
+use crate::clients::kube::declared::{Declared, DeclaredFile, DeclaredSecret, Wire};
 use crate::clients::kube::{Cluster, Settings, Way};
 use crate::clients::tls::pair::PairFiles;
 use crate::config::section::Section;
@@ -155,12 +155,12 @@ impl Of {
 struct Files {
     manifests: BTreeMap<String, DeclaredFile>,
     patches: BTreeMap<String, (Object, DeclaredFile)>,
-    secrets: BTreeMap<Object, PairFiles>,
+    secrets: BTreeMap<Object, DeclaredSecret>,
 }
 
 impl Files {
     /// `manifest.NAME = { file, sha256 }`, `patch.NAME = { object, file, sha256 }` and
-    /// `tls_secret.NAME = { secret, certificate_file, key_file }`.
+    /// `tls_secret.NAME = { secret, certificate_file, key_file, endpoint, within }`.
     fn read(ask: &mut Ask<'_>) -> Self {
         let mut all = Self::default();
         for (name, mut table) in ask.tables("manifest") {
@@ -191,9 +191,12 @@ impl Files {
             if secret.as_ref().is_some_and(|secret| secret.kind() != ObjectKind::Secret) {
                 table.mistake("secret", "is no secret: write NAMESPACE/secret/NAME");
             }
+            let within = table.or("within", Span::secs(90));
+            let wire = table.opt::<String>("endpoint").map(|endpoint| Wire { endpoint, within });
             table.finish();
             if let (Some(secret), Some(certificate), Some(key)) = (secret, certificate, key) {
-                all.secrets.insert(secret, PairFiles { certificate, key });
+                let files = PairFiles { certificate, key };
+                all.secrets.insert(secret, DeclaredSecret { files, wire });
             }
         }
         all

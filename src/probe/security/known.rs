@@ -1,6 +1,7 @@
 //! What is known against what is there.
 
 use crate::model::guard::Known;
+use crate::model::starred::starred;
 use crate::model::taint::Tainted;
 
 /// What counts as new.
@@ -63,8 +64,5 @@ pub(super) fn clean(name: &str) -> String {
 /// Whether an item is meant by a pattern: itself, its name before what is said of it in brackets, or with a star at the
 /// end its beginning.
 pub(super) fn matches(pattern: &str, item: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(beginning) => item.starts_with(beginning),
-        None => pattern == item || item.split(" (").next() == Some(pattern),
-    }
+    starred(pattern, item) || item.split(" (").next() == Some(pattern)
 }

@@ -1,14 +1,14 @@
 //! `security`: what may be an intruder's doing. What is there at the first look is known; what is new is for the
 //! human alone, until they have said that they know it.
 
+mod aspects;
 mod known;
 
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::config::section::Section;
-use crate::model::container::Container;
 use crate::model::fact::{Fact, FactValue, Facts, NoFact};
-use crate::model::guard::{Guarded, Guards, Known, Listener, Logins, Protocol, Recall};
+use crate::model::guard::{Guarded, Guards, Known, Logins, Recall};
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::{Reading, Unit, WHAT};
 use crate::model::severity::Severity;
@@ -16,16 +16,15 @@ use crate::model::target::{AbsPath, Signal};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::Kind;
-use crate::probe::security::known::{Counts, Item, clean, differences, matches};
+use crate::probe::security::aspects::{
+    Aspect, CONTAINERS, CRON, KEYS, MOST, PORTS, ROOTS, SOURCES, SUDOERS, containers, counted,
+    hidden, ports, unread,
+};
+use crate::probe::security::known::{clean, differences, matches};
 use crate::probe::spoken::{host_signal, missing, number};
 use crate::probe::{HostProbe, Past};
 
 const SECURITY: &str = "security";
-/// The ports that programs are given without asking for one (ip_local_port_range): of UDP they say nothing, and of TCP
-/// who has it counts, because it is another one after each start.
-const EPHEMERAL: std::ops::RangeInclusive<u16> = 32_768..=60_999;
-/// A host with more items than this is watched by its first ones.
-const MOST: usize = 500;
 /// Sources that wait for a human.
 const MOST_NEW: usize = 50;
 /// How many times its own usual a rate must be: what knocks at every door of the internet all day is no news.
@@ -103,7 +102,9 @@ impl Security {
         host_signal(SECURITY, &self.host, aspect)
     }
 
-    /// Holds what is there against what is known. Nothing is said before it is known what is known.
+    /// Holds what is there against what is known. Nothing is said before it is known what is known, and nothing is
+    /// green of which nothing may be seen: it stands among what was not looked at, or is unknown where it was seen
+    /// before.
     fn compare(
         &mut self,
         aspect: Aspect,
@@ -116,8 +117,19 @@ impl Security {
         there.retain(|item, _| !self.settings.ignore.iter().any(|one| matches(one, item)));
         let known = match past.known(&signal) {
             Recall::NotYet => return None,
+            Recall::Nothing if there.is_empty() && !hidden.is_empty() => return None,
+            Recall::Is(known) if there.is_empty() && !hidden.is_empty() => {
+                let why = format!("reef may no longer look at {}", aspect.things);
+                let why = NoFact::Failed(why);
+                return (!known.is_empty()).then(|| missing(signal, now, Some(&why)));
+            }
             Recall::Nothing => {
-                let words = format!("{}: {} known from now on", aspect.things, there.len());
+                let words = format!(
+                    "{}: {} known from now on{}",
+                    aspect.things,
+                    there.len(),
+                    unread(hidden)
+                );
                 self.learned.push((signal.clone(), there));
                 return Some(Reading::new(signal, now, Severity::Green, Word::of("ok"), &words));
             }
@@ -125,7 +137,8 @@ impl Security {
         };
         let new = differences(&known, &there, aspect.counts, hidden);
         if new.is_empty() {
-            let words = format!("nothing new among {}: {}", aspect.things, there.len());
+            let words =
+                format!("nothing new among {}: {}{}", aspect.things, there.len(), unread(hidden));
             return Some(Reading::new(signal, now, Severity::Green, Word::of("ok"), &words));
         }
         let told: Vec<String> = new.iter().map(|item| (aspect.words)(item)).collect();
@@ -222,113 +235,6 @@ impl Security {
         readings.extend(self.compare(ROOTS, roots, &[], past, now));
         readings
     }
-}
-
-/// One aspect of what is watched, and how it is told.
-#[derive(Clone, Copy)]
-struct Aspect {
-    name: &'static str,
-    reason: &'static str,
-    things: &'static str,
-    counts: Counts,
-    words: fn(&Item) -> String,
-}
-
-const SOURCES: Aspect = Aspect {
-    name: "source",
-    reason: "source",
-    things: "sources of logins",
-    counts: Counts::New,
-    words: |item| format!("first login from {}: {}", item.name, item.now),
-};
-const PORTS: Aspect = Aspect {
-    name: "ports",
-    reason: "port",
-    things: "listening ports",
-    counts: Counts::New,
-    words: |item| format!("new listening port: {} ({})", item.name, item.now),
-};
-const KEYS: Aspect = Aspect {
-    name: "keys",
-    reason: "keys",
-    things: "files of authorized keys",
-    counts: Counts::All,
-    words: changed,
-};
-const SUDOERS: Aspect =
-    Aspect { name: "sudoers", reason: "sudoers", things: "files of sudoers", ..KEYS };
-const CRON: Aspect = Aspect { name: "cron", reason: "cron", things: "files of cron", ..KEYS };
-const ROOTS: Aspect = Aspect {
-    name: "root",
-    reason: "root",
-    things: "accounts with uid 0",
-    counts: Counts::New,
-    words: |item| format!("new account with uid 0: {}", item.name),
-};
-const CONTAINERS: Aspect = Aspect {
-    name: "containers",
-    reason: "container",
-    things: "privileged containers",
-    counts: Counts::New,
-    words: |item| format!("new privileged container: {}, {}", item.name, item.now),
-};
-
-fn counted(lines: u64) -> String {
-    if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") }
-}
-
-/// A file's states begin with its lines; the digest says nothing to people.
-fn changed(item: &Item) -> String {
-    let lines = |state: &str| state.rsplit_once(' ').map_or(state, |(lines, _)| lines).to_owned();
-    match (&item.before, item.now.as_str()) {
-        (None, now) => format!("{} is new: {}", item.name, lines(now)),
-        (Some(before), "") => format!("{} is gone: {} before", item.name, lines(before)),
-        (Some(before), now) => {
-            format!("{} changed: {} before, {} now", item.name, lines(before), lines(now))
-        }
-    }
-}
-
-/// What may not be read, in one line.
-fn hidden(all: &[(Guards, String)]) -> Option<String> {
-    let (_, first) = all.first()?;
-    let more = match all.len() - 1 {
-        0 => String::new(),
-        n => format!(" and {n} more"),
-    };
-    Some(format!("reef may not look at {first}{more}"))
-}
-
-/// A port by its number; of those that change with each start, by whose it is.
-fn ports(listeners: &[Listener]) -> Known {
-    let item = |l: &Listener| {
-        let (protocol, owner) = (l.protocol.as_str(), format!("uid {}", l.uid));
-        let who = l.process.clone().unwrap_or(owner);
-        match (EPHEMERAL.contains(&l.port), l.protocol) {
-            (true, Protocol::Udp) => None,
-            (true, Protocol::Tcp) => {
-                Some((clean(&format!("tcp of {who}")), format!("port {}", l.port)))
-            }
-            (false, _) => Some((format!("{protocol} {}", l.port), clean(&who))),
-        }
-    };
-    listeners.iter().filter_map(item).take(MOST).collect()
-}
-
-/// Containers that reach beyond themselves, by name and by how. One that Kubernetes made is known by its image: its
-/// name is another one each time.
-fn containers(all: &[Container]) -> Known {
-    let item = |c: &Container| {
-        let privileged = c.privileged.then(|| "privileged".to_owned());
-        let how: Vec<String> = privileged.into_iter().chain(c.reaches.iter().cloned()).collect();
-        let name = match c.label("io.kubernetes.pod.name") {
-            Some(_) => &c.image,
-            None => &c.name,
-        };
-        let how = how.join(", ");
-        (!how.is_empty()).then(|| (clean(&format!("{name} ({how})")), clean(&c.image)))
-    };
-    all.iter().filter(|c| !c.opted_out()).filter_map(item).take(MOST).collect()
 }
 
 impl HostProbe for Security {

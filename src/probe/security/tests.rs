@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::*;
-use crate::model::container::{ContainerState, Ended, Health, RestartPolicy};
-use crate::model::guard::{GuardedFile, Login};
+use crate::model::container::{Container, ContainerState, Ended, Health, RestartPolicy};
+use crate::model::guard::{GuardedFile, Listener, Login, Protocol};
 use crate::model::reading::Concern;
 
 /// A past that remembers what is learned.
@@ -176,6 +176,34 @@ fn files_that_change_come_or_go_are_told_with_their_lines() {
     stage.files(&[], &[(Guards::Cron, "/etc/cron.d")]);
     assert_eq!(stage.red(), []);
     assert_eq!(stage.probe.absent().unwrap(), "reef may not look at /etc/cron.d");
+}
+
+/// Nobody can say that what may not be read is as it was.
+#[test]
+fn what_may_not_be_read_is_never_green() {
+    let mut stage = Stage::new(Settings::default());
+    let sudoers = |stage: &mut Stage| {
+        let readings = stage.look();
+        readings.into_iter().find(|r| r.signal.aspect.as_str() == "sudoers")
+    };
+    let keys = (Guards::Keys, "/home/dad/.ssh/authorized_keys", "aa", 2);
+    let file = (Guards::Sudoers, "/etc/sudoers", "bb", 9);
+    let folder = (Guards::Sudoers, "/etc/sudoers.d");
+    stage.files(&[keys], &[(Guards::Sudoers, "/etc/sudoers"), folder]);
+    assert_eq!(sudoers(&mut stage), None, "it stands among what was not looked at");
+    let absent = stage.probe.absent().unwrap();
+    assert_eq!(absent, "reef may not look at /etc/sudoers and 1 more");
+
+    stage.files(&[keys, file], &[folder]);
+    sudoers(&mut stage);
+    let partly = sudoers(&mut stage).unwrap();
+    assert_eq!(partly.severity, Severity::Green);
+    assert_eq!(partly.words.to_string(), "nothing new among files of sudoers: 1 (1 not readable)");
+
+    stage.files(&[keys], &[(Guards::Sudoers, "/etc/sudoers"), folder]);
+    let lost = sudoers(&mut stage).unwrap();
+    assert_eq!(lost.severity, Severity::Unknown, "{lost:?}");
+    assert!(lost.words.as_str().contains("may no longer look at files of sudoers"), "{lost:?}");
 }
 
 #[test]

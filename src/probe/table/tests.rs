@@ -424,7 +424,10 @@ fn a_host_differs_by_tables_of_its_own() {
     assert!(told("host.nas.disk./.yellow") && !told("host.nas.cpu") && !told("host.gate"));
 
     for (lines, part) in [
-        ("[host.nas.disk]\nyelow = \"50 %\"", "yelow: is neither a key of disk"),
+        (
+            "[host.nas.disk]\nyelow = \"50 %\"",
+            "yelow: is neither a key of disk nor a mount point; did you mean \"yellow\"",
+        ),
         ("[host.nas.security]\nlogs = \"/x\"", "did you mean \"log\""),
     ] {
         let why = read(lines).map(drop).unwrap_err();

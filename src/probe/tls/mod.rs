@@ -34,6 +34,8 @@ pub struct Settings {
     pub renews: Option<Span>,
     /// `lineage`: what certbot calls the certificate. Default: the name, or a domain above it.
     pub lineage: Option<String>,
+    /// `config_dir`: certbot's folder, where it is called with --config-dir. Default: /etc/letsencrypt.
+    pub config_dir: Option<AbsPath>,
     /// `timeout`: of the handshake. Default 10 s.
     pub timeout: Span,
 }
@@ -47,6 +49,7 @@ impl Settings {
             red: Span::days(3),
             renews: None,
             lineage: None,
+            config_dir: None,
             timeout: Span::secs(10),
         }
     }
@@ -290,6 +293,7 @@ pub fn configure(ask: &mut Ask<'_>) -> Vec<Draft> {
     settings.red = ask.or("red", settings.red);
     settings.renews = ask.opt("renews");
     settings.lineage = ask.opt("lineage");
+    settings.config_dir = ask.opt("config_dir");
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     let named =
         |name: &String| !name.is_empty() && !name.starts_with('-') && name.chars().all(plain);
@@ -351,6 +355,7 @@ fn draft(
         port: settings.at.port,
         name: settings.name.clone(),
         lineage: settings.lineage.clone(),
+        config_dir: settings.config_dir.clone(),
     };
     let host = endpoint.on().clone();
     let watched =

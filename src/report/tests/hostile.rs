@@ -186,6 +186,8 @@ fn every_trick_stays_text() {
         "ok\n\n---\n\n# x",
         "===",
         "- [ ] a task",
+        ":> a quote in a definition",
+        ": a definition",
         "1. one",
         "> quoted",
         "~~~\ncode",

@@ -252,6 +252,7 @@ pub(super) fn step(path: &str) -> Step {
         repeat: Repeat::Never,
         lease: vec![target],
         replicas: None,
+        holds: None,
     }
 }
 

@@ -152,6 +152,8 @@ fn all_conditions_must_hold() {
         ("{ value = \"look.candidates\", is = \"database\" }", Ok(true)),
         ("{ value = \"look.candidates\", in = [\"logs\"] }", Ok(false)),
         ("{ value = \"reading.severity\", is = \"red\" }", Ok(true)),
+        ("{ value = \"reading.attempt\", from = 1 }", Ok(true)),
+        ("{ value = \"reading.attempt\", from = 2 }", Ok(false)),
         ("{ value = \"reading.attempt\", above = 1 }", Ok(false)),
         ("{ value = \"reading.target\", is = \"/\" }", Ok(true)),
         ("{ value = \"reading.used_percent\", above = 1 }", Ok(false)),
@@ -211,6 +213,19 @@ fn a_question_holds_what_was_found_bounded_and_on_one_line() {
     let text = question(book.questions().next().unwrap(), &bindings);
     assert!(text.starts_with("/var/log of mini:/, (no size): a [Approve][2Jxxx"), "{text}");
     assert!(!text.contains('\n') && text.chars().count() < 300, "{text}");
+}
+
+#[test]
+fn a_line_of_a_question_that_knows_nothing_is_left_out() {
+    let ask = "```ask\nquestion = \"\"\"\nIt is down.\nBehind it: {{ look.path }}, of {{ look.size }}\nOr {{ look.kind }} in {{ look.path }}.\nWhat now?\"\"\"\noptions = [{ say = \"{{ look.size }}\" }]\n```\n";
+    for (found, want) in [
+        (vec![], "It is down.\nWhat now?"),
+        (vec![("kind", word("temp"))], "It is down.\nOr temp in (no path).\nWhat now?"),
+    ] {
+        let (book, bindings) = bound(ask, &found);
+        let asked = book.questions().next().unwrap();
+        assert_eq!(question(asked, &bindings), want);
+    }
 }
 
 fn look_path() -> crate::runbook::Ref {

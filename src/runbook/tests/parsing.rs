@@ -24,6 +24,7 @@ attempts = 3
 cooldown = "2h"
 escalate = "page"
 on_failure = "undo"
+peers = ["a:unit:web.service", "b:unit:web.service"]
 max_targets = 50"#;
     let body = "# Title\n\nProse.\n\n```step\nname = \"look\"\ntool = \"disk.usage\"\nargs = { path = { literal = \"/a\" }, top = \"param.top\" }\n```\n\nMore.\n\n```sh\ndf -h\n```\n\n```step\nname = \"clean\"\nasked = true\ntool = \"files.clean\"\nargs = { path = \"look.path\", older = \"param.temp\", what = \"temp\" }\n```\n\n```ask\nquestion = \"Clean {{ look.path }}?\"\noptions = [{ say = \"yes\", steps = [\"clean\"] }, { say = \"no\" }]\n```\n\n~~~verify\nwithin = \"10m\"\nstays = \"1m\"\n~~~\n";
     let book = book(front, body);
@@ -37,6 +38,7 @@ max_targets = 50"#;
     );
     let roots: Vec<&str> = book.roots.iter().map(AbsPath::as_str).collect();
     assert_eq!(roots, ["/var/log", "/tmp"]);
+    assert_eq!(book.bounds().peers.len(), 2);
     let steps: Vec<_> = book.steps().map(|step| (step.name.as_str(), step.asked)).collect();
     assert_eq!(steps, [("look", Asked::No), ("clean", Asked::Yes)]);
     let look = book.steps().next().unwrap();

@@ -64,11 +64,17 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
                 ("safe", Flag),
                 ("ambiguous", Flag),
                 ("candidates", words()),
+                ("holds", Text),
+                ("found", Kind::List(Box::new(Text))),
             ],
         ),
-        "logs.rotate" => {
-            spec("logs.rotate", High, &[("path", Path, NEED), ("older", Span, MAY)], &[])
-        }
+        "journal.vacuum" => spec("journal.vacuum", High, &[("keep", Bytes, MAY)], &[]),
+        "logs.rotate" => spec(
+            "logs.rotate",
+            High,
+            &[("path", Path, NEED), ("older", Span, MAY), ("held", Flag, MAY)],
+            &[],
+        ),
         "logs.archive" => spec(
             "logs.archive",
             High,
@@ -111,7 +117,13 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
         "files.empty_quarantine" => spec(
             "files.empty_quarantine",
             High,
-            &[("id", Word, MAY), ("all", Flag, MAY), ("older", Span, MAY)],
+            &[
+                ("id", Word, MAY),
+                ("all", Flag, MAY),
+                ("older", Span, MAY),
+                ("path", Path, MAY),
+                ("what", Word, MAY),
+            ],
             &[],
         ),
         "files.destroy" => spec("files.destroy", Critical, &[("path", Path, NEED)], &[]),
@@ -191,6 +203,20 @@ pub(super) fn tool(name: &ToolName) -> Option<ToolSpec> {
         "http.get" => {
             spec("http.get", Low, &[("endpoint", Target, NEED)], &[("status", Int), ("took", Span)])
         }
+        "certificate.inspect" => spec(
+            "certificate.inspect",
+            Low,
+            &[("path", Path, NEED)],
+            &[
+                ("days", Int),
+                ("method", Word),
+                ("called", Text),
+                ("why", Text),
+                ("issuer", Text),
+                ("due", Flag),
+                ("broken", Text),
+            ],
+        ),
         "tls.inspect" => spec(
             "tls.inspect",
             Low,
@@ -346,6 +372,7 @@ pub(super) fn readings(probe: &Word) -> Option<Vec<Gives>> {
         "http" => &[("endpoint", Target), ("status", Int), ("unit", Target), ("container", Target)],
         "docker" => &[("container", Target), ("state", Word), ("exit_code", Int)],
         "compose" => &[("stack", Target)],
+        "cert" => &[("endpoint", Target), ("path", Path), ("days", Int)],
         "tls" => &[("endpoint", Target), ("days", Int), ("ends", Int), ("by_hand", Kind::Flag)],
         "errors" => &[("log", Target), ("template", Text), ("count", Int), ("baseline", Int)],
         "process" => &[("process", Word)],

@@ -63,6 +63,7 @@ pub(in crate::store) fn step(target: &str) -> Step {
         repeat: Repeat::Never,
         lease: vec![target.parse().unwrap()],
         replicas: None,
+        holds: None,
     }
 }
 

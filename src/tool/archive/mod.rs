@@ -7,6 +7,7 @@ use crate::model::tool::ToolError;
 use crate::tool::args::{Args, refused};
 use crate::tool::world::Inventory;
 
+pub mod fetch;
 pub mod store;
 pub mod upload;
 

@@ -4,7 +4,7 @@ use crate::Fut;
 use crate::clients::declared::Store;
 use crate::clients::s3::NoList;
 use crate::gate::tool::{Parsed, Query, Tool};
-use crate::model::ids::{ToolName, Word};
+use crate::model::ids::{HostName, ToolName, Word};
 use crate::model::taint::Tainted;
 use crate::model::time::Span;
 use crate::model::tool::{Found, NOTHING_TO_UNDO, READS, Tier, ToolError, ToolSpec};
@@ -19,7 +19,11 @@ fn spec() -> ToolSpec {
         summary: "Say whether the config declares a bucket for logs, and whether it answers",
         inputs: vec![optional("store", Kind::Word, "its name; left out, the only one there is")],
         gives: vec![
-            gives("state", Kind::Word, "ok, none, several, missing, denied, refused, timeout ..."),
+            gives(
+                "state",
+                Kind::Word,
+                "ok, none, several, elsewhere (for another host's logs), missing, denied, refused, timeout ...",
+            ),
             gives("why", Kind::Text, "which bucket it is, or why there is none to be had"),
         ],
         max_tier: Tier::Low,
@@ -35,14 +39,17 @@ fn spec() -> ToolSpec {
 pub fn store(world: &World) -> Box<dyn Tool> {
     let world = world.clone();
     made(spec(), move |args| {
-        args.only_on(&world.here)?;
+        let on = args.call().target.on();
+        // A host that the config does not name is no answer.
+        world.on(on)?;
+        let elsewhere = (*on != world.here).then(|| on.clone());
         let known = world.inventory.servers.stores.len();
         // Two of them are an answer here: a runbook that is for all must not fail for it.
         let store = match args.word("store") {
             None if known > 1 => None,
             _ => meant(&world.inventory, args)?,
         };
-        Ok(Parsed::Query(Box::new(State { world: world.clone(), store, known })))
+        Ok(Parsed::Query(Box::new(State { world: world.clone(), store, known, elsewhere })))
     })
 }
 
@@ -51,12 +58,18 @@ struct State {
     store: Option<(String, Store)>,
     /// How many the config declares.
     known: usize,
+    /// The host of the logs, where it is another one.
+    elsewhere: Option<HostName>,
 }
 
 impl Query for State {
     fn run(self: Box<Self>) -> Fut<'static, Result<Found, ToolError>> {
         Box::pin(async move {
             let (state, why) = match &self.store {
+                // What is declared to be kept is not thrown away because its way there is missing.
+                Some((_, store)) if self.elsewhere.is_some() => {
+                    ("elsewhere", format!("{} takes the logs of this machine only", place(store)))
+                }
                 None if self.known > 1 => {
                     ("several", format!("{} buckets are declared: which is meant?", self.known))
                 }

@@ -13,12 +13,15 @@ use crate::gate::tool::{Action, Parsed, Tool};
 use crate::model::ids::ToolName;
 use crate::model::target::Target;
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Call, Effect, Repeat, Tier, ToolError, ToolSpec, Undo};
-use crate::model::value::{Kind, Value};
+use crate::model::tool::{
+    ActionResult, Call, Effect, Repeat, Tier, ToolError, ToolSpec, Undo, nothing_to_do,
+};
+use crate::model::value::Kind;
 use crate::tool::archive::{meant, place, words};
-use crate::tool::args::{failed, made, optional, refused, required};
-use crate::tool::compress::{nothing, picked_again};
+use crate::tool::args::{made, optional, refused, required};
+use crate::tool::compress::{nothing_below, picked_again};
 use crate::tool::pick::{self, Picked, Wanted, Which};
+use crate::tool::quarantine::{self, GoesTo};
 use crate::tool::world::World;
 
 /// What goes up and comes back in a second at the least, for the estimate of how long it takes.
@@ -56,6 +59,7 @@ pub fn archive(world: &World) -> Box<dyn Tool> {
     let timeout = spec.timeout;
     made(spec, move |args| {
         args.only_on(&world.here)?;
+        let world = world.on(&world.here)?;
         let start = args.rooted("path")?;
         pick::guard(&world.inventory, &world.quarantine, &start)?;
         let Some((_, store)) = meant(&world.inventory, args)? else {
@@ -66,7 +70,7 @@ pub fn archive(world: &World) -> Box<dyn Tool> {
         let most = args.call().bounds.max_targets;
         let older = args.span("older");
         let wanted = Wanted { start, which: Which::CompressedLogs, older, most };
-        let (world, call) = (world.clone(), args.call().clone());
+        let call = args.call().clone();
         Ok(Parsed::Action(Box::new(Archive { world, call, wanted, store, timeout })))
     })
 }
@@ -91,7 +95,7 @@ impl Action for Archive {
 
     fn lease(&self) -> Vec<Target> {
         let mut keys = pick::lease(&self.call, &self.wanted.start);
-        keys.push(Target::path(self.world.here.clone(), &self.world.quarantine));
+        keys.push(quarantine::lease(&self.world));
         keys
     }
 
@@ -99,12 +103,12 @@ impl Action for Archive {
         Box::pin(async move {
             let picked = self.pick().await?;
             if picked.files.is_empty() {
-                return Ok(nothing(&self.wanted.start.path, &picked));
+                return Ok(nothing_below(&self.wanted.start.path, &picked));
             }
-            let volume = self.world.files.volume(&self.world.quarantine).await.map_err(failed)?;
-            let frees = match volume == picked.walked.dev {
-                true => "on the same volume, so nothing is freed until it is emptied",
-                false => "on another volume",
+            let frees = match quarantine::goes_to(&self.world, &picked).await? {
+                GoesTo::SameVolume => "on the same volume, so nothing is freed until it is emptied",
+                GoesTo::Another => "on another volume",
+                GoesTo::NoRoom(why) => return Ok(nothing_to_do(why)),
             };
             let words = format!(
                 "upload {} to {}, read each back, then move it into quarantine {}, {frees}{}",
@@ -113,22 +117,8 @@ impl Action for Archive {
                 self.world.quarantine,
                 picked.left()
             );
-            let takes = i64::try_from(1 + picked.bytes() / BYTES_A_SECOND).unwrap_or(i64::MAX);
-            let effect = Effect {
-                words,
-                max_items: picked.files.len() as u64,
-                max_bytes: picked.bytes(),
-                takes: Some(Span::secs(takes)),
-                artifact: None,
-            };
-            let id = picked.mark(self.call.tool.as_str());
-            let undo = Call {
-                tool: ToolName::of("files.restore"),
-                target: self.call.target.clone(),
-                args: [("id".to_owned(), Value::Word(id))].into(),
-                bounds: self.call.bounds.clone(),
-            };
-            Ok((effect, Undo::By(undo)))
+            let takes = 1 + picked.bytes() / BYTES_A_SECOND;
+            Ok(quarantine::as_planned(&picked, &self.call, words, takes))
         })
     }
 
@@ -142,14 +132,8 @@ impl Action for Archive {
                 Err(result) => return result,
             };
             let files: Vec<Entry> = picked.files.into_iter().filter(fits).collect();
-            let n = pick::within(&files, &permit.step().effect);
-            let beyond = files.len() - n;
-            let manifest = Arc::new(Manifest {
-                id,
-                root: self.wanted.start.root.clone(),
-                at: self.world.now.now(),
-                files: files.into_iter().take(n).collect(),
-            });
+            let (manifest, beyond) =
+                quarantine::planned(&permit, &self.world, &self.wanted, id, files);
             self.carry(&permit, &manifest, beyond).await
         })
     }
@@ -161,7 +145,7 @@ fn patience(bytes: u64) -> Span {
 }
 
 /// Whether one upload takes it.
-fn fits(entry: &Entry) -> bool {
+pub(crate) fn fits(entry: &Entry) -> bool {
     (1..=LARGEST).contains(&entry.bytes)
 }
 
@@ -177,7 +161,10 @@ impl From<FilesError> for Stays {
     fn from(why: FilesError) -> Self {
         match why {
             FilesError::NoRoom => Self::All("no room left in the quarantine".into()),
-            FilesError::Changed(_) | FilesError::Failed(_) => Self::File(why.to_string()),
+            FilesError::Changed(_)
+            | FilesError::Failed(_)
+            | FilesError::NotStarted(_)
+            | FilesError::Unknown(_) => Self::File(why.to_string()),
         }
     }
 }
@@ -291,13 +278,13 @@ impl Archive {
         Ok(())
     }
 
-    /// Where a file goes. Its digest is in the name: two rotations never share one, and what is uploaded twice lies
-    /// there once.
+    /// Where a file goes. Its digest is in the name: two rotations never share one, what is uploaded twice lies there
+    /// once, and what is fetched back is known by it.
     fn key(&self, entry: &Entry, is: &Held) -> String {
         let (folder, name) = entry.path.as_str().rsplit_once('/').unwrap_or_default();
         let day = zone::stamp(entry.modified);
         format!(
-            "{}{}{folder}/{:.10}-{:.12}-{name}",
+            "{}{}{folder}/{:.10}-{}-{name}",
             self.store.bucket.prefix, self.world.here, day, is.sha256
         )
     }

@@ -6,7 +6,7 @@ use crate::model::ids::{ToolName, Word};
 use crate::model::taint::Tainted;
 use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
-use crate::model::tool::{Found, NOTHING_TO_UNDO, READS, Tier, ToolError, ToolSpec};
+use crate::model::tool::{Found, Gives, NOTHING_TO_UNDO, READS, Tier, ToolError, ToolSpec};
 use crate::model::value::{Kind, Value, Values};
 use crate::policy::renewer::{Disk, disk};
 use crate::tool::args::{gives, made, refused, required};
@@ -14,40 +14,50 @@ use crate::tool::certificate::look::{Looked, look};
 use crate::tool::web::endpoint;
 use crate::tool::world::{Peer, World};
 
+/// What is found of a certificate wherever it is seen.
+pub(super) fn about() -> Vec<Gives> {
+    vec![
+        gives("days", Kind::Int, "whole days left; negative when it has ended"),
+        gives(
+            "method",
+            Kind::Word,
+            "certbot, acme-sh, lego, dehydrated, caddy, traefik, cert-manager, self-signed or unknown",
+        ),
+        gives("called", Kind::Text, "that program's name as people write it"),
+        gives("why", Kind::Text, "the sign by which it is known"),
+        gives("issuer", Kind::Text, "who signed it"),
+        gives("serial", Kind::Text, "its serial number in hex"),
+        gives(
+            "due",
+            Kind::Flag,
+            "false where certbot has a newer one, which the server only has to read",
+        ),
+        gives(
+            "starts",
+            Kind::Word,
+            "what starts the renewal: timer, cron, broken, nothing, unknown",
+        ),
+        gives("broken", Kind::Text, "what is broken about that, and what mends it"),
+    ]
+}
+
 fn inspect_spec() -> ToolSpec {
     ToolSpec {
         name: ToolName::of("tls.inspect"),
         summary: "Look at an endpoint's certificate: days left, who renews it, what is broken about that",
         inputs: vec![required("endpoint", Kind::Target, "HOST:endpoint:NAME")],
-        gives: vec![
-            gives("days", Kind::Int, "whole days left; negative when it has ended"),
-            gives(
-                "method",
-                Kind::Word,
-                "certbot, acme-sh, lego, dehydrated, caddy, traefik, cert-manager, self-signed or unknown",
-            ),
-            gives("called", Kind::Text, "that program's name as people write it"),
-            gives("why", Kind::Text, "the sign by which it is known"),
-            gives("issuer", Kind::Text, "who signed it"),
-            gives("serial", Kind::Text, "its serial number in hex"),
-            gives(
-                "due",
-                Kind::Flag,
-                "false where certbot has a newer one, which the server only has to read",
-            ),
-            gives(
-                "starts",
-                Kind::Word,
-                "what starts the renewal: timer, cron, broken, nothing, unknown",
-            ),
-            gives("broken", Kind::Text, "what is broken about that, and what mends it"),
-            gives("unit", Kind::Target, "the unit that serves it, where served_by says so"),
-            gives(
-                "container",
-                Kind::Target,
-                "the container that serves it, where served_by says so",
-            ),
-        ],
+        gives: [
+            about(),
+            vec![
+                gives("unit", Kind::Target, "the unit that serves it, where served_by says so"),
+                gives(
+                    "container",
+                    Kind::Target,
+                    "the container that serves it, where served_by says so",
+                ),
+            ],
+        ]
+        .concat(),
         max_tier: Tier::Low,
         tiers: READS,
         undo: NOTHING_TO_UNDO,
@@ -94,7 +104,7 @@ impl Query for Inspect {
 }
 
 /// The values but for days and who serves it, and the words after the days.
-fn found(looked: &Looked) -> (Values, String) {
+pub(super) fn found(looked: &Looked) -> (Values, String) {
     let (finding, schedule) = (looked.finding(), looked.schedule());
     let text = |text: &str| Value::Text(Tainted::new(text));
     let newer = finding.lineage.is_some_and(|l| disk(looked.shown(), l) == Disk::Newer);
@@ -114,7 +124,7 @@ fn found(looked: &Looked) -> (Values, String) {
     let mut words =
         format!("issued by {}, renewed by {by}: {}", looked.leaf.issuer.first_line(), finding.why);
     if newer {
-        words.push_str("; a newer one lies on the disk, and the server shows the old one");
+        words.push_str("; a newer one lies on the disk, and this is the old one");
     }
     if !broken.is_empty() {
         words.push_str(&format!("; broken: {broken}"));

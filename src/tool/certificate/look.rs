@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::clients::tls::Leaf;
 use crate::model::fact::{Fact, FactValue};
 use crate::model::renewal::Renewals;
-use crate::model::target::Target;
+use crate::model::target::{AbsPath, Target};
 use crate::model::tool::ToolError;
 use crate::policy::renewer::{Around, Finding, Schedule, Shown, find, schedule};
 use crate::tool::args::failed;
@@ -63,6 +63,23 @@ pub async fn look(world: &World, target: &Target, peer: &Peer) -> Result<Looked,
         served_by: world.inventory.served_by.get(target.name()).cloned(),
         host,
         issuer_of_cluster,
+    })
+}
+
+/// Reads a certificate in a file of this machine, and asks the machine.
+pub async fn read(world: &World, path: &AbsPath) -> Result<Looked, ToolError> {
+    let here = Target::host(world.here.clone());
+    let (leaf, host) =
+        tokio::join!(world.web.in_file(path, world.now.now()), renewals(world, &here));
+    let leaf = leaf.map_err(failed)?;
+    let names: Vec<String> = leaf.names.iter().map(ToString::to_string).collect();
+    Ok(Looked {
+        leaf,
+        asked: names.first().cloned().unwrap_or_default(),
+        names,
+        served_by: None,
+        host,
+        issuer_of_cluster: None,
     })
 }
 

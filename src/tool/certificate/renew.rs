@@ -25,8 +25,6 @@ use crate::tool::world::{Peer, World};
 
 /// A challenge over DNS waits minutes for its records to spread.
 pub const TIMEOUT: Span = Span::mins(10);
-/// Where all of certbot lies, and its lock.
-const FOLDER: &str = "/etc/letsencrypt";
 const LOG: &str = "/var/log/letsencrypt/letsencrypt.log";
 
 fn renew_spec() -> ToolSpec {
@@ -58,21 +56,26 @@ pub fn renew(world: &World) -> Box<dyn Tool> {
 }
 
 /// The command for one lineage. Without a terminal certbot would first sleep for up to eight minutes.
-fn renewal(lineage: &str) -> Result<Argv, ToolError> {
-    command::argv(&[
+fn renewal(lineage: &str, folder: Option<&AbsPath>) -> Result<Argv, ToolError> {
+    let mut parts = vec![
         "certbot",
         "renew",
         "--cert-name",
         lineage,
         "--non-interactive",
         "--no-random-sleep-on-renew",
-    ])
+    ];
+    if let Some(folder) = folder {
+        parts.extend(["--config-dir", folder.as_str()]);
+    }
+    command::argv(&parts)
 }
 
 /// Every command that renewing an endpoint's certificate may need.
 pub fn commands(peer: &Peer) -> Vec<Argv> {
     let names = lineage_names(peer.lineage.as_deref(), &peer.name);
-    names.iter().filter_map(|name| renewal(name).ok()).collect()
+    let folder = peer.config_dir.as_ref();
+    names.iter().filter_map(|name| renewal(name, folder).ok()).collect()
 }
 
 struct Renew {
@@ -96,6 +99,11 @@ fn mark(lineage: &Lineage) -> Option<Digest> {
 }
 
 impl Renew {
+    /// Where all of certbot lies, and its lock: as the config says, never as a machine does.
+    fn folder(&self) -> &str {
+        self.peer.config_dir.as_ref().map_or(Lineage::FOLDER, AbsPath::as_str)
+    }
+
     /// The lineage that may be renewed, with the mark of its present certificate.
     fn lineage<'a>(&self, looked: &'a Looked) -> Result<(&'a Lineage, Digest), ToolError> {
         let finding = looked.finding();
@@ -120,6 +128,13 @@ impl Renew {
                 self.target.name()
             )));
         }
+        if lineage.folder() != self.folder() {
+            return Err(refused(format!(
+                "certbot keeps {name} below {0}, which the config does not say: write config_dir = \"{0}\" at the probe tls.{1}",
+                lineage.folder(),
+                self.target.name()
+            )));
+        }
         if lineage.stopped {
             return Err(refused(format!("{name} has autorenew = False: somebody stopped it")));
         }
@@ -139,9 +154,10 @@ impl Renew {
     /// The lineage as it is now; found by its name, because a server may show the old certificate for a while.
     async fn now(&self, name: &str) -> Result<(Renewals, Lineage), String> {
         let found = renewals(&self.world, &self.target).await?;
-        match found.lineages.iter().find(|lineage| lineage.name == name).cloned() {
+        let of = |lineage: &&Lineage| lineage.name == name && lineage.folder() == self.folder();
+        match found.lineages.iter().find(of).cloned() {
             Some(lineage) => Ok((found, lineage)),
-            None => Err(format!("{FOLDER}/renewal/{name}.conf is gone")),
+            None => Err(format!("{}/renewal/{name}.conf is gone", self.folder())),
         }
     }
 
@@ -204,7 +220,9 @@ impl Action for Renew {
     fn lease(&self) -> Vec<Target> {
         let mut keys = vec![self.target.clone()];
         // certbot takes a lock over all that it keeps.
-        keys.extend(AbsPath::new(FOLDER).map(|at| Target::path(self.target.on().clone(), &at)));
+        keys.extend(
+            AbsPath::new(self.folder()).map(|at| Target::path(self.target.on().clone(), &at)),
+        );
         keys
     }
 
@@ -233,7 +251,7 @@ impl Action for Renew {
             };
             let (before, argv) = match self.lineage(&looked) {
                 Ok((lineage, mark)) if permit.step().effect.artifact == Some(mark) => {
-                    match renewal(&lineage.name) {
+                    match renewal(&lineage.name, self.peer.config_dir.as_ref()) {
                         Ok(argv) => (lineage.clone(), argv),
                         Err(why) => return ActionResult::NotStarted(why.to_string()),
                     }

@@ -8,13 +8,16 @@ use crate::model::container::Container;
 use crate::model::ids::{ToolName, Word};
 use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Bounds, Effect, Repeat, Tier, ToolError, ToolSpec, Undo};
+use crate::model::tool::{
+    ActionResult, Bounds, Effect, Repeat, Replicas, Tier, ToolError, ToolSpec, Undo,
+};
 use crate::model::value::Kind;
 use crate::tool::args::{made, refused, required};
 use crate::tool::compose::{Standing, lease};
-use crate::tool::container::act::settled;
+use crate::tool::container::act::{replicas_without, settled};
 use crate::tool::container::read::state;
 use crate::tool::container::{At, Named, touch};
+use crate::tool::peers;
 use crate::tool::world::World;
 
 const TIMEOUT: Span = Span::secs(180);
@@ -107,6 +110,17 @@ impl Action for Restart {
                 artifact: None,
             };
             Ok((effect, Undo::Impossible("a restart cannot be taken back".into())))
+        })
+    }
+
+    fn replicas(&self) -> Fut<'_, Result<Option<Replicas>, ToolError>> {
+        Box::pin(async move {
+            // Compose restarts all of them at once.
+            let (_, own) = self.allowed().await?;
+            match replicas_without(&self.at, &own).await? {
+                Some(replicas) if 1 < replicas.of => Ok(Some(replicas)),
+                Some(_) | None => peers::left(&self.at.world, &self.bounds, &self.target).await,
+            }
         })
     }
 

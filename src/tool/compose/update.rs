@@ -6,13 +6,14 @@ use crate::Fut;
 use crate::clients::docker::engine::{Engine, ImageName};
 use crate::clients::docker::project::{Others, Verb, run};
 use crate::gate::permit::Permit;
+use crate::gate::rules::UNDO_FOR;
 use crate::gate::tool::{Action, Parsed, Tool};
 use crate::model::digest::{Canonical, Digest};
 use crate::model::ids::{ToolName, Word};
 use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
 use crate::model::tool::{
-    ActionResult, Bounds, Call, Effect, Repeat, Tier, ToolError, ToolSpec, Undo,
+    ActionResult, Bounds, Call, Effect, Holds, Repeat, Tier, ToolError, ToolSpec, Undo,
 };
 use crate::model::value::{Kind, Value, Values};
 use crate::tool::args::{made, refused, required};
@@ -49,7 +50,7 @@ fn up_spec() -> ToolSpec {
         gives: vec![],
         max_tier: Tier::Critical,
         tiers: "always critical: what the file asks for is done, whatever it is",
-        undo: "compose.rollback to the images that ran before, as long as they are there",
+        undo: "compose.rollback to the images that ran before, for 7 days or until the next update",
         errors: "a project whose files the config does not declare, or that changed since they were approved; no compose on the host",
         timeout: Span(UP.0 + AROUND.0),
         example: "tool = \"compose.up\"\nargs = { stack = \"mini:stack:media\" }",
@@ -250,6 +251,11 @@ impl Action for Up {
             };
             Ok((effect, undo))
         })
+    }
+
+    fn holds(&self) -> Option<Holds> {
+        // One image a service is kept under a name: the next update's takes the name.
+        Some(Holds::TillNext(UNDO_FOR))
     }
 
     fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult> {

@@ -14,11 +14,14 @@ use crate::model::container::{Container, ContainerState};
 use crate::model::ids::ToolName;
 use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Bounds, Effect, Repeat, Tier, ToolError, ToolSpec, Undo};
+use crate::model::tool::{
+    ActionResult, Bounds, Effect, Repeat, Replicas, Tier, ToolError, ToolSpec, Undo,
+};
 use crate::model::value::Kind;
 use crate::tool::args::{made, refused, required};
 use crate::tool::container::read::state;
-use crate::tool::container::{ARGUMENT, At, Named, touch};
+use crate::tool::container::{ARGUMENT, At, Named, is_well, touch};
+use crate::tool::peers;
 use crate::tool::world::World;
 
 /// Most containers stop within their ten seconds; those that were given more have more.
@@ -128,6 +131,7 @@ impl Action for Anew {
     }
 
     fn repeat(&self) -> Repeat {
+        // What ends at once would be begun once more.
         Repeat::Never
     }
 
@@ -159,6 +163,23 @@ impl Action for Anew {
         })
     }
 
+    fn replicas(&self) -> Fut<'_, Result<Option<Replicas>, ToolError>> {
+        Box::pin(async move {
+            match self.how {
+                // What is down takes nothing away when it comes.
+                How::Start => Ok(None),
+                How::Restart => {
+                    let one = self.at.find(&self.target).await?;
+                    let of_service = replicas_without(&self.at, std::slice::from_ref(&one)).await?;
+                    match of_service {
+                        Some(replicas) => Ok(Some(replicas)),
+                        None => peers::left(&self.at.world, &self.bounds, &self.target).await,
+                    }
+                }
+            }
+        })
+    }
+
     fn run(self: Box<Self>, permit: Permit) -> Fut<'static, ActionResult> {
         Box::pin(async move {
             // Since the preview somebody may have stopped it.
@@ -178,6 +199,23 @@ impl Action for Anew {
             }
         })
     }
+}
+
+/// The containers of the same compose service, and how many of them stay well while these are down; `None` for
+/// what belongs to no service. One that somebody stopped is no replica.
+pub async fn replicas_without(at: &At, down: &[Container]) -> Result<Option<Replicas>, ToolError> {
+    let Some(service) = down.first().and_then(Container::composed) else { return Ok(None) };
+    let all = at.all().await?;
+    let own: Vec<&Container> =
+        all.iter().filter(|c| c.composed() == Some(service) && !c.stopped_on_purpose()).collect();
+    let well = own.iter().filter(|c| is_well(c));
+    let stays = well.clone().filter(|c| down.iter().all(|gone| gone.name != c.name));
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Ok(Some(Replicas {
+        of: count(own.len()),
+        healthy: count(well.clone().count()),
+        leaves: count(stays.count()),
+    }))
 }
 
 /// Looks what became of it: another life, that goes on.

@@ -5,6 +5,7 @@ pub mod firewall;
 pub mod power;
 pub mod shape;
 pub mod snapshot;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +15,13 @@ use crate::clients::provider::{Deed, Known, Machine, Made, Power, StoppedBy};
 use crate::gate::permit::Permit;
 use crate::gate::rules::UNDO_FOR;
 use crate::gate::tool::{Action, Parsed};
+use crate::model::digest::Digest;
 use crate::model::ids::ToolName;
 use crate::model::target::{Target, Thing};
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Call, Effect, Repeat, Tier, ToolError, Undo};
+use crate::model::tool::{
+    ActionResult, Call, Effect, Holds, Repeat, Tier, ToolError, Undo, nothing_to_do,
+};
 use crate::model::value::{Value, human_bytes};
 use crate::tool::args::{Args, failed, refused};
 use crate::tool::world::World;
@@ -44,6 +48,8 @@ struct Change {
     /// What its provider calls it.
     id: String,
     deed: Deed,
+    /// The tier of what carries it out, where that has one of its own: as it is now.
+    means: Option<Tier>,
 }
 
 /// The call of a tool here, once its deed is known.
@@ -69,7 +75,9 @@ fn change(
     })?;
     let deed = deed(&known, &target)?;
     let call = args.call().clone();
-    Ok(Parsed::Action(Box::new(Change { world: world.clone(), known, call, target, id, deed })))
+    let means = known.provider.means(&deed).map(|means| means.tier);
+    let world = world.clone();
+    Ok(Parsed::Action(Box::new(Change { world, known, call, target, id, deed, means })))
 }
 
 impl Change {
@@ -164,114 +172,12 @@ impl Change {
         })
     }
 
-    /// What is to be done, in words and numbers, from how it is now.
-    fn words(&self, now: &Machine) -> String {
-        let (target, is) = (&self.target, now.power.word());
-        let size = |bytes: Option<u64>| bytes.map_or("an untold amount".to_owned(), human_bytes);
-        match &self.deed {
-            Deed::Start => format!("start {target} (now {is})"),
-            Deed::Stop => {
-                format!(
-                    "shut {target} down (now {is}): it is down until it is started; never cut off by force"
-                )
-            }
-            Deed::Create { template, .. } => {
-                format!("make {target} as a full copy of {template}; it is not started")
-            }
-            Deed::Delete => {
-                let all: u64 = now.volumes.values().sum();
-                format!(
-                    "delete {target} with its {} volumes of {} and {} snapshots",
-                    now.volumes.len(),
-                    human_bytes(all),
-                    now.snapshots.len()
-                )
-            }
-            Deed::Grow { volume, to } => {
-                let from = now.volumes.get(volume).copied();
-                let more = to.saturating_sub(from.unwrap_or(0));
-                format!(
-                    "grow {volume} of {target} from {} to {}, by {}; the file system within is left as it is",
-                    size(from),
-                    human_bytes(*to),
-                    human_bytes(more)
-                )
-            }
-            Deed::Limit { memory, cores } => {
-                let mut parts = Vec::new();
-                if let Some(memory) = memory {
-                    parts.push(format!(
-                        "memory from {} to {}",
-                        size(now.memory),
-                        human_bytes(*memory)
-                    ));
-                }
-                if let Some(cores) = cores {
-                    let from = now.cores.map_or("an untold number".to_owned(), |n| n.to_string());
-                    parts.push(format!("cores from {from} to {cores}"));
-                }
-                let later = if now.power == Power::Running {
-                    "; what runs may have it only at its next start"
-                } else {
-                    ""
-                };
-                format!("set {} of {target}{later}", parts.join(" and "))
-            }
-            Deed::Admit(rule) => {
-                format!(
-                    "add to the firewall of {target}, which has {} such rules: {rule}",
-                    now.rules.len()
-                )
-            }
-            Deed::Withdraw(rule) => {
-                format!(
-                    "remove from the firewall of {target}, of {} such rules: {rule}",
-                    now.rules.len()
-                )
-            }
-            Deed::Snapshot { name } => format!(
-                "take the snapshot {name} of {target} (now {is}, {} snapshots): its volumes, not what is in its memory",
-                now.snapshots.len()
-            ),
-            Deed::Rollback { name } => format!(
-                "roll {target} back to its snapshot {name}: everything that was written since is lost{}",
-                if now.power == Power::Running { ", and it is started anew" } else { "" }
-            ),
-            Deed::Forget { name } => format!("remove the snapshot {name} of {target}"),
-        }
-    }
-
-    /// The inverse, from how it is now.
-    fn undo(&self, now: &Machine) -> Undo {
-        let impossible = |why: &str| Undo::Impossible(why.to_owned());
-        let by = |tool: &'static str, change: &dyn Fn(&mut Call)| {
-            let mut call = Call { tool: ToolName::of(tool), ..self.call.clone() };
-            change(&mut call);
-            Undo::By(call)
-        };
-        let only_vm = |call: &mut Call| call.args.retain(|name, _| name == "vm");
-        match &self.deed {
-            Deed::Start => by("vm.stop", &only_vm),
-            Deed::Stop => by("vm.start", &only_vm),
-            Deed::Create { .. } => by("vm.delete", &only_vm),
-            Deed::Delete => impossible("what was deleted is gone"),
-            Deed::Grow { .. } => impossible("a volume only grows"),
-            Deed::Limit { memory, cores } => by("vm.limit", &|call| {
-                let before = |wanted: Option<u64>, now: Option<u64>| wanted.and(now);
-                if let Some(bytes) = before(*memory, now.memory) {
-                    call.args.insert("memory".into(), Value::Bytes(bytes));
-                }
-                if let Some(n) = before(*cores, now.cores).and_then(|n| i64::try_from(n).ok()) {
-                    call.args.insert("cores".into(), Value::Int(n));
-                }
-            }),
-            Deed::Admit(_) => by("firewall.rule", &firewall::turned),
-            Deed::Withdraw(_) => by("firewall.rule", &firewall::turned),
-            Deed::Snapshot { .. } => {
-                by("vm.rollback", &|call| call.args.retain(|name, _| name != "keep"))
-            }
-            Deed::Rollback { .. } => impossible("what was written since the snapshot is lost"),
-            Deed::Forget { .. } => impossible("a snapshot that was removed is gone"),
+    /// What must still be as it was when the human said yes: the machine, and what changes it.
+    fn mark(&self, now: &Machine, exactly: Option<Digest>) -> Digest {
+        let seen = self.deed.seen(now);
+        match exactly {
+            Some(exactly) => Digest::of(format!("{seen} {exactly}").as_bytes()),
+            None => seen,
         }
     }
 
@@ -301,7 +207,7 @@ impl Change {
 
 impl Action for Change {
     fn tier(&self) -> Tier {
-        match &self.deed {
+        let own = match &self.deed {
             // Nothing is lost by it, and it takes little room at first.
             Deed::Snapshot { .. } => Tier::Medium,
             // As a restart of a service is.
@@ -314,7 +220,9 @@ impl Action for Change {
             | Deed::Withdraw(_)
             | Deed::Rollback { .. }
             | Deed::Forget { .. } => Tier::Critical,
-        }
+        };
+        // What a playbook does is as risky as the playbook, whatever it is called for.
+        self.means.map_or(own, |means| means.max(own))
     }
 
     fn repeat(&self) -> Repeat {
@@ -325,14 +233,21 @@ impl Action for Change {
         vec![self.target.clone()]
     }
 
+    fn holds(&self) -> Option<Holds> {
+        let Deed::Snapshot { .. } = &self.deed else { return None };
+        // It is removed when this is over, and with it the way back.
+        match self.call.args.get("keep") {
+            Some(Value::Span(keep)) => Some(Holds::For(*keep)),
+            Some(_) | None => None,
+        }
+    }
+
     fn preview(&self) -> Fut<'_, Result<(Effect, Undo), ToolError>> {
         Box::pin(async move {
             let now = self.allowed().await?;
             if self.deed.is_so(&now) {
                 let words = format!("it is so already, {} is {}", self.target, now.power.word());
-                let effect =
-                    Effect { words, max_items: 0, max_bytes: 0, takes: None, artifact: None };
-                return Ok((effect, Undo::Impossible("nothing is to be changed".into())));
+                return Ok(nothing_to_do(words));
             }
             let max_bytes = match &self.deed {
                 Deed::Grow { volume, to } => {
@@ -349,12 +264,18 @@ impl Action for Change {
                 | Deed::Rollback { .. }
                 | Deed::Forget { .. } => 0,
             };
+            let rehearsed = self.known.provider.rehearse(&self.id, &now, &self.deed).await;
+            let (mut words, mut exactly) = (self.words(&now), None);
+            if let Some(rehearsed) = rehearsed.map_err(failed)? {
+                words.push_str(&format!(", {}", rehearsed.words));
+                exactly = Some(rehearsed.exactly);
+            }
             let effect = Effect {
-                words: self.words(&now),
+                words,
                 max_items: 1,
                 max_bytes,
                 takes: Some(Span::mins(1)),
-                artifact: Some(self.deed.seen(&now)),
+                artifact: Some(self.mark(&now, exactly)),
             };
             Ok((effect, self.undo(&now)))
         })
@@ -366,9 +287,13 @@ impl Action for Change {
                 Ok(machine) => machine,
                 Err(why) => return ActionResult::NotStarted(why.to_string()),
             };
-            if permit.step().effect.artifact != Some(self.deed.seen(&before)) {
+            let exactly = match self.known.provider.exactly(&self.id, &before, &self.deed).await {
+                Ok(exactly) => exactly,
+                Err(why) => return ActionResult::NotStarted(format!("{}: {why}", self.target)),
+            };
+            if permit.step().effect.artifact != Some(self.mark(&before, exactly)) {
                 return ActionResult::NotStarted(format!(
-                    "{} is no longer as it was when this was planned",
+                    "{} is no longer as it was when this was planned, or what would do it is not",
                     self.target
                 ));
             }

@@ -32,7 +32,7 @@ fn snapshot_spec() -> ToolSpec {
         ],
         gives: vec![],
         max_tier: Tier::Medium,
-        tiers: "always medium",
+        tiers: "medium; critical where a playbook does it",
         undo: "vm.rollback to it, which is critical, until it expires",
         errors: ERRORS,
         timeout: TIMEOUT,

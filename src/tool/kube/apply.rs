@@ -104,7 +104,8 @@ impl Action for Apply {
     }
 
     fn repeat(&self) -> Repeat {
-        Repeat::Never
+        // What a manifest says is said once more, to the same fields.
+        Repeat::Safe
     }
 
     fn lease(&self) -> Vec<Target> {

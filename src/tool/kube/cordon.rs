@@ -11,7 +11,9 @@ use crate::gate::tool::{Action, Parsed, Tool};
 use crate::model::ids::ToolName;
 use crate::model::target::Target;
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Call, Effect, Repeat, Tier, ToolError, ToolSpec, Undo};
+use crate::model::tool::{
+    ActionResult, Call, Effect, Repeat, Tier, ToolError, ToolSpec, Undo, nothing_to_do,
+};
 use crate::model::value::Kind;
 use crate::tool::args::{made, required};
 use crate::tool::kube::{
@@ -101,7 +103,8 @@ impl Action for Set {
     }
 
     fn repeat(&self) -> Repeat {
-        Repeat::Never
+        // A state that is set: what is so already stays so.
+        Repeat::Safe
     }
 
     fn lease(&self) -> Vec<Target> {
@@ -113,9 +116,7 @@ impl Action for Set {
             let node = look(&self.known, &self.target).await?;
             if node.spec.unschedulable == (self.to == Cordon::On) {
                 let words = format!("{} is so already", self.target);
-                let effect =
-                    Effect { words, max_items: 0, max_bytes: 0, takes: None, artifact: None };
-                return Ok((effect, Undo::Impossible("nothing is to be changed".into())));
+                return Ok(nothing_to_do(words));
             }
             let note = rehearsed(&self.known.cluster, &self.change(&node)).await?;
             let effect = Effect {
@@ -139,6 +140,9 @@ impl Action for Set {
                 Ok(node) => node,
                 Err(why) => return not_started(&why),
             };
+            if node.spec.unschedulable == (self.to == Cordon::On) {
+                return ActionResult::Done(format!("{} is so already", self.target));
+            }
             if let Some(other) = other_than_seen(&permit, digest(&node), &self.target) {
                 return other;
             }

@@ -1,5 +1,6 @@
 //! `kube.drain`: a node takes no new pods, and those on it go elsewhere, one after the other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::Fut;
@@ -7,13 +8,16 @@ use crate::clients::kube::change::Change;
 use crate::clients::kube::changes::Cordon;
 use crate::clients::kube::list::Fresh;
 use crate::clients::kube::objects::Pod;
+use crate::clock::Clock;
 use crate::gate::permit::Permit;
 use crate::gate::tool::{Action, Parsed, Tool};
 use crate::model::ids::ToolName;
 use crate::model::object::{Object, ObjectKind};
 use crate::model::target::Target;
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Call, Effect, Repeat, Tier, ToolError, ToolSpec, Undo};
+use crate::model::tool::{
+    ActionResult, Call, Effect, Repeat, Replicas, Tier, ToolError, ToolSpec, Undo,
+};
 use crate::model::value::Kind;
 use crate::tool::args::{made, refused, required};
 use crate::tool::kube::cordon::look;
@@ -29,7 +33,7 @@ fn drain_spec() -> ToolSpec {
         max_tier: Tier::Critical,
         tiers: "always critical",
         undo: "kube.uncordon; pods that went elsewhere do not come back by themselves",
-        errors: "a pod that nobody would make anew: the node is not drained; a disruption budget: it stops there; no right to patch nodes or create pods/eviction (the refusal prints the grant)",
+        errors: "a pod that nobody would make anew, or the last replicas that serve: the node is not drained; a disruption budget: it stops there; no right to patch nodes or create pods/eviction (the refusal prints the grant)",
         timeout: Span::mins(5),
         example: "tool = \"kube.drain\"\nargs = { node = \"k3s:member:pi-1\" }",
     }
@@ -41,28 +45,67 @@ pub fn drain(world: &World) -> Box<dyn Tool> {
     made(drain_spec(), move |args| {
         let target = node(args, "node")?;
         let (known, call) = (cluster(&world, args)?, args.call().clone());
-        Ok(Parsed::Action(Box::new(Drain { known, call, target })))
+        let clock = Arc::clone(&world.now);
+        Ok(Parsed::Action(Box::new(Drain { known, clock, call, target })))
     })
 }
 
 struct Drain {
     known: Arc<KnownCluster>,
+    clock: Arc<dyn Clock>,
     call: Call,
     target: Target,
 }
 
 impl Drain {
+    async fn pods(&self) -> Result<Vec<Pod>, ToolError> {
+        let all = self.known.cluster.list::<Pod>(&[], Fresh::Store, None).await;
+        Ok(all.map_err(unread)?.items)
+    }
+
+    /// Whether a drain would send this pod away.
+    fn goes(&self, pod: &Pod) -> bool {
+        let stays = pod.is_mirror() || pod.is_over() || pod.is_ending();
+        pod.spec.node_name == self.target.name()
+            && !stays
+            && pod.keeper().0 != ObjectKind::DaemonSet
+    }
+
+    /// The workloads with pods that would go: how many of each serve, and how many would be left elsewhere.
+    fn families(&self, all: &[Pod]) -> Vec<(String, Replicas)> {
+        let now = self.clock.now();
+        let of = |pod: &Pod| (pod.metadata.namespace.clone(), pod.keeper());
+        let hit: BTreeSet<_> = all.iter().filter(|pod| self.goes(pod)).map(of).collect();
+        let family = |family: &(String, (ObjectKind, String))| {
+            let own = || all.iter().filter(|pod| of(pod) == *family && !pod.is_over());
+            let serving = || own().filter(|pod| pod.serves(now));
+            let stay = serving().filter(|pod| !self.goes(pod)).count();
+            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            let (namespace, (kind, name)) = family;
+            let replicas = Replicas {
+                of: count(own().count()),
+                healthy: count(serving().count()),
+                leaves: count(stay),
+            };
+            (format!("{namespace}/{kind}/{name}"), replicas)
+        };
+        hit.iter().map(family).collect()
+    }
+
     /// The pods that would go, each with the uid that it has now. A node is not drained by half: one pod that
     /// would not come back keeps all.
     async fn choose(&self) -> Result<Vec<(Object, String)>, ToolError> {
-        let all = self.known.cluster.list::<Pod>(&[], Fresh::Store, None).await.map_err(unread)?;
+        let all = self.pods().await?;
+        if let Some((workload, _)) =
+            self.families(&all).into_iter().find(|(_, left)| left.takes_the_last())
+        {
+            return Err(refused(format!(
+                "the last replicas of {workload} that serve are on {}: it is not drained before one serves elsewhere (cordon it, and evict one of them)",
+                self.target
+            )));
+        }
         let mut chosen = Vec::new();
-        for pod in all.items.iter().filter(|pod| pod.spec.node_name == self.target.name()) {
-            let (kind, _) = pod.keeper();
-            if pod.is_mirror() || pod.is_over() || pod.is_ending() || kind == ObjectKind::DaemonSet
-            {
-                continue;
-            }
+        for pod in all.iter().filter(|pod| self.goes(pod)) {
             let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
             if pod.metadata.controller().is_none() {
                 return Err(refused(format!(
@@ -169,6 +212,15 @@ impl Action for Drain {
                 }
             };
             Ok((effect, undo))
+        })
+    }
+
+    fn replicas(&self) -> Fut<'_, Result<Option<Replicas>, ToolError>> {
+        Box::pin(async move {
+            let families = self.families(&self.pods().await?);
+            // The one that fares worst speaks for all.
+            let worst = families.into_iter().map(|(_, replicas)| replicas);
+            Ok(worst.max_by_key(|one| (one.takes_the_last(), std::cmp::Reverse(one.leaves))))
         })
     }
 

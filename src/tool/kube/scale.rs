@@ -10,7 +10,9 @@ use crate::model::ids::ToolName;
 use crate::model::object::{Object, ObjectKind};
 use crate::model::target::Target;
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Call, Effect, Repeat, Tier, ToolError, ToolSpec, Undo};
+use crate::model::tool::{
+    ActionResult, Call, Effect, Repeat, Tier, ToolError, ToolSpec, Undo, nothing_to_do,
+};
 use crate::model::value::{Kind, Value};
 use crate::tool::args::{made, refused, required};
 use crate::tool::kube::{
@@ -96,7 +98,8 @@ impl Action for Scale {
     }
 
     fn repeat(&self) -> Repeat {
-        Repeat::Never
+        // A number that is set: what is so already stays so.
+        Repeat::Safe
     }
 
     fn lease(&self) -> Vec<Target> {
@@ -109,9 +112,7 @@ impl Action for Scale {
             let changes = planned.now.abs_diff(self.replicas);
             if changes == 0 {
                 let words = format!("{} shall have {} pods already", self.target, self.replicas);
-                let effect =
-                    Effect { words, max_items: 0, max_bytes: 0, takes: None, artifact: None };
-                return Ok((effect, Undo::Impossible("nothing is to be changed".into())));
+                return Ok(nothing_to_do(words));
             }
             let note = rehearsed(&self.known.cluster, &planned.change).await?;
             let effect = Effect {
@@ -142,6 +143,10 @@ impl Action for Scale {
                 Ok(planned) => planned,
                 Err(why) => return not_started(&why),
             };
+            if planned.now == self.replicas {
+                let words = format!("{} shall have {} pods already", self.target, planned.now);
+                return ActionResult::Done(words);
+            }
             if let Some(other) = other_than_seen(&permit, planned.digest(), &self.target) {
                 return other;
             }

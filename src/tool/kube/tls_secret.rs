@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::Fut;
 use crate::clients::kube::change::NotChanged;
+use crate::clients::kube::declared::Wire;
 use crate::clients::tls::pair::{Pair, PairFiles};
 use crate::clock::Clock;
 use crate::gate::permit::Permit;
@@ -16,7 +17,8 @@ use crate::model::tool::{ActionResult, Effect, Repeat, Tier, ToolError, ToolSpec
 use crate::model::value::Kind;
 use crate::tool::args::{failed, made, refused, required};
 use crate::tool::kube::{CHANGE, cluster, not_started, object, seen};
-use crate::tool::world::{KnownCluster, World};
+use crate::tool::network::Web;
+use crate::tool::world::{KnownCluster, Peer, World};
 
 fn secret_spec() -> ToolSpec {
     ToolSpec {
@@ -31,7 +33,7 @@ fn secret_spec() -> ToolSpec {
         max_tier: Tier::High,
         tiers: "always high, and only as a step of a runbook that spells the secret out",
         undo: "none: the former key is not kept",
-        errors: "a secret that the config does not declare; files that reef may not read, or that do not belong together; no right to patch that one secret (the refusal prints the grant)",
+        errors: "a secret that the config does not declare; files that reef may not read, or that do not belong together; an endpoint that goes on serving the former one; no right to patch that one secret (the refusal prints the grant)",
         timeout: CHANGE,
         example: "tool = \"kube.tls_secret\"\nargs = { secret = \"k3s/web/secret/site-tls\" }",
     }
@@ -49,17 +51,71 @@ pub fn tls_secret(world: &World) -> Box<dyn Tool> {
                 target.on()
             ))
         })?;
-        let clock = Arc::clone(&world.now);
-        Ok(Parsed::Action(Box::new(Replace { known, clock, target, secret, files })))
+        let wire = files.wire.map(|wire| {
+            let peer = world.inventory.endpoints.get(&wire.endpoint).and_then(|e| e.tls.clone());
+            let peer = peer.ok_or_else(|| {
+                refused(format!(
+                    "[kubernetes.{}.tls_secret] names the endpoint {}, and no tls probe of the config has that name",
+                    target.on(),
+                    wire.endpoint
+                ))
+            });
+            peer.map(|peer| (wire, peer))
+        });
+        let (wire, files) = (wire.transpose()?, files.files);
+        let (clock, web) = (Arc::clone(&world.now), Arc::clone(&world.web));
+        Ok(Parsed::Action(Box::new(Replace { known, clock, web, target, secret, files, wire })))
     })
 }
 
 struct Replace {
     known: Arc<KnownCluster>,
     clock: Arc<dyn Clock>,
+    web: Arc<dyn Web>,
     target: Target,
     secret: Object,
     files: PairFiles,
+    /// Where it is read once it is replaced.
+    wire: Option<(Wire, Peer)>,
+}
+
+/// How often what is served is looked at.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
+
+impl Replace {
+    /// What is served since: a secret that nobody reads anew has mended nothing.
+    async fn served(&self, serial: &str) -> ActionResult {
+        let done = format!("replaced certificate and key of {} (serial {serial})", self.target);
+        let Some((wire, peer)) = &self.wire else {
+            return ActionResult::Done(format!(
+                "{done}; what is served was not looked at: the config names no endpoint for it"
+            ));
+        };
+        let until = tokio::time::Instant::now() + wire.within.duration();
+        loop {
+            let shown = self.web.certificate(peer).await;
+            match &shown {
+                Ok(leaf) if leaf.serial == serial => {
+                    return ActionResult::Done(format!("{done}; {} serves it", wire.endpoint));
+                }
+                Ok(_) | Err(_) if tokio::time::Instant::now() < until => {
+                    tokio::time::sleep(LOOK).await;
+                }
+                Ok(leaf) => {
+                    return ActionResult::Failed(format!(
+                        "{done}, but {} still serves serial {} after {}: what serves it has not read it anew",
+                        wire.endpoint, leaf.serial, wire.within
+                    ));
+                }
+                Err(why) => {
+                    return ActionResult::Failed(format!(
+                        "{done}, but what {} serves could not be seen: {why}",
+                        wire.endpoint
+                    ));
+                }
+            }
+        }
+    }
 }
 
 impl Action for Replace {
@@ -68,7 +124,8 @@ impl Action for Replace {
     }
 
     fn repeat(&self) -> Repeat {
-        Repeat::Never
+        // The very pair that was planned, whatever is in the secret by then.
+        Repeat::Safe
     }
 
     fn lease(&self) -> Vec<Target> {
@@ -125,10 +182,7 @@ impl Action for Replace {
                 ));
             }
             match self.known.cluster.replace_tls_secret(&permit, &self.secret, &pair).await {
-                Ok(()) => ActionResult::Done(format!(
-                    "replaced certificate and key of {} (serial {})",
-                    self.target, pair.leaf.serial
-                )),
+                Ok(()) => self.served(&pair.leaf.serial).await,
                 Err(why) => why.result(),
             }
         })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::Fut;
 use crate::clients::host::{HostLink, LinkError};
-use crate::clients::signal::{Ending, ProcessId};
+use crate::clients::signal::{Ending, ProcessId, kill};
 use crate::gate::permit::Permit;
 use crate::gate::tool::{Action, Parsed};
 use crate::model::target::Target;
@@ -16,23 +16,8 @@ use crate::tool::command;
 use crate::tool::process::{effect, may_end};
 use crate::tool::world::{Inventory, World};
 
-/// Ends process `$1` if it began at `$2`, with signal `$3`, and waits for it: 3 where it is another one or
-/// gone, 4 where it is still there after five seconds. Nothing is spliced into it.
-const PROGRAM: &str = r#"pid=$1 start=$2 signal=$3
-began() {
-    stat=$(cat "/proc/$pid/stat" 2>/dev/null) || return 1
-    set -f; set -- ${stat##*) }
-    case $1 in Z|X) return 1 ;; esac
-    [ "${20}" = "$start" ]
-}
-began || exit 3
-kill -s "$signal" "$pid" || exit 5
-n=0
-while [ $n -lt 25 ]; do began || exit 0; sleep 0.2 2>/dev/null || { sleep 1; n=$((n + 4)); }; n=$((n + 1)); done
-exit 4"#;
-
 /// Takes the call.
-pub(super) fn kill(
+pub(super) fn kill_there(
     world: &World,
     link: Arc<dyn HostLink>,
     target: Target,
@@ -47,7 +32,7 @@ pub(super) fn kill(
         Ending::Kill => "KILL",
     };
     let start = id.start.to_string();
-    let argv = command::argv(&["sh", "-c", PROGRAM, "reef", &pid, &start, signal])?;
+    let argv = command::argv(&[kill::CALLED, &pid, &start, signal])?;
     let inventory = world.inventory.clone();
     Ok(Parsed::Action(Box::new(Kill { link, inventory, target, id, ending, look, line, argv })))
 }
@@ -143,6 +128,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::clients::files::remote::brought;
     use crate::clients::host::Output;
     use crate::clients::process::{Given, Limits, run};
     use crate::clients::signal::{LocalProcesses, Processes};
@@ -159,7 +145,7 @@ mod tests {
 
     async fn ran(argv: &Argv, timeout: Span) -> Result<Output, LinkError> {
         let limits = Limits { timeout, ..Limits::default() };
-        run(argv.as_slice(), limits, &Given::default(), &Redactor::new(Vec::new())).await
+        run(&brought(argv.as_slice()), limits, &Given::default(), &Redactor::new(Vec::new())).await
     }
 
     impl HostLink for Loop {
@@ -197,7 +183,7 @@ mod tests {
             ending: Ending::Term,
             look: command::read_only(&["cat", &format!("/proc/{pid}/stat")]).unwrap(),
             line: command::read_only(&["cat", &format!("/proc/{pid}/cmdline")]).unwrap(),
-            argv: command::argv(&["sh", "-c", PROGRAM, "reef", &pid, &start, "TERM"]).unwrap(),
+            argv: command::argv(&[kill::CALLED, &pid, &start, "TERM"]).unwrap(),
         }
     }
 
@@ -212,7 +198,17 @@ mod tests {
         let (effect, undo) = effect("x", id, Ending::Term);
         let (name, lease) = (StepName::new("kill").unwrap(), Vec::new());
         let (tier, repeat) = (Tier::High, Repeat::Never);
-        Permit::for_test(Step { name, call, tier, effect, undo, repeat, lease, replicas: None })
+        Permit::for_test(Step {
+            name,
+            call,
+            tier,
+            effect,
+            undo,
+            repeat,
+            lease,
+            replicas: None,
+            holds: None,
+        })
     }
 
     #[tokio::test]

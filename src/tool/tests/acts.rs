@@ -96,12 +96,18 @@ async fn what_failed_is_told_with_both_outputs_and_a_look_around() {
     assert_eq!(ran[..2], ["zpool clear tank", "uptime"], "it ran once, then was looked around");
     assert!(result.words().contains("stderr: cannot clear tank: no such pool"), "{result:?}");
 
-    // Provably never begun: once more, and only then.
-    stage.host.commands.lock().unwrap().clear();
+    // Provably never begun: the gate tries once more, and only then.
     *stage.host.said.lock().unwrap() = Err(LinkError::NotStarted("no connection".into()));
-    let (_, result) = stage.act(&call).await;
-    assert!(matches!(result, ActionResult::NotStarted(_)), "{result:?}");
+    let permit = stage.permit(&call).await;
+    stage.host.commands.lock().unwrap().clear();
+    let twice = crate::gate::again::carried_out(stage.again_tools(), permit.step()).await;
+    assert_eq!((twice.result.word(), twice.tries), ("not started", 2), "{:?}", twice.result);
     assert_eq!(*stage.host.commands.lock().unwrap(), ["zpool clear tank"; 2]);
+    // A right that is missing is not asked for again.
+    *stage.host.said.lock().unwrap() = Ok((1, "sudo: a password is required".into()));
+    stage.host.commands.lock().unwrap().clear();
+    let once = crate::gate::again::carried_out(stage.again_tools(), permit.step()).await;
+    assert_eq!((once.result.word(), once.tries), ("not started", 1), "{:?}", once.result);
     // Sent: never again.
     stage.host.commands.lock().unwrap().clear();
     *stage.host.said.lock().unwrap() = Err(LinkError::TimedOut(Span::secs(60)));
@@ -109,6 +115,40 @@ async fn what_failed_is_told_with_both_outputs_and_a_look_around() {
     assert!(matches!(result, ActionResult::Unknown(_)), "{result:?}");
     let clears = stage.host.commands.lock().unwrap().iter().filter(|c| c.contains("clear")).count();
     assert_eq!(clears, 1);
+}
+
+#[test]
+fn what_is_looked_at_after_a_failure_is_a_look_of_the_table() {
+    let stage = Stage::new();
+    let mut tools = BTreeSet::new();
+    for thing in [
+        "mini:unit:web.service",
+        "mini:container:web",
+        "mini:compose:shop/web",
+        "mini:stack:shop",
+        "mini:/srv/web",
+        "mini:member:pi-1",
+        "mini/media/pod/web",
+        "mini/media/deployment/web",
+        "mini/media/statefulset/web",
+        "mini/media/daemonset/web",
+        "mini/web/secret/site-tls",
+    ] {
+        let mut failed = stage.call("host.exec", &[]);
+        failed.target = target(thing);
+        let looks = crate::gate::again::looks(&failed);
+        assert!(!looks.is_empty(), "{thing}");
+        for look in looks {
+            let parsed = stage.parse(&look);
+            assert!(
+                matches!(parsed, Ok(crate::gate::tool::Parsed::Query(_))),
+                "{look}: {:?}",
+                parsed.err()
+            );
+            tools.insert(look.tool.to_string());
+        }
+    }
+    assert_eq!(tools.len(), 11, "{tools:?}");
 }
 
 #[tokio::test]
@@ -197,16 +237,38 @@ async fn a_host_is_rebooted_only_as_the_config_says() {
 }
 
 #[tokio::test]
-async fn the_journal_keeps_what_is_said() {
+async fn the_journal_keeps_what_is_said_and_a_vacuum_counts_by_what_it_freed() {
     let stage = Stage::new();
     let mut call = stage.call("journal.vacuum", &[]);
     call.target = Target::host(here());
-    *stage.host.said.lock().unwrap() = Ok((0, "Archived journals take up 3.9G".into()));
+    let takes =
+        |size: &str| format!("Archived and active journals take up {size} in the file system.");
+    let said = |size: &str| *stage.host.said.lock().unwrap() = Ok((0, takes(size)));
+    said("3.9G");
     let (effect, _) = stage.preview(&call).await.unwrap();
-    assert!(effect.words.contains("500 MiB") && effect.words.contains("3.9G"), "{}", effect.words);
-    stage.act(&call).await;
-    let last = stage.host.commands.lock().unwrap().last().cloned();
-    assert_eq!(last.as_deref(), Some("journalctl --vacuum-size=524288000"));
+    assert!(effect.words.contains("until 500 MiB are left: it takes 3.8 GiB"), "{}", effect.words);
+    assert_eq!(effect.max_items, 1);
+
+    // Ended with 0, and as large as before.
+    let (_, result) = stage.act(&call).await;
+    let commands = stage.host.commands.lock().unwrap().clone();
+    assert!(commands.contains(&"journalctl --vacuum-size=524288000".to_owned()), "{commands:?}");
+    assert!(
+        matches!(&result, ActionResult::Failed(why) if why.contains("nothing was freed")),
+        "{result:?}"
+    );
+
+    said("500.0M");
+    // For the preview, the look before, and the vacuum itself.
+    *stage.host.first.lock().unwrap() = vec![takes("3.9G"), takes("3.9G"), takes("3.9G")];
+    let (_, result) = stage.act(&call).await;
+    assert!(done(&result).contains("freed 3.4 GiB: 500 MiB are left"), "{result:?}");
+
+    // What is small enough is left alone; what cannot be measured is not begun.
+    let (effect, _) = stage.preview(&call).await.unwrap();
+    assert!(effect.max_items == 0 && effect.words.contains("nothing to do"), "{}", effect.words);
+    *stage.host.said.lock().unwrap() = Ok((0, "what?".into()));
+    assert!(stage.preview(&call).await.is_err());
     call.args.insert("keep".into(), Value::Bytes(1 << 20));
     assert!(stage.parse(&call).is_err());
 }
@@ -263,6 +325,7 @@ fn a_key_that_acts_is_authorized_for_exactly_what_the_config_needs() {
         units: ["web.service", "db.service", "ssh.service", "x.timer"].map(str::to_owned).into(),
         commands: vec![vec!["zpool".into(), "clear".into(), "tank".into()]],
         vacuums: true,
+        tools: ["process.kill"].map(crate::model::ids::ToolName::of).into(),
     };
     let listed = grants(&HostName::of("nas"), &inventory, &needs);
     let lines: Vec<String> = listed.iter().map(|l| l.argv.to_string()).collect();
@@ -285,6 +348,82 @@ fn a_key_that_acts_is_authorized_for_exactly_what_the_config_needs() {
     assert!(listed.iter().all(|l| l.argv != odd), "another host's unit");
 }
 
+#[test]
+fn every_tool_that_acts_says_how_it_is_let_over_ssh() {
+    use crate::tool::grants::WAYS;
+    let stage = Stage::new();
+    let acts = stage.tools().iter().map(|tool| tool.spec()).filter(|s| Tier::Low < s.max_tier);
+    let acts: BTreeSet<&str> = acts.map(|spec| spec.name.as_str()).collect();
+    let rows: BTreeSet<&str> = WAYS.iter().map(|(tool, _)| *tool).collect();
+    assert_eq!(rows, acts);
+    assert_eq!(rows.len(), WAYS.len(), "one row each");
+}
+
+/// What is said to be listed is listed, once the config declares it.
+#[test]
+fn each_row_of_the_table_has_its_command_or_its_shape() {
+    use crate::clients::ssh::gatekeeper::{Files, program};
+    use crate::policy::denied::Sudo;
+    use crate::tool::grants::{WAYS, Way, shapes};
+    let mut stage = Stage::new();
+    let peer = crate::tool::world::Peer {
+        host: "site.example".into(),
+        port: 443,
+        name: "site.example".into(),
+        lineage: Some("site".into()),
+        config_dir: None,
+    };
+    let mut inventory = (*stage.world.inventory).clone();
+    let tls = Some(peer);
+    inventory.endpoints.insert("site".into(), crate::tool::world::Endpoint { url: None, tls });
+    inventory.places.insert("site".into(), here());
+    inventory.served_by.insert("site".into(), target("mini:unit:nginx.service"));
+    inventory.restartable.insert(target("mini:container:app"));
+    inventory.stacks.insert(here(), vec!["/opt/stacks/*".into()]);
+    stage.world.inventory = std::sync::Arc::new(inventory);
+    let needs = Needs {
+        units: ["postgresql@copy.service".to_owned()].into(),
+        commands: vec![vec!["zpool".into(), "clear".into(), "tank".into()]],
+        vacuums: true,
+        tools: ["process.kill"].map(crate::model::ids::ToolName::of).into(),
+    };
+    let files = Files {
+        roots: [AbsPath::new("/var/log").unwrap()].into(),
+        quarantine: AbsPath::new("/var/lib/reef-quarantine").unwrap(),
+    };
+    let inventory = &stage.world.inventory;
+    let listed = grants(&here(), inventory, &needs);
+    let text = program(&listed, Some(&files), &shapes(&here(), inventory, &needs), Sudo::No);
+    for (tool, way) in WAYS {
+        let part = match (*tool, way) {
+            (_, Way::Elsewhere) => continue,
+            (_, Way::Files) => "'reef-files '*)",
+            ("backup.create", _) => "'systemctl start --wait restic.service'",
+            ("certificate.renew", _) => "certbot",
+            ("compose.pull" | "compose.restart" | "compose.up", _) => "'docker compose -p '*",
+            ("compose.rollback", _) => "'docker tag -- '*",
+            ("container.restart", _) => "'docker restart -- app'",
+            ("container.start", _) => "'docker start -- app'",
+            ("database.restart_standby", _) => "'systemctl restart postgresql@copy.service'",
+            ("debug.enable", _) => "'systemctl service-log-level web.service debug'",
+            ("debug.disable", _) => "'systemctl service-log-level web.service info'",
+            ("host.exec", _) => "'zpool clear tank'",
+            ("host.reboot", _) => "'systemctl reboot'",
+            ("image.prune", _) => "'docker rmi -- '*",
+            ("image.pull", _) => "'docker pull --quiet -- '*",
+            ("journal.vacuum", _) => "'journalctl --vacuum-size=",
+            ("mount.mount", _) => "'mount /mnt/photos'",
+            ("mount.unmount", _) => "'umount /mnt/photos'",
+            ("process.kill", _) => "'reef-kill '*)",
+            ("snapshot.create" | "snapshot.forget" | "snapshot.rollback", _) => "btrfs subvolume",
+            ("unit.reload", _) => "'systemctl reload-or-restart nginx.service'",
+            ("unit.restart", _) => "'systemctl restart ",
+            (tool, _) => panic!("{tool} has a row, and nothing that is let"),
+        };
+        assert!(text.contains(part), "{tool}: {part}: {text}");
+    }
+}
+
 /// What a model chooses must already stand in the config: a server that listens on every kind of address
 /// that a call could name hears nothing.
 #[tokio::test]
@@ -294,7 +433,7 @@ async fn nothing_is_sent_to_a_name_that_is_not_declared() {
     let port = tcp.local_addr().unwrap().port();
     let udp = tokio::net::UdpSocket::bind(("127.0.0.1", port)).await.unwrap();
     let mut stage = Stage::new();
-    stage.world.web = std::sync::Arc::new(crate::tool::world::Network::default());
+    stage.world.web = std::sync::Arc::new(crate::tool::network::Network::default());
     let stage = stage.again();
     let canary = format!("c2VjcmV0.127.0.0.1.{port}");
     let endpoints = [canary.as_str(), "127.0.0.1", "localhost", "photos2", "photos.evil"];

@@ -112,9 +112,21 @@ async fn answer(
         side.objects.insert(key, bytes);
         return StatusCode::OK.into_response();
     }
-    if uri.query().is_some() {
-        return "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
-            .into_response();
+    if let Some(query) = uri.query() {
+        let prefix = query.split('&').find_map(|pair| pair.strip_prefix("prefix="));
+        let prefix = plain(prefix.unwrap_or_default());
+        let mut page = "<ListBucketResult><IsTruncated>false</IsTruncated>".to_owned();
+        for (key, bytes) in &side.objects {
+            let key = plain(key.strip_prefix("/logs/").unwrap());
+            if key.starts_with(&prefix) {
+                page.push_str(&format!(
+                    "<Contents><Key>{key}</Key><LastModified>2026-11-19T02:00:00.000Z</LastModified><Size>{}</Size></Contents>",
+                    bytes.len()
+                ));
+            }
+        }
+        page.push_str("</ListBucketResult>");
+        return page.into_response();
     }
     if side.face == Face::DeniesReading {
         return error(403, "AccessDenied");
@@ -130,6 +142,20 @@ async fn answer(
             (StatusCode::PARTIAL_CONTENT, piece).into_response()
         }
     }
+}
+
+/// What is written with percents, as it is.
+fn plain(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(b) = rest.next() {
+        let hex = |rest: &mut std::str::Bytes<'_>| {
+            let digits: Vec<u8> = rest.take(2).collect();
+            u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
+        };
+        bytes.push(if b == b'%' { hex(&mut rest) } else { b });
+    }
+    String::from_utf8(bytes).unwrap()
 }
 
 /// A stage whose one store is a bucket with this face.
@@ -393,4 +419,102 @@ fn holds(found: &[u8], content: &[u8]) -> bool {
         (Some(found), Some(content)) => found.contains(content),
         _ => false,
     }
+}
+
+fn fetch(stage: &Stage, name: &str, more: &[(&str, &str)]) -> Call {
+    let mut args = vec![("path", path(&stage.root().join(name)))];
+    args.extend(more.iter().map(|(name, value)| (*name, word(value))));
+    stage.call("logs.fetch", &args)
+}
+
+/// What lies in the folder of the logs.
+fn names(stage: &Stage) -> Vec<String> {
+    let found = std::fs::read_dir(stage.root().join("log")).unwrap().flatten();
+    found.map(|entry| entry.file_name().to_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn an_archived_log_comes_back_as_it_was_and_its_undo_archives_it_again() {
+    let (stage, side, _tasks) = stage(Face::Good).await;
+    let contents = [gz(&log_text(20_000)), noise(4 << 20), noise((4 << 20) + 1)];
+    for (n, content) in contents.iter().enumerate() {
+        stage.file(&format!("log/app+ü.log.{}.gz", n + 1), content, OLD);
+    }
+    done(&stage.act(&archive(&stage)).await.1);
+    assert_eq!(names(&stage), Vec::<String>::new());
+    for (n, content) in contents.iter().enumerate() {
+        let name = format!("log/app+ü.log.{}.gz", n + 1);
+        let call = fetch(&stage, &name, &[]);
+        let (effect, undo) = stage.preview(&call).await.unwrap();
+        assert_eq!((effect.max_items, effect.max_bytes), (1, content.len() as u64));
+        assert!(!stage.root().join(&name).exists(), "a preview changes nothing");
+        let result = stage.act_as(&call, effect, undo.clone()).await;
+        assert!(done(&result).contains("with the recorded digest"), "{result:?}");
+        let back = std::fs::read(stage.root().join(&name)).unwrap();
+        assert!(back == *content);
+        // What is there is not overwritten.
+        let why = stage.preview(&call).await.unwrap_err().to_string();
+        assert!(why.contains("not overwritten"), "{why}");
+        let (_, result) = stage.act(&undone_by(&undo)).await;
+        assert!(done(&result).contains("read back"), "{result:?}");
+        assert_eq!(names(&stage), Vec::<String>::new());
+    }
+    // Its day stays in its name, so that what came and went lies there once.
+    assert_eq!(side.lock().unwrap().objects.len(), 3);
+}
+
+#[tokio::test]
+async fn other_bytes_than_were_recorded_are_not_kept() {
+    type Change = fn(&mut Vec<u8>);
+    let changes: [(Change, &str); 3] = [
+        (|bytes| bytes[9] ^= 1, "recorded are"),
+        (|bytes| bytes.push(0), "recorded are"),
+        (|bytes| bytes.truncate(10), "recorded are"),
+    ];
+    for (change, words) in changes {
+        let (stage, side, _tasks) = stage(Face::Good).await;
+        stage.file("log/app.log.1.gz", &gz(&log_text(20_000)), OLD);
+        done(&stage.act(&archive(&stage)).await.1);
+        side.lock().unwrap().objects.values_mut().for_each(change);
+        let (_, result) = stage.act(&fetch(&stage, "log/app.log.1.gz", &[])).await;
+        assert_eq!(result.word(), "failed", "{result:?}");
+        assert!(result.words().contains(words), "{result:?}");
+        assert_eq!(names(&stage), Vec::<String>::new(), "not even a part of it");
+    }
+    let (stage, side, _tasks) = stage(Face::Good).await;
+    stage.file("log/app.log.1.gz", &gz(&log_text(20_000)), OLD);
+    done(&stage.act(&archive(&stage)).await.1);
+    let call = fetch(&stage, "log/app.log.1.gz", &[]);
+    let (effect, undo) = stage.preview(&call).await.unwrap();
+    side.lock().unwrap().face = Face::DeniesReading;
+    let result = stage.act_as(&call, effect, undo).await;
+    assert!(result.words().contains("s3:GetObject"), "{result:?}");
+    assert_eq!(names(&stage), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn which_one_is_asked_and_what_is_not_there_is_said() {
+    let (stage, side, _tasks) = stage(Face::Good).await;
+    let put = |day: &str, bytes: &[u8]| {
+        let at = stage.root().display().to_string();
+        let key = format!("/logs/of/mini{at}/log/{day}-{}-app.log.1.gz", Digest::of(bytes));
+        side.lock().unwrap().objects.insert(key, bytes.to_vec());
+    };
+    std::fs::create_dir(stage.root().join("log")).unwrap();
+    let refused = async |more: &[(&str, &str)]| {
+        stage.preview(&fetch(&stage, "log/app.log.1.gz", more)).await.unwrap_err().to_string()
+    };
+    assert!(refused(&[]).await.contains("holds no"));
+    put("2026-10-30", b"one");
+    put("2026-10-31", b"two");
+    put("2026-10-31", b"three");
+    let why = refused(&[]).await;
+    assert!(why.contains("which one?") && why.contains("2026-10-30"), "{why}");
+    assert!(refused(&[("day", "2026-10-31")]).await.contains("which one?"));
+    assert!(refused(&[("day", "2026-10-01")]).await.contains("none is meant"));
+    let digest = Digest::of(b"two").to_string();
+    done(&stage.act(&fetch(&stage, "log/app.log.1.gz", &[("sha256", &digest[..12])])).await.1);
+    assert_eq!(std::fs::read(stage.root().join("log/app.log.1.gz")).unwrap(), b"two");
+    let odd = fetch(&stage, "log/app.log.1.gz", &[("sha256", "xyz")]);
+    assert!(stage.parse(&odd).is_err_and(|why| why.to_string().contains("in hex")));
 }

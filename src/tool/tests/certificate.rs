@@ -3,6 +3,7 @@
 use crate::model::fact::{Fact, FactValue, Unit};
 use crate::model::ids::UnitName;
 use crate::model::renewal::{Lineage, OnDisk, Renewals, Timer};
+use crate::model::target::AbsPath;
 use crate::model::time::Millis;
 use crate::model::tool::{ActionResult, Call};
 use crate::model::value::Value;
@@ -186,4 +187,71 @@ fn a_key_may_renew_what_the_config_names_and_reload_what_serves_it() {
         assert!(here.iter().any(|known| known == line), "{line}: {here:#?}");
     }
     assert!(!listed("nas").iter().any(|line| line.contains("certbot")));
+}
+
+#[tokio::test]
+async fn a_certificate_in_a_file_is_told_with_who_renews_it() {
+    let stage = stage();
+    let of = |path: &str| {
+        let path = Value::Path(AbsPath::new(path).unwrap());
+        stage.call("certificate.inspect", &[("path", path)])
+    };
+    let found = stage.query(&of("/etc/ssl/web.pem")).await.unwrap();
+    assert_eq!(found.values["method"], word("certbot"));
+    assert_eq!(found.values["days"], Value::Int(5));
+    assert_eq!(found.values["due"], Value::Flag(true));
+    assert!(found.words.as_str().contains("broken: certbot.timer is inactive"), "{}", found.words);
+    // certbot has another one: the file is a copy that nobody brought up to date.
+    holds(&stage, "photos.example", "02", NOW);
+    let found = stage.query(&of("/etc/ssl/web.pem")).await.unwrap();
+    assert_eq!(found.values["due"], Value::Flag(false));
+    let found = stage.query(&of("/etc/ssl/own.pem")).await.unwrap();
+    assert_eq!(found.values["method"], word("self-signed"));
+    let none = stage.query(&of("/etc/ssl/none")).await.unwrap_err();
+    assert!(none.to_string().contains("no such file"), "{none}");
+    let mut elsewhere = of("/etc/ssl/web.pem");
+    elsewhere.target = target("nas");
+    assert!(stage.parse(&elsewhere).is_err(), "the files of other hosts are not read");
+}
+
+#[tokio::test]
+async fn a_real_file_is_read() {
+    use crate::tool::network::{Network, Web};
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| AbsPath::new(folder.path().join(name).to_str().unwrap()).unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["web.home".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("web.pem"), made.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("empty.pem"), "").unwrap();
+    let network = Network::default();
+    let leaf = network.in_file(&at("web.pem"), Millis(NOW)).await.unwrap();
+    assert_eq!(leaf.names[0].as_str(), "web.home");
+    assert!(leaf.self_signed);
+    for (name, part) in [("none.pem", "no such file"), ("empty.pem", "no certificate")] {
+        let why = network.in_file(&at(name), Millis(NOW)).await.unwrap_err();
+        assert!(why.contains(part) && why.contains(name), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn another_folder_of_certbots_is_used_only_where_the_config_says_it() {
+    let stage = stage();
+    let in_folder = |stage: &Stage, serial: &str| {
+        holds(stage, "photos.example", serial, 0);
+        let mut facts = stage.host.facts.lock().unwrap();
+        let Some(FactValue::Renewals(found)) = facts.get_mut(&Fact::Renewals) else { panic!() };
+        found.lineages[0].folder = "/srv/certbot".into();
+    };
+    in_folder(&stage, "01");
+    let why = stage.preview(&call(&stage, "certificate.renew")).await.unwrap_err().to_string();
+    assert!(why.contains("write config_dir = \"/srv/certbot\" at the probe tls.photos"), "{why}");
+    let declared = Stage::with(|inventory, _| {
+        let photos = inventory.endpoints.get_mut("photos").unwrap().tls.as_mut().unwrap();
+        photos.config_dir = AbsPath::new("/srv/certbot").ok();
+        inventory.places = [("photos".to_owned(), here())].into();
+    });
+    in_folder(&declared, "01");
+    let (_, result) = declared.act(&call(&declared, "certificate.renew")).await;
+    assert!(result.words().contains("nothing changed"), "{result:?}");
+    let ran = declared.host.commands.lock().unwrap()[0].clone();
+    assert!(ran.ends_with("--no-random-sleep-on-renew --config-dir /srv/certbot"), "{ran}");
 }

@@ -44,12 +44,25 @@ async fn the_largest_group_comes_first_with_all_that_was_promised() {
 async fn what_is_not_safe_is_ambiguous_and_asks() {
     let stage = Stage::new();
     stage.file("db/base.sqlite", &vec![b'x'; 600_000], Span(0));
-    stage.file("backups/a.tar", &vec![b'x'; 300_000], Span(0));
+    stage.file("backups/a.tar", &vec![b'x'; 300_000], Span::days(40));
     stage.file("dumps/core.17", &vec![b'x'; 200_000], Span(0));
     let found = usage(&stage).await;
     assert_eq!(found.values["ambiguous"], Value::Flag(true));
     let want = ["database", "backups", "crash-dumps"].map(word).to_vec();
     assert_eq!(found.values["candidates"], Value::List(want));
+    assert_eq!(found.values["holds"].to_string(), "database files, old backups, crash dumps");
+    let Value::List(groups) = &found.values["found"] else { panic!("{:?}", found.values) };
+    let told: Vec<String> = groups.iter().map(ToString::to_string).collect();
+    let backups = stage.root().join("backups");
+    assert!(
+        told[0].starts_with("database files in ") && told[0].contains("588 KiB in 1 file"),
+        "{told:?}"
+    );
+    assert!(
+        told[1].starts_with(&format!("old backups in {}: 296 KiB", backups.display())),
+        "{told:?}"
+    );
+    assert_eq!(told.len(), 3);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::stage::{Stage, abs, done, log_text, path, set_age, tree, undone_by, word};
 use crate::model::time::Span;
-use crate::model::tool::{ActionResult, Call, Undo};
+use crate::model::tool::{ActionResult, Call, Effect, Undo};
 use crate::model::value::Value;
 
 const OLD: Span = Span::days(40);
@@ -278,6 +278,147 @@ async fn quarantine_is_emptied_for_good_and_by_age() {
         let call = stage.call("files.empty_quarantine", &[("id", word(id))]);
         assert!(stage.preview(&call).await.is_err(), "{id}");
     }
+}
+
+/// The call of `files.clean`, and of the step that empties what it moved.
+fn moved(stage: &Stage, folder: &str) -> (Call, Call) {
+    let at = path(&stage.root().join(folder));
+    let args =
+        [("path", at), ("older", Value::Span(Span::days(30))), ("what", word("rotated-logs"))];
+    (stage.call("files.clean", &args), stage.call("files.empty_quarantine", &args))
+}
+
+fn quarantines(stage: &Stage) -> usize {
+    std::fs::read_dir(stage.world.quarantine.as_path()).map_or(0, Iterator::count)
+}
+
+#[tokio::test]
+async fn what_a_plan_moved_on_its_own_volume_is_all_that_it_empties() {
+    let stage = Stage::new();
+    stage.file("other/log/app.log.1", &log_text(9_000), OLD);
+    stage.file("log/app.log.1", &log_text(9_000), OLD);
+    stage.file("log/app.log.2", &log_text(5_000), OLD);
+    // Another action, that can still be undone.
+    let (other, _) = moved(&stage, "other");
+    let (undo_other, _) = stage.act(&other).await;
+
+    let (clean, empty) = moved(&stage, "log");
+    let (cleans, undo) = stage.preview(&clean).await.unwrap();
+    let (empties, gone) = stage.preview(&empty).await.unwrap();
+    let Undo::By(restore) = &undo else { panic!("{undo:?}") };
+    assert!(matches!(gone, Undo::Impossible(_)));
+    assert_eq!((empties.max_items, empties.max_bytes), (2, 14_000));
+    for part in [restore.args["id"].to_string().as_str(), "2 files, 13 KiB", "cannot be undone"] {
+        assert!(empties.words.contains(part), "{part}: {}", empties.words);
+    }
+    // Before anything moved there is nothing of the plan's own to delete.
+    let early = stage.act_as(&empty, empties.clone(), gone.clone()).await;
+    assert!(matches!(early, ActionResult::NotStarted(_)), "{early:?}");
+    done(&stage.act_as(&clean, cleans, undo.clone()).await);
+    assert_eq!(quarantines(&stage), 2);
+    assert_eq!(done(&stage.act_as(&empty, empties, gone).await), "deleted 2 files, 13 KiB");
+    assert_eq!(quarantines(&stage), 1);
+    let why = stage.preview(&undone_by(&undo)).await.unwrap_err().to_string();
+    assert!(why.contains("it was emptied"), "{why}");
+
+    // What the other one moved is nobody's to delete before its time is over, by whatever name.
+    let all = stage.call("files.empty_quarantine", &[("all", Value::Flag(true))]);
+    assert_eq!(stage.preview(&all).await.unwrap().0.max_items, 0);
+    assert_eq!(done(&stage.act(&all).await.1), "nothing to do");
+    let id = undone_by(&undo_other).args["id"].clone();
+    let one = stage.call("files.empty_quarantine", &[("id", id.clone())]);
+    let why = stage.preview(&one).await.unwrap_err().to_string();
+    assert!(why.contains("can still be had back for 7 d"), "{why}");
+    let young = [("all", Value::Flag(true)), ("older", Value::Span(Span::days(1)))];
+    assert!(stage.parse(&stage.call("files.empty_quarantine", &young)).is_err());
+    assert_eq!(quarantines(&stage), 1);
+    stage.hands.0.fetch_add(Span::days(7).0, std::sync::atomic::Ordering::Relaxed);
+    let (effect, _) = stage.preview(&all).await.unwrap();
+    for part in [id.to_string().as_str(), "1 file, 8.7 KiB", "7 d ago"] {
+        assert!(effect.words.contains(part), "{part}: {}", effect.words);
+    }
+    let less = Effect { max_bytes: 1, ..effect };
+    let refused = stage.act_as(&all, less, Undo::Impossible(String::new())).await;
+    assert!(matches!(refused, ActionResult::NotStarted(_)), "{refused:?}");
+    assert_eq!(quarantines(&stage), 1);
+    assert_eq!(done(&stage.act(&all).await.1), "deleted 1 file, 8.7 KiB");
+}
+
+#[tokio::test]
+async fn the_quarantine_that_the_config_names_is_used_and_the_former_one_still_found() {
+    let before = Stage::new();
+    before.file("log/app.log.1", &log_text(9_000), OLD);
+    let (clean, _) = moved(&before, "log");
+    let (undo, result) = before.act(&clean).await;
+    done(&result);
+    let mut stage = before;
+    let named = stage.dir.path().join("elsewhere");
+    let mut inventory = stage.world.inventory.as_ref().clone();
+    inventory.quarantines.insert(super::stage::here(), abs(&named));
+    stage.world.inventory = std::sync::Arc::new(inventory);
+    let stage = stage.again();
+    stage.file("log/app.log.2", &log_text(5_000), OLD);
+    let (second, result) = stage.act(&clean).await;
+    done(&result);
+    assert_eq!(std::fs::read_dir(&named).unwrap().count(), 1);
+    for undo in [undo, second] {
+        done(&stage.act(&undone_by(&undo)).await.1);
+    }
+    assert_eq!((quarantines(&stage), std::fs::read_dir(&named).unwrap().count()), (0, 0));
+    for (name, bytes) in [("log/app.log.1", 9_000), ("log/app.log.2", 5_000)] {
+        assert!(std::fs::read(stage.root().join(name)).unwrap() == log_text(bytes), "{name}");
+    }
+}
+
+/// Bytes that no compressor makes smaller.
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    std::iter::repeat_with(next).take(bytes).collect()
+}
+
+#[tokio::test]
+async fn what_would_not_become_smaller_is_no_reason_to_act() {
+    let stage = Stage::new();
+    let dense = stage.file("log/dense.log", &noise(60_000), OLD);
+    for tool in ["files.compress", "logs.rotate"] {
+        let (effect, _) = stage.preview(&on_root(&stage, tool)).await.unwrap();
+        assert_eq!(effect.max_items, 0, "{tool}: {}", effect.words);
+        assert!(effect.words.contains("1 that would not become smaller"), "{}", effect.words);
+    }
+    // Beside others it is left alone, and what no sample told of stays as it was.
+    stage.file("log/app.log", &log_text(60_000), OLD);
+    let half = stage.file("log/half.log", &[log_text(262_144), noise(4 << 20)].concat(), OLD);
+    let (_, result) = stage.act(&on_root(&stage, "files.compress")).await;
+    assert!(done(&result).contains("does not become smaller"), "{result:?}");
+    assert!(done(&result).starts_with("1 file, freed"), "{result:?}");
+    assert!(dense.exists() && half.exists());
+    assert_eq!(std::fs::read_dir(stage.root().join("log")).unwrap().count(), 3);
+}
+
+/// A runbook that compresses and rotates in one plan does not take the same log twice.
+#[tokio::test]
+async fn only_logs_that_somebody_holds_are_rotated_where_that_is_asked_for() {
+    let stage = Stage::new();
+    stage.file("log/idle.log", &log_text(60_000), OLD);
+    let held = stage.file("log/held.log", &log_text(50_000), Span(0));
+    let writer = OpenOptions::new().append(true).open(&held).unwrap();
+    let root = ("path", path(&stage.root()));
+    let rotate = stage.call("logs.rotate", &[root.clone(), ("held", Value::Flag(true))]);
+    let (effect, _) = stage.preview(&rotate).await.unwrap();
+    assert_eq!((effect.max_items, effect.words.contains("1 that nobody has open")), (1, true));
+    let (compresses, _) = stage.preview(&on_root(&stage, "files.compress")).await.unwrap();
+    assert_eq!((compresses.max_items, compresses.max_bytes), (1, 60_000));
+    done(&stage.act(&rotate).await.1);
+    assert!(stage.root().join("log/held.log.1.gz").exists());
+    assert!(stage.root().join("log/idle.log").exists());
+    drop(writer);
+    assert_eq!(stage.preview(&rotate).await.unwrap().0.max_items, 0);
 }
 
 #[tokio::test]

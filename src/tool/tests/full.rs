@@ -167,3 +167,33 @@ async fn quarantine_on_another_volume_frees_this_one() {
     before.remove(&volume.0.join("log"));
     assert!(after == before, "not as it was");
 }
+
+#[tokio::test]
+async fn a_quarantine_volume_without_room_is_told_of_before_anything_moves() {
+    let mut stage = Stage::new();
+    let mut inventory = stage.world.inventory.as_ref().clone();
+    let away = stage.dir.path().join("away");
+    inventory.quarantines.insert(super::stage::here(), abs(&away.join("kept")));
+    stage.world.inventory = std::sync::Arc::new(inventory);
+    let stage = stage.again();
+    let Some(_volume) = Volume::new(&away, 512 << 10) else { return };
+    for n in 1..4 {
+        stage.file(&format!("log/app.log.{n}"), &log_text(240_000), Span::days(40));
+    }
+    let older = ("older", Value::Span(Span::days(30)));
+    let what = ("what", super::stage::word("rotated-logs"));
+    let args = [("path", path(&stage.root())), older.clone(), what.clone()];
+    let (effect, _) = stage.preview(&stage.call("files.clean", &args)).await.unwrap();
+    assert_eq!(effect.max_items, 0, "{}", effect.words);
+    assert!(effect.words.contains("3 files, 703 KiB would not fit"), "{}", effect.words);
+    // Two of them fit, and as they go to another volume nothing needs to be emptied.
+    std::fs::remove_file(stage.root().join("log/app.log.3")).unwrap();
+    std::fs::write(stage.root().join("log/app.log.2"), b"").unwrap();
+    super::stage::set_age(&stage.root().join("log/app.log.2"), Span::days(40));
+    let (effect, _) = stage.preview(&stage.call("files.clean", &args)).await.unwrap();
+    assert!(effect.words.contains("on another volume"), "{}", effect.words);
+    let (effect, _) = stage.preview(&stage.call("files.empty_quarantine", &args)).await.unwrap();
+    assert!(effect.max_items == 0 && effect.words.contains("another volume"), "{}", effect.words);
+    done(&stage.act(&stage.call("files.clean", &args)).await.1);
+    assert_eq!(std::fs::read_dir(away.join("kept")).unwrap().count(), 1);
+}

@@ -137,7 +137,8 @@ async fn a_message_says_only_how_urgent_it_is() {
 #[tokio::test]
 async fn the_real_network_answers_for_an_endpoint() {
     use crate::clients::http::url::WebUrl;
-    use crate::tool::world::{Network, Peer, Web};
+    use crate::tool::network::{Network, Web};
+    use crate::tool::world::Peer;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -154,7 +155,13 @@ async fn the_real_network_answers_for_an_endpoint() {
     drop(listener);
     let why = network.get(&url).await.unwrap_err();
     assert!(why.contains("refused"), "{why}");
-    let peer = Peer { host: "127.0.0.1".into(), port, name: "localhost".into(), lineage: None };
+    let peer = Peer {
+        host: "127.0.0.1".into(),
+        port,
+        name: "localhost".into(),
+        lineage: None,
+        config_dir: None,
+    };
     let why = network.certificate(&peer).await.unwrap_err();
     assert!(why.contains(&format!("127.0.0.1:{port}")), "{why}");
 }

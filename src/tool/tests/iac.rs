@@ -50,6 +50,7 @@ pub(super) fn playbook(dir: &Path) -> Playbook {
         inventory: abs(&dir.join("hosts")),
         hosts: vec![Word::of("mini")],
         tags: vec![Word::of("web")],
+        vars: [].into(),
         with: Vec::new(),
         sha256: Some(Digest::of(PLAYBOOK.as_bytes())),
         tier: Tier::High,

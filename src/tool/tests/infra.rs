@@ -189,6 +189,22 @@ async fn each_tool_does_what_it_says_is_seen_to_have_and_its_undo_puts_it_back()
     assert!(lab.vm(104).snapshots.is_empty());
 }
 
+/// What is promised is what is kept: the snapshot is removed when its time is over.
+#[tokio::test]
+async fn a_snapshot_undoes_for_as_long_as_it_is_kept() {
+    use crate::model::time::Span;
+    use crate::model::tool::Holds;
+    let lab = Lab::new().await;
+    let holds = |more: &[(&str, Value)]| {
+        let args = [&[("name", word("reef-a"))], more].concat();
+        lab.stage.action(&call("vm.snapshot", "web", &args)).holds()
+    };
+    let hour = ("keep", Value::Span(Span::hours(1)));
+    assert_eq!(holds(&[hour]), Some(Holds::For(Span::hours(1))));
+    assert_eq!(holds(&[]), None, "as long as reef keeps what it put away");
+    assert_eq!(lab.stage.action(&call("vm.stop", "web", &[])).holds(), None);
+}
+
 #[tokio::test]
 async fn a_volume_only_grows_and_what_reef_made_alone_is_deleted() {
     let lab = Lab::new().await;
@@ -383,6 +399,7 @@ fn scripted(folder: &Path, start: &str) -> CommandProvider {
             ("limit".to_owned(), argv(&[&limit, "{vm}", "{memory}", "{cores}"])),
         ]
         .into(),
+        playbooks: [].into(),
         redactor: Arc::new(Redactor::new(Vec::new())),
     }
 }
@@ -426,4 +443,89 @@ async fn commands_of_the_operators_act_and_their_exit_code_proves_nothing() {
     let snapshot = call("vm.snapshot", "web", &[("name", word("reef-a"))]);
     let (_, result) = works.act(&snapshot).await;
     assert!(result.words().contains("write command.snapshot"), "{result:?}");
+}
+
+/// A playbook whose program prints what the real one was recorded to print, and starts the machine that it is told of.
+fn playbook(dir: &Path, does: &str) -> crate::clients::ansible::Playbook {
+    let at = dir.display();
+    let check = include_str!("../../clients/ansible/recorded/check.txt");
+    let ran = check.replace("skipping", "changed");
+    std::fs::write(dir.join("check.txt"), check).unwrap();
+    std::fs::write(dir.join("ran.txt"), ran).unwrap();
+    let program = dir.join("ansible-playbook");
+    let text = format!(
+        "#!/bin/sh\ncd {at}\nprintf '%s\\n' \"$*\" >>said\ncase $* in *--list-hosts)\n\
+         printf '\\n  play #1 (mini): mini\\n    hosts (1):\\n      here\\n' ;;\n*--check*) cat check.txt ;;\n*) {does} ;; esac\n"
+    );
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let file = dir.join("start.yml");
+    std::fs::write(&file, "- hosts: here\n").unwrap();
+    crate::clients::ansible::Playbook {
+        file: super::stage::abs(&file),
+        binary: Some(program.to_str().unwrap().to_owned()),
+        sha256: Some(crate::model::digest::Digest::of(b"- hosts: here\n")),
+        ..super::iac::playbook(dir)
+    }
+}
+
+#[tokio::test]
+async fn a_playbook_stands_for_a_verb_with_its_check_as_preview_and_its_hash_as_tier() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |text: &str| std::fs::write(dir.path().join("104"), text).unwrap();
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_default();
+    let stage = |does: &str| {
+        let mut stage = Stage::new();
+        let mut provider = scripted(dir.path(), "exit 1");
+        let of = Arc::new(playbook(dir.path(), does));
+        for verb in ["start", "limit", "snapshot"] {
+            provider.commands.remove(verb);
+            provider.playbooks.insert(verb.to_owned(), Arc::clone(&of));
+        }
+        stage.world.providers = [(HostName::of("pve"), Arc::new(known(provider)))].into();
+        stage.again()
+    };
+    let start = call("vm.start", "web", &[]);
+    write("status=stopped\nstopped_by=itself\nmemory=1073741824\ncores=2\n");
+    let works = stage("echo status=running >104; cat ran.txt");
+    assert_eq!(works.action(&start).tier(), Tier::High, "its hash is the declared one");
+    let (effect, undo) = works.preview(&start).await.unwrap();
+    for part in
+        ["start pve:vm:web (now stopped), by the playbook", "[high: its hash", "+hello here"]
+    {
+        assert!(effect.words.contains(part), "{part}: {}", effect.words);
+    }
+    assert!(!read("104").contains("running"), "a preview changes nothing");
+    let result = works.act_as(&start, effect.clone(), undo.clone()).await;
+    assert!(matches!(result, ActionResult::Done(_)), "{result:?}");
+    let said = read("said");
+    assert!(said.lines().last().unwrap().contains("-e {\"reef_vm\":\"104\"} --diff"), "{said}");
+
+    // What is a number is one to the playbook too.
+    let limit = call("vm.limit", "web", &[("cores", Value::Int(4))]);
+    write("status=running\nmemory=1073741824\ncores=2\n");
+    works.preview(&limit).await.unwrap();
+    let vars = "-e {\"reef_cores\":4,\"reef_memory\":1073741824,\"reef_vm\":\"104\"} --check";
+    assert!(read("said").lines().last().unwrap().contains(vars), "{}", read("said"));
+    assert_eq!(works.action(&limit).tier(), Tier::Critical, "never less than the deed itself");
+
+    // A changed file is critical again, and what was approved is not what would be run.
+    write("status=stopped\nstopped_by=itself\n");
+    std::fs::write(dir.path().join("start.yml"), "- hosts: here\n  become: true\n").unwrap();
+    assert_eq!(works.action(&start).tier(), Tier::Critical);
+    let result = works.act_as(&start, effect, undo).await;
+    assert_eq!(result.word(), "not started", "{result:?}");
+    assert!(!read("104").contains("running"));
+
+    // Exit code 0 proves nothing, and a dead host is a failure whatever it is.
+    let unreachable = include_str!("../../clients/ansible/recorded/unreachable.txt");
+    std::fs::write(dir.path().join("gone.txt"), unreachable).unwrap();
+    for (does, words) in [
+        ("cat ran.txt", "said yes, but nothing changed"),
+        ("cat gone.txt; exit 0", "unreachable: gone"),
+    ] {
+        let (_, result) = stage(does).act(&start).await;
+        assert_eq!(result.word(), "failed", "{does}: {result:?}");
+        assert!(result.words().contains(words), "{does}: {result:?}");
+    }
 }

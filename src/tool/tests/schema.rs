@@ -29,13 +29,14 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("process", Kind::Target) => thing(Thing::Process, "4711@1"),
         ("mount", Kind::Target) => thing(Thing::Path, "/mnt/photos"),
         ("tool", Kind::Target) => thing(Thing::Mcp, "files/read_file"),
+        (_, Kind::Line) => Value::Line("192.0.2.7".into()),
         (_, Kind::Json) => Value::Json(serde_json::Map::new()),
         ("vm", Kind::Target) => thing(Thing::Vm, "lab"),
         ("change", Kind::Word) => word("add"),
         ("verdict", Kind::Word) => word("accept"),
         ("direction", Kind::Word) => word("in"),
         ("protocol", Kind::Word) => word("tcp"),
-        ("name", Kind::Word) => word("reef-before"),
+        ("name", Kind::Word) => word("reef-1"),
         (_, Kind::Argv) => Value::Argv(vec!["df".into(), "-h".into()]),
         ("what", Kind::Word) => word("rotated-logs"),
         ("stack", Kind::Word) => word("web"),
@@ -43,13 +44,20 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
         ("playbook", Kind::Word) => word("site"),
         ("pod", Kind::Target) => thing(Thing::Object, "media/pod/jellyfin-1"),
         ("workload", Kind::Target) => thing(Thing::Object, "media/deployment/jellyfin"),
+        ("of", Kind::Target) => Value::Target(target("mini:/srv/web")),
         ("about", Kind::Target) => thing(Thing::Object, "media/deployment/jellyfin"),
         ("named", Kind::Target) => thing(Thing::Object, "media/statefulset/db"),
         ("secret", Kind::Target) => thing(Thing::Object, "web/secret/site-tls"),
         ("node", Kind::Target) => thing(Thing::Member, "pi-1"),
+        ("backup", Kind::Target) => thing(Thing::Backup, "photos"),
         ("manifest", Kind::Word) => word("jellyfin"),
         ("patch", Kind::Word) => word("more-memory"),
         ("urgency", Kind::Word) => word("message"),
+        ("debug", Kind::Word) => word("web"),
+        ("level", Kind::Word) => word("info"),
+        ("for", Kind::Span) => Value::Span(Span::days(1)),
+        ("dns", Kind::Word) => word("home"),
+        ("type", Kind::Word) => word("A"),
         ("store", Kind::Word) => word("logs"),
         ("service", Kind::Word) => word("api"),
         ("signal", Kind::Word) => word("term"),
@@ -63,7 +71,7 @@ fn sample(stage: &Stage, name: &str, kind: &Kind) -> Value {
     }
 }
 
-/// A call with the required arguments; `files.empty_quarantine` needs one of two optional ones.
+/// A call with the required arguments; `files.empty_quarantine` needs some of its optional ones.
 fn smallest(stage: &Stage, tool: &dyn Tool) -> Call {
     let spec = tool.spec();
     let mut args: Vec<(&str, Value)> = spec
@@ -73,7 +81,8 @@ fn smallest(stage: &Stage, tool: &dyn Tool) -> Call {
         .map(|i| (i.name, sample(stage, i.name, &i.kind)))
         .collect();
     if spec.name.as_str() == "files.empty_quarantine" {
-        args.push(("all", Value::Flag(true)));
+        let older = ("older", Value::Span(Span::days(40)));
+        args = vec![("path", path(&stage.root())), ("what", word("rotated-logs")), older];
     }
     match spec.name.as_str() {
         name if name.starts_with("postgres.") => {
@@ -97,6 +106,11 @@ fn smallest(stage: &Stage, tool: &dyn Tool) -> Call {
         "host.exec" => {
             let parts = ["zpool", "clear", "tank"].map(str::to_owned).to_vec();
             args = vec![("argv", Value::Argv(parts))];
+        }
+        "dns.record" => {
+            let name = ("name", word("photos.home.example"));
+            let value = ("value", Value::Line("192.0.2.7".into()));
+            args = vec![("dns", word("home")), ("type", word("A")), name, value];
         }
         "vm.limit" => args.push(("cores", Value::Int(2))),
         _ => {}
@@ -146,6 +160,8 @@ const TOOLS: &[&str] = &[
     "alerts.rules",
     "ansible.check",
     "ansible.run",
+    "backup.create",
+    "certificate.inspect",
     "certificate.renew",
     "compose.check",
     "compose.health",
@@ -162,8 +178,11 @@ const TOOLS: &[&str] = &[
     "container.start",
     "database.replication",
     "database.restart_standby",
+    "debug.disable",
+    "debug.enable",
     "disk.usage",
     "dns.lookup",
+    "dns.record",
     "files.clean",
     "files.compress",
     "files.decompress",
@@ -183,6 +202,7 @@ const TOOLS: &[&str] = &[
     "image.pull",
     "journal.vacuum",
     "logs.archive",
+    "logs.fetch",
     "logs.patterns",
     "logs.rotate",
     "logs.store",
@@ -194,6 +214,10 @@ const TOOLS: &[&str] = &[
     "net.reach",
     "process.kill",
     "process.list",
+    "snapshot.create",
+    "snapshot.forget",
+    "snapshot.list",
+    "snapshot.rollback",
     "terraform.apply",
     "terraform.plan",
     "tls.inspect",
@@ -331,7 +355,7 @@ fn actions_on_paths_stay_within_their_roots() {
         let scratch = with(&good, &format!("{root}/state/drill"), roots(&[&root]));
         assert!(stage.parse(&scratch).is_ok(), "{}: the drill's scratch", spec.name);
     }
-    assert_eq!(seen, 6);
+    assert_eq!(seen, 8);
 }
 
 #[test]
@@ -412,6 +436,7 @@ fn arguments(tool: &dyn Tool) -> Values {
             Kind::Json => {
                 Value::Json(serde_json::to_value(given).unwrap().as_object().unwrap().clone())
             }
+            Kind::Line => Value::Line(text.to_owned()),
             other @ Kind::Text => panic!("no example of {other}"),
         }
     };

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 use crate::Fut;
 use crate::clients::dns::Server;
 use crate::clients::files::LocalFiles;
-use crate::clients::host::{HostLink, LinkError, Output};
+use crate::clients::host::{HostLink, LinkError, Output, noted};
 use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::signal::LocalProcesses;
 use crate::clients::tls::Leaf;
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
+use crate::config::snapshots::SnapshotBy;
 use crate::gate::permit::Permit;
 use crate::gate::tool::{Action, Parsed, Query, Tool};
 use crate::model::fact::{Fact, FactValue, Facts, NoFact};
@@ -27,10 +28,11 @@ use crate::model::time::{Millis, Span};
 use crate::model::tool::{ActionResult, Bounds, Call, Effect, Found, ToolError, Undo};
 use crate::model::value::Value;
 use crate::policy::argv::{Argv, ReadOnly};
+use crate::policy::redact::Redactor;
+use crate::tool::network::{Answer, Knocked, Resolved, Web};
 use crate::tool::table::table;
 use crate::tool::world::{
-    Answer, Endpoint, Inventory, Knocked, LogSource, NoDeeds, NoHistory, Outbox, Peer, Resolved,
-    Resolver, Web, World,
+    Endpoint, Inventory, LogSource, NoDeeds, NoHistory, Outbox, Peer, Resolver, World,
 };
 
 #[derive(Debug)]
@@ -48,13 +50,16 @@ pub(super) struct FakeHost {
     pub name: HostName,
     pub facts: Mutex<BTreeMap<Fact, FactValue>>,
     pub said: Mutex<Result<(i32, String), LinkError>>,
+    /// What it says before that, one answer a command, the last first.
+    pub first: Mutex<Vec<String>>,
     pub commands: Mutex<Vec<String>>,
 }
 
 impl FakeHost {
     fn answer(&self, argv: &Argv) -> Result<Output, LinkError> {
         self.commands.lock().unwrap().push(argv.as_slice().join(" "));
-        let (code, text) = self.said.lock().unwrap().clone()?;
+        let first = self.first.lock().unwrap().pop().map(|text| Ok((0, text)));
+        let (code, text) = first.unwrap_or_else(|| self.said.lock().unwrap().clone())?;
         let (stdout, stderr) = if code == 0 { (text.as_str(), "") } else { ("", text.as_str()) };
         Ok(Output {
             code: Some(code),
@@ -84,11 +89,12 @@ impl HostLink for FakeHost {
 
     fn exec<'a>(
         &'a self,
-        _: &'a Permit,
+        permit: &'a Permit,
         argv: &'a Argv,
         _: Span,
     ) -> Fut<'a, Result<Output, LinkError>> {
-        Box::pin(async { self.answer(argv) })
+        let redactor = Redactor::new(Vec::new());
+        Box::pin(async move { noted(permit, argv.as_slice(), self.answer(argv), &redactor) })
     }
 }
 
@@ -109,16 +115,28 @@ impl Web for FakeWeb {
     }
 
     fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {
+        Box::pin(async move { Ok(leaf(peer.name == "own")) })
+    }
+
+    fn in_file<'a>(&'a self, path: &'a AbsPath, _: Millis) -> Fut<'a, Result<Leaf, String>> {
         Box::pin(async move {
-            Ok(Leaf {
-                not_before: Millis(0),
-                not_after: Millis(NOW + 5 * 86_400_000 + 1),
-                names: vec![Tainted::new("photos.example")],
-                issuer: Tainted::new("CN=R3"),
-                serial: "01".into(),
-                self_signed: peer.name == "own",
-            })
+            match path.as_str().ends_with(".pem") {
+                true => Ok(leaf(path.as_str().ends_with("own.pem"))),
+                false => Err(format!("{path}: there is no such file")),
+            }
         })
+    }
+}
+
+/// One of five days, of an authority's making or its own.
+fn leaf(self_signed: bool) -> Leaf {
+    Leaf {
+        not_before: Millis(0),
+        not_after: Millis(NOW + 5 * 86_400_000 + 1),
+        names: vec![Tainted::new("photos.example")],
+        issuer: Tainted::new("CN=R3"),
+        serial: "01".into(),
+        self_signed,
     }
 }
 
@@ -203,6 +221,7 @@ impl Stage {
             name: here(),
             facts: Mutex::default(),
             said: Mutex::new(Ok((0, String::new()))),
+            first: Mutex::default(),
             commands: Mutex::default(),
         });
         let outbox = Arc::new(FakeOutbox::default());
@@ -214,6 +233,7 @@ impl Stage {
                 port: 443,
                 name: name.into(),
                 lineage: None,
+                config_dir: None,
             }),
         };
         let mut inventory = Inventory {
@@ -234,6 +254,7 @@ impl Stage {
                 .into(),
             ways: [(here(), Ssh::default())].into(),
             mounts: [target("mini:/mnt/photos")].into(),
+            filesystems: [(target("mini:/srv/web"), SnapshotBy::Btrfs)].into(),
             tails: [abs(&dir.path().join("files")), AbsPath::new("/var/log").unwrap()]
                 .map(|root| Target::path(here(), &root))
                 .into(),
@@ -241,6 +262,9 @@ impl Stage {
                 .map(|root| Target::path(here(), &root))
                 .into(),
             playbooks: [(Word::of("site"), Arc::new(super::iac::playbook(dir.path())))].into(),
+            switches: [(Word::of("web"), Arc::new(super::debug::switch()))].into(),
+            backups: [(Word::of("photos"), Arc::new(super::backup::job()))].into(),
+            zones: [(Word::of("home"), Arc::new(super::dns::zone(dir.path())))].into(),
             terraforms: [(Word::of("web"), Arc::new(super::iac::stack(dir.path())))].into(),
             plans: Some(abs(&dir.path().join("plans"))),
             reboots: [(here(), vec!["systemctl".into(), "reboot".into()])].into(),
@@ -267,6 +291,7 @@ impl Stage {
             inventory: Arc::new(inventory),
             now: hands.clone(),
             quarantine: abs(&dir.path().join("quarantine")),
+            formerly: None,
         };
         let table = table(&world);
         Self { dir, world, host, outbox, hands, table }
@@ -276,6 +301,11 @@ impl Stage {
     pub(super) fn again(mut self) -> Self {
         self.table = table(&self.world);
         self
+    }
+
+    /// The tools once more, for a gate of its own.
+    pub(super) fn again_tools(&self) -> Vec<Box<dyn Tool>> {
+        table(&self.world)
     }
 
     pub(super) fn tools(&self) -> &[Box<dyn Tool>] {
@@ -354,6 +384,7 @@ impl Stage {
             repeat: action.repeat(),
             lease: action.lease(),
             replicas: None,
+            holds: None,
         })
     }
 

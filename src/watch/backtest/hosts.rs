@@ -138,7 +138,8 @@ impl HostSeries {
             | Fact::Listening
             | Fact::Guarded(_)
             | Fact::Hands
-            | Fact::Renewals => None,
+            | Fact::Renewals
+            | Fact::Files(_) => None,
         };
         found.ok_or_else(|| NoFact::Failed("Prometheus has nothing of it".into()))
     }

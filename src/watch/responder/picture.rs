@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::gate::crash::Points;
 use crate::gate::facts::{HOLD, PAUSED, RESUMED};
 use crate::gate::rules::Rules;
 use crate::gate::settle;
@@ -16,7 +17,7 @@ use crate::policy::tree::{Decision, Hold, Scene, tree};
 use crate::run::announce::{announce, loudness};
 use crate::store::db::Db;
 use crate::watch::breakers;
-use crate::watch::responder::alarm;
+use crate::watch::responder::{alarm, blame};
 use crate::watch::scene;
 use crate::watch::ticker::{About, Above};
 use crate::watch::words;
@@ -37,8 +38,6 @@ pub(super) struct Considered {
     pub(super) look_at: BTreeSet<Signal>,
     /// When the picture changes by itself: a silence ends, a group is complete.
     pub(super) again_at: Option<Millis>,
-    /// Whether a breaker opened, or passes again.
-    pub(super) breakers_changed: bool,
 }
 
 /// The whole picture, in one transaction: explained and held incidents, the hold itself, and which
@@ -48,6 +47,7 @@ pub(super) fn consider(
     rules: &Rules,
     scope: HoldScope,
     known: &Known,
+    points: &dyn Points,
     now: Millis,
 ) -> anyhow::Result<Considered> {
     let Known { about, above } = known;
@@ -63,14 +63,19 @@ pub(super) fn consider(
     let gathering = scene::gathering(&unresolved, about, above, rules.telling.group_wait, now);
     let before = crate::gate::facts::hold(db)?;
     let resumed_at = db.flag(RESUMED)?.and_then(|at| at.parse().ok()).map(Millis);
-    let standings = scene::standings(&unresolved, about, above, &gathering);
-    let scene = Scene { standings: &standings, scope, held: before.as_ref(), resumed_at };
-    let decision = tree(&scene, now);
-    keep_hold(db, rules, before.as_ref(), decision.hold.as_ref(), now)?;
+    let decide = |unresolved: &[Incident]| {
+        let standings = scene::standings(unresolved, about, above, &gathering);
+        tree(&Scene { standings: &standings, scope, held: before.as_ref(), resumed_at }, now)
+    };
+    let mut decision = decide(&unresolved);
+    if blame::take_over(db, rules, about, &decision, &mut unresolved, now)? {
+        decision = decide(&unresolved);
+    }
+    keep_hold(db, rules, (before.as_ref(), decision.hold.as_ref()), &unresolved, now)?;
     if let (None, Some(hold)) = (&before, &decision.hold) {
         named_by(db, hold, &mut unresolved)?;
     }
-    considered.breakers_changed = breakers::tell(db, rules, now)?;
+    breakers::tell(db, rules, points, now)?;
     let paused = db.flag(PAUSED)?.map(|by| format!("paused: {by}"));
     for incident in unresolved {
         let gathers = gathering.get(&incident.signal);
@@ -162,11 +167,15 @@ fn place(
         return Ok(None);
     }
     untold(db, rules, &mut incident, now)?;
-    if let (IncidentState::Held { .. }, Some(why)) = (&incident.state, paused) {
-        let urgency = loudness(&incident, Urgency::Page);
+    if let (IncidentState::Held { .. }, Some(why)) = (&incident.state, held) {
+        // A hold's own page named all that it began with: what joins them is told calmly.
+        let urgency = match paused {
+            Some(_) => loudness(&incident, Urgency::Page),
+            None => Urgency::Message,
+        };
         let louder = urgency == Urgency::Page && incident.announced != Announced::Page;
         if incident.acknowledged_at.is_none() && (incident.announced == Announced::No || louder) {
-            let words = words::paused(&incident, why);
+            let words = words::one_held(&incident, why);
             announce(db, rules, &mut incident, urgency, &words, now)?;
             db.save_incident(&incident)?;
         }
@@ -195,8 +204,8 @@ fn untold(db: &mut Db, rules: &Rules, incident: &mut Incident, now: Millis) -> a
 fn keep_hold(
     db: &mut Db,
     rules: &Rules,
-    before: Option<&Hold>,
-    after: Option<&Hold>,
+    (before, after): (Option<&Hold>, Option<&Hold>),
+    unresolved: &[Incident],
     now: Millis,
 ) -> anyhow::Result<()> {
     if before == after {
@@ -206,7 +215,7 @@ fn keep_hold(
         Some(hold) => {
             db.set_flag(HOLD, Some(&serde_json::to_string(hold)?), now)?;
             if before.is_none() {
-                let (title, body) = words::held(hold);
+                let (title, body) = words::held(hold, unresolved);
                 settle::note(db, "reef", "held", &title, now)?;
                 let message = Message {
                     urgency: Urgency::Page,

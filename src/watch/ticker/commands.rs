@@ -40,8 +40,13 @@ impl Ticker {
                 for probe in &all {
                     self.grid.looked(*probe, now);
                 }
-                self.all_asked
-                    .push((all.into_iter().filter(|p| self.looks.under_way(*p)).collect(), reply));
+                let missing: BTreeSet<usize> =
+                    all.into_iter().filter(|p| self.looks.under_way(*p)).collect();
+                // Where nothing is watched there is no look whose end would answer.
+                match missing.is_empty() {
+                    true => drop(reply.send(())),
+                    false => self.all_asked.push((missing, reply)),
+                }
             }
             Command::About { signals, reply } => {
                 let about = |signal: Signal| Some((signal.clone(), self.about(&signal)?));
@@ -184,7 +189,10 @@ impl Ticker {
         self.all_asked.clear();
         self.grid = Grid::new(&rhythms(&probes));
         self.origin = Instant::now();
-        self.slots = probes.into_iter().map(|probe| Slot::new(probe, self.grace)).collect();
+        let slots = probes.into_iter().map(|probe| Slot::new(probe, self.grace)).collect();
+        for slot in std::mem::replace(&mut self.slots, slots) {
+            self.leaving.add(slot.how);
+        }
         self.hosts = hosts;
         let known = &self.hosts;
         self.power.keep(|host| known.contains_key(host));

@@ -2,7 +2,21 @@
 # Parts `lineage=NAME`, `cert=NAME`, `kept`, `cron`, `daemon`, `systemd`, `timers`, `hidden` and `end`.
 s_renewals() {
     hidden=
-    lineages
+    number=
+    lineages_in /etc/letsencrypt
+    # What certbot is called with, where that names another folder.
+    named=$(folders)
+    set -f
+    # Words without a white space, a star or a quote in them.
+    for each in $named; do
+        [ "$each" = /etc/letsencrypt ] && continue
+        number=${number}x
+        [ ${#number} -le 8 ] || break
+        set +f
+        lineages_in "$each"
+        set -f
+    done
+    set +f
     part kept
     kept
     part cron
@@ -25,8 +39,16 @@ s_renewals() {
 
 conceal() { hidden=$hidden$1$nl; }
 
-lineages() {
-    base=/etc/letsencrypt
+# The folders behind --config-dir in what starts certbot: cron's lines, units, certbot's own settings.
+folders() {
+    cat /etc/crontab /etc/cron.d/* /etc/cron.daily/* /etc/cron.weekly/* /etc/crontabs/* /var/spool/cron/* /var/spool/cron/crontabs/* \
+        /etc/systemd/system/*certbot* /etc/systemd/system/*certbot*/* /usr/lib/systemd/system/*certbot* /lib/systemd/system/*certbot* \
+        /etc/letsencrypt/cli.ini 2>/dev/null | grep -avE '^[[:space:]]*#' | grep -aoE '(--config-dir[ =]|config-dir[[:space:]]*=[[:space:]]*)/[A-Za-z0-9._/-]+' |
+        sed 's/^[^/]*//; s,/*$,,' | grep -avE '(^|/)\.\.?(/|$)|//' | sort -u | head -n 8
+}
+
+lineages_in() {
+    base=$1
     [ -d "$base/renewal" ] || { [ ! -d "$base" ] || [ -x "$base" ] || conceal "$base"; return; }
     [ -r "$base/renewal" ] && [ -x "$base/renewal" ] || { conceal "$base/renewal"; return; }
     for file in "$base"/renewal/*.conf; do
@@ -34,12 +56,13 @@ lineages() {
         name=${file##*/} name=${name%.conf}
         case $name in *[!A-Za-z0-9._-]*|-*) continue ;; esac
         [ -r "$file" ] || { conceal "$file"; continue; }
-        part "lineage=$name"
+        part "lineage=$name${number:+@$number}"
+        printf 'folder = %s\n' "$base"
         printf 'changed = %s\n' "$(stat -c %Y "$file" 2>/dev/null)"
         grep -E '^(server|authenticator|installer|renew_hook|post_hook|autorenew|[A-Za-z0-9*-]+(\.[A-Za-z0-9-]+)+) = ' "$file" | head -n 60
         cert=$base/live/$name/cert.pem
         if [ -r "$cert" ]; then
-            part "cert=$name"
+            part "cert=$name${number:+@$number}"
             head -c 16384 "$cert"
         else
             conceal "$cert"

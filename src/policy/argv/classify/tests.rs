@@ -30,6 +30,7 @@ const READ_LINES: &[&str] = &[
     "systemctl is-active nginx.service",
     "systemctl is-failed nginx.service",
     "systemctl cat nginx.service",
+    "systemctl service-log-level nginx.service",
     r"systemctl show dev-disk-by\x2duuid.swap",
     "/usr/bin/systemctl is-enabled ssh.service",
     "journalctl -u nginx.service -n 50 --no-pager -o json",
@@ -200,6 +201,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("an invisible character", "cat\u{200b} /proc/meminfo", "critical"),
     ("the program with a line break", "cat\n /proc/meminfo", "critical"),
     // Options.
+    ("a level that is set", "systemctl service-log-level nginx.service debug", "critical"),
+    ("a level of nothing", "systemctl service-log-level", "critical"),
     ("an abbreviated option", "systemctl show --prop=Id", "critical"),
     ("an abbreviation of --no-pager", "systemctl show --no-page x.service", "critical"),
     ("an abbreviated vacuum", "journalctl --vac=1s", "critical"),

@@ -70,6 +70,7 @@ pub(super) const READS: &[Read] = &[
             ("-t", Next, Names),
             ("-d", Next, Numbers),
             ("-s", Next, Name),
+            ("-S", Next, Name),
         ],
         operands: (0, 16, Data),
         ..read("zfs")

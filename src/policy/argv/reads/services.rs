@@ -56,6 +56,13 @@ pub(super) const READS: &[Read] = &[
         ..read("systemctl")
     },
     Read {
+        // With a second operand it would set the level.
+        verbs: &[&["service-log-level"]],
+        flags: &["--no-pager"],
+        operands: (1, 1, Unit),
+        ..read("systemctl")
+    },
+    Read {
         letters: "bkqra",
         flags: &[
             "--no-pager",
