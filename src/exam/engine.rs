@@ -40,7 +40,7 @@ impl FakeHost {
             OnRestart::FailsAgain => {
                 heal(c, now);
                 (c.state, c.ended) = (ContainerState::Exited, Ended::Own);
-                (c.exit_code, c.finished_at) = (7, Some(now + Span::secs(1)));
+                (c.exit_code, c.finished_at) = (Some(7), Some(now + Span::secs(1)));
             }
             OnRestart::Refuses => return Err(NotDone::Failed("driver failed".into())),
             OnRestart::HealsUnheard => {

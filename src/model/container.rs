@@ -24,8 +24,10 @@ pub struct Container {
     pub image_created_at: Option<Millis>,
     pub state: ContainerState,
     pub health: Health,
-    /// What it ended with last; meaningless while it runs.
-    pub exit_code: i32,
+    /// What it ended with last. `None` where it runs and nothing remembers: the engine itself forgets it
+    /// with the next start.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
     /// Whether the kernel killed it for want of memory when it ended last.
     pub oom_killed: bool,
     /// Why it could not be started.
@@ -66,6 +68,11 @@ impl Container {
         self.labels.get(name).map(String::as_str)
     }
 
+    /// ` with 7`, as it follows `ended`; nothing where that is not known.
+    pub fn with_code(&self) -> String {
+        self.exit_code.map_or(String::new(), |code| format!(" with {code}"))
+    }
+
     /// Whether it stands still because somebody wanted it so: a stop, work that is done, or an end that
     /// cannot be told from a stop.
     pub fn stopped_on_purpose(&self) -> bool {
@@ -85,9 +92,13 @@ impl Container {
         if self.ended == Ended::Asked || self.label(ONE_OFF) == Some("True") {
             return true;
         }
-        let like_a_stop = matches!(self.exit_code, 130 | 137 | 143 | 255);
+        let like_a_stop = matches!(self.exit_code, Some(130 | 137 | 143 | 255));
         match (self.policy, self.ended) {
-            (RestartPolicy::No | RestartPolicy::OnFailure { .. }, _) if self.exit_code == 0 => true,
+            (RestartPolicy::No | RestartPolicy::OnFailure { .. }, _)
+                if self.exit_code == Some(0) =>
+            {
+                true
+            }
             (RestartPolicy::OnFailure { most }, _) if 0 < most && most <= self.restarts => false,
             (_, Ended::Own) => false,
             (RestartPolicy::No, _) => like_a_stop,

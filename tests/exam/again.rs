@@ -60,7 +60,7 @@ async fn container_house(mood: OnRestart) -> House {
     house.pass(Span::mins(30)).await;
     let now = house.estate.now();
     house.host().container("app", |c| {
-        (c.state, c.exit_code, c.oom_killed) = (ContainerState::Exited, 137, true);
+        (c.state, c.exit_code, c.oom_killed) = (ContainerState::Exited, Some(137), true);
         (c.ended, c.finished_at, c.memory) = (Ended::Oom, Some(now), None);
     });
     house.until("it is started", |house| !house.actions().is_empty()).await;

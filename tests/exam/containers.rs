@@ -22,7 +22,7 @@ pub(crate) fn container(name: &str) -> Container {
         image_created_at: None,
         state: ContainerState::Running,
         health: Health::None,
-        exit_code: 0,
+        exit_code: Some(0),
         oom_killed: false,
         error: None,
         restarts: 0,
@@ -50,7 +50,7 @@ async fn lives(house: &House, minutes: u64, mib: impl Fn(u64) -> u64) {
 
 fn killed(at: Millis) -> impl FnOnce(&mut Container) {
     move |c| {
-        (c.state, c.exit_code, c.oom_killed) = (ContainerState::Exited, 137, true);
+        (c.state, c.exit_code, c.oom_killed) = (ContainerState::Exited, Some(137), true);
         (c.ended, c.finished_at, c.memory) = (Ended::Oom, Some(at), None);
     }
 }
@@ -167,7 +167,7 @@ async fn exit_0_and_nothing_changed_is_a_failure() {
     house.pass(Span::mins(5)).await;
     let now = house.estate.now();
     house.host().container("app", |c| {
-        (c.state, c.exit_code, c.ended) = (ContainerState::Exited, 7, Ended::Own);
+        (c.state, c.exit_code, c.ended) = (ContainerState::Exited, Some(7), Ended::Own);
         c.finished_at = Some(now);
     });
     house.until("the run ends", |house| house.ended() == 1).await;
@@ -190,11 +190,11 @@ async fn what_was_stopped_and_what_docker_restarts_is_left_alone() {
     house.pass(Span::mins(5)).await;
     let now = house.estate.now();
     house.host().container("off", |c| {
-        (c.state, c.exit_code, c.ended) = (ContainerState::Exited, 137, Ended::Asked);
+        (c.state, c.exit_code, c.ended) = (ContainerState::Exited, Some(137), Ended::Asked);
         c.finished_at = Some(now);
     });
     house.host().container("app", |c| {
-        (c.state, c.exit_code, c.restarts) = (ContainerState::Restarting, 3, 9);
+        (c.state, c.exit_code, c.restarts) = (ContainerState::Restarting, Some(3), 9);
         c.policy = RestartPolicy::Always;
         c.finished_at = Some(now);
     });

@@ -456,7 +456,7 @@ async fn a_nas_that_goes_down_after_its_mount_is_told_as_well() {
 async fn what_was_removed_while_reef_was_down_is_over_with_the_next_looks() {
     let setup = Setup::new(Leash::Observe);
     let mut ended = container("app");
-    (ended.state, ended.exit_code) = (ContainerState::Exited, 1);
+    (ended.state, ended.exit_code) = (ContainerState::Exited, Some(1));
     ended.finished_at = Some(MONDAY_NOON - Span::hours(1));
     setup.host().containers(vec![ended, container("db")]);
     let house = setup.start().await;

@@ -77,7 +77,7 @@ async fn night() -> (Setup, House) {
     house.pass(Span::secs(30)).await;
     let now = house.estate.now();
     house.host().container("ollama", |c| {
-        (c.state, c.exit_code, c.oom_killed) = (ContainerState::Exited, 137, true);
+        (c.state, c.exit_code, c.oom_killed) = (ContainerState::Exited, Some(137), true);
         (c.ended, c.finished_at, c.memory) = (Ended::Oom, Some(now), None);
     });
     house.estate.host(&nas()).unwrap().fills("/", 97);

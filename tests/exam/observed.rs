@@ -48,7 +48,7 @@ fn of_nas(stale: Option<&str>) -> Volume {
 }
 
 fn ended(c: &mut Container, code: i32, how: Ended, now: Millis) {
-    (c.state, c.exit_code, c.ended) = (ContainerState::Exited, code, how);
+    (c.state, c.exit_code, c.ended) = (ContainerState::Exited, Some(code), how);
     (c.finished_at, c.memory, c.oom_killed) = (Some(now), None, how == Ended::Oom);
 }
 

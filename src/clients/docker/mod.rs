@@ -231,6 +231,8 @@ impl Docker {
                 ContainerState::Running | ContainerState::Restarting if 0 < container.restarts => {
                     let since = container.finished_at.unwrap_or_default() - SLACK;
                     container.oom_killed |= told::was_oom(id, &events, since);
+                    let ended_with = || told::exit_code(id, &events);
+                    container.exit_code = container.exit_code.or_else(ended_with);
                 }
                 ContainerState::Exited | ContainerState::Dead
                     if container.ended == Ended::Untold =>
@@ -299,6 +301,7 @@ fn keep(new: &mut Container, old: &Container) {
     if new.finished_at == old.finished_at && new.state == old.state {
         new.ended = old.ended;
         new.oom_killed |= old.oom_killed;
+        new.exit_code = new.exit_code.or(old.exit_code);
     }
 }
 

@@ -195,13 +195,44 @@ async fn a_container_that_changed_is_looked_at_and_one_that_went_is_passed_over(
         1 + 3,
         "{asked:?}"
     );
-    assert_eq!((told["renamed"].ended, told["renamed"].exit_code), (Ended::Asked, 143));
+    assert_eq!((told["renamed"].ended, told["renamed"].exit_code), (Ended::Asked, Some(143)));
     assert_eq!(told.len(), 10);
     // What the engine has forgotten since is still known.
     engine.estate(|estate| estate.events.clear());
     engine.ages("3 minutes");
     let told = containers(&docker.facts(&all(), THEN + Span::hours(2)).await);
     assert_eq!(told["renamed"].ended, Ended::Asked);
+}
+
+#[tokio::test]
+async fn what_the_run_before_ended_with_is_told_of_one_that_runs_again() {
+    let engine = Engine::start();
+    let docker = Docker::new(engine.place.clone());
+    let told = containers(&docker.facts(&all(), THEN).await);
+    let well = told["well"].id.clone();
+    assert_eq!(told["well"].exit_code, None, "it never ended");
+    engine.estate(|estate| {
+        let inspected = estate.inspect.get_mut(&well).unwrap();
+        inspected["RestartCount"] = 1.into();
+        inspected["State"]["FinishedAt"] = "2026-11-20T22:59:00+00:00".into();
+        for row in estate.list.iter_mut().filter(|row| row["Id"] == well.as_str()) {
+            row["Status"] = "Up 5 seconds".into();
+        }
+    });
+    let ends = |at: i64, code: &str| {
+        format!(
+            "{{\"Action\":\"die\",\"Actor\":{{\"ID\":\"{well}\",\"Attributes\":{{\"exitCode\":\"{code}\"}}}},\"timeNano\":{}}}\n",
+            at * 1_000_000_000
+        )
+    };
+    let (first, last) = (ends(1_795_215_500, "1"), ends(1_795_215_540, "3"));
+    engine.estate(|estate| estate.events = format!("{last}{first}"));
+    let told = containers(&docker.facts(&all(), THEN + Span::mins(1)).await);
+    assert_eq!((told["well"].restarts, told["well"].exit_code), (1, Some(3)), "the newest end");
+    // The engine forgets its events; what was told of this end is kept.
+    engine.estate(|estate| estate.events.clear());
+    let told = containers(&docker.facts(&all(), THEN + Span::hours(2)).await);
+    assert_eq!(told["well"].exit_code, Some(3));
 }
 
 #[tokio::test]

@@ -179,7 +179,8 @@ impl Inspected {
             image_created_at: None,
             state,
             health: health.map_or(Health::None, |health| of_health(&health)),
-            exit_code: i32::try_from(exit_code).unwrap_or(i32::MAX),
+            // Of one that runs it is 0, whatever the run before ended with.
+            exit_code: (state != ContainerState::Running).then_some(int(exit_code)),
             oom_killed,
             error: error.filter(|e| !e.is_empty()).map(|e| Tainted::bounded(&e, 300)),
             restarts: self.restart_count,
@@ -195,6 +196,10 @@ impl Inspected {
             labels: kept(self.config.labels),
         }
     }
+}
+
+fn int(code: i64) -> i32 {
+    i32::try_from(code).unwrap_or(i32::MAX)
 }
 
 fn of_health(health: &HealthState) -> Health {
@@ -321,6 +326,13 @@ pub(super) fn was_oom(id: &str, events: &[Event], since: Millis) -> bool {
     events.iter().any(|e| e.actor.id == id && e.action == "oom" && since <= e.at())
 }
 
+/// What the newest remembered end of a container left.
+pub(super) fn exit_code(id: &str, events: &[Event]) -> Option<i32> {
+    let died = |e: &&Event| e.actor.id == id && matches!(e.action.as_str(), "die" | "died");
+    let last = events.iter().filter(died).max_by_key(|e| e.at())?;
+    last.actor.attributes.get("exitCode")?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,13 +352,13 @@ mod tests {
             let c = &all[name];
             (c.state.as_str(), c.health.as_str(), c.exit_code, c.oom_killed, c.policy.as_str())
         };
-        assert_eq!(told("oom"), ("exited", "none", 137, true, "no"));
-        assert_eq!(told("well"), ("running", "healthy", 0, false, "no"));
-        assert_eq!(told("sick"), ("running", "unhealthy", 0, false, "no"));
-        assert_eq!(told("always"), ("exited", "none", 137, false, "unless-stopped"));
-        assert_eq!(told("crashed"), ("exited", "none", 7, false, "no"));
-        assert_eq!(told("once"), ("exited", "none", 0, false, "no"));
-        assert_eq!(told("made"), ("created", "none", 0, false, "no"));
+        assert_eq!(told("oom"), ("exited", "none", Some(137), true, "no"));
+        assert_eq!(told("well"), ("running", "healthy", None, false, "no"));
+        assert_eq!(told("sick"), ("running", "unhealthy", None, false, "no"));
+        assert_eq!(told("always"), ("exited", "none", Some(137), false, "unless-stopped"));
+        assert_eq!(told("crashed"), ("exited", "none", Some(7), false, "no"));
+        assert_eq!(told("once"), ("exited", "none", Some(0), false, "no"));
+        assert_eq!(told("made"), ("created", "none", Some(0), false, "no"));
         assert!(matches!(all["sick"].health, Health::Unhealthy { streak } if 3 < streak));
         assert!(all["badexec"].error.as_ref().unwrap().as_str().contains("no such file"));
         assert!(all["made"].started_at.is_none() && all["made"].finished_at.is_none());

@@ -156,7 +156,7 @@ fn exited(c: &Container, known: Known<'_>) -> Verdict {
             Ended::Own => own("was not started again"),
             Ended::Untold | Ended::Asked | Ended::Oom => stopped(),
         },
-        RestartPolicy::OnFailure { .. } | RestartPolicy::No if c.exit_code == 0 => {
+        RestartPolicy::OnFailure { .. } | RestartPolicy::No if c.exit_code == Some(0) => {
             fine(format!("done {ago} ago"))
         }
         RestartPolicy::OnFailure { most } if 0 < most && most <= c.restarts => says(
@@ -176,7 +176,7 @@ fn exited(c: &Container, known: Known<'_>) -> Verdict {
 fn unpoliced(c: &Container, known: Known<'_>, ago: Span) -> Verdict {
     let before = c.finished_at.map_or(Span(0), |at| known.seen_at.since(at));
     // SIGINT, SIGKILL, SIGTERM; and 255 where the machine or the engine went down with it.
-    let like_a_stop = matches!(c.exit_code, 130 | 137 | 143 | 255);
+    let like_a_stop = matches!(c.exit_code, Some(130 | 137 | 143 | 255));
     match c.ended {
         Ended::Untold if like_a_stop && OLD_STOP < before => {
             meant(format!("ended {ago} ago, before reef looked: {}", end(c.exit_code)))
@@ -199,7 +199,8 @@ fn unpoliced(c: &Container, known: Known<'_>, ago: Span) -> Verdict {
 }
 
 /// An exit code in words.
-fn end(code: i32) -> String {
+fn end(code: Option<i32>) -> String {
+    let Some(code) = code else { return "ended".to_owned() };
     let name = match code {
         125 => " (Docker could not run it)",
         126 => " (its program may not be executed)",

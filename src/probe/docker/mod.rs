@@ -295,12 +295,14 @@ fn values(c: &Container, target: Target, now: Millis) -> Values {
         ("container".to_owned(), Value::Target(target)),
         ("state".to_owned(), word(c.state.as_str())),
         ("health".to_owned(), word(c.health.as_str())),
-        ("exit_code".to_owned(), Value::Int(i64::from(c.exit_code))),
         ("oom".to_owned(), Value::Flag(c.oom_killed)),
         ("restarting".to_owned(), Value::Flag(c.state == ContainerState::Restarting)),
         ("policy".to_owned(), word(c.policy.as_str())),
         ("image".to_owned(), text(&c.image)),
     ]);
+    if let Some(code) = c.exit_code {
+        values.insert("exit_code".to_owned(), Value::Int(i64::from(code)));
+    }
     if let Some(limit) = c.memory_limit {
         values.insert("limit".to_owned(), Value::Bytes(limit));
     }

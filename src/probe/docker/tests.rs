@@ -26,7 +26,7 @@ fn container(name: &str) -> Container {
         image_created_at: Some(NOW - Span::days(400)),
         state: ContainerState::Running,
         health: Health::None,
-        exit_code: 0,
+        exit_code: Some(0),
         oom_killed: false,
         error: None,
         restarts: 0,
@@ -47,7 +47,7 @@ fn container(name: &str) -> Container {
 fn exited(code: i32, ended: Ended, policy: RestartPolicy) -> Container {
     Container {
         state: ContainerState::Exited,
-        exit_code: code,
+        exit_code: Some(code),
         ended,
         policy,
         finished_at: Some(NOW - Span::mins(1)),
@@ -83,7 +83,7 @@ fn every_state_has_its_verdict() {
     let sick = |streak| Container { health: Health::Unhealthy { streak }, ..container("app") };
     let state = |state| Container { state, ..container("app") };
     let restarting =
-        |restarts| Container { restarts, exit_code: 3, ..state(ContainerState::Restarting) };
+        |restarts| Container { restarts, exit_code: Some(3), ..state(ContainerState::Restarting) };
     let failed = |c: Container| Container { error: Some(Tainted::new("no such file")), ..c };
     let old = |c: Container| Container { finished_at: Some(NOW - Span::days(20)), ..c };
     let oneoff = |mut c: Container| {

@@ -267,7 +267,7 @@ fn container(name: &str) -> Container {
         image_created_at: None,
         state: ContainerState::Running,
         health: Health::None,
-        exit_code: 0,
+        exit_code: Some(0),
         oom_killed: false,
         error: None,
         restarts: 0,

@@ -254,8 +254,8 @@ pub async fn settled(at: &At, before: &Container, verb: &str) -> ActionResult {
                 last.unwrap_or_default().trim().chars().take(200).collect::<String>()
             });
             ActionResult::Failed(format!(
-                "{verb} {name}: it was started, and ended again with {} within {LASTS}; its last line: {}",
-                after.exit_code,
+                "{verb} {name}: it was started, and ended again{} within {LASTS}; its last line: {}",
+                after.with_code(),
                 said.unwrap_or_default()
             ))
         }

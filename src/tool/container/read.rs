@@ -156,7 +156,7 @@ pub fn state(c: &Container, now: Millis) -> String {
     let mut words = match (c.state, since(c.started_at), since(c.finished_at)) {
         (ContainerState::Running, Some(up), _) => format!("runs for {up}"),
         (ContainerState::Exited, _, Some(ago)) => {
-            format!("ended with {} {ago} ago", c.exit_code)
+            format!("ended{} {ago} ago", c.with_code())
         }
         (state, _, _) => state.as_str().to_owned(),
     };
@@ -186,7 +186,6 @@ pub fn values(at: &At, c: &Container) -> Values {
     let mut values = Values::from([
         ("state".to_owned(), word(c.state.as_str())),
         ("health".to_owned(), word(c.health.as_str())),
-        ("exit_code".to_owned(), Value::Int(i64::from(c.exit_code))),
         ("oom".to_owned(), Value::Flag(c.oom_killed)),
         ("steady".to_owned(), Value::Flag(is_well(c) && c.restarts == 0)),
         ("restarts".to_owned(), Value::Int(i64::from(c.restarts))),
@@ -196,6 +195,7 @@ pub fn values(at: &At, c: &Container) -> Values {
         ("restartable".to_owned(), Value::Flag(may == Touch::May)),
         ("declared".to_owned(), Value::Flag(declared)),
     ]);
+    values.extend(c.exit_code.map(|code| ("exit_code".to_owned(), Value::Int(i64::from(code)))));
     values.extend(target.map(|target| ("container".to_owned(), Value::Target(target))));
     values.extend(c.started_at.map(|at| ("started".to_owned(), Value::Int(at.0 / 1_000))));
     values.extend(c.memory_limit.map(|limit| ("limit".to_owned(), Value::Bytes(limit))));

@@ -173,7 +173,7 @@ mod tests {
         let ended = |code: i32, ended: Ended, policy: RestartPolicy| {
             move |c: &mut Container| {
                 (c.state, c.exit_code, c.ended, c.policy) =
-                    (ContainerState::Exited, code, ended, policy);
+                    (ContainerState::Exited, Some(code), ended, policy);
                 c.finished_at = Some(Millis(1));
             }
         };

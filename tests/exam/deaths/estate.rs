@@ -107,7 +107,7 @@ pub(super) fn estate(at: Millis, tool: &str) -> Estate {
     }
     let mut jellyfin = container("jellyfin");
     if tool == "container.start" {
-        (jellyfin.state, jellyfin.exit_code) = (ContainerState::Exited, 1);
+        (jellyfin.state, jellyfin.exit_code) = (ContainerState::Exited, Some(1));
         (jellyfin.ended, jellyfin.finished_at) = (Ended::Own, Some(at - Span::mins(5)));
     }
     host.containers(vec![jellyfin]);
