@@ -25,7 +25,14 @@ impl Runner {
             self.gate.told(run).await?;
             let event = match &row.state {
                 RunState::Ended(_) => return Ok(()),
-                RunState::Inquiring { round } => self.inquiring(run, *round, start).await?,
+                RunState::Inquiring { round } => match start.origin {
+                    Origin::Undo(action) => self.undoing(run, action).await?,
+                    Origin::Incident(_)
+                    | Origin::Proposal(_)
+                    | Origin::Operator { .. }
+                    | Origin::Drill
+                    | Origin::Timer => self.inquiring(run, *round, start).await?,
+                },
                 RunState::Waiting { plan, until } => {
                     match self.waiting(plan, *until, start).await? {
                         Some(event) => event,
@@ -41,8 +48,7 @@ impl Runner {
                     None => return Ok(()),
                 },
             };
-            // Boxed: an ending may begin an undo, which is carried the same way.
-            Box::pin(self.step(run, row.state, event)).await?;
+            self.step(run, row.state, event).await?;
         }
     }
 
@@ -65,17 +71,13 @@ impl Runner {
                 } else {
                     crate::run::ending::Proof::AsSaid
                 };
-                self.end(run, plan.clone(), ending.clone(), proof).await?;
-                let undone = match plan {
-                    Some(plan) => self.undo_after(run, &plan, &ending).await,
-                    None => Ok(0),
-                };
+                let undos = self.end(run, plan, ending, proof).await?;
                 // Who waits for what this run held comes after its undo, whose own end tells them.
-                if undone.as_ref().is_ok_and(|begun| 0 < *begun) {
-                    return Ok(());
+                match undos.is_empty() {
+                    true => self.endings.send_modify(|n| *n += 1),
+                    false => self.carry_undos(undos),
                 }
-                self.endings.send_modify(|n| *n += 1);
-                undone.map(drop)
+                Ok(())
             }
             next @ (RunState::Inquiring { .. }
             | RunState::Waiting { .. }

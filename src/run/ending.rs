@@ -1,25 +1,24 @@
 //! What an ending brings along: records, leases, the incident, the human, an undo.
 
-use std::sync::Arc;
-
 use crate::gate::crash::Point;
 use crate::gate::facts::PAUSED;
 use crate::gate::rules::Rules;
 use crate::gate::settle;
 use crate::model::approval::{Approval, ApprovalState};
 use crate::model::audit::{AuditEntry, AuditKind, AuditPayload};
-use crate::model::ids::{IncidentId, RunId};
+use crate::model::ids::{ActionId, IncidentId, RunId};
 use crate::model::incident::{Announced, Incident, IncidentEvent, IncidentState};
 use crate::model::message::{Message, Urgency};
-use crate::model::plan::{Ending, OnFailure, Origin, Plan};
+use crate::model::plan::{Ending, Origin, Plan};
 use crate::model::run::RunState;
 use crate::model::severity::Severity;
 use crate::model::time::{Millis, Span};
 use crate::model::told::Told;
-use crate::model::tool::{ActionResult, Undo};
+use crate::model::tool::ActionResult;
 use crate::run::announce::{UNKNOWN, Words, announce, asks_later, headline, loudness};
 use crate::run::repeats;
 use crate::run::runner::Runner;
+use crate::run::undo::{self, Undone};
 use crate::store::audit::AuditFilter;
 use crate::store::db::Db;
 
@@ -49,19 +48,21 @@ struct Closing {
     proof: Proof,
     told: Told,
     patience: Patience,
+    origin: Origin,
     incident: Option<IncidentId>,
     now: Millis,
 }
 
 impl Runner {
-    /// Ends a run: all of its consequences in one commit. Its caller tells those who wait for an ending.
+    /// Ends a run: all of its consequences in one commit. Its caller tells those who wait for an ending, and carries the
+    /// undos that began with it.
     pub(crate) async fn end(
         &self,
         run: RunId,
         plan: Option<Plan>,
         ending: Ending,
         proof: Proof,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Vec<(RunId, ActionId)>> {
         let row = self.store.call(move |db| db.run(run)).await?;
         let row = row.ok_or_else(|| anyhow::anyhow!("the store has no run {run}"))?;
         let book = row.runbook.as_ref().and_then(|r| self.book(&r.name).ok());
@@ -80,6 +81,7 @@ impl Runner {
             proof,
             told: self.gate.told(run).await?,
             patience,
+            origin: row.origin,
             incident: row.incident,
             now: self.clock.now(),
         };
@@ -87,15 +89,15 @@ impl Runner {
         let points = self.gate.points();
         let closing = move |db: &mut Db| {
             db.atomically(|db| {
-                close(db, &rules, &closing)?;
+                let undos = close(db, &rules, &closing)?;
                 points.reached(Point::VerifyInserted);
-                Ok(())
+                Ok(undos)
             })
         };
-        self.gate.commit(run, closing).await?;
+        let undos = self.gate.commit(run, closing).await?;
         self.gate.forget(run);
         tracing::info!(%run, ending = ending.word(), "{}", ending.words());
-        Ok(())
+        Ok(undos)
     }
 
     /// A run whose operator's terminal is gone, and with it what was typed.
@@ -110,37 +112,9 @@ impl Runner {
         self.endings.send_modify(|n| *n += 1);
         Ok(())
     }
-
-    /// Undoes what a failed run did, if its plan says so: newest first, never an unknown step. Answers how many undos
-    /// began.
-    pub(crate) async fn undo_after(
-        self: &Arc<Self>,
-        run: RunId,
-        plan: &Plan,
-        ending: &Ending,
-    ) -> anyhow::Result<usize> {
-        if plan.on_failure != OnFailure::Undo || !matches!(ending, Ending::NotFixed(_)) {
-            return Ok(0);
-        }
-        let rows = self.store.call(move |db| db.actions_of(run)).await?;
-        // What cannot be undone stays as it is: the others still are undone.
-        let undone = |row: &crate::store::actions::ActionRow| {
-            !settle::is_unknown(row) && matches!(row.step.undo, Undo::By(_))
-        };
-        let mut asked: Vec<Undo> = Vec::new();
-        for row in rows.into_iter().rev().filter(undone) {
-            // One snapshot may be the undo of several steps.
-            if asked.contains(&row.step.undo) {
-                continue;
-            }
-            asked.push(row.step.undo.clone());
-            Box::pin(self.undo(row.id, Origin::Undo(row.id))).await?;
-        }
-        Ok(asked.len())
-    }
 }
 
-fn close(db: &mut Db, rules: &Rules, closing: &Closing) -> anyhow::Result<()> {
+fn close(db: &mut Db, rules: &Rules, closing: &Closing) -> anyhow::Result<Vec<(RunId, ActionId)>> {
     let Closing { run, plan, ending, now, .. } = closing;
     let acted = !db.actions_of(*run)?.is_empty();
     let proof = closing.told.proof.as_deref();
@@ -170,7 +144,12 @@ fn close(db: &mut Db, rules: &Rules, closing: &Closing) -> anyhow::Result<()> {
     {
         tell(db, rules, closing, incident)?;
     }
-    Ok(())
+    if let Origin::Undo(action) = &closing.origin {
+        let troubles = troubles(db, *run)?;
+        let (action, run, now) = (*action, *run, *now);
+        undo::tell(db, rules, &Undone { action, run, ending, troubles, now })?;
+    }
+    undo::begin(db, *run, plan.as_ref(), ending, *now)
 }
 
 /// What the actions of a verified fix could not mend is told by itself: the fix is calm, the cause must not be forgotten.

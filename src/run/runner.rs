@@ -91,6 +91,14 @@ pub enum Awake {
     Yes,
 }
 
+impl Start {
+    /// What its origin says and nothing else: of no incident, by no runbook.
+    pub(crate) fn by(origin: Origin, on: Option<Target>) -> Self {
+        let (incident, runbook, params) = (None, None, Values::new());
+        Self { origin, incident, runbook, on, params, awake: Awake::Unknown }
+    }
+}
+
 impl Runner {
     /// Stores a new run and carries it in a task of its own.
     pub async fn start(self: &Arc<Self>, start: Start) -> anyhow::Result<RunId> {
@@ -162,7 +170,8 @@ impl Runner {
                 params: BTreeMap::new(),
                 awake: Awake::Unknown,
             };
-            let lost = matches!(row.state, RunState::Inquiring { .. }) && row.incident.is_none();
+            let retold = row.incident.is_some() || matches!(row.origin, Origin::Undo(_));
+            let lost = matches!(row.state, RunState::Inquiring { .. }) && !retold;
             if lost {
                 // What the operator had typed is gone with the terminal; nothing was done yet.
                 self.end_lost(row.id).await?;

@@ -10,7 +10,7 @@ use reef::model::time::{Millis, Span};
 use crate::house::{House, Setup, unit};
 use crate::restart::life;
 
-const BOOK: &str = r#"+++
+pub(crate) const BOOK: &str = r#"+++
 title    = "Service failed"
 match    = { probe = "unit", severity = ["red"] }
 leash    = "auto"
@@ -35,10 +35,15 @@ within = "1m"
 
 /// A house that looks closer at db when web fails.
 fn setup() -> Setup {
+    with(BOOK)
+}
+
+/// A house with this runbook for what fails, and with db to look closer at.
+pub(crate) fn with(book: &str) -> Setup {
     let mut setup = Setup::new(Leash::Auto);
     let folder = setup.folder.path().join("books");
     std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("service-failed.md"), BOOK).unwrap();
+    std::fs::write(folder.join("service-failed.md"), book).unwrap();
     setup.config = format!(
         "runbook_dir = \"{}\"\n{}\n[debug.db]\nunit = \"db.service\"\n",
         folder.display(),
@@ -54,7 +59,7 @@ fn switched(house: &House) -> Vec<(Millis, String)> {
     effects.map(|ran| (ran.at, level(ran.argv))).collect()
 }
 
-fn levels(house: &House) -> Vec<String> {
+pub(crate) fn levels(house: &House) -> Vec<String> {
     switched(house).into_iter().map(|(_, level)| level).collect()
 }
 
@@ -63,7 +68,7 @@ fn promised(house: &House) -> usize {
     timers.iter().filter(|timer| timer.kind.as_str() == "revert").count()
 }
 
-async fn web_fails(house: &House) {
+pub(crate) async fn web_fails(house: &House) {
     house.pass(Span::mins(5)).await;
     house.host().unit_fails(&unit("web"));
 }

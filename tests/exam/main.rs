@@ -35,4 +35,5 @@ mod security;
 mod spikes;
 mod telling;
 mod triage;
+mod undone;
 mod week;
