@@ -9,7 +9,10 @@ use sha2::{Digest as _, Sha256};
 use crate::model::audit::{AuditKind, ChainHead};
 use crate::model::digest::Digest;
 use crate::store::audit::erasure_of;
+use crate::store::chain::payloads::Payloads;
 use crate::store::db::Db;
+
+mod payloads;
 
 /// What the verification of the whole log found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +34,10 @@ pub struct Broken {
     pub why: String,
 }
 
+/// What is hashed first of a record, and of a payload: it keeps them apart.
+const OF_A_RECORD: u8 = 0;
+const OF_A_PAYLOAD: u8 = 1;
+
 /// What the first record has before it.
 pub(in crate::store) const NOTHING: Digest = Digest([0; 32]);
 
@@ -49,7 +56,7 @@ impl Link<'_> {
     /// keeps records and payloads apart. `bytes` is room that is used again.
     pub(in crate::store) fn hash(&self, previous: &Digest, bytes: &mut Vec<u8>) -> Digest {
         bytes.clear();
-        bytes.push(0);
+        bytes.push(OF_A_RECORD);
         bytes.extend_from_slice(&previous.0);
         bytes.extend_from_slice(&self.seq.to_be_bytes());
         bytes.extend_from_slice(&self.at.to_be_bytes());
@@ -64,29 +71,8 @@ impl Link<'_> {
 
 /// `H(0x01 | salt | json)`. The salt keeps an erased payload from being guessed by its digest.
 pub(in crate::store) fn payload_digest(salt: &[u8], json: &[u8]) -> Digest {
-    let hasher = Sha256::new().chain_update([1]).chain_update(salt).chain_update(json);
+    let hasher = Sha256::new().chain_update([OF_A_PAYLOAD]).chain_update(salt).chain_update(json);
     Digest(hasher.finalize().into())
-}
-
-/// The payloads, walked in step with the records: a join would look each one up.
-struct Payloads<'a> {
-    rows: Rows<'a>,
-    /// The number and digest of the next one.
-    next: Option<(i64, Digest)>,
-}
-
-impl Payloads<'_> {
-    fn step(&mut self) -> rusqlite::Result<()> {
-        self.next = match self.rows.next()? {
-            None => None,
-            Some(row) => {
-                let salt = row.get_ref(1)?.as_blob().unwrap_or_default();
-                let json = row.get_ref(2)?.as_bytes().unwrap_or_default();
-                Some((row.get(0)?, payload_digest(salt, json)))
-            }
-        };
-        Ok(())
-    }
 }
 
 /// What walks along the log.
@@ -112,18 +98,19 @@ impl Db {
             .conn
             .prepare("SELECT seq, at, actor, kind, payload_digest, hash FROM audit ORDER BY seq")?;
         let mut payloads = self.conn.prepare("SELECT seq, salt, json FROM payload ORDER BY seq")?;
-        let mut walk = Walk {
-            payloads: Payloads { rows: payloads.query([])?, next: None },
-            erased: erased.into_iter().collect(),
-            anchors: by_seq,
-            previous: NOTHING,
-            bytes: Vec::new(),
-            report: ChainReport::default(),
-        };
-        let broken = walk.along(records.query([])?).or_else(|| walk.ends());
-        let mut report = walk.report;
-        let erased = walk.erased;
-        report.broken = broken;
+        let walked = std::thread::scope(|scope| {
+            let mut walk = Walk {
+                payloads: Payloads::begin(payloads.query([])?, scope)?,
+                erased: erased.into_iter().collect(),
+                anchors: by_seq,
+                previous: NOTHING,
+                bytes: Vec::new(),
+                report: ChainReport::default(),
+            };
+            walk.report.broken = walk.along(records.query([])?).or_else(|| walk.ends());
+            anyhow::Ok((walk.report, walk.erased))
+        });
+        let (mut report, erased) = walked?;
         if report.broken.is_none() {
             report.broken = self.bad_erasure(&erased)?;
         }
@@ -146,7 +133,8 @@ impl Db {
 
 impl Walk<'_> {
     fn along(&mut self, mut records: Rows<'_>) -> Option<Broken> {
-        let unreadable = |seq, e| Some(Broken { seq, why: format!("it cannot be read: {e}") });
+        let unreadable =
+            |seq, e: anyhow::Error| Some(Broken { seq, why: format!("it cannot be read: {e:#}") });
         if let Err(e) = self.payloads.step() {
             return unreadable(1, e);
         }
@@ -159,13 +147,13 @@ impl Walk<'_> {
                     Ok(Some(why)) => return Some(Broken { seq, why }),
                     Err(e) => return unreadable(seq, e),
                 },
-                Err(e) => return unreadable(seq, e),
+                Err(e) => return unreadable(seq, e.into()),
             }
         }
     }
 
     /// One record; says what is wrong with it.
-    fn record(&mut self, want: i64, row: &Row<'_>) -> rusqlite::Result<Option<String>> {
+    fn record(&mut self, want: i64, row: &Row<'_>) -> Result<Option<String>> {
         let seq: i64 = row.get(0)?;
         if seq != want {
             return Ok(Some(format!("it is missing; the next one is {seq}")));
@@ -195,7 +183,7 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    fn payload(&mut self, seq: i64, want: Digest) -> rusqlite::Result<Option<String>> {
+    fn payload(&mut self, seq: i64, want: Digest) -> Result<Option<String>> {
         match self.payloads.next {
             Some((n, _)) if n < seq => Ok(Some(format!("a payload {n} stands without its record"))),
             Some((n, found)) if n == seq => {

@@ -25,11 +25,15 @@ struct Log {
 
 impl Log {
     fn new() -> Self {
+        Self::of(N)
+    }
+
+    fn of(n: i64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open_with(dir.path(), SMALL).unwrap();
         let made = store.call_now(|db| {
             db.atomically(|db| {
-                for (i, kind) in (1..N).zip(AuditKind::ALL.into_iter().cycle()) {
+                for (i, kind) in (1..n).zip(AuditKind::ALL.into_iter().cycle()) {
                     let payload = AuditPayload {
                         incident: Some(IncidentId(i)),
                         run: Some(RunId(i)),
@@ -44,7 +48,7 @@ impl Log {
         });
         made.unwrap();
         let heads = anchor::read(dir.path()).unwrap();
-        assert_eq!(heads.iter().map(|head| head.seq).collect::<Vec<_>>(), [N]);
+        assert_eq!(heads.iter().map(|head| head.seq).collect::<Vec<_>>(), [n]);
         Self { dir, heads, tried: Cell::default() }
     }
 
@@ -76,6 +80,20 @@ fn triggers(conn: &Connection) -> Vec<String> {
     let mut names = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").unwrap();
     let names = names.query_map([], |row| row.get(0)).unwrap();
     names.map(Result::unwrap).collect()
+}
+
+/// Payloads are hashed some hundred at a time: at the ends of such a batch as well, and in one that is short.
+#[test]
+fn what_is_changed_in_a_long_log_is_found_where_it_is() {
+    let n = 1_600;
+    let log = Log::of(n);
+    let whole = log.after("SELECT 1");
+    assert_eq!((whole.records, whole.broken), (n.unsigned_abs(), None));
+    for seq in [1, 511, 512, 513, 514, 1_024, 1_025, 1_026, 1_536, 1_538, n - 1, n] {
+        log.found(&format!("UPDATE payload SET json = json || ' ' WHERE seq = {seq}"), seq);
+        log.found(&format!("DELETE FROM payload WHERE seq = {seq}"), seq);
+    }
+    log.found(&format!("DELETE FROM audit WHERE seq = {n}"), n);
 }
 
 #[test]
