@@ -172,26 +172,32 @@ pub(crate) fn tell(db: &mut Db, rules: &Rules, undone: &Undone<'_>) -> anyhow::R
     if db.approvals_of(*run)?.iter().any(|a| matches!(a.state, ApprovalState::Denied { .. })) {
         return Ok(());
     }
-    let unknown = db.actions_of(*run)?.iter().any(settle::is_unknown);
-    let (urgency, severity, title, mut lines) = match ending {
-        Ending::NotVerified(_) if !unknown => {
+    let unknown = db.actions_of(*run)?.into_iter().find(settle::is_unknown).map(|row| row.id);
+    let done = matches!(ending, Ending::Fixed(_) | Ending::NotVerified(_));
+    let (urgency, severity, word, mut lines) = match unknown {
+        None if done => {
             let did = format!(
                 "What {action} did is undone, as its runbook wants where it does not help."
             );
-            (Urgency::Message, Severity::Yellow, format!("undone: {}", row.step.call), vec![did])
+            (Urgency::Message, Severity::Yellow, "undone", vec![did])
         }
-        _ => {
+        None => {
             let still = format!(
-                "{}\nWhat {action} did stands: `reef audit show {action}` says what that is, `reef undo {action}` tries again.",
-                ending.words()
+                "What {action} did stands: `reef audit show {action}` says what that is, `reef undo {action}` tries again."
             );
-            (Urgency::Page, Severity::Red, format!("not undone: {}", row.step.call), vec![still])
+            (Urgency::Page, Severity::Red, "not undone", vec![ending.words().to_owned(), still])
+        }
+        Some(id) => {
+            let known = format!(
+                "Nobody knows whether what {action} did still stands: look at it, then `reef settle {id} ran|did-not-run`."
+            );
+            (Urgency::Page, Severity::Red, "perhaps not undone", vec![known])
         }
     };
     lines.extend_from_slice(troubles);
     let message = Message {
         urgency,
-        title,
+        title: format!("{word}: {}", row.step.call),
         body: lines.join("\n"),
         severity,
         incident: row.incident,

@@ -86,7 +86,6 @@ fn two_files_are_all_that_a_box_with_docker_and_ssh_hosts_needs() {
         (hosts && engine).then_some(())
     });
     eprintln!("from the start of reef to all hosts and containers: {:?}", began.elapsed());
-    assert!(began.elapsed() < Duration::from_secs(60));
     let nas = reef.reef(&["check", "nas", "--json"]).json();
     let signals = list(&nas, "signals");
     assert_eq!(severity(&signals, "host", "nas"), Some("green"), "{nas:#}");

@@ -28,7 +28,7 @@ off = ["disk", "memory", "oom", "cpu", "net", "errors.journal", "smart", "zfs", 
 "#;
 
 /// How long anything that reef does by itself may take on a machine that is busy with a build as well.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     #[expect(clippy::disallowed_methods, reason = "a test starts the program that it tests")]
