@@ -315,11 +315,9 @@ impl Assembled {
         self.clusters.all().into_iter().map(known).collect()
     }
 
-    fn resolvers(&self) -> BTreeMap<String, world::Resolver> {
+    fn resolvers(&self) -> BTreeMap<String, crate::clients::dns::Resolver> {
         let one = |endpoint: &Endpoint| {
-            let crate::probe::ask::Resolver { server, own, upstream } =
-                endpoint.resolver.clone()?;
-            Some((endpoint.target.name().to_owned(), world::Resolver { server, own, upstream }))
+            Some((endpoint.target.name().to_owned(), endpoint.resolver.clone()?))
         };
         self.endpoints.iter().filter_map(one).collect()
     }
@@ -372,14 +370,7 @@ fn served_by(probes: &[Probe]) -> BTreeMap<String, Target> {
 }
 
 fn endpoint(endpoint: &Endpoint) -> world::Endpoint {
-    let peer = |server: &crate::probe::ask::TlsServer| world::Peer {
-        host: server.host.clone(),
-        port: server.port,
-        name: server.name.clone(),
-        lineage: server.lineage.clone(),
-        config_dir: server.config_dir.clone(),
-    };
-    world::Endpoint { url: endpoint.url.clone(), tls: endpoint.tls.as_ref().map(peer) }
+    world::Endpoint { url: endpoint.url.clone(), tls: endpoint.tls.clone() }
 }
 
 #[cfg(test)]

@@ -3,16 +3,16 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::Fut;
+use crate::clients::dns::Resolver;
 use crate::clients::http::url::WebUrl;
 use crate::clients::signal::{Ending, Process, ProcessId, Processes, Signalled};
-use crate::clients::tls::Leaf;
+use crate::clients::tls::{Leaf, TlsServer};
 use crate::config::hosts::Ssh;
 use crate::gate::permit::Permit;
 use crate::model::ids::HostName;
 use crate::model::target::AbsPath;
 use crate::model::time::{Millis, Span};
 use crate::tool::network::{Answer, Knocked, Resolved, Web};
-use crate::tool::world::{Peer, Resolver};
 
 /// Every endpoint answers with this status; nobody has a certificate; every door is open until it is shut.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Web for FakeWeb {
         Box::pin(async move { Err(format!("{path}: there is no such file")) })
     }
 
-    fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {
+    fn certificate<'a>(&'a self, peer: &'a TlsServer) -> Fut<'a, Result<Leaf, String>> {
         Box::pin(async move { Err(format!("{}:{}: no TLS is spoken there", peer.host, peer.port)) })
     }
 }

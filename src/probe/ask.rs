@@ -4,14 +4,15 @@ mod context;
 
 use std::collections::BTreeMap;
 
-use crate::clients::dns::Server;
+use crate::clients::dns::Resolver;
 use crate::clients::http::url::WebUrl;
+use crate::clients::tls::TlsServer;
 use crate::config::given::Given;
 use crate::config::keys::Key;
 use crate::config::section::{Entry, Section};
 use crate::config::setting::Setting;
 use crate::model::ids::{HostName, Word};
-use crate::model::target::{AbsPath, Signal, Target, Thing};
+use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::Span;
 pub use crate::probe::ask::context::{Context, host_signal};
 use crate::probe::care::{Care, with_suffix};
@@ -46,27 +47,6 @@ pub struct Endpoint {
     pub tls: Option<TlsServer>,
     /// What it is asked, where it is a resolver.
     pub resolver: Option<Resolver>,
-}
-
-/// A TLS server, what it is asked for, and what renews its certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsServer {
-    pub host: String,
-    pub port: u16,
-    /// The name that the certificate is asked for.
-    pub name: String,
-    /// What certbot calls its certificate, where the config says so.
-    pub lineage: Option<String>,
-    /// certbot's folder, where it is not its own one.
-    pub config_dir: Option<AbsPath>,
-}
-
-/// A name server and the two names that it is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolver {
-    pub server: Server,
-    pub own: Option<String>,
-    pub upstream: String,
 }
 
 /// The keys that every probe takes.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::Fut;
+use crate::clients::dns::Resolver;
 use crate::config::hosts::Ssh;
 use crate::gate::tool::{Parsed, Query, Tool};
 use crate::model::ids::{HostName, ToolName, Word};
@@ -14,7 +15,7 @@ use crate::model::tool::{Found, NOTHING_TO_UNDO, READS, Tier, ToolError, ToolSpe
 use crate::model::value::{Kind, Value, Values};
 use crate::tool::args::{gives, made, refused, required};
 use crate::tool::network::Web;
-use crate::tool::world::{Resolver, World};
+use crate::tool::world::World;
 
 fn reach_spec() -> ToolSpec {
     ToolSpec {

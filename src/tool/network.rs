@@ -4,24 +4,23 @@ use std::fmt;
 
 use crate::Fut;
 use crate::clients::banner;
-use crate::clients::dns::{Dns, NoAddress};
+use crate::clients::dns::{Dns, NoAddress, Resolver};
 use crate::clients::http::url::WebUrl;
 use crate::clients::http::{GetRequest, Http};
 use crate::clients::ping::{Echoes, ping};
 use crate::clients::ssh::keys;
 use crate::clients::tls::file::{Demands, NoFile, Trust};
-use crate::clients::tls::{Leaf, Tls};
+use crate::clients::tls::{Leaf, Tls, TlsServer};
 use crate::config::hosts::Ssh;
 use crate::model::ids::HostName;
 use crate::model::target::AbsPath;
 use crate::model::time::{Millis, Span};
-use crate::tool::world::{Peer, Resolver};
 
 /// Requests to endpoints of the inventory. GET only.
 pub trait Web: Send + Sync + fmt::Debug {
     fn get<'a>(&'a self, url: &'a WebUrl) -> Fut<'a, Result<Answer, String>>;
     /// The certificate that a server presents, whether or not it is trusted.
-    fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>>;
+    fn certificate<'a>(&'a self, peer: &'a TlsServer) -> Fut<'a, Result<Leaf, String>>;
     /// The certificate in a file of this machine, whether or not it is trusted.
     fn in_file<'a>(&'a self, path: &'a AbsPath, now: Millis) -> Fut<'a, Result<Leaf, String>>;
     /// One word for each of a resolver's two names: `ok`, `nxdomain`, `refused`, `timeout` ... `None` where
@@ -119,7 +118,7 @@ impl Web for Network {
         })
     }
 
-    fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {
+    fn certificate<'a>(&'a self, peer: &'a TlsServer) -> Fut<'a, Result<Leaf, String>> {
         Box::pin(async move {
             let seen = self.tls.look(&peer.host, peer.port, &peer.name, PATIENCE).await;
             seen.map(|seen| seen.leaf).map_err(|e| format!("{}:{}: {e}", peer.host, peer.port))

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::Fut;
-use crate::clients::dns::Server;
+use crate::clients::dns::Resolver;
 use crate::clients::docker::engine::Engines;
 use crate::clients::files::Files;
 use crate::clients::files::remote::RemoteFiles;
@@ -13,6 +13,7 @@ use crate::clients::host::Hosts;
 use crate::clients::http::url::WebUrl;
 use crate::clients::provider::Providers;
 use crate::clients::signal::Processes;
+use crate::clients::tls::TlsServer;
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
 use crate::config::snapshots::SnapshotBy;
@@ -220,30 +221,7 @@ pub struct Endpoint {
     /// What to fetch, where it speaks HTTP.
     pub url: Option<WebUrl>,
     /// Its TLS server, where it has one.
-    pub tls: Option<Peer>,
-}
-
-/// A TLS server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    pub host: String,
-    pub port: u16,
-    /// The name that the certificate is asked for.
-    pub name: String,
-    /// What certbot calls its certificate, where the config says so.
-    pub lineage: Option<String>,
-    /// certbot's folder, where it is not its own one.
-    pub config_dir: Option<AbsPath>,
-}
-
-/// A name server, and the two names that it is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolver {
-    pub server: Server,
-    /// A name that it knows by itself.
-    pub own: Option<String>,
-    /// A name of the world.
-    pub upstream: String,
+    pub tls: Option<TlsServer>,
 }
 
 /// Where a log's lines come from.

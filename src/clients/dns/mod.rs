@@ -29,6 +29,16 @@ pub enum Server {
     At(SocketAddr),
 }
 
+/// A name server, and the two names that it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolver {
+    pub server: Server,
+    /// A name that it knows by itself.
+    pub own: Option<String>,
+    /// A name of the world.
+    pub upstream: String,
+}
+
 impl Server {
     /// `system`, or an address with or without a port.
     pub fn parse(given: &str) -> Result<Self, String> {

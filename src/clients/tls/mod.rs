@@ -23,7 +23,21 @@ use tokio_rustls::TlsConnector;
 
 pub use crate::clients::tls::certificate::Leaf;
 use crate::clients::tls::trust::TlsFault;
+use crate::model::target::AbsPath;
 use crate::model::time::Span;
+
+/// A TLS server, what it is asked for, and what renews its certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsServer {
+    pub host: String,
+    pub port: u16,
+    /// The name that the certificate is asked for.
+    pub name: String,
+    /// What certbot calls its certificate, where the config says so.
+    pub lineage: Option<String>,
+    /// certbot's folder, where it is not its own one.
+    pub config_dir: Option<AbsPath>,
+}
 
 /// What a handshake showed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::Fut;
-use crate::clients::dns::{Dns, NoAddress, Server};
+use crate::clients::dns::{Dns, NoAddress, Resolver, Server};
 use crate::model::ids::{HostName, Word};
 use crate::model::reading::Reading;
 use crate::model::severity::Severity;
@@ -11,7 +11,7 @@ use crate::model::target::{Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
-use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, Resolver, host_signal};
+use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, host_signal};
 use crate::probe::{How, NetProbe, Past};
 
 /// A name that is kept for documentation and is always there (RFC 2606).

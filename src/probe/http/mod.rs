@@ -8,6 +8,7 @@ use crate::Fut;
 use crate::clients::http::error::HttpError;
 use crate::clients::http::url::WebUrl;
 use crate::clients::http::{Answer, BODY, GetRequest, Http, Redirects};
+use crate::clients::tls::TlsServer;
 use crate::config::given::Given;
 use crate::config::setting::Setting;
 use crate::model::ids::Word;
@@ -17,7 +18,7 @@ use crate::model::target::{AbsPath, Signal, Target, Thing};
 use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
-use crate::probe::ask::{Ask, Common, Draft, Endpoint, Named, TlsServer, host_signal};
+use crate::probe::ask::{Ask, Common, Draft, Endpoint, Named, host_signal};
 use crate::probe::{How, NetProbe, Past, tls};
 
 /// What an endpoint should do.

@@ -4,7 +4,7 @@ mod at;
 
 use crate::Fut;
 use crate::clients::tls::trust::TlsFault;
-use crate::clients::tls::{Leaf, NoCertificate, Seen, Tls};
+use crate::clients::tls::{Leaf, NoCertificate, Seen, Tls, TlsServer};
 use crate::model::change::{Change, ChangeKind};
 use crate::model::ids::Word;
 use crate::model::reading::{Reading, Unit};
@@ -15,7 +15,7 @@ use crate::model::time::{Millis, Span};
 use crate::model::tool::Gives;
 use crate::model::value::{Kind, Value};
 use crate::policy::renewal::{self, Habit, Renewal, left_when_renewed};
-use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named, TlsServer};
+use crate::probe::ask::{Ask, Common, Context, Draft, Endpoint, Named};
 pub use crate::probe::tls::at::At;
 use crate::probe::{How, NetProbe, Past};
 

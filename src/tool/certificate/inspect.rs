@@ -1,6 +1,7 @@
 //! `tls.inspect`: the certificate that an endpoint shows, who renews it, and what is broken about that.
 
 use crate::Fut;
+use crate::clients::tls::TlsServer;
 use crate::gate::tool::{Parsed, Query, Tool};
 use crate::model::ids::{ToolName, Word};
 use crate::model::taint::Tainted;
@@ -12,7 +13,7 @@ use crate::policy::renewer::{Disk, disk};
 use crate::tool::args::{gives, made, refused, required};
 use crate::tool::certificate::look::{Looked, look};
 use crate::tool::web::endpoint;
-use crate::tool::world::{Peer, World};
+use crate::tool::world::World;
 
 /// What is found of a certificate wherever it is seen.
 pub(super) fn about() -> Vec<Gives> {
@@ -82,7 +83,7 @@ pub fn inspect(world: &World) -> Box<dyn Tool> {
 struct Inspect {
     world: World,
     target: Target,
-    peer: Peer,
+    peer: TlsServer,
 }
 
 impl Query for Inspect {

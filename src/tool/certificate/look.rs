@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::clients::tls::Leaf;
+use crate::clients::tls::{Leaf, TlsServer};
 use crate::model::fact::{Fact, FactValue};
 use crate::model::renewal::Renewals;
 use crate::model::target::{AbsPath, Target};
 use crate::model::tool::ToolError;
 use crate::policy::renewer::{Around, Finding, Schedule, Shown, find, schedule};
 use crate::tool::args::failed;
-use crate::tool::world::{Peer, World};
+use crate::tool::world::World;
 
 /// All of it, as it was at one moment.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Looked {
 }
 
 /// Looks at the server and asks the endpoint's host.
-pub async fn look(world: &World, target: &Target, peer: &Peer) -> Result<Looked, ToolError> {
+pub async fn look(world: &World, target: &Target, peer: &TlsServer) -> Result<Looked, ToolError> {
     let (leaf, host, issuer_of_cluster) =
         tokio::join!(world.web.certificate(peer), renewals(world, target), issuer(world, peer));
     let leaf = leaf.map_err(failed)?;
@@ -98,7 +98,7 @@ pub async fn renewals(world: &World, target: &Target) -> Result<Renewals, String
 
 /// The ingress for that name whose certificate cert-manager makes, where a cluster of the config has one.
 #[cfg(feature = "kube")]
-async fn issuer(world: &World, peer: &Peer) -> Option<String> {
+async fn issuer(world: &World, peer: &TlsServer) -> Option<String> {
     use crate::clients::kube::list::Fresh;
     use crate::clients::kube::objects::Ingress;
     for (name, known) in &world.clusters {
@@ -123,6 +123,6 @@ async fn issuer(world: &World, peer: &Peer) -> Option<String> {
 }
 
 #[cfg(not(feature = "kube"))]
-async fn issuer(_: &World, _: &Peer) -> Option<String> {
+async fn issuer(_: &World, _: &TlsServer) -> Option<String> {
     None
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::Fut;
 use crate::clients::host::HostLink;
+use crate::clients::tls::TlsServer;
 use crate::gate::permit::Permit;
 use crate::gate::tool::{Action, Parsed, Tool};
 use crate::model::digest::Digest;
@@ -21,7 +22,7 @@ use crate::tool::certificate::look::{Looked, look, renewals};
 use crate::tool::command;
 use crate::tool::outcome::Doing;
 use crate::tool::web::endpoint;
-use crate::tool::world::{Peer, World};
+use crate::tool::world::World;
 
 /// A challenge over DNS waits minutes for its records to spread.
 pub const TIMEOUT: Span = Span::mins(10);
@@ -72,7 +73,7 @@ fn renewal(lineage: &str, folder: Option<&AbsPath>) -> Result<Argv, ToolError> {
 }
 
 /// Every command that renewing an endpoint's certificate may need.
-pub fn commands(peer: &Peer) -> Vec<Argv> {
+pub fn commands(peer: &TlsServer) -> Vec<Argv> {
     let names = lineage_names(peer.lineage.as_deref(), &peer.name);
     let folder = peer.config_dir.as_ref();
     names.iter().filter_map(|name| renewal(name, folder).ok()).collect()
@@ -82,7 +83,7 @@ struct Renew {
     world: World,
     link: Arc<dyn HostLink>,
     target: Target,
-    peer: Peer,
+    peer: TlsServer,
 }
 
 /// By what one certificate of a lineage is told from another; none where nothing of it can be seen.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::Fut;
 use crate::clients::kube::change::NotChanged;
 use crate::clients::kube::declared::Wire;
+use crate::clients::tls::TlsServer;
 use crate::clients::tls::pair::{Pair, PairFiles};
 use crate::clock::Clock;
 use crate::gate::permit::Permit;
@@ -18,7 +19,7 @@ use crate::model::value::Kind;
 use crate::tool::args::{failed, made, refused, required};
 use crate::tool::kube::{CHANGE, cluster, not_started, object, seen};
 use crate::tool::network::Web;
-use crate::tool::world::{KnownCluster, Peer, World};
+use crate::tool::world::{KnownCluster, World};
 
 fn secret_spec() -> ToolSpec {
     ToolSpec {
@@ -76,7 +77,7 @@ struct Replace {
     secret: Object,
     files: PairFiles,
     /// Where it is read once it is replaced.
-    wire: Option<(Wire, Peer)>,
+    wire: Option<(Wire, TlsServer)>,
 }
 
 /// How often what is served is looked at.

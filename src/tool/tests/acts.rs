@@ -366,7 +366,7 @@ fn each_row_of_the_table_has_its_command_or_its_shape() {
     use crate::policy::denied::Sudo;
     use crate::tool::grants::{WAYS, Way, shapes};
     let mut stage = Stage::new();
-    let peer = crate::tool::world::Peer {
+    let peer = crate::clients::tls::TlsServer {
         host: "site.example".into(),
         port: 443,
         name: "site.example".into(),

@@ -137,8 +137,8 @@ async fn a_message_says_only_how_urgent_it_is() {
 #[tokio::test]
 async fn the_real_network_answers_for_an_endpoint() {
     use crate::clients::http::url::WebUrl;
+    use crate::clients::tls::TlsServer;
     use crate::tool::network::{Network, Web};
-    use crate::tool::world::Peer;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -155,7 +155,7 @@ async fn the_real_network_answers_for_an_endpoint() {
     drop(listener);
     let why = network.get(&url).await.unwrap_err();
     assert!(why.contains("refused"), "{why}");
-    let peer = Peer {
+    let peer = TlsServer {
         host: "127.0.0.1".into(),
         port,
         name: "localhost".into(),

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::Fut;
-use crate::clients::dns::Server;
+use crate::clients::dns::{Resolver, Server};
 use crate::clients::files::LocalFiles;
 use crate::clients::host::{HostLink, LinkError, Output, noted};
 use crate::clients::http::Http;
 use crate::clients::http::url::WebUrl;
 use crate::clients::signal::LocalProcesses;
-use crate::clients::tls::Leaf;
+use crate::clients::tls::{Leaf, TlsServer};
 use crate::clock::Clock;
 use crate::config::hosts::Ssh;
 use crate::config::snapshots::SnapshotBy;
@@ -31,9 +31,7 @@ use crate::policy::argv::{Argv, ReadOnly};
 use crate::policy::redact::Redactor;
 use crate::tool::network::{Answer, Knocked, Resolved, Web};
 use crate::tool::table::table;
-use crate::tool::world::{
-    Endpoint, Inventory, LogSource, NoDeeds, NoHistory, Outbox, Peer, Resolver, World,
-};
+use crate::tool::world::{Endpoint, Inventory, LogSource, NoDeeds, NoHistory, Outbox, World};
 
 #[derive(Debug)]
 pub(super) struct Hands(pub AtomicI64);
@@ -114,7 +112,7 @@ impl Web for FakeWeb {
         Box::pin(async { Knocked { port: "refused", ping: "answers" } })
     }
 
-    fn certificate<'a>(&'a self, peer: &'a Peer) -> Fut<'a, Result<Leaf, String>> {
+    fn certificate<'a>(&'a self, peer: &'a TlsServer) -> Fut<'a, Result<Leaf, String>> {
         Box::pin(async move { Ok(leaf(peer.name == "own")) })
     }
 
@@ -228,7 +226,7 @@ impl Stage {
         let hands = Arc::new(Hands(AtomicI64::new(NOW)));
         let endpoint = |url: &str, tls: Option<&str>| Endpoint {
             url: Some(WebUrl::parse(url).unwrap()),
-            tls: tls.map(|name| Peer {
+            tls: tls.map(|name| TlsServer {
                 host: "127.0.0.1".into(),
                 port: 443,
                 name: name.into(),

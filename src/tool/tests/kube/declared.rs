@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use crate::clients::kube::Way;
 use crate::clients::kube::declared::Wire;
 use crate::clients::kube::fake::Account;
+use crate::clients::tls::TlsServer;
 use crate::model::ids::HostName;
 use crate::model::time::Span;
 use crate::model::tool::ActionResult;
@@ -18,7 +19,7 @@ use crate::tool::tests::kube::{
     Lab, MANIFEST, PATCH, call, declared, declared_file, everything, not_started, write_pair,
 };
 use crate::tool::tests::stage::{done, target, word};
-use crate::tool::world::{Endpoint, KnownCluster, Peer};
+use crate::tool::world::{Endpoint, KnownCluster};
 
 #[tokio::test]
 async fn declared_files_are_held_to_their_hash_and_their_kinds() {
@@ -181,7 +182,7 @@ async fn a_replaced_certificate_is_read_on_the_wire_before_it_counts() {
     let known = Arc::new(KnownCluster::of(declared));
     stage.world.clusters = [(HostName::of("k3s"), known)].into();
     let mut inventory = (*stage.world.inventory).clone();
-    let peer = Peer {
+    let peer = TlsServer {
         host: "127.0.0.1".into(),
         port: ingress.port,
         name: "site.example".into(),
