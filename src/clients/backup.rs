@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::section::{Entry, Section};
+use crate::config::section::Section;
 use crate::model::ids::{HostName, UnitName, Word};
 use crate::model::target::AbsPath;
 use crate::model::time::Span;
@@ -32,32 +32,9 @@ pub struct BackupJob {
 /// Reads the tables below `[backup]`. `hosts` are those of the config, `here` among them.
 pub fn read(mut all: Section, here: &HostName, hosts: &[HostName]) -> Backups {
     let mut backups = Backups::new();
-    for (key, entry) in all.entries() {
-        let name = match Word::new(key.as_str()) {
-            Ok(name) => name,
-            Err(bad) => {
-                all.mistake(&key, format!("as a name it {}", bad.why));
-                continue;
-            }
-        };
-        let Entry::Table(mut section) = entry else {
-            all.mistake(&key, format!("is not a table; write [backup.{key}]"));
-            continue;
-        };
-        let host = match section.opt::<HostName>("host") {
-            None => here.clone(),
-            Some(given) if given.as_str() == "this" || given == *here => here.clone(),
-            Some(given) => {
-                if !hosts.contains(&given) {
-                    section.mistake("host", format!("{given} is no host of the config"));
-                }
-                given
-            }
-        };
-        let longest = section.or("longest", Span::hours(2));
-        if longest < Span::mins(1) || LONGEST < longest {
-            section.mistake("longest", format!("must lie between 1 min and {LONGEST}"));
-        }
+    for (name, mut section) in all.named("a name", |key| format!("[backup.{key}]")) {
+        let host = section.host(here, hosts);
+        let longest = section.longest(Span::hours(2), LONGEST);
         let path = section.opt::<AbsPath>("path");
         let argv = argv(&mut section);
         section.finish();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::clients::host::HostLink;
 use crate::clients::process::{self, Given, Limits};
-use crate::config::section::{Entry, Section};
+use crate::config::section::Section;
 use crate::model::ids::{HostName, UnitName, Word};
 use crate::model::taint::Tainted;
 use crate::model::time::Span;
@@ -160,23 +160,9 @@ pub fn read(
     redactor: &Arc<Redactor>,
 ) -> Switches {
     let mut switches = Switches::new();
-    for (key, entry) in all.entries() {
-        let name = match Word::new(key.as_str()) {
-            Ok(name) => name,
-            Err(bad) => {
-                all.mistake(&key, format!("as a name it {}", bad.why));
-                continue;
-            }
-        };
-        let Entry::Table(mut section) = entry else {
-            all.mistake(&key, format!("is not a table; write [debug.{key}]"));
-            continue;
-        };
-        let host = host(&mut section, here, hosts);
-        let longest = section.or("longest", Span::mins(30));
-        if longest < Span::mins(1) || LONGEST < longest {
-            section.mistake("longest", format!("must lie between 1 min and {LONGEST}"));
-        }
+    for (name, mut section) in all.named("a name", |key| format!("[debug.{key}]")) {
+        let host = section.host(here, hosts);
+        let longest = section.longest(Span::mins(30), LONGEST);
         let how = how(&mut section, &host, here);
         section.finish();
         if let Some(how) = how {
@@ -187,20 +173,6 @@ pub fn read(
     }
     all.finish();
     switches
-}
-
-fn host(section: &mut Section, here: &HostName, hosts: &[HostName]) -> HostName {
-    let given: Option<HostName> = section.opt("host");
-    match given {
-        None => here.clone(),
-        Some(given) if given.as_str() == "this" || given == *here => here.clone(),
-        Some(given) => {
-            if !hosts.contains(&given) {
-                section.mistake("host", format!("{given} is no host of the config"));
-            }
-            given
-        }
-    }
 }
 
 fn how(section: &mut Section, host: &HostName, here: &HostName) -> Option<How> {

@@ -19,6 +19,7 @@ use crate::config::given::{Given, Node, Place, Source, brief, parse};
 use crate::config::mistakes::{Mistake, Mistakes, hint};
 use crate::config::setting::Setting;
 
+mod named;
 mod tables;
 
 /// Where a value came from.

@@ -7,7 +7,7 @@ use crate::clients::ansible::Playbook;
 use crate::clients::ansible::seal::seal;
 use crate::clients::outfit::Outfit;
 use crate::config::keys::Keys;
-use crate::config::section::{Entry, Section};
+use crate::config::section::Section;
 use crate::model::digest::Digest;
 use crate::model::ids::Word;
 use crate::model::target::AbsPath;
@@ -24,18 +24,7 @@ pub const LONGEST: Span = Span::hours(1);
 /// Reads the tables below `[playbook]`.
 pub fn read(mut all: Section, keys: &Keys, redactor: &Arc<Redactor>) -> Playbooks {
     let mut playbooks = Playbooks::new();
-    for (key, entry) in all.entries() {
-        let name = match Word::new(key.as_str()) {
-            Ok(name) => name,
-            Err(bad) => {
-                all.mistake(&key, format!("as a playbook's name it {}", bad.why));
-                continue;
-            }
-        };
-        let Entry::Table(section) = entry else {
-            all.mistake(&key, format!("is not a table; write [playbook.{key}]"));
-            continue;
-        };
+    for (name, section) in all.named("a playbook's name", |key| format!("[playbook.{key}]")) {
         if let Some(playbook) = one(section, &name, keys, redactor) {
             playbooks.insert(name, Arc::new(playbook));
         }

@@ -11,7 +11,7 @@ use crate::clients::host::{LinkError, noted};
 use crate::clients::outfit::Outfit;
 use crate::clients::process::{self, Limits, RunError};
 use crate::config::keys::Keys;
-use crate::config::section::{Entry, Section};
+use crate::config::section::Section;
 use crate::gate::permit::Permit;
 use crate::model::ids::Word;
 use crate::model::taint::Tainted;
@@ -189,24 +189,12 @@ fn check(argv: &[String], needed: &[&str], allowed: &[&str]) -> Result<(), Strin
 /// Reads the tables below `[dns]`.
 pub fn read(mut all: Section, keys: &Keys, redactor: &Arc<Redactor>) -> Zones {
     let mut zones = Zones::new();
-    for (key, entry) in all.entries() {
-        let name = match Word::new(key.as_str()) {
-            Ok(name) => name,
-            Err(bad) => {
-                all.mistake(&key, format!("as a name it {}", bad.why));
-                continue;
-            }
-        };
-        let Entry::Table(section) = entry else {
-            all.mistake(
-                &key,
-                format!(
-                    "is not a table; write [dns.{key}] for zones whose records reef may set, and dns.{key} below [probe] \
-                     for a server to watch"
-                ),
-            );
-            continue;
-        };
+    let write = |key: &str| {
+        format!(
+            "[dns.{key}] for zones whose records reef may set, and dns.{key} below [probe] for a server to watch"
+        )
+    };
+    for (name, section) in all.named("a name", write) {
         if let Some(zone) = one(section, &name, keys, redactor) {
             zones.insert(name, Arc::new(zone));
         }

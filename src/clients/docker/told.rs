@@ -180,7 +180,8 @@ impl Inspected {
             state,
             health: health.map_or(Health::None, |health| of_health(&health)),
             // Of one that runs it is 0, whatever the run before ended with.
-            exit_code: (state != ContainerState::Running).then_some(int(exit_code)),
+            exit_code: (state != ContainerState::Running)
+                .then(|| i32::try_from(exit_code).unwrap_or(i32::MAX)),
             oom_killed,
             error: error.filter(|e| !e.is_empty()).map(|e| Tainted::bounded(&e, 300)),
             restarts: self.restart_count,
@@ -196,10 +197,6 @@ impl Inspected {
             labels: kept(self.config.labels),
         }
     }
-}
-
-fn int(code: i64) -> i32 {
-    i32::try_from(code).unwrap_or(i32::MAX)
 }
 
 fn of_health(health: &HealthState) -> Health {

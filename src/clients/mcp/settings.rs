@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::clients::http::url::WebUrl;
 use crate::config::env::Env;
 use crate::config::secret::{SecretCommand, SecretSource};
-use crate::config::section::{Entry, Section};
+use crate::config::section::Section;
 use crate::model::ids::Word;
 use crate::model::time::Span;
 use crate::model::tool::Tier;
@@ -107,18 +107,7 @@ impl Settings {
 pub fn read(root: &mut Section) -> BTreeMap<Word, Settings> {
     let mut all = root.section("mcp");
     let mut servers = BTreeMap::new();
-    for (key, entry) in all.entries() {
-        let name = match Word::new(key.as_str()) {
-            Ok(name) => name,
-            Err(bad) => {
-                all.mistake(&key, format!("as a server's name it {}", bad.why));
-                continue;
-            }
-        };
-        let Entry::Table(section) = entry else {
-            all.mistake(&key, format!("is not a table; write [mcp.{key}]"));
-            continue;
-        };
+    for (name, section) in all.named("a server's name", |key| format!("[mcp.{key}]")) {
         if let Some(settings) = one(section, name.clone()) {
             servers.insert(name, settings);
         }
